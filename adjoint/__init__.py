@@ -1,0 +1,1 @@
+"""The adjoint of each kernel, in the file of the same name."""

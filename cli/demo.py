@@ -1,0 +1,34 @@
+"""lartpc demo: generate, simulate, plot."""
+
+import os
+
+import click
+
+from .generate import generate
+from .options import check_output, overwrite_option
+from .plot import plot
+from .simulate import simulate
+
+EVENTS = 3
+
+
+@click.command(epilog="Example: lartpc demo -o my-demo")
+@click.option("-o", "--output", default="lartpc-demo", show_default=True, metavar="DIR", help="The folder to write to.")
+@overwrite_option
+@click.pass_context
+def demo(context, output, overwrite):
+    """Generate a few events of muons, simulate them and draw one, in under a minute.
+
+    Writes segments.h5, hits.h5 and event.png into DIR, which is made where it does not exist.
+    """
+    segments, hits, picture = (os.path.join(output, name) for name in ("segments.h5", "hits.h5", "event.png"))
+    if os.path.isdir(output):
+        for path in (segments, hits, picture):
+            check_output(path, overwrite)
+    os.makedirs(output, exist_ok=True)
+    click.echo(f"$ lartpc generate muons -o {segments} --events {EVENTS}")
+    context.invoke(generate, sample="muons", output=segments, events=EVENTS, overwrite=overwrite)
+    click.echo(f"$ lartpc simulate {segments} -o {hits} --waveforms")
+    context.invoke(simulate, segments=segments, output=hits, waveforms=True, overwrite=overwrite)
+    click.echo(f"$ lartpc plot {hits} -o {picture}")
+    context.invoke(plot, hits=hits, output=picture, overwrite=overwrite)

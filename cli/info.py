@@ -1,0 +1,65 @@
+"""lartpc info: versions, devices, detector and parameters."""
+
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import click
+
+from lartpc import __version__
+
+from .options import detector_option, layout_option, load_detector, load_parameters, set_option
+
+PACKAGES = ("numpy", "scipy", "numba", "h5py", "click", "PyYAML", "matplotlib", "tqdm", "numba-cuda", "cupy-cuda13x")
+
+
+@click.command(epilog="Example: lartpc info --set eField=0.45")
+@detector_option
+@layout_option
+@set_option
+def info(detector, layout, changes):
+    """Print versions, devices, detector and parameters as JSON."""
+    chosen = load_detector(detector, layout)
+    parameters = load_parameters(chosen, changes)
+
+    from lartpc.parameters import TABLE
+
+    from .describe import describe
+
+    described = describe(chosen, parameters)
+    content = {
+        "versions": {"lartpc": __version__, "python": platform.python_version(), **package_versions()},
+        "device": devices(),
+        "detector": {
+            "name": described["detector"],
+            "tpcs": len(chosen.z_anode),
+            "pixels": int((chosen.n_x * chosen.n_y).sum()),
+            **described["geometry"],
+            **described["readout"],
+        },
+        "parameters": {
+            name: {"value": value, "unit": TABLE[name].unit, "meaning": TABLE[name].meaning}
+            for name, value in described["parameters"].items()
+        },
+    }
+    click.echo(json.dumps(content, indent=2))
+
+
+def package_versions():
+    """Name to version of what is installed of the packages that lartpc uses, null for what is not."""
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = None
+    return versions
+
+
+def devices():
+    """Threads of the CPU and whether `--device cuda` would work."""
+    import numba
+
+    from lartpc.kernels.launch import cuda_available
+
+    return {"cpu_threads": numba.get_num_threads(), "cuda": cuda_available()}

@@ -1,0 +1,64 @@
+"""The command `lartpc`: its subcommands, and the one place where an error becomes a line and an exit code."""
+
+import errno
+import sys
+
+import click
+
+from lartpc import __version__
+from lartpc.cli.demo import demo
+from lartpc.cli.generate import generate
+from lartpc.cli.info import info
+from lartpc.cli.plot import plot
+from lartpc.cli.simulate import simulate
+from lartpc.errors import InputError
+
+
+class Lartpc(click.Group):
+    """A group whose errors are one line on stderr: exit code 2 for wrong input, 130 for an interrupt."""
+
+    def invoke(self, context):
+        try:
+            return super().invoke(context)
+        except InputError as error:
+            fail(error, 2)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader of stdout has gone: click ends quietly
+                raise
+            fail(error, 2)
+        except KeyboardInterrupt:
+            fail("interrupted, nothing was written", 130)
+
+    def main(self, *arguments, standalone_mode=True, **keywords):
+        try:
+            status = super().main(*arguments, standalone_mode=False, **keywords)
+        except click.ClickException as error:
+            fail(error.format_message(), 2)
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def fail(message, code):
+    """Print one line and exit."""
+    click.echo(f"lartpc: {' '.join(str(message).split())}", err=True)
+    sys.exit(code)
+
+
+@click.group(
+    cls=Lartpc,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    epilog="Example: lartpc demo",
+)
+@click.version_option(__version__, prog_name="lartpc")
+@click.pass_context
+def main(context):
+    """Simulation of liquid-argon time projection chambers with pixel readout."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+for command in (simulate, generate, plot, info, demo):
+    main.add_command(command)
+
+if __name__ == "__main__":
+    main(prog_name="lartpc")

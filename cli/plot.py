@@ -1,0 +1,49 @@
+"""lartpc plot: event display."""
+
+import click
+
+from lartpc.errors import InputError
+
+from .options import check_output, output_option, overwrite_option
+
+
+@click.command(epilog="Example: lartpc plot hits.h5 -o event.png --event 3")
+@click.argument("hits")
+@output_option("PNG")
+@click.option("--event", type=int, help="Event id [default: the one with most hits].")
+@overwrite_option
+def plot(hits, output, event, overwrite):
+    """Draw one event of HITS: segments, pixel planes, and a waveform if there are any (simulate --waveforms)."""
+    check_output(output, overwrite)
+
+    from lartpc.hits import read_attrs, read_hits, read_waveforms
+    from lartpc.segments import read_segments
+
+    from .describe import detector_of
+
+    table = read_hits(hits)
+    waveforms = read_waveforms(hits)
+    segments = read_segments(hits)
+    attrs = read_attrs(hits)
+    detector = detector_of(hits, attrs)
+
+    from lartpc.output import new_file
+    from lartpc.plot import busiest_event, event_display
+
+    if event is None:
+        event = busiest_event(table, segments)
+    elif event not in table.event_id and event not in segments.event_id:
+        known = (
+            f"{segments.event_id.min()} to {segments.event_id.max()}" if len(segments) else "none, the file is empty"
+        )
+        raise InputError(f"--event {event}: not in {hits}, found {known}")
+    one_threshold = attrs.get("thresholds") == "detector"
+    figure = event_display(
+        event, table, segments, detector, waveforms, threshold=detector.threshold if one_threshold else None
+    )
+    with new_file(output, overwrite) as temporary:
+        figure.savefig(temporary, format="png")
+    if event is None:
+        click.echo(f"{output}: no event")
+    else:
+        click.echo(f"{output}: event {event}, {(table.event_id == event).sum()} hits")

@@ -1,0 +1,122 @@
+"""lartpc simulate: segments in, hits out."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from lartpc.errors import InputError
+
+from .options import (
+    check_output,
+    detector_option,
+    layout_option,
+    load_detector,
+    load_parameters,
+    output_option,
+    overwrite_option,
+    seed_option,
+    set_option,
+)
+
+
+@click.command(epilog="Example: lartpc simulate muons.h5 -o hits.h5 --set lifetime=1500 --seed 1")
+@click.argument("segments")
+@output_option("HITS")
+@detector_option
+@layout_option
+@set_option
+@click.option("--recombination", type=click.Choice(["birks", "box"]), default="birks", show_default=True)
+@click.option("--noise/--no-noise", default=True, show_default=True, help="Reset and readout noise.")
+@seed_option
+@click.option("--thresholds", metavar="FILE", help="Thresholds of pixels [e]: npz with keys, values, default.")
+@click.option("--waveforms", is_flag=True, help="Write the current of every pixel, too.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@overwrite_option
+def simulate(
+    segments,
+    output,
+    detector,
+    layout,
+    changes,
+    recombination,
+    noise,
+    seed,
+    thresholds,
+    waveforms,
+    device,
+    overwrite,
+):
+    """Simulate the energy deposits of SEGMENTS (HDF5 like edep-sim's) and write HITS (HDF5).
+
+    The same command writes the same bytes, on any number of threads.
+    """
+    started = time.perf_counter()
+    check_output(output, overwrite)
+    if os.path.exists(output) and os.path.exists(segments) and os.path.samefile(output, segments):
+        raise InputError(f"{output}: is the input, another name is needed for the output")
+    chosen = load_detector(detector, layout)
+    parameters = load_parameters(chosen, changes)
+
+    from lartpc.detector import read_pixel_values
+    from lartpc.segments import read_segments
+
+    values = None if thresholds is None else read_pixel_values(thresholds)
+    deposits = read_segments(segments)
+
+    from lartpc.hits import write_hits
+    from lartpc.simulation import Simulation
+
+    from .describe import describe
+
+    simulation = Simulation(
+        chosen,
+        parameters,
+        recombination=recombination,
+        noise=noise,
+        seed=seed,
+        thresholds=values,
+        device=device,
+    )
+    if len(deposits):
+        announce_compilation(device)
+    result = simulation(deposits, waveforms=waveforms, progress=progress_bar)
+    attrs = {
+        **describe(chosen, parameters),
+        "recombination": recombination,
+        "noise": noise,
+        "seed": seed,
+        "thresholds": "detector" if values is None else "pixels",
+    }
+    write_hits(output, result.hits, deposits, attrs, overwrite, result.waveforms)
+    click.echo(report(output, result, time.perf_counter() - started))
+
+
+def announce_compilation(device):
+    """Say so where kernels must be compiled first, so that the command does not look hung."""
+    from lartpc.kernels.launch import cache_directory
+
+    if device == "cuda":
+        click.echo("compiling kernels for the GPU ...", err=True)
+    elif not any(Path(cache_directory() or os.devnull).rglob("*.nbi")):
+        click.echo("compiling kernels, once: about half a minute ...", err=True)
+
+
+def progress_bar(batches):
+    """The batches with a progress bar on stderr, where that is a terminal."""
+    from tqdm import tqdm
+
+    return tqdm(batches, desc="simulating", unit="batch", file=sys.stderr, disable=not sys.stderr.isatty(), leave=False)
+
+
+def report(output, result, seconds):
+    """What went in and what came out, in one line."""
+    s = result.summary
+    dropped = f", {s.outside} dropped (outside every TPC)" if s.outside else ""
+    return (
+        f"{output}: {s.segments} segments read, {s.kept} kept{dropped}; "
+        f"{s.energy:.1f} MeV deposited, {s.electrons:.4g} e freed, {s.drifted:.4g} e at the anodes, "
+        f"{s.collected:.4g} e on pixels; {s.hits} hits with {result.hits.charge.sum(dtype='f8'):.4g} e; {seconds:.1f} s"
+    )

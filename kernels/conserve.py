@@ -1,0 +1,38 @@
+"""Conserve: make the samples of a window sum to the charge that reaches it."""
+
+from lartpc.kernels.launch import device, kernel
+
+NEGLIGIBLE = 1e-20  # sum of currents [e/us] of a window below which nothing is scaled
+
+
+@kernel("waveform")
+def conserve(i, window_pair, window_first, weight_x, weight_y, nodes_x, nodes_y, tick, current, waveform):
+    """Scale the samples of window i to the charge that reaches it: waveform = factor current [e/us].
+
+    factor = charge / (tick sum of current). Sampling at the ticks misses or doubles part of a signal that is narrower
+    than a tick (steps within 2 cm of the anode); elsewhere the factor is 1 to 1e-5.
+    window_first (n_windows + 1,): first sample of each window.
+    """
+    T = type(tick)
+    charge = T(0.0)
+    for p in range(window_pair[i], window_pair[i + 1]):
+        charge += pair_charge(p, weight_x, weight_y, nodes_x, nodes_y)
+    total = T(0.0)
+    for k in range(window_first[i], window_first[i + 1]):
+        total += current[k]
+    factor = charge / (total * tick) if total > T(NEGLIGIBLE) else T(1.0)
+    for k in range(window_first[i], window_first[i + 1]):
+        waveform[k] = factor * current[k]
+
+
+@device
+def pair_charge(p, weight_x, weight_y, nodes_x, nodes_y):
+    """Charge of pair p [e]: the sum of its node weights along x times that along y."""
+    T = type(weight_x[p, 0])
+    sum_x = T(0.0)
+    for j in range(nodes_x[p]):
+        sum_x += weight_x[p, j]
+    sum_y = T(0.0)
+    for j in range(nodes_y[p]):
+        sum_y += weight_y[p, j]
+    return sum_x * sum_y

@@ -1,0 +1,163 @@
+"""One launcher for two targets: the arrays decide whether a kernel runs on the CPU (all cores) or on CUDA.
+
+A kernel body is a plain Python function of one thread index and of arrays and scalars. Helpers that it calls are
+plain functions marked `device`. From one source the launcher makes a `prange` loop (NumPy arrays) or a grid launch
+(CuPy arrays), compiled on first use and kept on disk under a name that holds a hash of all kernel sources.
+"""
+
+import functools
+import hashlib
+import inspect
+import os
+import tempfile
+import threading
+import types
+from importlib.util import find_spec
+from pathlib import Path
+
+import numba
+import numpy as np
+
+# Contraction to fused multiply-add and reassociation of sums vectorise the loops over ticks. NaN, infinity and
+# division keep their IEEE meaning.
+BODY_FLAGS = {"contract", "reassoc", "nsz"}
+HELPER_FLAGS = {"contract"}
+THREADS_PER_BLOCK = 128
+CHUNKS_PER_THREAD = 16
+# Numba's workqueue layer (the one that survives a fork) must not be entered twice at a time.
+LAUNCH_LOCK = threading.Lock()
+
+LAUNCHER = {
+    "cpu": "def {name}(threads, {args}):\n    for thread in prange(threads):\n        body(thread, {args})\n",
+    "cuda": (
+        "def {name}(threads, {args}):\n"
+        "    thread = cuda.grid(1)\n"
+        "    if thread < threads:\n"
+        "        body(thread, {args})\n"
+    ),
+}
+
+
+def device(function):
+    """Mark a plain function as a helper that kernel bodies may call."""
+    function.is_device = True
+    return function
+
+
+class Kernel:
+    """A kernel body and its launchers. Call as `kernel(threads, *arguments)`.
+
+    `outputs` names the arguments that the body writes. Results do not depend on the number of threads.
+    """
+
+    def __init__(self, body, outputs):
+        self.body = body
+        self.name = body.__name__
+        self.arguments = tuple(inspect.signature(body).parameters)[1:]
+        self.outputs = outputs
+        unknown = set(outputs) - set(self.arguments)
+        if unknown:
+            raise TypeError(f"kernel {self.name}: outputs {sorted(unknown)} are no arguments of the body")
+
+    def __call__(self, threads, *arguments):
+        if threads == 0:
+            return
+        if any(isinstance(a, np.ndarray) for a in arguments):
+            with LAUNCH_LOCK:
+                numba.set_parallel_chunksize(max(1, threads // (CHUNKS_PER_THREAD * numba.get_num_threads())))
+                self.cpu_launcher(np.int64(threads), *arguments)
+        else:
+            blocks = -(-threads // THREADS_PER_BLOCK)
+            self.cuda_launcher[blocks, THREADS_PER_BLOCK](np.int64(threads), *arguments)
+
+    @functools.cached_property
+    def cpu_launcher(self):
+        numba.config.THREADING_LAYER = "workqueue"
+        body = numba.njit(error_model="numpy", fastmath=BODY_FLAGS)(rebind(self.body, cpu_helper))
+        launcher = self.generate("cpu", {"prange": numba.prange, "body": body})
+        previous, numba.config.CACHE_DIR = numba.config.CACHE_DIR, cache_directory()
+        try:
+            return numba.njit(parallel=True, cache=bool(numba.config.CACHE_DIR))(launcher)
+        finally:
+            numba.config.CACHE_DIR = previous
+
+    @functools.cached_property
+    def cuda_launcher(self):
+        from numba import cuda
+
+        return cuda.jit(self.cuda_source())
+
+    def cuda_source(self):
+        """The Python function of a grid launch, its helpers bound as CUDA device functions."""
+        from numba import cuda
+
+        body = cuda.jit(device=True)(rebind(self.body, cuda_helper))
+        return self.generate("cuda", {"cuda": cuda, "body": body})
+
+    def generate(self, target, names):
+        """A launcher from source, compiled under the body's file name so that Numba's disk cache takes it.
+
+        Its name is unique: Numba keys the cache by function name, file and line.
+        """
+        name = f"launch_{target}_{self.body.__module__.replace('.', '_')}_{self.name}"
+        source = LAUNCHER[target].format(name=name, args=", ".join(self.arguments))
+        namespace = dict(names, __name__=self.body.__module__)
+        exec(compile(source, self.body.__code__.co_filename, "exec"), namespace)
+        return namespace[name]
+
+
+def kernel(*outputs):
+    """Decorator: make a `Kernel` of a body; `outputs` names the arguments that it writes."""
+    return lambda body: Kernel(body, outputs)
+
+
+def rebind(function, helper):
+    """A copy of `function` in which every `device` helper is compiled by `helper`."""
+    names = dict(function.__globals__)
+    for name in function.__code__.co_names:
+        if getattr(names.get(name), "is_device", False):
+            names[name] = helper(names[name])
+    return types.FunctionType(function.__code__, names, function.__name__)
+
+
+@functools.cache
+def cpu_helper(function):
+    return numba.njit(error_model="numpy", fastmath=HELPER_FLAGS, forceinline=True)(rebind(function, cpu_helper))
+
+
+@functools.cache
+def cuda_helper(function):
+    from numba import cuda
+
+    return cuda.jit(device=True)(rebind(function, cuda_helper))
+
+
+def cache_directory():
+    """A writable folder for compiled kernels, its name holding a hash of all kernel sources; '' if there is none.
+
+    Numba's own check looks at the file of the launcher alone and would serve stale code after an edit elsewhere.
+    """
+    here = Path(__file__).resolve().parent
+    digest = hashlib.sha256(numba.__version__.encode())
+    for folder in (here, here.parent / "adjoint"):
+        for path in sorted(folder.glob("*.py")):
+            digest.update(path.read_bytes())
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    for root in (base, Path(tempfile.gettempdir()) / f"lartpc-{os.getuid()}"):
+        folder = root / "lartpc" / digest.hexdigest()[:16]
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return str(folder)
+    return ""
+
+
+def cuda_available():
+    """Whether a CUDA device, its driver and the packages of the extra `cuda` are at hand."""
+    if find_spec("cupy") is None or find_spec("numba_cuda") is None:
+        return False
+    import cupy
+
+    return cupy.cuda.is_available()

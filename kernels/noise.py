@@ -1,0 +1,54 @@
+"""Random numbers by counter: (seed, event, pixel, read) gives the same numbers under any parallelism or batching.
+
+Philox4x32-10 (Salmon et al., SC'11, "Parallel random numbers: as easy as 1, 2, 3") and the Box-Muller transform.
+Integers only, so no adjoint: the draws are constants of the chain.
+"""
+
+import math
+
+import numpy as np
+
+from lartpc.kernels.launch import device
+
+M0 = np.uint64(0xD2511F53)
+M1 = np.uint64(0xCD9E8D57)
+W0 = np.uint64(0x9E3779B9)
+W1 = np.uint64(0xBB67AE85)
+MASK = np.uint64(0xFFFFFFFF)
+SHIFT = np.uint64(32)
+DROP = np.uint64(8)
+ROUNDS = 10
+TWO_PI = 6.283185307179586
+
+
+@device
+def philox(c0, c1, c2, c3, k0, k1):
+    """Four random 32-bit words (in uint64) of a counter of four words and a key of two."""
+    for _ in range(ROUNDS):
+        p0 = M0 * c0
+        p1 = M1 * c2
+        c0, c1, c2, c3 = (p1 >> SHIFT) ^ c1 ^ k0, p1 & MASK, (p0 >> SHIFT) ^ c3 ^ k1, p0 & MASK
+        k0 = (k0 + W0) & MASK
+        k1 = (k1 + W1) & MASK
+    return c0, c1, c2, c3
+
+
+@device
+def normal(u, v, one):
+    """A standard normal number of two 32-bit words, in the precision of `one`."""
+    T = type(one)
+    radius = (T(np.int32(u >> DROP)) + T(0.5)) * T(2.0**-24)
+    angle = T(np.int32(v >> DROP)) * T(TWO_PI * 2.0**-24)
+    return math.sqrt(T(-2.0) * math.log(radius)) * math.cos(angle)
+
+
+@device
+def draw(seed, event, pixel, read, one):
+    """Two standard normal numbers for one read of one pixel: for its reset and for its readout.
+
+    seed, event, pixel: int64; pixel and read must fit in 32 bits.
+    """
+    s = np.uint64(seed)
+    e = np.uint64(event)
+    u, v, p, q = philox(e & MASK, e >> SHIFT, np.uint64(pixel), np.uint64(read), s & MASK, s >> SHIFT)
+    return normal(u, v, one), normal(p, q, one)

@@ -1,0 +1,29 @@
+"""The order of the parameter vector that every kernel reads; named here and nowhere else."""
+
+PARAMETERS = (
+    "Ab",
+    "kb",
+    "eField",
+    "lifetime",
+    "long_diff",
+    "tran_diff",
+    "vdrift",
+    "alpha",
+    "beta",
+    "MeVToElectrons",
+    "lArDensity",
+    "temperature",
+)
+
+AB = 0
+KB = 1
+EFIELD = 2
+LIFETIME = 3
+LONG_DIFF = 4
+TRAN_DIFF = 5
+VDRIFT = 6  # 0: the drift velocity follows from the field and the temperature
+ALPHA = 7
+BETA = 8
+MEV_TO_ELECTRONS = 9
+LAR_DENSITY = 10
+TEMPERATURE = 11

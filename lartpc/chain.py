@@ -1,0 +1,268 @@
+"""The charge chain on one batch of events: the only place that knows the order of the stages."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .kernels.collect import collect
+from .kernels.conserve import conserve
+from .kernels.digitize import digitize
+from .kernels.drift import drift
+from .kernels.induce import induce
+from .kernels.pair import count_pairs, pair
+from .kernels.quench import quench
+from .kernels.split import count_steps, split
+from .kernels.spread import spread
+from .kernels.trigger import trigger
+from .windows import Pairs, Windows, group, namespace, offsets, owners
+
+
+class Batch(NamedTuple):
+    """Segments of whole events, as the kernels take them; n segments."""
+
+    event: Any  # (n,) int64, index into event_id
+    event_id: Any  # (n_events,) int64
+    start: Any  # (n, 3) x, y, z [cm], simulation frame
+    end: Any  # (n, 3)
+    dE: Any  # (n,) [MeV]
+    dEdx: Any  # (n,) [MeV/cm]
+    tick: Any  # (n,) int64, whole ticks of t0
+    time: Any  # (n,) the rest of t0 [us]
+
+
+class Tables(NamedTuple):
+    """What the kernels need of detector and settings, on the device."""
+
+    volumes: Any
+    planes: Any
+    gauss_point: Any
+    gauss_weight: Any
+    decay: Any
+
+
+class Steps(NamedTuple):
+    """Steps of a batch (n_steps,); charge is that which arrives at the anode's response region."""
+
+    segment: Any
+    volume: Any
+    x: Any
+    y: Any
+    distance: Any
+    electrons: Any
+    charge: Any
+    arrival: Any
+    sigma_t: Any
+    sigma_T: Any
+
+
+class Waveforms(NamedTuple):
+    """Current of every pixel with charge [e/us], sparse: see `Windows`."""
+
+    current: Any
+    steps: Steps
+    pairs: Pairs
+    windows: Windows
+
+
+class Reads(NamedTuple):
+    """Reads of every pixel of `Windows`: (n_pixels, max_hits), of which the first `count` (n_pixels,) are used."""
+
+    count: Any
+    window: Any
+    tick: Any
+    part: Any
+    time: Any  # [us] from the first tick of `window`
+    charge: Any  # [e]
+    valid: Any  # 0 where vetoed
+
+
+def plain(kernel, threads, *arguments, **_):
+    """Launch a kernel and remember nothing."""
+    kernel(threads, *arguments)
+
+
+def piece_steps(batch, tables, settings):
+    """First step of every (segment, TPC) and the number of all: (n_pieces + 1,) int64."""
+    xp = namespace(batch.dE)
+    count = xp.zeros(len(batch.dE) * len(tables.planes), dtype=np.int64)
+    step_length = batch.dE.dtype.type(settings.step_length)
+    count_steps(len(count), batch.start, batch.end, tables.volumes, step_length, count)
+    return offsets(count)
+
+
+def make_steps(batch, parameters, model, tables, detector, settings, launch=plain):
+    """Split, quench and drift: `Steps`."""
+    xp, T = namespace(batch.dE), batch.dE.dtype.type
+    first_step = piece_steps(batch, tables, settings)
+    n = int(first_step[-1])
+    piece = owners(first_step, n)
+    x, y, distance, dE, dEdx, time, electrons, charge, arrival, sigma_t, sigma_T = (
+        xp.zeros(n, dtype=T) for _ in range(11)
+    )
+    inputs = (batch.start, batch.end, batch.dE, batch.dEdx, batch.time)
+    rules = (tables.gauss_point, tables.gauss_weight)
+    launch(
+        split,
+        n,
+        *inputs,
+        tables.volumes,
+        T(settings.step_length),
+        *rules,
+        piece,
+        first_step,
+        x,
+        y,
+        distance,
+        dE,
+        dEdx,
+        time,
+        adjoint_threads=len(batch.dE),
+    )
+    launch(quench, n, dE, dEdx, parameters, model, electrons)
+    drift_start = T(detector.drift_start)
+    launch(drift, n, electrons, distance, time, parameters, drift_start, charge, arrival, sigma_t, sigma_T)
+    n_volumes = len(tables.planes)
+    segment, volume = piece // n_volumes, piece % n_volumes
+    return Steps(segment, volume, x, y, distance, electrons, charge, arrival, sigma_t, sigma_T)
+
+
+def make_pairs(steps, batch, tables, detector, settings):
+    """Which pixels see which steps, and when: `Pairs`, `Windows`, and the first pair of each step (n_steps + 1,)."""
+    xp, T = namespace(steps.x), steps.x.dtype.type
+    n = len(steps.x)
+    width = T(settings.width)
+    count = xp.zeros(n, dtype=np.int64)
+    place = (steps.volume, tables.volumes, tables.planes, width)
+    count_pairs(n, steps.x, steps.y, steps.sigma_T, *place, count)
+    first_pair = offsets(count)
+    index = [xp.zeros(int(first_pair[-1]), dtype=np.int64) for _ in range(7)]
+    step_tick = batch.tick[steps.segment]
+    pair(
+        n,
+        steps.x,
+        steps.y,
+        steps.arrival,
+        steps.sigma_t,
+        steps.sigma_T,
+        steps.volume,
+        step_tick,
+        tables.volumes,
+        tables.planes,
+        width,
+        T(detector.tick),
+        first_pair,
+        *index,
+    )
+    step, column, row, pixel, *ticks = index
+    event = batch.event[steps.segment[step]]
+    memory = tables.decay.shape[1]
+    pairs, windows = group(step, column, row, pixel, event, step_tick, *ticks, memory, settings.block)
+    return pairs, windows, first_pair
+
+
+def make_waveforms(steps, batch, tables, detector, settings, launch=plain):
+    """Spread, induce, collect and conserve: `Waveforms`."""
+    xp, T = namespace(steps.x), steps.x.dtype.type
+    pairs, windows, first_pair = make_pairs(steps, batch, tables, detector, settings)
+    n, width = len(pairs.step), settings.nodes + 3
+    node_x, node_y, weight_x, weight_y = (xp.zeros((n, width), dtype=T) for _ in range(4))
+    nodes_x, nodes_y = (xp.zeros(n, dtype=np.int32) for _ in range(2))
+    pair_arrival, pair_sigma = (xp.zeros(n, dtype=T) for _ in range(2))
+    launch(
+        spread,
+        n,
+        steps.x,
+        steps.y,
+        steps.distance,
+        steps.charge,
+        steps.arrival,
+        steps.sigma_t,
+        steps.sigma_T,
+        steps.volume,
+        tables.volumes,
+        pairs.step,
+        pairs.x,
+        pairs.y,
+        T(settings.width),
+        settings.nodes,
+        tables.gauss_point,
+        tables.gauss_weight,
+        node_x,
+        node_y,
+        weight_x,
+        weight_y,
+        nodes_x,
+        nodes_y,
+        pair_arrival,
+        pair_sigma,
+        adjoint_threads=len(steps.x),
+        first_pair=first_pair,
+        pair_order=pairs.order,
+    )
+    nodes = (node_x, node_y, weight_x, weight_y, nodes_x, nodes_y)
+    tick = T(detector.tick)
+    row = xp.zeros(int(pairs.first_row[-1]), dtype=T)
+    tail = xp.zeros((n, len(tables.decay)), dtype=T)
+    ticks = (pairs.first_tick, pairs.tail_tick, pairs.first_row)
+    launch(induce, n, pair_arrival, pair_sigma, pairs.tick, *ticks, *nodes, tick, row, tail)
+    current, waveform = (xp.zeros(int(windows.first[-1]), dtype=T) for _ in range(2))
+    launch(
+        collect,
+        len(windows.block_window),
+        windows.block_window,
+        windows.block_tick,
+        windows.pair,
+        *ticks,
+        row,
+        tail,
+        tables.decay,
+        settings.block,
+        current,
+        adjoint_threads=n,
+    )
+    launch(conserve, len(windows.tick), windows.pair, windows.first, *nodes[2:], tick, current, waveform)
+    return Waveforms(waveform, steps, pairs, windows)
+
+
+def make_reads(waveforms, batch, threshold, seed, noise, detector, launch=plain):
+    """Trigger: `Reads`. threshold (n_pixels,) [e]; without `noise` the two noise charges are 0."""
+    xp, T = namespace(waveforms.current), waveforms.current.dtype.type
+    windows = waveforms.windows
+    n = len(windows.pixel)
+    shape = (n, detector.max_hits)
+    count = xp.zeros(n, dtype=np.int64)
+    window, tick, valid = (xp.zeros(shape, dtype=np.int64) for _ in range(3))
+    part, time, charge = (xp.zeros(shape, dtype=T) for _ in range(3))
+    launch(
+        trigger,
+        n,
+        waveforms.current,
+        windows.of_pixel,
+        windows.first,
+        windows.tick,
+        batch.event_id[windows.event],
+        windows.pixel,
+        threshold,
+        T(detector.tick),
+        detector.hold_ticks,
+        seed,
+        T(detector.reset_noise if noise else 0.0),
+        T(detector.uncorrelated_noise if noise else 0.0),
+        count,
+        window,
+        tick,
+        part,
+        time,
+        charge,
+        valid,
+    )
+    return Reads(count, window, tick, part, time, charge, valid)
+
+
+def make_adc(charge, gain, detector, rounded=True, launch=plain):
+    """Digitize: ADC counts of hits (n_hits,); gain (n_hits,) [mV/e]."""
+    T = charge.dtype.type
+    adc = namespace(charge).zeros_like(charge)
+    offset, full_scale = T(detector.v_pedestal - detector.v_cm), T(detector.v_ref - detector.v_cm)
+    launch(digitize, len(charge), charge, gain, offset, full_scale, T(detector.adc_counts), rounded, adc)
+    return adc

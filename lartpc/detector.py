@@ -1,0 +1,275 @@
+"""The detector: pixel planes, drift volumes and readout electronics; module0 built in, others from larnd-sim's YAML."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import zipfile
+import zlib
+from typing import Any
+
+import numpy as np
+
+from . import yamlfile
+from .errors import InputError
+from .kernels import slots
+from .layout import Anode, Layout, module0_layout, read_layout
+from .parameters import Parameters, check_parameter
+
+_MODULE0_DRIFT_LENGTH = 30.27225  # [cm]
+_HOLD_OFFSET = 3  # clock cycles between the crossing and the start of the hold delay
+
+# key of the file: (field, unit, lowest, highest, whole number)
+_ELECTRONICS = {
+    "discrimination_threshold": ("threshold", "e", 1.0, 1e9, False),
+    "larpix_gain": ("gain", "mV/e", 1e-9, 1.0, False),
+    "v_cm": ("v_cm", "mV", 0.0, 1e5, False),
+    "v_ref": ("v_ref", "mV", 0.0, 1e5, False),
+    "v_pedestal": ("v_pedestal", "mV", 0.0, 1e5, False),
+    "adc_counts": ("adc_counts", "", 2, 65536, True),
+    "adc_hold_delay": ("hold_ticks", "", 0, 100_000, True),
+    "clock_cycle": ("tick", "us", 1e-3, 10.0, False),
+    "reset_noise_charge": ("reset_noise", "e", 0.0, 1e9, False),
+    "uncorrelated_noise_charge": ("uncorrelated_noise", "e", 0.0, 1e9, False),
+}
+_FIELD_KEYS = ("e_field", "eField")  # now, and in the older generation
+_GEOMETRY_KEYS = ("drift_length", "tpc_offsets", "tpc_centers")
+# What real files carry and the charge chain does not use: light, packets, windows, the table of a tabulated response.
+_OTHER_KEYS = """
+    adc_busy_delay buffer_risetime clock_reset_period diff_n_sigmas discriminator_noise enable_lut_smearing
+    event_rate impulse_model impulse_tick_size larpix_version light_det_noise_sample_spacing
+    light_digit_sample_spacing light_gain light_nbit light_oscillation_period light_response_time light_simulated
+    light_tick_size light_trig_mode light_trig_threshold light_trig_window light_window lut_vox_div
+    max_light_truth_ids max_radius mc_truth_threshold module_to_io_groups module_to_tpcs n_op_channel
+    non_beam_event_gap op_channel_efficiency op_channel_per_det pps_cycles reponse_bin_size reset_cycles
+    response_bin_size response_sampling rollover_cycles singlet_fraction sipm_response_model tau_s tau_t tile_map
+    time_interval time_padding time_window tpc_to_op_channel use_pps_rollover vdrift_static
+""".split()
+# Charge readout of newer chips that is not simulated: known with the one value that changes nothing.
+_FIXED = {"adc_scale_factor": 1, "periodic_reset_cycles": -1}
+KNOWN_KEYS = frozenset(slots.PARAMETERS).union(_FIELD_KEYS, _GEOMETRY_KEYS, _ELECTRONICS, _FIXED, _OTHER_KEYS)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Detector:
+    """Pixel planes, one a TPC, and the electronics behind them, in the simulation frame (z is the drift axis).
+
+    Arrays have shape (V,), V the number of TPCs; module by module, and within one in the order of its layout
+    (module0: TPC 0 has its anode at negative z). A pixel plane spans x_lo to x_hi and y_lo to y_hi, a volume z_anode
+    to z_cathode [cm]. A pixel's index along x is floor((x - x_lo) / pitch), along y likewise; its id is
+    first_pixel + ix + n_x * iy, which is larnd-sim's ix + n_x * (iy + n_y * plane).
+    """
+
+    name: str
+    parameters: Parameters
+    x_lo: np.ndarray
+    x_hi: np.ndarray
+    y_lo: np.ndarray
+    y_hi: np.ndarray
+    z_anode: np.ndarray
+    z_cathode: np.ndarray
+    pitch: np.ndarray
+    n_x: np.ndarray
+    n_y: np.ndarray
+    first_pixel: np.ndarray
+    module: np.ndarray
+    tick: float = 0.1  # [us]
+    drift_start: float = 0.5  # height above the anode where the parametric response begins [cm]
+    threshold: float = 7000.0  # [e]
+    gain: float = 4e-3  # [mV/e]
+    v_cm: float = 288.0  # [mV]
+    v_ref: float = 1300.0  # [mV]
+    v_pedestal: float = 580.0  # [mV]
+    adc_counts: int = 256
+    hold_ticks: int = 15 + _HOLD_OFFSET  # from the crossing to the read
+    reset_noise: float = 900.0  # [e]
+    uncorrelated_noise: float = 500.0  # [e]
+    max_hits: int = 10  # a pixel
+
+    @staticmethod
+    def module0() -> Detector:
+        """The detector of the paper: two TPCs of 140 x 280 pixels, pitch 0.4434 cm, drift 30.27225 cm."""
+        geometry = _geometry(_place_module0(), module0_layout().pitch, _MODULE0_DRIFT_LENGTH)
+        return Detector(name="module0", parameters=Parameters(), **geometry)
+
+    @staticmethod
+    def load(
+        detector_yaml: str | os.PathLike, layout_yaml: str | os.PathLike | None = None, *, link_vdrift: bool = True
+    ) -> Detector:
+        """Read larnd-sim's detector YAML, of either generation, and its pixel layout (none: the tiles of module0).
+
+        What the file does not say is as in module0. Keys of light and packets are known and ignored. `link_vdrift`
+        False takes the file's `vdrift`, where it has one, as a parameter of its own; else it follows from the field.
+        Raises InputError, one line: unknown key (with the nearest), wrong type, value that is not physical.
+        """
+        content = yamlfile.read_mapping(detector_yaml, KNOWN_KEYS)
+        layout = module0_layout() if layout_yaml is None else read_layout(layout_yaml)
+        placed = _place(detector_yaml, content, layout, built_in=layout_yaml is None)
+        n_modules = 1 + max(module for module, _, _ in placed)
+        electronics = _electronics(detector_yaml, content, n_modules)
+        drift_length = _drift_length(detector_yaml, content, layout, built_in=layout_yaml is None)
+        return Detector(
+            name=os.path.splitext(os.path.basename(detector_yaml))[0],
+            parameters=_parameters(detector_yaml, content, n_modules, link_vdrift),
+            **_geometry(placed, layout.pitch, drift_length),
+            **electronics,
+        )
+
+
+def read_pixel_values(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, float]:
+    """Per-pixel thresholds [e]: pixel ids (n,) int64, ascending, their values (n,) float64, the value of others.
+
+    The file is larnd-sim's npz with `keys` (pixel ids), `values`, `default`. InputError, one line: not an npz file, a
+    field missing, lengths that differ, a pixel id negative, not whole or given twice, a value that is not above 0.
+    """
+    try:
+        with open(path, "rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            content = {name: loaded[name] for name in loaded.files}
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or 'not an npz file'}") from None
+    except (ValueError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error):
+        raise InputError(f"{path}: not an npz file of numbers, allowed is one with keys, values, default") from None
+    for name in ("keys", "values", "default"):
+        if name not in content:
+            raise InputError(f"{path}: field {name!r} is missing, found are {', '.join(content) or 'none'}")
+        if content[name].dtype.kind not in "iuf":
+            raise InputError(f"{path}: {name}: found type {content[name].dtype}, allowed are numbers")
+    keys, values = content["keys"].ravel(), content["values"].ravel().astype(np.float64)
+    if len(keys) != len(values):
+        raise InputError(f"{path}: found {len(keys)} keys and {len(values)} values, allowed is one value a key")
+    if content["default"].size != 1:
+        raise InputError(f"{path}: default: found {content['default'].size} values, allowed is one")
+    default = float(content["default"].ravel()[0])
+    if not np.isfinite(keys).all() or (keys < 0).any() or (keys != np.floor(keys)).any() or (keys >= 2.0**63).any():
+        raise InputError(f"{path}: keys: found a pixel id that is negative or not whole, allowed are ids from 0")
+    for name, column in (("values", values), ("default", np.array([default]))):
+        wrong = ~(np.isfinite(column) & (column > 0))
+        if wrong.any():
+            raise InputError(f"{path}: {name}: found {column[wrong][0]:g}, allowed are finite thresholds above 0 [e]")
+    keys = keys.astype(np.int64)
+    order = np.argsort(keys, kind="stable")
+    keys, values = keys[order], values[order]
+    twice = keys[1:][np.diff(keys) == 0]
+    if twice.size:
+        raise InputError(f"{path}: keys: found pixel {twice[0]} twice, allowed is one value a pixel")
+    return keys, values, default
+
+
+def _place(
+    path: str | os.PathLike, content: dict[str, Any], layout: Layout, built_in: bool
+) -> list[tuple[int, Anode, list[float]]]:
+    """(module, anode, offset [cm] in the simulation frame) of each TPC.
+
+    `tpc_offsets` has a row a module, which holds every anode of the layout; the older `tpc_centers` a row an anode.
+    """
+    if "tpc_offsets" in content and "tpc_centers" in content:
+        raise InputError(f"{path}: found both tpc_offsets and tpc_centers, allowed is one of them")
+    if "tpc_offsets" not in content and "tpc_centers" not in content:
+        if not built_in:
+            raise InputError(f"{path}: key 'tpc_offsets' is missing, a layout needs the place of each module")
+        return _place_module0()
+    key = "tpc_offsets" if "tpc_offsets" in content else "tpc_centers"
+    rows = content[key]
+    if not isinstance(rows, list) or not rows:
+        raise InputError(f"{path}: {key}: found {rows!r}, allowed is a list of offsets [x, y, z] [cm]")
+    offsets = [yamlfile.vector(path, f"{key}[{i}]", row, 3, 1e5, "cm")[::-1] for i, row in enumerate(rows)]
+    if key == "tpc_offsets":
+        layout_modules = 1 + max(anode.module for anode in layout.anodes)
+        return [
+            (anode.module + layout_modules * i, anode, offset)
+            for i, offset in enumerate(offsets)
+            for anode in layout.anodes
+        ]
+    if len(offsets) != len(layout.anodes):
+        raise InputError(
+            f"{path}: tpc_centers: found {len(offsets)} rows, "
+            f"allowed are {len(layout.anodes)}, one an anode of the layout"
+        )
+    return [(anode.module, anode, offset) for anode, offset in zip(layout.anodes, offsets, strict=True)]
+
+
+def _place_module0() -> list[tuple[int, Anode, list[float]]]:
+    return [(0, anode, [0.0, -21.8236, 0.0]) for anode in module0_layout().anodes]  # [cm]
+
+
+def _drift_length(path: str | os.PathLike, content: dict[str, Any], layout: Layout, built_in: bool) -> float:
+    """Distance from the anode to the cathode's surface [cm].
+
+    The detector file's, else the layout's, else half the distance of the anodes (a cathode of no thickness), which
+    is what larnd-sim takes for its newest files, that have neither.
+    """
+    z = [anode.z for anode in layout.anodes]
+    half_gap = 0.5 * (max(z) - min(z))
+    if "drift_length" in content:
+        length = yamlfile.number(path, "drift_length", content["drift_length"], 1.0, 1e4, "cm")
+    elif layout.drift_length is not None:
+        length = layout.drift_length
+    elif built_in:
+        length = _MODULE0_DRIFT_LENGTH
+    elif half_gap > 0.0:
+        length = half_gap
+    else:
+        raise InputError(f"{path}: key 'drift_length' is missing, and the layout has one anode only")
+    if half_gap > 0.0 and length > half_gap + 1e-6:
+        raise InputError(
+            f"{path}: drift_length: found {length:g}, "
+            f"allowed is up to {half_gap:g} [cm], half the distance of the anodes"
+        )
+    return length
+
+
+def _geometry(placed: list[tuple[int, Anode, list[float]]], pitch: float, drift_length: float) -> dict[str, np.ndarray]:
+    anodes = [anode for _, anode, _ in placed]
+    x, y, z = np.array([offset for _, _, offset in placed], dtype=np.float64).T
+    z_anode = z + np.array([anode.z for anode in anodes])
+    n_x = np.array([anode.n_x for anode in anodes], dtype=np.int64)
+    n_y = np.array([anode.n_y for anode in anodes], dtype=np.int64)
+    return {
+        "x_lo": x + np.array([anode.x_lo for anode in anodes]),
+        "x_hi": x + np.array([anode.x_hi for anode in anodes]),
+        "y_lo": y + np.array([anode.y_lo for anode in anodes]),
+        "y_hi": y + np.array([anode.y_hi for anode in anodes]),
+        "z_anode": z_anode,
+        "z_cathode": z_anode + drift_length * np.array([anode.drift for anode in anodes]),
+        "pitch": np.full(len(anodes), pitch),
+        "n_x": n_x,
+        "n_y": n_y,
+        "first_pixel": np.cumsum(n_x * n_y) - n_x * n_y,
+        "module": np.array([module for module, _, _ in placed], dtype=np.int64),
+    }
+
+
+def _electronics(path: str | os.PathLike, content: dict[str, Any], n_modules: int) -> dict[str, float | int]:
+    values: dict[str, float | int] = {}
+    for key, (field, unit, low, high, whole) in _ELECTRONICS.items():
+        if key not in content:
+            continue
+        value = yamlfile.common_value(path, key, content[key], n_modules)
+        if whole:
+            values[field] = yamlfile.integer(path, key, value, low, high)
+        else:
+            values[field] = yamlfile.number(path, key, value, low, high, unit)
+    for key, value in _FIXED.items():
+        if content.get(key, value) != value:
+            raise InputError(f"{path}: {key}: found {content[key]!r}, allowed is {value}: others are not supported yet")
+    if "hold_ticks" in values:
+        values["hold_ticks"] += _HOLD_OFFSET
+    v_cm, v_ref = values.get("v_cm", Detector.v_cm), values.get("v_ref", Detector.v_ref)
+    if v_ref <= v_cm:
+        raise InputError(f"{path}: v_ref: found {v_ref:g}, allowed is a voltage above v_cm = {v_cm:g} [mV]")
+    return values
+
+
+def _parameters(path: str | os.PathLike, content: dict[str, Any], n_modules: int, link_vdrift: bool) -> Parameters:
+    if all(key in content for key in _FIELD_KEYS):
+        raise InputError(f"{path}: found both {' and '.join(_FIELD_KEYS)}, allowed is one of them")
+    values = {}
+    for key in (*slots.PARAMETERS, "e_field"):
+        if key in content:
+            name = "eField" if key == "e_field" else key
+            value = yamlfile.common_value(path, key, content[key], n_modules)
+            values[name] = check_parameter(name, value, f"{path}: {key}")
+    if link_vdrift:
+        values.pop("vdrift", None)
+    return Parameters(**values)

@@ -1,0 +1,130 @@
+"""The parameters of the charge chain: meaning, unit, nominal value, range; one name for one thing everywhere."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import numbers
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .errors import InputError
+from .kernels import slots
+
+
+class Parameter(NamedTuple):
+    """One row of `TABLE`; `range` is where detectors are found, and where a fit looks."""
+
+    meaning: str
+    unit: str
+    nominal: float
+    range: tuple[float, float]
+
+
+TABLE: dict[str, Parameter] = {
+    "Ab": Parameter("Birks A_B", "", 0.8, (0.78, 0.88)),
+    "kb": Parameter("Birks k_B", "(kV/cm)(g/cm^2)/MeV", 0.0486, (0.04, 0.07)),
+    "eField": Parameter("drift field", "kV/cm", 0.5, (0.45, 0.55)),
+    "lifetime": Parameter("electron lifetime", "us", 2200.0, (500.0, 5000.0)),
+    "long_diff": Parameter("longitudinal diffusion coefficient", "cm^2/us", 4.0e-6, (2e-6, 9e-6)),
+    "tran_diff": Parameter("transverse diffusion coefficient", "cm^2/us", 8.8e-6, (4e-6, 14e-6)),
+    "vdrift": Parameter("drift velocity, where not linked to the field", "cm/us", 0.1596, (0.14, 0.18)),
+    "alpha": Parameter("Box recombination alpha", "", 0.93, (0.85, 1.1)),
+    "beta": Parameter("Box recombination beta", "(kV/cm)(g/cm^2)/MeV", 0.207, (0.18, 0.22)),
+    "MeVToElectrons": Parameter("1 / W_ion", "e/MeV", 4.237e4, (3.48e4, 5.13e4)),
+    "lArDensity": Parameter("density of liquid argon", "g/cm^3", 1.38, (1.37, 1.41)),
+    "temperature": Parameter("temperature of liquid argon", "K", 87.17, (84.0, 92.0)),
+}
+
+# Beyond these no detector works: much wider than the ranges, so that a fit may wander; they catch wrong units.
+_LIMITS: dict[str, tuple[float, float]] = {
+    "Ab": (0.0, 2.0),
+    "kb": (0.0, 1.0),
+    "eField": (0.0, 10.0),
+    "lifetime": (0.0, 1e9),
+    "long_diff": (0.0, 1e-3),
+    "tran_diff": (0.0, 1e-3),
+    "vdrift": (0.0, 2.0),
+    "alpha": (0.0, 10.0),
+    "beta": (0.0, 10.0),
+    "MeVToElectrons": (0.0, 1e6),
+    "lArDensity": (0.0, 2.0),
+    "temperature": (83.0, 151.0),  # triple and critical point of argon
+}
+
+
+def as_number(value: Any) -> float | None:
+    """`value` as a float, None where it is no number.
+
+    Numeric strings count, because YAML 1.1 reads `5.0e3` (no sign in the exponent) as a string. Booleans do not.
+    """
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real | str):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def nearest(name: Any, known: Iterable[str]) -> str:
+    """The name of `known` that resembles `name` most, whatever the case of its letters."""
+    lowered = {k.lower(): k for k in sorted(known)}
+    return lowered[difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.0)[0]]
+
+
+def check_parameter(name: str, value: Any, what: str) -> float:
+    """`value` of parameter `name` as a float; raises InputError, its line beginning with `what`, where not sane."""
+    low, high = _LIMITS[name]
+    number = as_number(value)
+    if number is None or not math.isfinite(number) or not low < number <= high:
+        unit = f" [{TABLE[name].unit}]" if TABLE[name].unit else ""
+        raise InputError(f"{what}: found {value!r}, allowed is a number above {low:g} and up to {high:g}{unit}")
+    return number
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameters:
+    """Values of the parameters of the charge chain; names are larnd-sim's, units are those of `TABLE`.
+
+    `vdrift` None: the drift velocity follows from `eField` and `temperature` (mobility of Li et al.,
+    Nucl. Instrum. Meth. A 816 (2016) 160). Raises InputError for what is no finite number or not physical.
+    """
+
+    Ab: float = TABLE["Ab"].nominal
+    kb: float = TABLE["kb"].nominal
+    eField: float = TABLE["eField"].nominal
+    lifetime: float = TABLE["lifetime"].nominal
+    long_diff: float = TABLE["long_diff"].nominal
+    tran_diff: float = TABLE["tran_diff"].nominal
+    vdrift: float | None = None
+    alpha: float = TABLE["alpha"].nominal
+    beta: float = TABLE["beta"].nominal
+    MeVToElectrons: float = TABLE["MeVToElectrons"].nominal
+    lArDensity: float = TABLE["lArDensity"].nominal
+    temperature: float = TABLE["temperature"].nominal
+
+    def __post_init__(self) -> None:
+        for name, value in self.as_dict().items():
+            if name == "vdrift" and value is None:
+                continue
+            object.__setattr__(self, name, check_parameter(name, value, f"parameter {name}"))
+
+    def replace(self, **values: Any) -> Parameters:
+        """A copy with some values changed; InputError for an unknown name, naming the nearest known one."""
+        for name in values:
+            if name not in TABLE:
+                raise InputError(
+                    f"parameter {name}: not known, nearest is {nearest(name, TABLE)}; known are {', '.join(TABLE)}"
+                )
+        return dataclasses.replace(self, **values)
+
+    def as_dict(self) -> dict[str, float | None]:
+        """Name to value, in the order of the parameter vector."""
+        return {name: getattr(self, name) for name in slots.PARAMETERS}
+
+    def vector(self, dtype: Any = np.float32) -> np.ndarray:
+        """The values as an array of shape (12,), in the order of `kernels.slots`; a linked `vdrift` is 0 there."""
+        return np.array([0.0 if value is None else value for value in self.as_dict().values()], dtype=dtype)

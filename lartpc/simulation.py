@@ -1,0 +1,291 @@
+"""Simulation of a detector: energy deposits in, hits out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import ndtr
+
+from . import chain
+from .detector import Detector
+from .errors import InputError
+from .hits import Hits, Waveforms
+from .kernels.launch import cuda_available
+from .kernels.quench import BIRKS, BOX
+from .parameters import Parameters
+from .segments import Segments
+from .settings import Settings, decay_table, gauss_rules
+
+RECOMBINATION = {"birks": BIRKS, "box": BOX}
+DEVICES = ("cpu", "cuda")
+
+
+class Summary(NamedTuple):
+    """What went in and what came out; charges in electrons."""
+
+    segments: int
+    kept: int  # at least partly in a TPC
+    outside: int  # wholly outside every TPC
+    energy: float  # deposited [MeV], outside too
+    electrons: float  # that escaped recombination, in the TPCs
+    drifted: float  # that arrived at the anodes
+    cut: float  # of these, beyond the edge of a pixel plane
+    collected: float  # integral of all waveforms
+    hits: int
+
+
+class Result(NamedTuple):
+    hits: Hits
+    waveforms: Waveforms | None
+    summary: Summary
+
+
+class Simulation:
+    """The chain segments -> hits of one detector, on the CPU or a CUDA device, in float32 or float64.
+
+    `thresholds`: (pixel ids, values, default) [e] as `read_pixel_values` gives, else the detector's. `noise` adds the
+    detector's reset and readout noise, drawn by counter from `seed`, event id, pixel id and number of the read, so
+    that results are the same bits for any number of threads, batch size and order of events.
+
+    Raises InputError: unknown `recombination` or `device`, no CUDA device, a seed that is no whole number from 0.
+    """
+
+    def __init__(
+        self,
+        detector: Detector | None = None,
+        parameters: Parameters | None = None,
+        *,
+        recombination: str = "birks",
+        noise: bool = False,
+        seed: int = 0,
+        thresholds: tuple[np.ndarray, np.ndarray, float] | None = None,
+        device: str = "cpu",
+        dtype: Any = np.float32,
+        settings: Settings = Settings(),  # noqa: B008  (immutable)
+    ) -> None:
+        check_choice("recombination", recombination, RECOMBINATION)
+        check_choice("device", device, DEVICES)
+        if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
+            raise InputError(f"seed: found {seed!r}, allowed is a whole number from 0 to 2^63 - 1")
+        if device == "cuda" and not cuda_available():
+            raise InputError("device: found 'cuda', but there is no CUDA device with the packages of lartpc[cuda]")
+        self.detector = Detector.module0() if detector is None else detector
+        self.parameters = self.detector.parameters if parameters is None else parameters
+        self.recombination = recombination
+        self.noise = noise
+        self.seed = int(seed)
+        self.thresholds = thresholds
+        self.device = device
+        self.dtype = np.dtype(dtype)
+        self.settings = settings
+        self.xp = np
+        if device == "cuda":
+            import cupy
+
+            self.xp = cupy
+        self.tables = make_tables(self.detector, settings, self.dtype, self.xp)
+
+    def __call__(
+        self,
+        segments: Segments,
+        *,
+        waveforms: bool = False,
+        progress: Callable[[Iterable], Iterable] = lambda batches: batches,
+    ) -> Result:
+        """Simulate all events; `progress` wraps the list of batches, as tqdm does."""
+        parameters = self.vector()
+        parts = [self.simulate(batch, parameters, waveforms) for batch in progress(self.batches(segments))]
+        hits, windows, counts = zip(*parts, strict=True) if parts else ((), (), ())
+        hits = concatenate(Hits, hits)
+        order = np.lexsort((hits.hit, hits.pixel_id, hits.event_id))
+        hits = Hits(**{name: column[order] for name, column in vars(hits).items()})
+        kept, electrons, drifted, cut, collected = np.sum(counts, axis=0) if parts else np.zeros(5)
+        summary = Summary(
+            segments=len(segments),
+            kept=int(kept),
+            outside=len(segments) - int(kept),
+            energy=float(np.sum(segments.dE, dtype=np.float64)),
+            electrons=float(electrons),
+            drifted=float(drifted),
+            cut=float(cut),
+            collected=float(collected),
+            hits=len(hits),
+        )
+        return Result(hits, join_windows(windows) if waveforms else None, summary)
+
+    def vector(self) -> Any:
+        """The parameters as the kernels take them."""
+        return self.xp.asarray(self.parameters.vector(self.dtype))
+
+    def batch(self, segments: Segments) -> chain.Batch:
+        """All segments as one batch, in the order of event and file."""
+        event_id, event = np.unique(segments.event_id, return_inverse=True)
+        order = np.argsort(event, kind="stable")
+        s = segments.select(order)
+        tick = np.floor(s.t0 / self.detector.tick)
+        columns = {
+            "start": np.stack((s.x_start, s.y_start, s.z_start), axis=1).astype(self.dtype),
+            "end": np.stack((s.x_end, s.y_end, s.z_end), axis=1).astype(self.dtype),
+            "dE": s.dE.astype(self.dtype),
+            "dEdx": s.dEdx.astype(self.dtype),
+            "time": (s.t0 - tick * self.detector.tick).astype(self.dtype),
+            "tick": tick.astype(np.int64),
+            "event": event[order].astype(np.int64),
+            "event_id": event_id.astype(np.int64),
+        }
+        return chain.Batch(**{name: self.xp.asarray(column) for name, column in columns.items()})
+
+    def batches(self, segments: Segments) -> list[chain.Batch]:
+        """The segments in batches of whole events, of up to about settings.steps_per_batch steps each."""
+        if len(segments) == 0:
+            return []
+        whole = self.batch(segments)
+        first_step = chain.piece_steps(whole, self.tables, self.settings)[:: len(self.tables.planes)]
+        event = to_numpy(whole.event)
+        edges = np.append(np.flatnonzero(np.diff(event, prepend=-1)), len(event))
+        steps = to_numpy(first_step)[edges]
+        cuts, start = [0], 0
+        for i in range(1, len(edges)):
+            if steps[i] - steps[start] > self.settings.steps_per_batch and i - 1 > start:
+                start = i - 1
+                cuts.append(edges[start])
+        cuts.append(len(event))
+        per_segment = [name for name in whole._fields if name != "event_id"]
+        return [
+            whole._replace(**{name: getattr(whole, name)[a:b] for name in per_segment})
+            for a, b in zip(cuts[:-1], cuts[1:], strict=True)
+        ]
+
+    def waveforms(self, batch: chain.Batch, parameters: Any, launch: Callable = chain.plain) -> chain.Waveforms:
+        """Split, quench, drift, pair, spread, induce, collect, conserve."""
+        model = RECOMBINATION[self.recombination]
+        steps = chain.make_steps(batch, parameters, model, self.tables, self.detector, self.settings, launch)
+        return chain.make_waveforms(steps, batch, self.tables, self.detector, self.settings, launch)
+
+    def reads(self, waveforms: chain.Waveforms, batch: chain.Batch, launch: Callable = chain.plain) -> chain.Reads:
+        """Trigger, with thresholds and noise."""
+        threshold = self.xp.asarray(self.threshold(to_numpy(waveforms.windows.pixel)))
+        return chain.make_reads(waveforms, batch, threshold, self.seed, self.noise, self.detector, launch)
+
+    def threshold(self, pixel: np.ndarray) -> np.ndarray:
+        """Thresholds [e] of pixels (n,)."""
+        if self.thresholds is None:
+            return np.full(len(pixel), self.detector.threshold, dtype=self.dtype)
+        keys, values, default = self.thresholds
+        at = np.minimum(np.searchsorted(keys, pixel), max(len(keys) - 1, 0))
+        known = keys[at] == pixel if len(keys) else np.zeros(len(pixel), dtype=bool)
+        return np.where(known, values[at] if len(keys) else default, default).astype(self.dtype)
+
+    def simulate(self, batch: chain.Batch, parameters: Any, keep: bool) -> tuple[Hits, Waveforms | None, tuple]:
+        """Hits, waveforms (where to `keep`) and the sums of `Summary` of one batch."""
+        waveforms = self.waveforms(batch, parameters)
+        reads = self.reads(waveforms, batch)
+        hits = self.hits(waveforms, reads, batch)
+        steps = waveforms.steps
+        charge = total(steps.charge)
+        collected = total(waveforms.current) * self.detector.tick
+        cut = self.beyond_planes(steps)
+        kept = len(np.unique(to_numpy(steps.segment)))
+        counts = (kept, total(steps.electrons), charge, cut, collected)
+        return hits, self.windows(waveforms, batch) if keep else None, counts
+
+    def beyond_planes(self, steps: chain.Steps) -> float:
+        """Charge [e] that diffuses beyond the edges of the pixel planes."""
+        d, width = self.detector, self.settings.width
+        volume = to_numpy(steps.volume)
+        inside = 1.0
+        for at, n in ((steps.x, d.n_x), (steps.y, d.n_y)):
+            at, sigma = to_numpy(at), to_numpy(steps.sigma_T)
+            high = np.minimum((n * d.pitch)[volume] - at, width * sigma) / sigma
+            low = np.maximum(-at, -width * sigma) / sigma
+            inside = inside * np.maximum(ndtr(high) - ndtr(low), 0.0) / (ndtr(width) - ndtr(-width))
+        return float(np.sum(to_numpy(steps.charge) * (1.0 - inside)))
+
+    def hits(self, waveforms: chain.Waveforms, reads: chain.Reads, batch: chain.Batch) -> Hits:
+        """The valid reads as a table, digitized."""
+        detector, windows = self.detector, waveforms.windows
+        used = self.xp.arange(detector.max_hits) < reads.count[:, None]
+        at = self.xp.nonzero(used & (reads.valid == 1))
+        charge = reads.charge[at]
+        gain = self.xp.full(len(charge), detector.gain, dtype=self.dtype)
+        adc = to_numpy(chain.make_adc(charge, gain, detector))
+        row = to_numpy(at[0])
+        number = np.arange(len(row)) - np.searchsorted(row, row, side="left")
+        pixel = to_numpy(windows.pixel)[row]
+        tpc = np.searchsorted(detector.first_pixel, pixel, side="right") - 1
+        within = pixel - detector.first_pixel[tpc]
+        ix, iy = within % detector.n_x[tpc], within // detector.n_x[tpc]
+        start = to_numpy(windows.tick)[to_numpy(reads.window[at])]
+        return Hits(
+            event_id=to_numpy(batch.event_id)[to_numpy(windows.event)[row]],
+            pixel_id=pixel,
+            tpc=tpc,
+            ix=ix,
+            iy=iy,
+            hit=number,
+            x=detector.x_lo[tpc] + (ix + 0.5) * detector.pitch[tpc],
+            y=detector.y_lo[tpc] + (iy + 0.5) * detector.pitch[tpc],
+            z_anode=detector.z_anode[tpc],
+            t=start * detector.tick + to_numpy(reads.time[at]).astype(np.float64),
+            charge=to_numpy(charge),
+            adc=adc,
+        )
+
+    def windows(self, waveforms: chain.Waveforms, batch: chain.Batch) -> Waveforms:
+        """The waveforms as a table."""
+        windows = chain.Windows(*(to_numpy(array) for array in waveforms.windows))
+        pixel = np.repeat(np.arange(len(windows.pixel)), np.diff(windows.of_pixel))
+        return Waveforms(
+            event_id=to_numpy(batch.event_id)[windows.event[pixel]],
+            pixel_id=windows.pixel[pixel],
+            start_tick=windows.tick,
+            offset=windows.first[:-1],
+            ticks=np.diff(windows.first),
+            current=to_numpy(waveforms.current).astype(np.float32),
+        )
+
+
+def make_tables(detector: Detector, settings: Settings, dtype: Any, xp: Any) -> chain.Tables:
+    """Volumes, planes and quadrature rules as arrays of the device."""
+    d = detector
+    low, high = np.minimum(d.z_anode, d.z_cathode), np.maximum(d.z_anode, d.z_cathode)
+    direction = np.sign(d.z_cathode - d.z_anode)
+    volumes = np.stack((d.x_lo, d.x_hi, d.y_lo, d.y_hi, low, high, d.z_anode, direction, d.pitch), axis=1)
+    planes = np.stack((d.n_x, d.n_y, d.first_pixel), axis=1).astype(np.int64)
+    rules = gauss_rules(max(settings.nodes, 3) + 3, dtype)
+    decay = decay_table(settings.moments, round(settings.memory / d.tick), d.tick, dtype)
+    return chain.Tables(*(xp.asarray(array) for array in (volumes.astype(dtype), planes, *rules, decay)))
+
+
+def check_choice(name: str, value: Any, allowed: Iterable[str]) -> None:
+    """Raise InputError where `value` is not among `allowed`."""
+    if value not in allowed:
+        raise InputError(f"{name}: found {value!r}, allowed is {' or '.join(allowed)}")
+
+
+def total(array: Any) -> float:
+    """Sum in float64."""
+    return float(array.sum(dtype=np.float64))
+
+
+def to_numpy(array: Any) -> np.ndarray:
+    """The array in main memory."""
+    return array if isinstance(array, np.ndarray) else array.get()
+
+
+def concatenate(table: type, parts: Iterable[Any]) -> Any:
+    """Tables of columns joined; an empty one where there are none."""
+    parts = list(parts)
+    names = table.__dataclass_fields__
+    return table(**{name: np.concatenate([getattr(p, name) for p in parts] or [np.zeros(0)]) for name in names})
+
+
+def join_windows(parts: Iterable[Waveforms]) -> Waveforms:
+    """Waveforms of several batches in one table."""
+    parts = list(parts)
+    shift = np.cumsum([0] + [len(part.current) for part in parts])
+    for part, by in zip(parts, shift, strict=False):
+        part.offset = part.offset + by
+    return concatenate(Waveforms, parts)

@@ -1,0 +1,103 @@
+"""Bookkeeping between steps and pixels: sort the pairs by pixel and time, find each pixel's windows of ticks."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .kernels import pair
+
+
+def namespace(array):
+    """numpy or cupy, whichever made `array`."""
+    if isinstance(array, np.ndarray):
+        return np
+    import cupy
+
+    return cupy
+
+
+def offsets(counts):
+    """Where each of several runs starts, and their end: (n + 1,) int64 from the lengths (n,)."""
+    xp = namespace(counts)
+    result = xp.zeros(len(counts) + 1, dtype=np.int64)
+    xp.cumsum(counts, out=result[1:])
+    return result
+
+
+def owners(starts, n):
+    """The run that each of n entries belongs to, from `offsets`."""
+    xp = namespace(starts)
+    return xp.searchsorted(starts, xp.arange(n), side="right") - 1
+
+
+class Pairs(NamedTuple):
+    """Pairs of steps and pixels (n_pairs,), in the order of event, pixel and time."""
+
+    step: Any
+    x: Any  # column on the plane
+    y: Any  # row
+    tick: Any  # from which the arrival is counted
+    first_tick: Any  # of the pair's row of currents
+    tail_tick: Any  # before which `tail` stands for the slow exponential
+    first_row: Any  # (n_pairs + 1,) start of each row
+    order: Any  # sorted pair -> pair in the order of steps
+
+
+class Windows(NamedTuple):
+    """Pixels with charge and, for each, its windows: runs of blocks of ticks with current. Offsets have one more."""
+
+    event: Any  # (n_pixels,) index of the event
+    pixel: Any  # (n_pixels,) pixel id
+    of_pixel: Any  # (n_pixels + 1,) first window
+    pair: Any  # (n_windows + 1,) first pair
+    first: Any  # (n_windows + 1,) first sample
+    tick: Any  # (n_windows,) tick of the first sample
+    block_window: Any  # (n_blocks,) window of a block
+    block_tick: Any  # (n_blocks,) its first tick
+
+
+def group(step, column, row, pixel, event, step_tick, first_tick, tail_tick, last_tick, memory, block):
+    """Sort the pairs and find the windows: `Pairs`, `Windows`. Arguments (n_pairs,), but step_tick (n_steps,).
+
+    A pair needs the ticks from `memory` ticks before its tail_tick, or from its first_tick, to its last_tick.
+    """
+    xp = namespace(step)
+    first_block = xp.minimum(first_tick, tail_tick - memory) // block
+    last_block = -(-last_tick // block)
+    order = xp.lexsort(xp.stack((first_block, pixel, event)))
+    event, pixel, first_block, last_block = event[order], pixel[order], first_block[order], last_block[order]
+    step = step[order]
+    first_row = offsets((last_tick - first_tick)[order])
+    ticks = (step_tick[step], first_tick[order], tail_tick[order])
+    pairs = Pairs(step, column[order], row[order], *ticks, first_row, order)
+
+    n = len(order)
+    new = xp.ones(n, dtype=bool)
+    new[1:] = (event[1:] != event[:-1]) | (pixel[1:] != pixel[:-1])
+    starts = xp.flatnonzero(new)
+    pixel_pair = xp.append(starts, xp.asarray([n])).astype(np.int64)
+
+    count = xp.zeros(len(starts), dtype=np.int64)
+    pair.count_windows(len(starts), pixel_pair, first_block, last_block, count)
+    of_pixel = offsets(count)
+    n_windows = int(of_pixel[-1])
+    window_pair = xp.full(n_windows + 1, n, dtype=np.int64)
+    window_block = xp.zeros(n_windows, dtype=np.int64)
+    size = xp.zeros(n_windows, dtype=np.int64)
+    pair.window(len(starts), pixel_pair, first_block, last_block, of_pixel, window_pair, window_block, size)
+
+    window_first_block = offsets(size)
+    n_blocks = int(window_first_block[-1])
+    block_window = owners(window_first_block, n_blocks)
+    block_tick = (window_block[block_window] + xp.arange(n_blocks) - window_first_block[block_window]) * block
+    windows = Windows(
+        event=event[starts],
+        pixel=pixel[starts],
+        of_pixel=of_pixel,
+        pair=window_pair,
+        first=window_first_block * block,
+        tick=window_block * block,
+        block_window=block_window,
+        block_tick=block_tick,
+    )
+    return pairs, windows
