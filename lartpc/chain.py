@@ -14,7 +14,7 @@ from .kernels.quench import quench
 from .kernels.split import count_steps, split
 from .kernels.spread import spread
 from .kernels.trigger import trigger
-from .windows import Pairs, Windows, group, namespace, offsets, owners
+from .windows import Pairs, Windows, group, inverse, namespace, offsets, owners
 
 
 class Batch(NamedTuple):
@@ -62,6 +62,14 @@ class Waveforms(NamedTuple):
     steps: Steps
     pairs: Pairs
     windows: Windows
+
+
+class Pixels(NamedTuple):
+    """Front end of every pixel of `Windows` (n_pixels,)."""
+
+    threshold: Any  # [e]
+    gain: Any  # [mV/e]
+    offset: Any  # pedestal less common-mode voltage [mV]
 
 
 class Reads(NamedTuple):
@@ -197,7 +205,7 @@ def make_waveforms(steps, batch, tables, detector, settings, launch=plain):
         pair_sigma,
         adjoint_threads=len(steps.x),
         first_pair=first_pair,
-        pair_order=pairs.order,
+        pair_place=inverse(pairs.order),
     )
     nodes = (node_x, node_y, weight_x, weight_y, nodes_x, nodes_y)
     tick = T(detector.tick)
@@ -205,6 +213,7 @@ def make_waveforms(steps, batch, tables, detector, settings, launch=plain):
     tail = xp.zeros((n, len(tables.decay)), dtype=T)
     ticks = (pairs.first_tick, pairs.tail_tick, pairs.first_row)
     launch(induce, n, pair_arrival, pair_sigma, pairs.tick, *ticks, *nodes, tick, row, tail)
+    of_pair = owners(windows.pair, n)
     current, waveform = (xp.zeros(int(windows.first[-1]), dtype=T) for _ in range(2))
     launch(
         collect,
@@ -219,6 +228,7 @@ def make_waveforms(steps, batch, tables, detector, settings, launch=plain):
         settings.block,
         current,
         adjoint_threads=n,
+        pair_start=windows.first[of_pair] + pairs.first_tick - windows.tick[of_pair],
     )
     launch(conserve, len(windows.tick), windows.pair, windows.first, *nodes[2:], tick, current, waveform)
     return Waveforms(waveform, steps, pairs, windows)
@@ -259,10 +269,10 @@ def make_reads(waveforms, batch, threshold, seed, noise, detector, launch=plain)
     return Reads(count, window, tick, part, time, charge, valid)
 
 
-def make_adc(charge, gain, detector, rounded=True, launch=plain):
-    """Digitize: ADC counts of hits (n_hits,); gain (n_hits,) [mV/e]."""
-    T = charge.dtype.type
-    adc = namespace(charge).zeros_like(charge)
-    offset, full_scale = T(detector.v_pedestal - detector.v_cm), T(detector.v_ref - detector.v_cm)
-    launch(digitize, len(charge), charge, gain, offset, full_scale, T(detector.adc_counts), rounded, adc)
+def make_adc(reads, gain, offset, detector, rounded=True, launch=plain):
+    """Digitize: ADC counts of the reads (n_pixels, max_hits); gain [mV/e] and offset [mV] of the pixels (n_pixels,)."""
+    T = reads.charge.dtype.type
+    adc = namespace(reads.charge).zeros_like(reads.charge)
+    scale = (T(detector.v_ref - detector.v_cm), T(detector.adc_counts))
+    launch(digitize, len(adc), reads.charge, reads.count, gain, offset, *scale, rounded, adc)
     return adc

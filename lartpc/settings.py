@@ -14,7 +14,7 @@ class Settings(NamedTuple):
     width: float = 3.6  # transverse standard deviations after which a step's charge is cut (and normalised)
     nodes: int = 8  # quadrature nodes over the whole width of a step's charge, along each axis
     memory: float = 24.0  # how far back of its edge a response is followed [us]
-    moments: int = 5  # with which the slow exponential is followed back
+    moments: int = 7  # with which the slow exponential is followed back
     block: int = 16  # ticks that one thread sums
     steps_per_batch: int = 65536  # whole events are simulated together up to about this many steps
 
@@ -31,8 +31,8 @@ def gauss_rules(highest, dtype):
 def decay_table(moments, ticks, tick, dtype):
     """Coefficients (moments, ticks) of exp(-tau rate) as a polynomial in u, rate = RATE_MIDDLE + u RATE_HALF [1/us].
 
-    tau = 0, 1, ... times tick [us]. The polynomial interpolates at the Chebyshev points; the error with 5 moments is
-    at most 8e-5 of the slow exponential at its edge, which is 3e-6 of the current's peak.
+    tau = 0, 1, ... times tick [us]. The polynomial interpolates at the Chebyshev points; the error with 7 moments is
+    at most 2e-6 of the slow exponential at its edge, which is 1e-7 of the current's peak.
     """
     u = np.cos(np.pi * (np.arange(moments) + 0.5) / moments)
     tau = tick * np.arange(ticks)

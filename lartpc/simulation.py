@@ -12,6 +12,7 @@ from . import chain
 from .detector import Detector
 from .errors import InputError
 from .hits import Hits, Waveforms
+from .kernels import slots
 from .kernels.launch import cuda_available
 from .kernels.quench import BIRKS, BOX
 from .parameters import Parameters
@@ -115,6 +116,12 @@ class Simulation:
         )
         return Result(hits, join_windows(windows) if waveforms else None, summary)
 
+    def acting(self) -> list[str]:
+        """Names of the parameters that the results depend on."""
+        off = ("alpha", "beta") if self.recombination == "birks" else ("Ab", "kb")
+        off += ("vdrift",) if self.parameters.vdrift is None else ("temperature",)
+        return [name for name in slots.PARAMETERS if name not in off]
+
     def vector(self) -> Any:
         """The parameters as the kernels take them."""
         return self.xp.asarray(self.parameters.vector(self.dtype))
@@ -164,25 +171,40 @@ class Simulation:
         steps = chain.make_steps(batch, parameters, model, self.tables, self.detector, self.settings, launch)
         return chain.make_waveforms(steps, batch, self.tables, self.detector, self.settings, launch)
 
-    def reads(self, waveforms: chain.Waveforms, batch: chain.Batch, launch: Callable = chain.plain) -> chain.Reads:
+    def pixels(self, windows: chain.Windows) -> chain.Pixels:
+        """Threshold, gain and offset of the pixels of `windows`."""
+        n = len(windows.pixel)
+        offset = self.detector.v_pedestal - self.detector.v_cm
+        threshold = self.xp.asarray(self.threshold(to_numpy(windows.pixel)))
+        gain, offset = (self.xp.full(n, value, dtype=self.dtype) for value in (self.detector.gain, offset))
+        return chain.Pixels(threshold, gain, offset)
+
+    def reads(
+        self, waveforms: chain.Waveforms, batch: chain.Batch, pixels: chain.Pixels, launch: Callable = chain.plain
+    ) -> chain.Reads:
         """Trigger, with thresholds and noise."""
-        threshold = self.xp.asarray(self.threshold(to_numpy(waveforms.windows.pixel)))
-        return chain.make_reads(waveforms, batch, threshold, self.seed, self.noise, self.detector, launch)
+        return chain.make_reads(waveforms, batch, pixels.threshold, self.seed, self.noise, self.detector, launch)
+
+    def adc(self, reads: chain.Reads, pixels: chain.Pixels, rounded: bool, launch: Callable = chain.plain) -> Any:
+        """Digitize."""
+        return chain.make_adc(reads, pixels.gain, pixels.offset, self.detector, rounded, launch)
 
     def threshold(self, pixel: np.ndarray) -> np.ndarray:
         """Thresholds [e] of pixels (n,)."""
         if self.thresholds is None:
             return np.full(len(pixel), self.detector.threshold, dtype=self.dtype)
         keys, values, default = self.thresholds
-        at = np.minimum(np.searchsorted(keys, pixel), max(len(keys) - 1, 0))
-        known = keys[at] == pixel if len(keys) else np.zeros(len(pixel), dtype=bool)
-        return np.where(known, values[at] if len(keys) else default, default).astype(self.dtype)
+        if len(keys) == 0:
+            return np.full(len(pixel), default, dtype=self.dtype)
+        at = np.minimum(np.searchsorted(keys, pixel), len(keys) - 1)
+        return np.where(keys[at] == pixel, values[at], default).astype(self.dtype)
 
     def simulate(self, batch: chain.Batch, parameters: Any, keep: bool) -> tuple[Hits, Waveforms | None, tuple]:
         """Hits, waveforms (where to `keep`) and the sums of `Summary` of one batch."""
         waveforms = self.waveforms(batch, parameters)
-        reads = self.reads(waveforms, batch)
-        hits = self.hits(waveforms, reads, batch)
+        pixels = self.pixels(waveforms.windows)
+        reads = self.reads(waveforms, batch, pixels)
+        hits = self.hits(waveforms, reads, self.adc(reads, pixels, rounded=True), batch)
         steps = waveforms.steps
         charge = total(steps.charge)
         collected = total(waveforms.current) * self.detector.tick
@@ -203,14 +225,11 @@ class Simulation:
             inside = inside * np.maximum(ndtr(high) - ndtr(low), 0.0) / (ndtr(width) - ndtr(-width))
         return float(np.sum(to_numpy(steps.charge) * (1.0 - inside)))
 
-    def hits(self, waveforms: chain.Waveforms, reads: chain.Reads, batch: chain.Batch) -> Hits:
-        """The valid reads as a table, digitized."""
+    def hits(self, waveforms: chain.Waveforms, reads: chain.Reads, adc: Any, batch: chain.Batch) -> Hits:
+        """The valid reads as a table."""
         detector, windows = self.detector, waveforms.windows
         used = self.xp.arange(detector.max_hits) < reads.count[:, None]
         at = self.xp.nonzero(used & (reads.valid == 1))
-        charge = reads.charge[at]
-        gain = self.xp.full(len(charge), detector.gain, dtype=self.dtype)
-        adc = to_numpy(chain.make_adc(charge, gain, detector))
         row = to_numpy(at[0])
         number = np.arange(len(row)) - np.searchsorted(row, row, side="left")
         pixel = to_numpy(windows.pixel)[row]
@@ -229,8 +248,8 @@ class Simulation:
             y=detector.y_lo[tpc] + (iy + 0.5) * detector.pitch[tpc],
             z_anode=detector.z_anode[tpc],
             t=start * detector.tick + to_numpy(reads.time[at]).astype(np.float64),
-            charge=to_numpy(charge),
-            adc=adc,
+            charge=to_numpy(reads.charge[at]),
+            adc=to_numpy(adc[at]),
         )
 
     def windows(self, waveforms: chain.Waveforms, batch: chain.Batch) -> Waveforms:

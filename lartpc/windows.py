@@ -30,6 +30,14 @@ def owners(starts, n):
     return xp.searchsorted(starts, xp.arange(n), side="right") - 1
 
 
+def inverse(order):
+    """The inverse of a permutation."""
+    xp = namespace(order)
+    result = xp.empty_like(order)
+    result[order] = xp.arange(len(order))
+    return result
+
+
 class Pairs(NamedTuple):
     """Pairs of steps and pixels (n_pairs,), in the order of event, pixel and time."""
 

@@ -1,0 +1,52 @@
+"""Every kernel with its adjoint, or with the reason why it has none."""
+
+from typing import NamedTuple
+
+from lartpc.adjoint.collect import collect_adjoint
+from lartpc.adjoint.conserve import conserve_adjoint
+from lartpc.adjoint.digitize import digitize_adjoint
+from lartpc.adjoint.drift import drift_adjoint
+from lartpc.adjoint.induce import induce_adjoint
+from lartpc.adjoint.quench import quench_adjoint
+from lartpc.adjoint.split import split_adjoint
+from lartpc.adjoint.spread import spread_adjoint
+from lartpc.adjoint.trigger import trigger_adjoint
+from lartpc.kernels.collect import collect
+from lartpc.kernels.conserve import conserve
+from lartpc.kernels.digitize import digitize
+from lartpc.kernels.drift import drift
+from lartpc.kernels.induce import induce
+from lartpc.kernels.launch import Kernel
+from lartpc.kernels.pair import count_pairs, count_windows, pair, window
+from lartpc.kernels.quench import quench
+from lartpc.kernels.split import count_steps, split
+from lartpc.kernels.spread import spread
+from lartpc.kernels.trigger import trigger
+
+
+class Adjoint(NamedTuple):
+    """An adjoint kernel; for `shared` inputs, which all threads read, it writes one row of gradients a thread."""
+
+    kernel: Kernel
+    shared: tuple[str, ...] = ()
+
+
+ADJOINTS = {
+    split: Adjoint(split_adjoint),
+    quench: Adjoint(quench_adjoint, shared=("parameters",)),
+    drift: Adjoint(drift_adjoint, shared=("parameters",)),
+    spread: Adjoint(spread_adjoint),
+    induce: Adjoint(induce_adjoint),
+    collect: Adjoint(collect_adjoint),
+    conserve: Adjoint(conserve_adjoint),
+    trigger: Adjoint(trigger_adjoint),
+    digitize: Adjoint(digitize_adjoint),
+}
+
+NO_ADJOINT = {
+    count_steps: "counts steps, from geometry alone",
+    count_pairs: "counts pixels; a pixel enters with zero charge",
+    pair: "lists pixels and ticks; what they leave out is below the precision",
+    count_windows: "counts windows",
+    window: "lists windows",
+}

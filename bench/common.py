@@ -1,0 +1,101 @@
+"""What the benchmarks share: the segments they run on, the description of the machine, the file of results."""
+
+import json
+import platform
+import subprocess
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import numba
+import numpy as np
+
+from lartpc.detector import Detector
+from lartpc.generate import generate
+from lartpc.hdf5 import new_hdf5
+from lartpc.segments import read_segments
+
+ROOT = Path(__file__).resolve().parent.parent
+PARTICLES = (13, 211, 2212)  # muons, charged pions, protons, and their antiparticles
+SHORTEST_TRACK = 2.0  # [cm]
+SHORTEST_SEGMENT = 0.01  # [cm]
+
+
+def generated(sample, events):
+    """Segments of a sample of `lartpc generate`."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "segments.h5"
+        with new_hdf5(path) as file:
+            file.create_dataset("segments", data=generate(sample, Detector.module0(), events, 0))
+        return read_segments(path)
+
+
+def lengths(segments):
+    """Length of each segment [cm], (n,)."""
+    parts = [getattr(segments, f"{axis}_end") - getattr(segments, f"{axis}_start") for axis in "xyz"]
+    return np.sqrt(np.sum(np.square(parts, dtype=np.float64), axis=0))
+
+
+def selected(segments):
+    """Segments above 0.01 cm of tracks of muons, pions and protons above 2 cm."""
+    length = lengths(segments)
+    _, track = np.unique(np.stack((segments.event_id, segments.traj_id)), axis=1, return_inverse=True)
+    long_track = np.bincount(track.ravel(), length)[track.ravel()] > SHORTEST_TRACK
+    return segments.select(np.isin(np.abs(segments.pdg_id), PARTICLES) & long_track & (length > SHORTEST_SEGMENT))
+
+
+def first_of(segments, length):
+    """The first segments with `length` [cm] in all; None where there is less."""
+    ends = np.cumsum(lengths(segments))
+    n = int(np.searchsorted(ends, length)) + 1
+    return segments.select(np.arange(n)) if n <= len(ends) else None
+
+
+def median_seconds(run, repeats, warm_up=1):
+    """Median wall time [s] of `run()`, which returns when its work is done."""
+    for _ in range(warm_up):
+        run()
+    seconds = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - started)
+    return float(np.median(seconds))
+
+
+def processor():
+    """The processor's name, where the system tells it."""
+    try:
+        names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0].partition(":")[2].strip() if names else platform.processor() or platform.machine()
+
+
+def machine():
+    """Processor, threads and versions."""
+    return {
+        "processor": processor(),
+        "threads": numba.get_num_threads(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("numba", "numpy")},
+    }
+
+
+def commit():
+    """The commit of the sources, with `-dirty` where they were changed since; None outside a repository."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.stdout.strip() or None
+
+
+def write(name, content):
+    """Write the results as bench/results/NAME-TIME.json, with commit and date; returns the path."""
+    now = time.gmtime()
+    path = ROOT / "bench" / "results" / f"{name}-{time.strftime('%Y%m%d-%H%M%S', now)}.json"
+    path.parent.mkdir(exist_ok=True)
+    content = {"commit": commit(), "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", now), **content}
+    path.write_text(json.dumps(content, indent=2) + "\n")
+    return path

@@ -1,0 +1,94 @@
+"""The tape: a list of launches, walked backwards through their adjoints. It knows nothing of physics."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .adjoint.pairs import ADJOINTS
+from .kernels.launch import Kernel
+from .windows import namespace
+
+
+class TapeError(RuntimeError):
+    """An array was overwritten between forward and backward, so its gradient would be wrong."""
+
+
+class Launch(NamedTuple):
+    kernel: Kernel
+    arguments: dict[str, Any]
+    threads: int  # of the adjoint
+
+
+class Tape:
+    """Record launches, then walk them backwards.
+
+    An adjoint gets its arguments by name: those of the forward launch, what the launch gave for the adjoint alone,
+    and gradients as grad_<name>. Gradients start at zero and are summed; read them with `gradient`.
+    """
+
+    def __init__(self) -> None:
+        self.launches: list[Launch] = []
+        self.marks: dict[int, tuple[Any, int, str]] = {}  # id of an array: the array, its mark, where it was used
+        self.gradients: dict[int, Any] = {}
+
+    def launch(self, kernel: Kernel, threads: int, *arguments: Any, adjoint_threads: int | None = None, **more: Any):
+        """Run a kernel and remember it. Raises TapeError where it would write into a remembered array."""
+        bound = dict(zip(kernel.arguments, arguments, strict=True))
+        for name in kernel.outputs:
+            if id(bound[name]) in self.marks:
+                raise TapeError(f"{kernel.name}: would overwrite its argument {name}, used by {self.used(bound[name])}")
+        kernel(threads, *arguments)
+        for name, argument in {**bound, **more}.items():
+            if hasattr(argument, "dtype") and argument.ndim and id(argument) not in self.marks:
+                self.marks[id(argument)] = (argument, mark(argument), f"{kernel.name}, argument {name}")
+        self.launches.append(Launch(kernel, {**bound, **more}, threads if adjoint_threads is None else adjoint_threads))
+
+    def used(self, array: Any) -> str:
+        return self.marks[id(array)][2]
+
+    def backward(self, seeds: list[tuple[Any, Any]]) -> None:
+        """Sum d(loss)/d(array) into `gradient` of every array, from the (array, gradient) pairs of `seeds`.
+
+        Raises TapeError, naming kernel and argument, where an array no longer holds what the forward pass left.
+        """
+        for array, before, where in self.marks.values():
+            if mark(array) != before:
+                raise TapeError(f"{where}: overwritten between forward and backward")
+        self.gradients = {}
+        for array, gradient in seeds:
+            self.gradient(array)[...] += gradient
+        for launch in reversed(self.launches):
+            adjoint = ADJOINTS[launch.kernel]
+            if not any(id(launch.arguments[name]) in self.gradients for name in launch.kernel.outputs):
+                continue
+            rows = {name: self.rows(launch, name) for name in adjoint.shared}
+            adjoint.kernel(launch.threads, *(self.argument(launch, name, rows) for name in adjoint.kernel.arguments))
+            for name, row in rows.items():
+                self.gradient(launch.arguments[name])[...] += row.sum(axis=0, dtype=np.float64)
+
+    def argument(self, launch: Launch, name: str, rows: dict[str, Any]) -> Any:
+        if not name.startswith("grad_"):
+            return launch.arguments[name]
+        name = name.removeprefix("grad_")
+        return rows[name] if name in rows else self.gradient(launch.arguments[name])
+
+    def rows(self, launch: Launch, name: str) -> Any:
+        array = launch.arguments[name]
+        return namespace(array).zeros((launch.threads, *array.shape), dtype=array.dtype)
+
+    def gradient(self, array: Any) -> Any:
+        """The gradient with respect to an array, of its shape; zeros where nothing depends on it."""
+        if id(array) not in self.gradients:
+            self.gradients[id(array)] = namespace(array).zeros_like(array)
+        return self.gradients[id(array)]
+
+
+def mark(array: Any) -> int:
+    """A number that changes when the array's bytes do: their sum, as words, with the alternate ones weighted."""
+    xp = namespace(array)
+    words = xp.ascontiguousarray(array).view(np.uint8).ravel()
+    whole = len(words) // 8 * 8
+    wide = words[:whole].view(np.uint64)
+    return int(wide.sum()) + 3 * int(wide[::2].sum()) + int(words[whole:].sum())

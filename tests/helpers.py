@@ -1,0 +1,76 @@
+"""Small detectors, segments and views of waveforms that several tests share."""
+
+import numpy as np
+
+from lartpc.detector import Detector
+from lartpc.parameters import Parameters
+from lartpc.segments import Segments
+from lartpc.simulation import Simulation
+
+PITCH = 0.4434
+VELOCITY = 0.1596452482154287  # [cm/us] at the nominal field and temperature
+
+
+def one_plane(n=10, **values):
+    """A detector of one TPC: n x n pixels around x = y = 0, anode at z = 0, cathode at z = 31 cm."""
+    edge = np.array([0.5 * n * PITCH])
+    geometry = {
+        "x_lo": -edge,
+        "x_hi": edge,
+        "y_lo": -edge,
+        "y_hi": edge,
+        "z_anode": np.array([0.0]),
+        "z_cathode": np.array([31.0]),
+        "pitch": np.array([PITCH]),
+        "n_x": np.array([n]),
+        "n_y": np.array([n]),
+        "first_pixel": np.array([0]),
+        "module": np.array([0]),
+    }
+    return Detector(name="one plane", **{"parameters": Parameters(), **geometry, **values})
+
+
+def make_segments(start, end, dE=1.0, dEdx=2.0, t0=0.0, event_id=0):
+    """Segments from `start` to `end`, (n, 3) or (3,); the other values are of all or one each."""
+    start, end = (np.atleast_2d(np.asarray(p, dtype=np.float64)) for p in (start, end))
+    n = len(start)
+    columns = {"dE": dE, "dEdx": dEdx, "t0": t0, "event_id": event_id}
+    return Segments(
+        segment_id=np.arange(n),
+        traj_id=np.zeros(n, dtype=np.int64),
+        pdg_id=np.full(n, 13),
+        **{f"{axis}_start": start[:, k] for k, axis in enumerate("xyz")},
+        **{f"{axis}_end": end[:, k] for k, axis in enumerate("xyz")},
+        **{k: np.broadcast_to(np.asarray(v, dtype=int if k == "event_id" else float), n) for k, v in columns.items()},
+    )
+
+
+def waveforms(segments, detector=None, **keywords):
+    """The chain's waveforms, in the precision of the simulation; one plane unless `detector` says otherwise."""
+    simulation = Simulation(one_plane() if detector is None else detector, **keywords)
+    return simulation.waveforms(simulation.batch(segments), simulation.vector())
+
+
+def launches(segments, detector=None, **keywords):
+    """The arguments of every kernel of the chain by name, as they are after it has run: {kernel: {name: value}}."""
+    simulation = Simulation(one_plane() if detector is None else detector, **keywords)
+    arguments = {}
+
+    def launch(kernel, threads, *values, **_):
+        kernel(threads, *values)
+        arguments[kernel.name] = dict(zip(kernel.arguments, values, strict=True))
+
+    result = simulation.waveforms(simulation.batch(segments), simulation.vector(), launch)
+    return arguments, result
+
+
+def sample(waveforms, pixel, ticks):
+    """Current of `pixel` [e/us] at the given ticks, 0 outside its windows; one event."""
+    windows = waveforms.windows
+    current = np.zeros(len(ticks))
+    for p in np.flatnonzero(windows.pixel == pixel):
+        for w in range(windows.of_pixel[p], windows.of_pixel[p + 1]):
+            at = ticks - windows.tick[w]
+            inside = (at >= 0) & (at < windows.first[w + 1] - windows.first[w])
+            current[inside] = waveforms.current[windows.first[w] + at[inside]]
+    return current

@@ -1,0 +1,155 @@
+import json
+
+import numpy as np
+import pytest
+
+from lartpc.kernels.noise import draw
+from lartpc.kernels.trigger import trigger
+from lartpc.parameters import Parameters
+from lartpc.segments import read_segments
+from lartpc.simulation import Simulation
+
+BLOCK = 8
+TICK = 0.1
+HOLD = 18
+FIRST = -40  # tick of the first sample
+SEED, EVENT = 3, 11
+
+
+def slow_reads(current, threshold, max_hits, draws, tick=TICK, hold=HOLD):
+    """Times and charges of the reads of one pixel, from the cumulative charge Q(t) of the whole waveform."""
+    Q = np.concatenate(([0.0], np.cumsum(current * tick)))
+    t = tick * (FIRST - 1 + np.arange(len(Q)))
+    times, charges = [], []
+    last = t[0]  # time of the last reset
+    for reset, readout in draws[:max_hits]:
+        target = np.interp(last, t, Q) + threshold - reset
+        if target > Q[-1]:
+            break
+        k = np.searchsorted(Q, target)
+        crossing = np.interp(target, Q[k - 1 : k + 1], t[k - 1 : k + 1]) if reset < threshold else last
+        end = crossing + hold * tick
+        times.append(crossing)
+        charges.append(np.interp(end, t, Q) - np.interp(last, t, Q) + reset + readout)
+        last = end
+    return np.array(times), np.array(charges)
+
+
+def run(dense, threshold, dtype, max_hits=10, tick=TICK, hold=HOLD, noise=(0.0, 0.0), ids=None, seed=SEED):
+    """Reads of the pixels with currents `dense` (n, ticks), in windows of the blocks that are not all zero."""
+    n = len(dense)
+    samples, first, starts, of_pixel = [], [0], [], [0]
+    for row in dense:
+        blocks = row.reshape(-1, BLOCK)
+        full = np.append(blocks.any(axis=1), False)
+        for b in np.flatnonzero(full):
+            if b == 0 or not full[b - 1]:
+                starts.append(FIRST + b * BLOCK)
+                first.append(first[-1])
+            samples.append(blocks[b])
+            first[-1] += BLOCK
+        of_pixel.append(len(starts))
+    count = np.zeros(n, dtype=np.int64)
+    window, at, valid = (np.zeros((n, max_hits), dtype=np.int64) for _ in range(3))
+    part, time, charge = (np.zeros((n, max_hits), dtype=dtype) for _ in range(3))
+    ids = np.arange(n) if ids is None else ids
+    starts = np.array(starts)
+    inputs = (np.concatenate(samples).astype(dtype), np.array(of_pixel), np.array(first), starts)
+    noise = [dtype(sigma) for sigma in noise]
+    pixels = (np.full(n, EVENT), ids, threshold.astype(dtype), dtype(tick), hold, seed, *noise)
+    trigger(n, *inputs, *pixels, count, window, at, part, time, charge, valid)
+    return count, starts[window] * tick + time, charge, valid, starts[window] + at, part
+
+
+@pytest.fixture(scope="module")
+def dense():
+    """Random currents (n, ticks) [e/us]: pulses of all sizes, with gaps shorter and longer than a hold."""
+    random = np.random.default_rng(1)
+    current = random.exponential(1.0, (300, 40 * BLOCK)) * np.repeat(random.exponential(8e3, (300, 40)), BLOCK, axis=1)
+    empty = np.repeat(random.random((300, 40)) < 0.5, BLOCK, axis=1)
+    empty[:, :BLOCK] = False
+    return np.where(empty, 0.0, current)
+
+
+def draws(pixel, sigmas, n, seed=SEED):
+    one = np.float64(1.0)
+    return [tuple(np.multiply(draw(seed, EVENT, pixel, read, one), sigmas)) for read in range(n)]
+
+
+@pytest.mark.parametrize("noise", [(0.0, 0.0), (900.0, 500.0), (900.0, 4000.0)])
+@pytest.mark.parametrize("max_hits", [3, 7])
+def test_reads_are_those_of_the_cumulative_charge(dense, noise, max_hits):
+    threshold = np.random.default_rng(2).uniform(4e3, 3e4, len(dense))
+    count, time, charge, valid, tick, part = run(dense, threshold, np.float64, max_hits, noise=noise)
+    vetoed = 0
+    for i, row in enumerate(dense):
+        times, charges = slow_reads(row, threshold[i], max_hits, draws(i, noise, max_hits))
+        n = len(times)
+        assert count[i] == n
+        np.testing.assert_allclose(time[i, :n], times, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(charge[i, :n], charges, rtol=0, atol=1e-5)
+        np.testing.assert_array_equal(valid[i, :n], charges >= threshold[i])
+        np.testing.assert_allclose((tick - 1 + part)[i, :n] * TICK, times, rtol=0, atol=1e-9)
+        vetoed += (charges < threshold[i]).sum()
+    assert (count == max_hits).sum() > 10 and (count < max_hits).sum() > 10
+    assert (vetoed > 50) == (noise[1] == 4000)
+
+
+def test_single_precision_agrees(dense):
+    threshold = np.full(len(dense), 7e3)
+    count, time, charge, *_ = run(dense, threshold, np.float64)
+    count32, time32, charge32, *_ = run(dense, threshold, np.float32)
+    same = count == count32
+    assert same.mean() > 0.99
+    np.testing.assert_allclose(time32[same], time[same], rtol=0, atol=5e-3)
+    np.testing.assert_allclose(charge32[same], charge[same], rtol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_crossing_at_a_tick_belongs_to_that_tick(dtype):
+    """1000 e a tick; threshold 3000 e is reached at the end of the third tick, read 2 ticks later, and so on."""
+    dense = np.full((1, 2 * BLOCK), 8000.0)
+    count, time, charge, valid, tick, part = run(dense, np.array([3000.0]), dtype, tick=0.125, hold=2)
+    assert count[0] == 3
+    assert time[0, :3].tolist() == [(FIRST + k) * 0.125 for k in (2, 7, 12)]
+    assert charge[0, :3].tolist() == [5000.0, 5000.0, 5000.0]
+    assert valid[0, :3].tolist() == [1, 1, 1]
+
+
+def test_hold_goes_on_over_a_gap_and_past_the_end():
+    dense = np.zeros((1, 6 * BLOCK))
+    dense[0, 4], dense[0, 2 * BLOCK], dense[0, 5 * BLOCK + 7] = 5e4, 2e4, 8e4  # 5000, 2000 and 8000 e
+    count, time, charge, *_ = run(dense, np.array([4000.0]), np.float64)
+    assert count[0] == 2
+    np.testing.assert_allclose(time[0, :2], TICK * (FIRST + np.array([3.8, 5 * BLOCK + 6.5])), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(charge[0, :2], [7000.0, 8000.0])
+
+
+def test_noise_depends_on_seed_event_pixel_and_read_alone(dense):
+    threshold, noise = np.full(len(dense), 7e3), (900.0, 500.0)
+    whole = run(dense, threshold, np.float32, noise=noise)
+    again = run(dense[::-1], threshold, np.float32, noise=noise, ids=np.arange(len(dense))[::-1])
+    for a, b in zip(whole, again, strict=True):
+        np.testing.assert_array_equal(a, b[::-1])
+    other = run(dense, threshold, np.float32, noise=noise, seed=SEED + 1)
+    assert (other[2] != whole[2])[:, 0].mean() > 0.9
+
+
+@pytest.mark.parametrize("track", [0, 1])
+def test_reference_hits(reference, track):
+    content = json.loads((reference / "reference/hits.json").read_text())[track]
+    arrays = np.load(reference / "reference/hits.npz")
+    segments = read_segments(reference / "data/mixed-particles.edep.h5")
+    of_track = (segments.event_id == content["eventID"]) & (segments.traj_id == content["trackID"])
+    segments = segments.select(of_track)
+    kept = [s["dE"] for s in content["segments"]]
+    segments = segments.select(np.isin(segments.dE, np.array(kept, dtype=np.float32)))
+    assert len(segments) == len(kept)
+    hits = Simulation(parameters=Parameters(**content["theta"]))(segments).hits
+    expected = arrays[f"hits_{track}"]
+    pixel = arrays[f"pixels_{track}"][expected[:, 0].astype(int)]
+    order = np.lexsort((expected[:, 1], pixel[:, 0], pixel[:, 1]))
+    assert set(hits.tpc) == {content["plane"]}
+    np.testing.assert_array_equal(np.stack((hits.ix, hits.iy), axis=1), pixel[order])
+    np.testing.assert_allclose(hits.t, expected[order, 1], rtol=0, atol=5e-3)
+    np.testing.assert_allclose(hits.charge, expected[order, 2], rtol=1e-3)
