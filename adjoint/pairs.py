@@ -7,6 +7,7 @@ from lartpc.adjoint.conserve import conserve_adjoint
 from lartpc.adjoint.digitize import digitize_adjoint
 from lartpc.adjoint.drift import drift_adjoint
 from lartpc.adjoint.induce import induce_adjoint
+from lartpc.adjoint.likelihood import likelihood_adjoint
 from lartpc.adjoint.quench import quench_adjoint
 from lartpc.adjoint.split import split_adjoint
 from lartpc.adjoint.spread import spread_adjoint
@@ -17,6 +18,7 @@ from lartpc.kernels.digitize import digitize
 from lartpc.kernels.drift import drift
 from lartpc.kernels.induce import induce
 from lartpc.kernels.launch import Kernel
+from lartpc.kernels.likelihood import likelihood
 from lartpc.kernels.pair import count_pairs, count_windows, pair, window
 from lartpc.kernels.quench import quench
 from lartpc.kernels.split import count_steps, split
@@ -41,6 +43,7 @@ ADJOINTS = {
     conserve: Adjoint(conserve_adjoint),
     trigger: Adjoint(trigger_adjoint),
     digitize: Adjoint(digitize_adjoint),
+    likelihood: Adjoint(likelihood_adjoint),
 }
 
 NO_ADJOINT = {

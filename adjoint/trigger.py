@@ -1,16 +1,7 @@
 """Adjoint of trigger: hit times and charges back to the current and the thresholds."""
 
 from lartpc.kernels.launch import device, kernel
-
-
-@device
-def current_at(waveform, window_tick, window_first, low, high, t):
-    """The current in tick t of the windows low to high of a pixel; 0 between and after them."""
-    for w in range(low, high):
-        k = t - window_tick[w]
-        if 0 <= k < window_first[w + 1] - window_first[w]:
-            return waveform[window_first[w] + k]
-    return type(waveform[0])(0.0)
+from lartpc.kernels.likelihood import current_at
 
 
 @device

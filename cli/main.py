@@ -6,6 +6,7 @@ import sys
 import click
 
 from lartpc import __version__
+from lartpc.cli.calibrate import calibrate
 from lartpc.cli.demo import demo
 from lartpc.cli.generate import generate
 from lartpc.cli.info import info
@@ -25,9 +26,9 @@ class Lartpc(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader of stdout has gone: click ends quietly
                 raise
-            fail(error, 2)
+            fail(f"{error.filename}: {error.strerror}" if error.filename else error, 2)
         except KeyboardInterrupt:
-            fail("interrupted, nothing was written", 130)
+            fail("interrupted", 130)
 
     def main(self, *arguments, standalone_mode=True, **keywords):
         try:
@@ -52,12 +53,12 @@ def fail(message, code):
 @click.version_option(__version__, prog_name="lartpc")
 @click.pass_context
 def main(context):
-    """Simulation of liquid-argon time projection chambers with pixel readout."""
+    """Simulation and calibration of liquid-argon time projection chambers with pixel readout."""
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
 
-for command in (simulate, generate, plot, info, demo):
+for command in (simulate, calibrate, generate, plot, info, demo):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -33,9 +33,7 @@ def plot(hits, output, event, overwrite):
     if event is None:
         event = busiest_event(table, segments)
     elif event not in table.event_id and event not in segments.event_id:
-        known = (
-            f"{segments.event_id.min()} to {segments.event_id.max()}" if len(segments) else "none, the file is empty"
-        )
+        known = f"{segments.event_id.min()} to {segments.event_id.max()}" if len(segments) else "no event"
         raise InputError(f"--event {event}: not in {hits}, found {known}")
     one_threshold = attrs.get("thresholds") == "detector"
     figure = event_display(

@@ -142,12 +142,15 @@ def cache_directory():
     for folder in (here, here.parent / "adjoint"):
         for path in sorted(folder.glob("*.py")):
             digest.update(path.read_bytes())
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    for root in (base, Path(tempfile.gettempdir()) / f"lartpc-{os.getuid()}"):
-        folder = root / "lartpc" / digest.hexdigest()[:16]
+    roots = (
+        lambda: Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"),
+        lambda: Path(tempfile.gettempdir()) / f"lartpc-{os.getuid()}",
+    )
+    for root in roots:
         try:
+            folder = root() / "lartpc" / digest.hexdigest()[:16]
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError:
+        except (OSError, RuntimeError):
             continue
         if os.access(folder, os.W_OK):
             return str(folder)

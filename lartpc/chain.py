@@ -9,6 +9,7 @@ from .kernels.conserve import conserve
 from .kernels.digitize import digitize
 from .kernels.drift import drift
 from .kernels.induce import induce
+from .kernels.likelihood import likelihood
 from .kernels.pair import count_pairs, pair
 from .kernels.quench import quench
 from .kernels.split import count_steps, split
@@ -267,6 +268,32 @@ def make_reads(waveforms, batch, threshold, seed, noise, detector, launch=plain)
         valid,
     )
     return Reads(count, window, tick, part, time, charge, valid)
+
+
+def make_charges(waveforms, target, detector, launch=plain):
+    """Likelihood: charges between measured hits, (before, during, rate) (n_pixels, max_hits) and after (n_pixels,)."""
+    xp, T = namespace(waveforms.current), waveforms.current.dtype.type
+    windows = waveforms.windows
+    before, during, rate = (xp.zeros(target.part.shape, dtype=T) for _ in range(3))
+    after = xp.zeros(len(windows.pixel), dtype=T)
+    launch(
+        likelihood,
+        len(windows.pixel),
+        waveforms.current,
+        windows.of_pixel,
+        windows.first,
+        windows.tick,
+        target.count,
+        target.tick,
+        target.part,
+        T(detector.tick),
+        detector.hold_ticks,
+        before,
+        during,
+        rate,
+        after,
+    )
+    return before, during, rate, after
 
 
 def make_adc(reads, gain, offset, detector, rounded=True, launch=plain):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +29,15 @@ def relative(a: float, b: float) -> float:
     return abs(a - b) / size if size > 0.0 else 0.0
 
 
-def check_adjoint(
+class Direction(NamedTuple):
+    """One input of an adjoint and a random direction: the slope by the adjoint, and how the loss changes along it."""
+
+    name: str
+    adjoint: float
+    change: Callable[[float], float]  # loss at input + h direction, less that at the input
+
+
+def directions(
     kernel: Kernel,
     adjoint: Adjoint,
     threads: int,
@@ -36,15 +45,12 @@ def check_adjoint(
     *,
     adjoint_threads: int | None = None,
     more: dict[str, Any] | None = None,
-    step: float = 1e-6,
     seed: int = 0,
-) -> list[Projection]:
-    """Project an adjoint on random directions of each input and compare with central differences.
+) -> list[Direction]:
+    """A random direction of each input that has a gradient, of the size of the input: a value that is 0 stays so.
 
-    loss = sum of outputs times random weights; input x is moved along random d, of the size of x, by +/- step:
-    `adjoint` = grad_x . d and `difference` = (loss(x + step d) - loss(x - step d))/(2 step) must agree.
-    `arguments`: those of the forward kernel by name, outputs filled with zeros, float64 arrays; `more`: what the
-    adjoint needs beyond them. One `Projection` an input that has a gradient.
+    loss = sum of outputs times random weights; `adjoint` = grad . direction. `arguments`: those of the forward kernel
+    by name, outputs filled with zeros, float64 arrays; `more`: what the adjoint needs beyond them.
     """
     rng = np.random.default_rng(seed)
     outputs = [n for n in kernel.outputs if f"grad_{n}" in adjoint.kernel.arguments]
@@ -58,18 +64,30 @@ def check_adjoint(
         shared = name.removeprefix("grad_") in adjoint.shared
         grads[name] = np.zeros((count, *shape) if shared else shape)
     adjoint.kernel(count, *({**bound, **grads}[name] for name in adjoint.kernel.arguments))
-    projections = []
+    found = []
     for name in (n.removeprefix("grad_") for n in adjoint.kernel.outputs):
         grad = grads[f"grad_{name}"].sum(axis=0) if name in adjoint.shared else grads[f"grad_{name}"]
-        size = np.abs(arguments[name]) + 1e-3 * scale(arguments[name])
-        direction = rng.normal(size=np.shape(arguments[name])) * size
-        ends = [
-            run_kernel(kernel, threads, arguments, {name: arguments[name] + sign * step * direction})
-            for sign in (1.0, -1.0)
-        ]
-        difference = sum(np.sum(weights[n] * (ends[0][n] - ends[1][n])) for n in outputs) / (2.0 * step)
-        projections.append(Projection(name, float(np.sum(grad * direction)), float(difference)))
-    return projections
+        direction = rng.normal(size=np.shape(arguments[name])) * np.abs(arguments[name])
+
+        def change(h: float, name: str = name, direction: Any = direction) -> float:
+            moved = run_kernel(kernel, threads, arguments, {name: arguments[name] + h * direction})
+            return float(sum(np.sum(weights[n] * (moved[n] - values[n])) for n in outputs))
+
+        found.append(Direction(name, float(np.sum(grad * direction)), change))
+    return found
+
+
+def check_adjoint(
+    kernel: Kernel, adjoint: Adjoint, threads: int, arguments: dict[str, Any], *, step: float = 1e-6, **more: Any
+) -> list[Projection]:
+    """Compare the slopes of `directions` (for the other arguments see there) with central differences.
+
+    `difference` = (loss(x + step d) - loss(x - step d))/(2 step). One `Projection` an input that has a gradient.
+    """
+    return [
+        Projection(d.name, d.adjoint, (d.change(step) - d.change(-step)) / (2.0 * step))
+        for d in directions(kernel, adjoint, threads, arguments, **more)
+    ]
 
 
 def scale(array: Any) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -116,6 +117,12 @@ class Simulation:
         )
         return Result(hits, join_windows(windows) if waveforms else None, summary)
 
+    def without_noise(self) -> Simulation:
+        """The same simulation without noise."""
+        quiet = copy.copy(self)
+        quiet.noise = False
+        return quiet
+
     def acting(self) -> list[str]:
         """Names of the parameters that the results depend on."""
         off = ("alpha", "beta") if self.recombination == "birks" else ("Ab", "kb")
@@ -144,8 +151,9 @@ class Simulation:
         }
         return chain.Batch(**{name: self.xp.asarray(column) for name, column in columns.items()})
 
-    def batches(self, segments: Segments) -> list[chain.Batch]:
-        """The segments in batches of whole events, of up to about settings.steps_per_batch steps each."""
+    def batches(self, segments: Segments, most: int | None = None) -> list[chain.Batch]:
+        """The segments in batches of whole events, of up to about `most` steps each (settings.steps_per_batch)."""
+        most = self.settings.steps_per_batch if most is None else most
         if len(segments) == 0:
             return []
         whole = self.batch(segments)
@@ -155,7 +163,7 @@ class Simulation:
         steps = to_numpy(first_step)[edges]
         cuts, start = [0], 0
         for i in range(1, len(edges)):
-            if steps[i] - steps[start] > self.settings.steps_per_batch and i - 1 > start:
+            if steps[i] - steps[start] > most and i - 1 > start:
                 start = i - 1
                 cuts.append(edges[start])
         cuts.append(len(event))

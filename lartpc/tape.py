@@ -48,10 +48,11 @@ class Tape:
     def used(self, array: Any) -> str:
         return self.marks[id(array)][2]
 
-    def backward(self, seeds: list[tuple[Any, Any]]) -> None:
+    def backward(self, seeds: list[tuple[Any, Any]], until: Any = None) -> None:
         """Sum d(loss)/d(array) into `gradient` of every array, from the (array, gradient) pairs of `seeds`.
 
-        Raises TapeError, naming kernel and argument, where an array no longer holds what the forward pass left.
+        `until` an array: go back no further than to it. Raises TapeError, naming kernel and argument, where an array
+        no longer holds what the forward pass left.
         """
         for array, before, where in self.marks.values():
             if mark(array) != before:
@@ -60,6 +61,8 @@ class Tape:
         for array, gradient in seeds:
             self.gradient(array)[...] += gradient
         for launch in reversed(self.launches):
+            if any(launch.arguments[name] is until for name in launch.kernel.outputs):
+                break
             adjoint = ADJOINTS[launch.kernel]
             if not any(id(launch.arguments[name]) in self.gradients for name in launch.kernel.outputs):
                 continue

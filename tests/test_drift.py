@@ -57,13 +57,8 @@ def test_reference_drift(reference, sample, dtype):
     s = dict(zip(z["fields"], z["segments"].astype(float).T, strict=True))
     values = dict(zip(z["param_names"], z["params"], strict=True))
     electrons = np.zeros(len(s["dE"]), dtype)
-    quench(
-        len(electrons),
-        *(s[k].astype(dtype) for k in ("dE", "dEdx")),
-        Parameters(**values).vector(dtype),
-        BIRKS,
-        electrons,
-    )
+    dE, dEdx = (s[k].astype(dtype) for k in ("dE", "dEdx"))
+    quench(len(dE), dE, dEdx, Parameters(**values).vector(dtype), BIRKS, electrons)
     middle, first, last = (30.431 - np.abs(s[k]) for k in ("z", "z_start", "z_end"))
     charge, arrival, sigma_t, sigma_T = drifted(middle, electrons, 0.0, dtype, **values)
     np.testing.assert_allclose(charge, z["n_electrons"], rtol=1e-5)

@@ -45,6 +45,7 @@ def test_current_is_the_models_integral(slow, kind):
     assert largest_error(slow, kind, Settings(), np.float32) < 2e-3
     assert largest_error(slow, kind, Settings(), np.float32, t0=-777) < 2e-3
     assert largest_error(slow, kind, REFINED) < 1e-6
+    assert largest_error(slow, kind, REFINED, np.float32) < 5e-5
 
 
 @pytest.mark.parametrize(

@@ -56,18 +56,15 @@ def test_all_current_lies_in_the_windows(distance):
     random = np.random.default_rng(int(distance))
     ticks = np.arange(-1000, 300, 5) + int((distance - 0.5) / VELOCITY / TICK)
     long = Settings(memory=60.0, width=6.0)
-    for x, y in [(0.0, 0.0), (0.2217, 0.2217), *random.uniform(0, PITCH, (2, 2))]:
+    limits = ((Settings(), np.float32, 5.0), (long, np.float32, 0.05), (long, np.float64, 2e-4))  # of 29,500 e
+    for x, y in [(0.0, 0.0), (0.2217, 0.2217), random.uniform(0, PITCH, 2)]:
         place = (x, y, distance)
         for column, row in {(5, 5), (5 - (x < 0.2), 5)}:
             expected = 5 * TICK * slow_current(place, place, 1.0, 2.0, column, row, ticks * TICK)
-            for settings, dtype, limit in (
-                (Settings(), np.float32, 5.0),
-                (long, np.float32, 0.05),
-                (long, np.float64, 2e-4),
-            ):
+            for settings, dtype, limit in limits:
                 result = waveforms(make_segments(place, place), settings=settings, dtype=dtype)
                 windowed = sample(result, column + 10 * row, ticks) != 0
-                assert expected[~windowed].sum() <= limit  # of 29,500 e
+                assert expected[~windowed].sum() <= limit
 
 
 def test_windows_are_ordered_blocks():
@@ -108,13 +105,10 @@ def test_events_do_not_mix():
 
 
 def test_pixel_ids_go_on_in_the_next_plane():
-    values = {
-        name: np.repeat(getattr(one_plane(), name), 2)
-        for name in ("x_lo", "x_hi", "y_lo", "y_hi", "pitch", "n_x", "n_y")
-    }
-    detector = one_plane(
-        **values, z_anode=np.array([0.0, 40.0]), z_cathode=np.array([20.0, 20.0]), first_pixel=np.array([0, 100])
-    )
+    one = one_plane()
+    values = {name: np.repeat(getattr(one, name), 2) for name in "x_lo x_hi y_lo y_hi pitch n_x n_y".split()}
+    planes = {"z_anode": np.array([0.0, 40.0]), "z_cathode": np.full(2, 20.0), "first_pixel": np.array([0, 100])}
+    detector = one_plane(**values, **planes)
     place = np.array([(0.2217, -0.2217, 10.0), (0.2217, -0.2217, 30.0)])
     result = waveforms(make_segments(place, place), detector)
     assert result.windows.pixel.tolist() == [45, 145]

@@ -121,7 +121,7 @@ def test_memory_grows_with_what_is_hit():
     for t0 in (0.0, 1e5 * np.arange(10_000)):
         result = simulation(make_segments(place, place + 1e-3, dE=0.1, t0=t0), waveforms=True)
         assert result.summary.collected == pytest.approx(expected, rel=1e-5)
-        assert len(np.unique(result.waveforms.pixel_id)) == 4
+        assert set(result.waveforms.pixel_id) == {200 + 400 * 200}
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 200e6
@@ -143,7 +143,7 @@ def test_charge_is_conserved(result):
     assert np.sum(result.waveforms.current, dtype=float) * 0.1 == pytest.approx(s.collected, rel=1e-6)
 
 
-@pytest.mark.parametrize(("name", "events"), [("corsika-module0", 25), ("mixed-particles", 10)])
+@pytest.mark.parametrize(("name", "events"), [("corsika-module0", 25), ("mixed-particles", 5)])
 def test_charge_is_conserved_on_real_files(reference, name, events):
     data = reference / "data"
     segments = read_segments(data / f"{name}.edep.h5")
@@ -249,11 +249,8 @@ def test_box_recombination():
 def test_single_precision_agrees_with_double(generated):
     single, double = (Simulation(dtype=dtype)(generated) for dtype in (np.float32, np.float64))
     assert single.summary.collected == pytest.approx(double.summary.collected, rel=1e-6)
-    keys = [
-        list(zip(*(vars(r.hits)[k].tolist() for k in ("event_id", "pixel_id", "hit")), strict=True))
-        for r in (single, double)
-    ]
-    common, a, b = np.intersect1d(*([hash(k) for k in key] for key in keys), return_indices=True)
-    assert len(common) > 0.998 * max(len(keys[0]), len(keys[1]))
+    keys = [(r.hits.event_id * 10**6 + r.hits.pixel_id) * 10 + r.hits.hit for r in (single, double)]
+    common, a, b = np.intersect1d(*keys, return_indices=True)
+    assert len(common) > 0.998 * max(len(single.hits), len(double.hits))
     assert np.mean(np.abs(single.hits.t[a] - double.hits.t[b]) < 2e-3) > 0.998
     assert np.mean(np.abs(single.hits.charge[a] / double.hits.charge[b] - 1) < 1e-3) > 0.998

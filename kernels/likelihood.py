@@ -1,0 +1,76 @@
+"""Likelihood: what measured hits say of the noiseless charge of their pixel.
+
+With Q(t) the noiseless charge, hits (t_k, q_k), resets at e_k = t_k + hold, threshold T, the reset noise of read k must
+have been T - [Q(t_k) - Q(e_{k-1})] and its readout noise q_k - T - [Q(e_k) - Q(t_k)]. The density of t_k takes the
+factor I(t_k) = dQ/dt. After the last hit no more than Q(end) - Q(e_n) arrives.
+"""
+
+from lartpc.kernels.launch import device, kernel
+
+# A current [e/us] that is always there, so that a hit where no charge is expected has a finite probability.
+DARK_CURRENT = 1.0
+
+
+@device
+def charge_until(waveform, window_tick, window_first, low, high, t, part, tick):
+    """Charge [e] on the windows low to high of a pixel up to the given part of tick t."""
+    T = type(tick)
+    total = T(0.0)
+    for w in range(low, high):
+        n = window_first[w + 1] - window_first[w]
+        whole = min(max(t - window_tick[w], 0), n)
+        for k in range(whole):
+            total += waveform[window_first[w] + k]
+        if whole == t - window_tick[w] and whole < n:
+            total += part * waveform[window_first[w] + whole]
+    return total * tick
+
+
+@device
+def current_at(waveform, window_tick, window_first, low, high, t):
+    """The current [e/us] in tick t of the windows low to high of a pixel; 0 between and after them."""
+    for w in range(low, high):
+        k = t - window_tick[w]
+        if 0 <= k < window_first[w + 1] - window_first[w]:
+            return waveform[window_first[w] + k]
+    return type(waveform[0])(0.0)
+
+
+@kernel("before", "during", "rate", "after")
+def likelihood(
+    i,
+    waveform,
+    pixel_window,
+    window_first,
+    window_tick,
+    target_count,
+    target_tick,
+    target_part,
+    tick,
+    hold_ticks,
+    before,
+    during,
+    rate,
+    after,
+):
+    """Charges of pixel i between the times of its measured hits.
+
+    Target hits (n_pixels, max_hits), the first target_count (n_pixels,) used: at part target_part (0 to 1) of tick
+    target_tick, int64. Outputs (n_pixels, max_hits): before = Q(t_k) - Q(e_{k-1}), during = Q(e_k) - Q(t_k) [e],
+    rate = I(t_k) + DARK_CURRENT [e/us]; after (n_pixels,) = Q(end) - Q(e_n) [e].
+    """
+    T = type(tick)
+    low = pixel_window[i]
+    high = pixel_window[i + 1]
+    last = T(0.0)
+    for n in range(target_count[i]):
+        t = target_tick[i, n]
+        part = target_part[i, n]
+        crossing = charge_until(waveform, window_tick, window_first, low, high, t, part, tick)
+        read = charge_until(waveform, window_tick, window_first, low, high, t + hold_ticks, part, tick)
+        before[i, n] = crossing - last
+        during[i, n] = read - crossing
+        rate[i, n] = current_at(waveform, window_tick, window_first, low, high, t) + T(DARK_CURRENT)
+        last = read
+    end = window_tick[high - 1] + window_first[high] - window_first[high - 1]
+    after[i] = charge_until(waveform, window_tick, window_first, low, high, end, T(0.0), tick) - last

@@ -1,0 +1,118 @@
+"""The folder of a fit: fit.json, history.h5, pictures. Each file is complete or absent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from . import hdf5
+from .errors import InputError
+from .fit import Iteration
+from .output import new_file
+from .result import FitResult
+
+HISTORY, RESULT = "history.h5", "fit.json"
+
+
+def write_history(folder: Path, history: Sequence[Iteration], names: Sequence[str], setup: dict[str, Any]) -> None:
+    """Replace history.h5: one row an iteration, values (n_iterations, n), and `setup` as JSON."""
+    with hdf5.new_hdf5(folder / HISTORY, overwrite=True) as file:
+        file.attrs["setup"] = json.dumps(setup, sort_keys=True)
+        file.attrs["names"] = json.dumps(list(names))
+        file["phase"] = [iteration.phase for iteration in history]
+        file["values"] = np.array([iteration.values for iteration in history])
+        for name, kind in (("value", "f8"), ("hits", "i8"), ("step", "f8")):
+            file[name] = np.array([getattr(iteration, name) for iteration in history], dtype=kind)
+
+
+def read_history(folder: Path, setup: dict[str, Any]) -> list[Iteration]:
+    """The iterations in history.h5, none where it does not exist. Raises InputError where `setup` is another one."""
+    path = folder / HISTORY
+    if not path.exists():
+        return []
+    with hdf5.open_hdf5(path) as file:
+        before = json.loads(file.attrs["setup"])
+        now = json.loads(json.dumps(setup))
+        for key in now:
+            if before.get(key) != now[key]:
+                raise InputError(
+                    f"{path}: {key} was {before.get(key)!r}, now {now[key]!r}: --resume continues the same fit only"
+                )
+        phases = [phase.decode() for phase in file["phase"][()]]
+        columns = (file[name][()] for name in ("values", "value", "hits", "step"))
+        return [
+            Iteration(phase, values, float(value), int(hits), float(step))
+            for phase, values, value, hits, step in zip(phases, *columns, strict=True)
+        ]
+
+
+def write_result(folder: Path, result: FitResult, more: dict[str, Any], overwrite: bool) -> None:
+    """Write fit.json."""
+    with new_file(folder / RESULT, overwrite) as path:
+        path.write_text(json.dumps({**result.as_dict(), **more}, indent=1) + "\n")
+
+
+def write_figure(path: Path, figure: Figure) -> None:
+    with new_file(path, overwrite=True) as temporary:
+        figure.savefig(temporary, format="png")
+
+
+def parameters_figure(result: FitResult, history: Sequence[Iteration]) -> Figure:
+    """Each parameter against iteration, with its error band at the end, its range and, where known, the truth."""
+    values = np.array([iteration.values for iteration in history] + [result.values])
+    columns = min(3, len(result.names))
+    rows = -(-len(result.names) // columns)
+    figure = Figure(figsize=(4.2 * columns, 2.9 * rows), dpi=130, layout="constrained")
+    warm = sum(iteration.phase == "warm-up" for iteration in history)
+    for i, name in enumerate(result.names):
+        ax = figure.add_subplot(rows, columns, i + 1)
+        ax.axvspan(-0.5, warm - 0.5, color="0.94")
+        ax.plot(values[:, i], "o-", color="tab:blue", markersize=4, label="fit")
+        if np.isfinite(result.errors[i]):
+            ax.errorbar(len(values) - 1, values[-1, i], result.errors[i], color="tab:blue", capsize=3)
+        if result.truth is not None:
+            ax.axhline(result.truth[i], color="tab:red", linestyle="--", linewidth=1, label="truth")
+        ax.set_title(name, fontsize=10)
+        ax.set_xlabel("iteration")
+        ax.ticklabel_format(axis="y", style="sci", scilimits=(-3, 4), useOffset=False)
+        ax.locator_params(axis="x", integer=True)
+        if i == 0:
+            ax.legend(fontsize=8)
+    figure.suptitle("shaded: robust start on the first events", fontsize=9)
+    return figure
+
+
+def convergence_figure(result: FitResult, history: Sequence[Iteration]) -> Figure:
+    """Distance to the truth, or without one to the end, relative, against iteration."""
+    goal = result.values if result.truth is None else result.truth
+    figure = Figure(figsize=(6.5, 4.2), dpi=130, layout="constrained")
+    ax = figure.add_subplot()
+    values = np.array([iteration.values for iteration in history] + [result.values])
+    for i, name in enumerate(result.names):
+        ax.semilogy(np.maximum(np.abs(values[:, i] / goal[i] - 1.0), 1e-10), "o-", markersize=3, label=name)
+    ax.set_xlabel("iteration")
+    ax.set_ylabel("|value / truth - 1|" if result.truth is not None else "|value / last value - 1|")
+    ax.locator_params(axis="x", integer=True)
+    ax.legend(fontsize=8)
+    return figure
+
+
+def correlation_figure(result: FitResult) -> Figure:
+    """The correlation matrix."""
+    n = len(result.names)
+    figure = Figure(figsize=(1.6 + 0.8 * n, 1.2 + 0.75 * n), dpi=130, layout="constrained")
+    ax = figure.add_subplot()
+    image = ax.imshow(result.correlation, cmap="RdBu_r", vmin=-1.0, vmax=1.0)
+    ax.set_xticks(range(n), result.names, rotation=40, ha="right")
+    ax.set_yticks(range(n), result.names)
+    for i in range(n):
+        for j in range(n):
+            c = result.correlation[i, j]
+            ax.text(j, i, f"{c:.2f}", ha="center", va="center", color="white" if abs(c) > 0.6 else "black", fontsize=8)
+    figure.colorbar(image, ax=ax, label="correlation")
+    return figure

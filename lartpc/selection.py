@@ -1,0 +1,49 @@
+"""Cuts on tracks, as in the paper's calibration (section IV B), and the total length of what is left."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .segments import Segments
+
+
+class Cuts(NamedTuple):
+    """The paper's selection; lengths [cm], z along the drift from the middle of the detector."""
+
+    max_cos: float = 0.966  # tracks closer to the drift direction than this are left out
+    min_abs_z: float = 15.0  # segments whose centre is nearer to the cathode are left out
+    max_abs_z: float = 28.0  # tracks with a segment whose centre is nearer to an anode are left out
+    min_track: float = 2.0  # shorter tracks are left out
+    min_dx: float = 0.01  # shorter segments are left out
+
+
+def lengths(segments: Segments) -> np.ndarray:
+    """Length of each segment [cm], (n,)."""
+    s = segments
+    return np.sqrt((s.x_end - s.x_start) ** 2 + (s.y_end - s.y_start) ** 2 + (s.z_end - s.z_start) ** 2)
+
+
+def selected(segments: Segments, cuts: Cuts) -> np.ndarray:
+    """Which segments pass, (n,) bool.
+
+    A track is all segments of an event with the same traj_id; its direction goes from the start of its first segment
+    in the file to the end of its last, its length is the sum of all.
+    """
+    s = segments
+    if len(s) == 0:
+        return np.zeros(0, dtype=bool)
+    dx = lengths(s)
+    _, track = np.unique(np.stack((s.event_id, s.traj_id)), axis=1, return_inverse=True)
+    rows = np.arange(len(s))
+    first, last = np.full(track.max() + 1, len(s)), np.zeros(track.max() + 1, dtype=np.int64)
+    np.minimum.at(first, track, rows)
+    np.maximum.at(last, track, rows)
+    ends = [getattr(s, f"{axis}_end")[last] - getattr(s, f"{axis}_start")[first] for axis in "xyz"]
+    cos = np.abs(ends[2]) / np.maximum(np.sqrt(sum(d**2 for d in ends)), 1e-9)
+    z = np.abs(0.5 * (s.z_start + s.z_end))
+    near_anode = np.zeros(len(first), dtype=bool)
+    np.logical_or.at(near_anode, track, z > cuts.max_abs_z)
+    good_track = (cos < cuts.max_cos) & ~near_anode & (np.bincount(track, dx) > cuts.min_track)
+    return good_track[track] & (dx > cuts.min_dx) & (z > cuts.min_abs_z)

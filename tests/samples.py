@@ -1,0 +1,65 @@
+"""Few segments of many tracks, for tests that differentiate the chain."""
+
+import tempfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+from helpers import make_segments
+
+from lartpc.detector import Detector
+from lartpc.generate import generate
+from lartpc.segments import read_segments
+
+
+def first_of_tracks(segments, n):
+    """The first n segments of each track."""
+    _, track = np.unique(np.stack((segments.event_id, segments.traj_id)), axis=1, return_inverse=True)
+    track = track.ravel()
+    earlier = [np.sum(track[:i] == t) for i, t in enumerate(track)]
+    return segments.select(np.array(earlier) < n)
+
+
+def off_borders(segments):
+    """Those that neither start nor end at a border of module0's TPCs, where clipping has a kink."""
+    d = Detector.module0()
+    borders = {"x": (d.x_lo, d.x_hi), "y": (d.y_lo, d.y_hi), "z": (d.z_anode, d.z_cathode)}
+    ends = [(getattr(segments, f"{axis}_{end}"), np.ravel(borders[axis])) for axis in "xyz" for end in ("start", "end")]
+    distance = [np.abs(at[:, None] - border).min(axis=1) for at, border in ends]
+    return segments.select(np.min(distance, axis=0) > 1e-3)
+
+
+def generated(n, events=1, seed=0):
+    """The first n segments of each of ten tracks an event: muons, pions and protons in module0."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "segments.h5"
+        with h5py.File(path, "w") as file:
+            file["segments"] = generate("mixed", Detector.module0(), events=events, seed=seed)
+        return off_borders(first_of_tracks(read_segments(path), n))
+
+
+def real(reference, n, tracks):
+    """The first n segments of the first `tracks` tracks above 2 cm of muons, pions and protons of the mixed file."""
+    segments = read_segments(reference / "data/mixed-particles.edep.h5")
+    segments = segments.select(segments.event_id == segments.events[0])
+    length = np.sqrt(sum((vars(segments)[f"{k}_end"] - vars(segments)[f"{k}_start"]) ** 2 for k in "xyz"))
+    of_track = np.bincount(segments.traj_id, length)[segments.traj_id]
+    segments = segments.select((of_track > 2.0) & np.isin(np.abs(segments.pdg_id), (13, 211, 2212)) & (length > 0.01))
+    found = segments.select(np.isin(segments.traj_id, np.unique(segments.traj_id)[:tracks]))
+    return off_borders(first_of_tracks(found, n))
+
+
+# start, end [cm] in module0, whose planes lie at z = -30.431 and 30.431 with the cathode at z = 0 between them
+SPECIAL = {
+    "crosses a pixel border": ((3.00, 5.00, 12.0), (3.60, 5.10, 12.3)),
+    "along the drift": ((3.02, 5.03, 4.0), (3.02, 5.03, 4.6)),
+    "zero length": ((3.02, 5.03, -9.0), (3.02, 5.03, -9.0)),
+    "cut by the cathode": ((3.00, 5.00, -0.5), (3.20, 5.10, 0.7)),
+    "cut by the side": ((30.8, 5.00, 10.0), (31.5, 5.20, 10.3)),
+}
+
+
+def special():
+    """The segments of `SPECIAL`, of 3 MeV each: an event each."""
+    start, end = zip(*SPECIAL.values(), strict=True)
+    return make_segments(start, end, dE=3.0, dEdx=4.0, t0=0.73, event_id=np.arange(len(start)))

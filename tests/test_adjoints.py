@@ -1,0 +1,472 @@
+"""Every adjoint against central differences of its kernel and by its Taylor remainder, in float64.
+
+Kernels are piecewise smooth: the numbers of steps and nodes are integers chosen from geometry, a read's time has a kink
+where it moves to another tick, loops over ticks are cut where terms vanish. Steps are so small, and inputs (by fixed
+seeds) such, that no such number changes; `STEP` and `LARGEST` say how small.
+"""
+
+import functools
+import importlib
+import pkgutil
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from helpers import PITCH, make_segments
+from samples import generated, real, special
+
+import lartpc.kernels
+from lartpc import chain
+from lartpc.adjoint.pairs import ADJOINTS, NO_ADJOINT, Adjoint
+from lartpc.detector import Detector
+from lartpc.kernelcheck import check_adjoint, directions
+from lartpc.kernels import slots
+from lartpc.kernels.launch import Kernel
+from lartpc.parameters import TABLE, Parameters
+from lartpc.settings import Settings
+from lartpc.simulation import Simulation, make_tables
+
+RTOL = 1e-6
+ROUNDING = 1e-12  # of the losses, which are sums of numbers of order 1
+# Relative step of the central differences, 1e-6 for the others. Positions, of up to 120 cm, are moved by this share of
+# themselves, which must be far less than the diffusion width of 0.03 cm and the 0.03 cm between counts of steps.
+# In drift, the times of up to 0.1 us within a tick are added to a drift of 180 us: a larger step, against rounding.
+STEP = {"split": 1e-8, "spread": 3e-8, "drift": 3e-4}
+# Largest relative step of the Taylor remainders, 1e-3 for the others; they go down from it by three decades.
+LARGEST = {"spread x": 1e-6, "spread y": 1e-6, "induce": 1e-4, "split": 1e-4, "trigger": 1e-4}
+# Inputs in which a kernel is linear (the trigger piecewise): no remainder but rounding.
+LINEAR = {
+    "split": ("dE", "dEdx", "time"),
+    "quench": ("step_dE",),
+    "drift": ("electrons", "step_time"),
+    "spread": ("charge", "arrival", "sigma_t"),
+    "induce": ("weight_x", "weight_y"),
+    "collect": ("row", "tail"),
+    "conserve": ("weight_x", "weight_y"),
+    "trigger": ("threshold",),
+    "digitize": ("hit_charge", "gain", "offset"),
+    "likelihood": ("waveform",),
+}
+MODELS = {"birks, vdrift linked": ("birks", None), "box, vdrift set": ("box", 0.158)}
+KERNELS = {kernel.name: kernel for kernel in ADJOINTS}
+
+
+class Case(NamedTuple):
+    """A launch: arguments as they were before it."""
+
+    threads: int
+    arguments: dict[str, Any]
+    adjoint_threads: int | None = None
+    more: dict[str, Any] | None = None
+
+    def check(self, name, adjoint=None):
+        return check_adjoint(
+            KERNELS[name],
+            ADJOINTS[KERNELS[name]] if adjoint is None else adjoint,
+            self.threads,
+            self.arguments,
+            step=STEP.get(name, 1e-6),
+            adjoint_threads=self.adjoint_threads,
+            more=self.more,
+        )
+
+    def directions(self, name):
+        kernel = KERNELS[name]
+        keywords = {"adjoint_threads": self.adjoint_threads, "more": self.more}
+        return directions(kernel, ADJOINTS[kernel], self.threads, self.arguments, **keywords)
+
+
+def record(segments, recombination="birks", vdrift=None, **changes):
+    """Every launch of the chain: {kernel: `Case`}. Of measured hits the likelihood takes the chain's own."""
+    simulation = Simulation(
+        parameters=Parameters(vdrift=vdrift, **changes), recombination=recombination, dtype=np.float64
+    )
+    cases = {}
+
+    def launch(kernel, threads, *arguments, adjoint_threads=None, **more):
+        copies = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
+        cases[kernel.name] = Case(threads, dict(zip(kernel.arguments, copies, strict=True)), adjoint_threads, more)
+        kernel(threads, *arguments)
+
+    batch = simulation.batch(segments)
+    waveforms = simulation.waveforms(batch, simulation.vector(), launch)
+    pixels = simulation.pixels(waveforms.windows)
+    reads = simulation.reads(waveforms, batch, pixels, launch)
+    simulation.adc(reads, pixels, False, launch)
+    assert reads.count.sum() > 0
+    tick = waveforms.windows.tick[reads.window] + reads.tick
+    target = SimpleNamespace(count=reads.count, tick=tick, part=reads.part)
+    chain.make_charges(waveforms, target, simulation.detector, launch)
+    return cases
+
+
+@functools.cache
+def recorded(sample, model):
+    """Launches of a sample; those that each test changes are copied by `run_kernel`."""
+    segments = {"generated": lambda: generated(4), "special": special}[sample]()
+    return record(segments, *MODELS[model])
+
+
+def random_vector(rng):
+    """Parameters in their ranges, the drift velocity set."""
+    return np.array([rng.uniform(*TABLE[name].range) for name in slots.PARAMETERS])
+
+
+def random_split(rng):
+    """Segments all over module0, of which some end in the other TPC or outside."""
+    start = rng.uniform((-31.0, -83.0, -30.4), (31.0, 40.0, 30.4), (20, 3))
+    start[::3, 2] /= 30.0
+    energy, time = rng.uniform(0.1, 3.0, 20), rng.uniform(0.0, 9.0, 20)
+    segments = make_segments(start, start + rng.normal(size=(20, 3)), dE=energy, dEdx=2.0, t0=time)
+    return record(segments)["split"]
+
+
+def random_quench(rng, model=1):
+    n = 30
+    inputs = {"step_dE": rng.uniform(0.01, 1.0, n), "step_dEdx": rng.uniform(1.0, 60.0, n)}
+    return Case(n, {**inputs, "parameters": random_vector(rng), "model": model, "electrons": np.zeros(n)})
+
+
+def random_drift(rng):
+    n = 30
+    inputs = {
+        "electrons": rng.uniform(10.0, 1e4, n),
+        "distance": rng.uniform(0.02, 30.0, n),
+        "step_time": rng.uniform(0.0, 0.1, n),
+        "parameters": random_vector(rng),
+        "drift_start": 0.5,
+    }
+    return Case(n, {**inputs, **{k: np.zeros(n) for k in ("charge", "arrival", "sigma_t", "sigma_T")}})
+
+
+def random_spread(rng):
+    """Steps with 2 x 2 pixels each, in shuffled order."""
+    n, settings = 20, Settings()
+    tables = make_tables(Detector.module0(), settings, np.float64, np)
+    x, y = rng.uniform(10 * PITCH, 12 * PITCH, (2, n))
+    order = rng.permutation(4 * n)
+    pair_step, corner = order // 4, order % 4
+    low = [np.floor(at / PITCH - 0.5).astype(np.int64) for at in (x, y)]
+    nodes = [np.zeros((4 * n, settings.nodes + 3)) for _ in range(4)]
+    arguments = {
+        "x": x,
+        "y": y,
+        "distance": rng.uniform(0.5, 30.0, n),
+        "charge": rng.uniform(10.0, 1e4, n),
+        "arrival": rng.uniform(0.0, 180.0, n),
+        "sigma_t": rng.uniform(0.05, 0.4, n),
+        "sigma_T": rng.uniform(0.01, 0.08, n),
+        "step_volume": rng.integers(0, 2, n),
+        "volumes": tables.volumes,
+        "pair_step": pair_step,
+        "pair_x": low[0][pair_step] + corner % 2,
+        "pair_y": low[1][pair_step] + corner // 2,
+        "width": settings.width,
+        "nodes": settings.nodes,
+        "gauss_point": tables.gauss_point,
+        "gauss_weight": tables.gauss_weight,
+        **dict(zip(("node_x", "node_y", "weight_x", "weight_y"), nodes, strict=True)),
+        "nodes_x": np.zeros(4 * n, dtype=np.int32),
+        "nodes_y": np.zeros(4 * n, dtype=np.int32),
+        "pair_arrival": np.zeros(4 * n),
+        "pair_sigma": np.zeros(4 * n),
+    }
+    return Case(4 * n, arguments, n, {"first_pair": 4 * np.arange(n + 1), "pair_place": np.argsort(order)})
+
+
+def random_induce(rng):
+    """Nodes anywhere on the pixel, whose shifts lie between 2.7 and 4.1 us and fast exponentials below 0.75 us."""
+    n, width, tick = 20, 7, 0.1
+    arrival, sigma = rng.uniform(0.0, 180.0, n), rng.uniform(0.05, 0.5, n)
+    tail = np.floor((arrival + 2.7 - 9.0 * sigma) / tick).astype(np.int64) - 1
+    first = tail - 36 * 8
+    last = tail + -(-np.ceil((1.4 + 18.0 * sigma) / tick).astype(np.int64) // 8) * 8 + 8
+    first_row = np.concatenate(([0], np.cumsum(last - first)))
+    arguments = {
+        "pair_arrival": arrival,
+        "pair_sigma": sigma,
+        "pair_tick": np.zeros(n, dtype=np.int64),
+        "first_tick": first,
+        "tail_tick": tail,
+        "first_row": first_row,
+        "node_x": rng.uniform(-0.5 * PITCH, 0.5 * PITCH, (n, width)),
+        "node_y": rng.uniform(-0.5 * PITCH, 0.5 * PITCH, (n, width)),
+        "weight_x": rng.uniform(0.0, 1e4, (n, width)),
+        "weight_y": rng.uniform(0.0, 1.0, (n, width)),
+        "nodes_x": rng.integers(1, width + 1, n).astype(np.int32),
+        "nodes_y": rng.integers(1, width + 1, n).astype(np.int32),
+        "tick": tick,
+        "row": np.zeros(first_row[-1]),
+        "tail": np.zeros((n, 7)),
+    }
+    return Case(n, arguments)
+
+
+def random_values(rng, name, draws):
+    """A recorded launch, some of its inputs drawn anew."""
+    case = recorded("special", "birks, vdrift linked")[name]
+    drawn = {k: draw(size=np.shape(case.arguments[k])) for k, draw in draws.items()}
+    return case._replace(arguments={**case.arguments, **drawn})
+
+
+def random_collect(rng):
+    return random_values(rng, "collect", {"row": rng.normal, "tail": rng.normal})
+
+
+def random_conserve(rng):
+    return random_values(rng, "conserve", dict.fromkeys(("weight_x", "weight_y", "current"), rng.random))
+
+
+def random_waveforms(rng, n):
+    """Pixels with two windows each and currents of up to 5000 e/us: {name: value}, and the last tick of each."""
+    length = rng.integers(40, 120, 2 * n)
+    tick = np.stack((np.zeros(n, dtype=np.int64), length[::2] + rng.integers(1, 60, n)), axis=1)
+    first = np.concatenate(([0], np.cumsum(length)))
+    windows = {"pixel_window": 2 * np.arange(n + 1), "window_first": first, "window_tick": tick.ravel() + 1000}
+    return {"waveform": rng.uniform(0.0, 5e3, first[-1]), **windows}, 1000 + tick[:, 1] + length[1::2]
+
+
+def random_trigger(rng):
+    n, hits = 15, 4
+    waveforms, _ = random_waveforms(rng, n)
+    integers, floats = np.zeros((n, hits), dtype=np.int64), np.zeros((n, hits))
+    arguments = {
+        **waveforms,
+        "pixel_event": np.arange(n),
+        "pixel_id": np.arange(n),
+        "threshold": rng.uniform(3e3, 8e3, n),
+        "tick": 0.1,
+        "hold_ticks": 18,
+        "seed": 5,
+        "reset_noise": 900.0,
+        "uncorrelated_noise": 500.0,
+        "read_count": np.zeros(n, dtype=np.int64),
+        **{name: integers for name in ("read_window", "read_tick", "hit_valid")},
+        **{name: floats for name in ("read_part", "hit_time", "hit_charge")},
+    }
+    return Case(n, arguments)
+
+
+def random_digitize(rng):
+    """Charges of which some give ADC values below 0 and above the highest."""
+    n, hits = 10, 6
+    arguments = {
+        "hit_charge": rng.uniform(-2e5, 4e5, (n, hits)),
+        "read_count": rng.integers(1, hits + 1, n),
+        "gain": rng.uniform(3e-3, 5e-3, n),
+        "offset": rng.uniform(280.0, 300.0, n),
+        "full_scale": 1012.0,
+        "adc_counts": 256.0,
+        "rounded": False,
+        "adc": np.zeros((n, hits)),
+    }
+    return Case(n, arguments)
+
+
+def random_likelihood(rng):
+    """Hits at random ticks, also between windows and before the end of the hold."""
+    n, hits = 15, 4
+    waveforms, last = random_waveforms(rng, n)
+    arguments = {
+        **waveforms,
+        "target_count": rng.integers(0, hits + 1, n),
+        "target_tick": np.sort(rng.integers(990, last[:, None] + 10, (n, hits)), axis=1),
+        "target_part": rng.random((n, hits)),
+        "tick": 0.1,
+        "hold_ticks": 18,
+        **{name: np.zeros((n, hits)) for name in ("before", "during", "rate")},
+        "after": np.zeros(n),
+    }
+    return Case(n, arguments)
+
+
+RANDOM = {
+    "split": random_split,
+    "quench": random_quench,
+    "drift": random_drift,
+    "spread": random_spread,
+    "induce": random_induce,
+    "collect": random_collect,
+    "conserve": random_conserve,
+    "trigger": random_trigger,
+    "digitize": random_digitize,
+    "likelihood": random_likelihood,
+}
+
+
+def assert_agree(projections):
+    for p in projections:
+        assert p.difference != 0.0, p
+        assert p.relative < RTOL, p
+
+
+# --- the table
+
+
+def all_kernels():
+    found = set()
+    for info in pkgutil.iter_modules(lartpc.kernels.__path__, "lartpc.kernels."):
+        found |= {v for v in vars(importlib.import_module(info.name)).values() if isinstance(v, Kernel)}
+    return found
+
+
+def test_every_kernel_has_an_adjoint_or_a_reason():
+    assert set(ADJOINTS) | set(NO_ADJOINT) == all_kernels()
+    assert not set(ADJOINTS) & set(NO_ADJOINT)
+    assert all(isinstance(reason, str) and reason.strip() for reason in NO_ADJOINT.values())
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_names_of_an_adjoint(name):
+    kernel = KERNELS[name]
+    adjoint = ADJOINTS[kernel]
+    assert adjoint.kernel.name == f"{name}_adjoint"
+    assert adjoint.kernel.body.__module__ == kernel.body.__module__.replace("kernels", "adjoint")
+    inputs = set(kernel.arguments) - set(kernel.outputs)
+    assert all(output.removeprefix("grad_") in inputs for output in adjoint.kernel.outputs)
+    assert all(output.startswith("grad_") for output in adjoint.kernel.outputs)
+    assert set(adjoint.shared) <= {output.removeprefix("grad_") for output in adjoint.kernel.outputs}
+    taken = {a.removeprefix("grad_") for a in adjoint.kernel.arguments if a.startswith("grad_")}
+    assert taken & set(kernel.outputs)
+
+
+# --- central differences
+
+
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_random_inputs(name, seed):
+    assert_agree(RANDOM[name](np.random.default_rng(seed)).check(name))
+
+
+def test_random_inputs_of_birks():
+    assert_agree(random_quench(np.random.default_rng(3), model=0).check("quench"))
+
+
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("sample", ["generated", "special"])
+def test_recorded_inputs(name, sample, model):
+    assert_agree(recorded(sample, model)[name].check(name))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_real_inputs(reference, model):
+    for name, case in record(real(reference, 4, 10), *MODELS[model]).items():
+        assert_agree(p for p in case.check(name) if "time" not in p.name)  # the file has no times
+
+
+# --- Taylor remainders
+
+
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("source", ["random", "special"])
+def test_taylor_remainder(name, source):
+    """|loss(x + h) - loss(x) - h slope| falls as h^2, or is rounding where the kernel is linear in x."""
+    case = RANDOM[name](np.random.default_rng(1)) if source == "random" else recorded(source, "box, vdrift set")[name]
+    for d in case.directions(name):
+        largest = LARGEST.get(f"{name} {d.name}", LARGEST.get(name, 1e-3))
+        h = largest * 10.0 ** -np.arange(0.0, 3.5, 0.5)
+        change = np.array([d.change(step) for step in h])
+        remainder = np.abs(change - h * d.adjoint)
+        if d.name in LINEAR[name]:
+            assert remainder.max() < 1e-7 * np.abs(change).max(), d.name
+        else:
+            exact = remainder > ROUNDING
+            slope = np.diff(np.log(remainder[exact])) / np.diff(np.log(h[exact]))
+            assert len(slope) >= 3, (d.name, remainder)
+            assert np.median(slope) == pytest.approx(2.0, abs=0.1), (d.name, remainder)
+
+
+# --- the checker
+
+
+class Wrong:
+    """An adjoint kernel with a mistake: `spoil` changes its gradients, {name: array}."""
+
+    def __init__(self, kernel, spoil):
+        self.kernel, self.spoil = kernel, spoil
+        self.arguments, self.outputs, self.name = kernel.arguments, kernel.outputs, kernel.name
+
+    def __call__(self, threads, *arguments):
+        self.kernel(threads, *arguments)
+        self.spoil(dict(zip(self.arguments, arguments, strict=True)))
+
+
+def caught(name, output, spoil):
+    """Whether the checker sees what `spoil` does to the gradient `output`, and to no other."""
+    adjoint = ADJOINTS[KERNELS[name]]
+    wrong = Adjoint(Wrong(adjoint.kernel, lambda grads: spoil(grads[output])), adjoint.shared)
+    failed = [p.name for p in RANDOM[name](np.random.default_rng(1)).check(name, wrong) if p.relative > RTOL]
+    assert set(failed) <= {output.removeprefix("grad_")}
+    return bool(failed)
+
+
+def scaled(grad):
+    grad *= 1.001
+
+
+def flipped(grad):
+    grad *= -1.0
+
+
+def dropped(grad):
+    """Without the contribution to every third entry."""
+    grad.reshape(-1)[::3] = 0.0
+
+
+def transposed(grad):
+    """Each entry in the place of the next."""
+    grad[...] = np.roll(grad, 1, axis=-1)
+
+
+@pytest.mark.parametrize("spoil", [scaled, flipped, dropped, transposed])
+@pytest.mark.parametrize("name, output", [(n, o) for n, k in KERNELS.items() for o in ADJOINTS[k].kernel.outputs])
+def test_the_checker_sees_a_wrong_gradient(name, output, spoil):
+    assert caught(name, output, spoil)
+
+
+class Dropped(Wrong):
+    """An adjoint kernel that forgets one of the gradients that it is given."""
+
+    def __call__(self, threads, *arguments):
+        given = zip(self.arguments, arguments, strict=True)
+        self.kernel(threads, *(np.zeros_like(value) if name == self.spoil else value for name, value in given))
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_the_checker_sees_a_dropped_term(name):
+    adjoint = ADJOINTS[KERNELS[name]]
+    given = [a for a in adjoint.kernel.arguments if a.startswith("grad_") and a not in adjoint.kernel.outputs]
+    for term in given:
+        wrong = Adjoint(Dropped(adjoint.kernel, term), adjoint.shared)
+        case = RANDOM[name](np.random.default_rng(1))
+        assert any(p.relative > RTOL for p in case.check(name, wrong)), term
+
+
+@pytest.mark.parametrize("name, pairs", [("induce", ("node", "weight")), ("spread", ("",))])
+def test_the_checker_sees_exchanged_axes(name, pairs):
+    def exchange(grads):
+        for pair in pairs:
+            x, y = (grads["_".join(filter(None, ("grad", pair, axis)))] for axis in "xy")
+            x[...], y[...] = y.copy(), x.copy()
+
+    adjoint = ADJOINTS[KERNELS[name]]
+    wrong = Adjoint(Wrong(adjoint.kernel, exchange), adjoint.shared)
+    failed = {p.name for p in RANDOM[name](np.random.default_rng(1)).check(name, wrong) if p.relative > RTOL}
+    assert len(failed) == 2 * len(pairs)
+
+
+def test_the_checker_sees_a_dropped_parameter():
+    for name in ("quench", "drift"):
+        for slot in (slots.EFIELD, slots.VDRIFT, slots.BETA, slots.LIFETIME):
+            case = RANDOM[name](np.random.default_rng(1))
+            adjoint = ADJOINTS[KERNELS[name]]
+
+            def forget(grads, slot=slot):
+                grads["grad_parameters"][:, slot] = 0.0
+
+            wrong = Adjoint(Wrong(adjoint.kernel, forget), adjoint.shared)
+            acts = slot in ((slots.EFIELD, slots.BETA) if name == "quench" else (slots.VDRIFT, slots.LIFETIME))
+            assert acts == any(p.relative > RTOL for p in case.check(name, wrong))

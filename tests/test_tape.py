@@ -1,0 +1,199 @@
+import numpy as np
+import pytest
+
+from lartpc.adjoint.pairs import ADJOINTS, Adjoint
+from lartpc.kernels.digitize import digitize
+from lartpc.tape import Tape, TapeError
+
+
+class Plain:
+    """A kernel in plain Python: `body(threads, **arguments)`."""
+
+    def __init__(self, name, arguments, outputs, body):
+        self.name, self.arguments, self.outputs, self.body = name, arguments, outputs, body
+
+    def __call__(self, threads, *arguments):
+        self.body(threads, *arguments)
+
+
+def product(threads, x, y, z):
+    z[...] = x * y
+
+
+def product_adjoint(threads, x, y, grad_z, grad_x, grad_y):
+    grad_x += grad_z * y
+    grad_y += grad_z * x
+
+
+def scale(threads, x, factor, z):
+    z[...] = factor[0] * x
+
+
+def scale_adjoint(threads, x, factor, unused, grad_z, grad_x, grad_factor):
+    assert grad_factor.shape == (threads, 1)
+    grad_x += factor[0] * grad_z
+    for i in range(threads):
+        grad_factor[i, 0] += np.sum(grad_z[i::threads] * x[i::threads])
+
+
+multiply = Plain("multiply", ("x", "y", "z"), ("z",), product)
+rescale = Plain("rescale", ("x", "factor", "z"), ("z",), scale)
+
+
+@pytest.fixture(autouse=True)
+def table(monkeypatch):
+    """The two kernels in the table of adjoints; returns the names of the adjoints that ran."""
+    ran = []
+
+    def adjoint(name, body, arguments, outputs):
+        def run(threads, *values):
+            ran.append(name)
+            body(threads, *values)
+
+        return Plain(f"{name}_adjoint", arguments, outputs, run)
+
+    arguments = ("x", "y", "grad_z", "grad_x", "grad_y")
+    both = adjoint("multiply", product_adjoint, arguments, ("grad_x", "grad_y"))
+    arguments = ("x", "factor", "unused", "grad_z", "grad_x", "grad_factor")
+    shared = adjoint("rescale", scale_adjoint, arguments, ("grad_x", "grad_factor"))
+    monkeypatch.setitem(ADJOINTS, multiply, Adjoint(both))
+    monkeypatch.setitem(ADJOINTS, rescale, Adjoint(shared, shared=("factor",)))
+    return ran
+
+
+def arrays(*values):
+    return [np.array(value) for value in values]
+
+
+def test_last_launch_first(table):
+    """d((2 x^2) x)/dx = 6 x^2: x is used three times, and all gradients of an array are there before it is left."""
+    tape = Tape()
+    x, factor, square, double, cube = arrays([3.0, 4.0], [2.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0])
+    tape.launch(multiply, 2, x, x, square)
+    tape.launch(rescale, 2, square, factor, double, unused=None)
+    tape.launch(multiply, 2, double, x, cube)
+    np.testing.assert_array_equal(cube, [54.0, 128.0])
+    tape.backward([(cube, np.array([1.0, 10.0]))])
+    assert table == ["multiply", "rescale", "multiply"]
+    np.testing.assert_array_equal(tape.gradient(x), [54.0, 960.0])
+    np.testing.assert_array_equal(tape.gradient(square), [6.0, 80.0])
+    np.testing.assert_array_equal(tape.gradient(factor), [27.0 + 10.0 * 64.0])
+
+
+def test_seeds_are_summed_and_may_lie_in_the_middle(table):
+    tape = Tape()
+    x, y, z, factor, out = arrays([3.0], [5.0], [0.0], [2.0], [0.0])
+    tape.launch(multiply, 1, x, y, z)
+    tape.launch(rescale, 1, z, factor, out, unused=None)
+    tape.backward([(out, np.ones(1)), (z, np.array([7.0])), (z, np.array([0.5]))])
+    np.testing.assert_array_equal(tape.gradient(z), [9.5])
+    np.testing.assert_array_equal(tape.gradient(x), [5.0 * 9.5])
+
+
+def test_adjoints_without_effect_do_not_run(table):
+    tape = Tape()
+    x, y, z, factor, out = arrays([3.0], [5.0], [0.0], [2.0], [0.0])
+    tape.launch(multiply, 1, x, y, z)
+    tape.launch(rescale, 1, z, factor, out, unused=None)
+    tape.backward([(z, np.ones(1))])
+    assert table == ["multiply"]
+    np.testing.assert_array_equal(tape.gradient(factor), [0.0])
+    assert tape.gradient(out).shape == out.shape
+
+
+def test_backward_stops_at_until(table):
+    tape = Tape()
+    x, y, z, factor, out = arrays([3.0], [5.0], [0.0], [2.0], [0.0])
+    tape.launch(multiply, 1, x, y, z)
+    tape.launch(rescale, 1, z, factor, out, unused=None)
+    tape.backward([(out, np.ones(1))], until=z)
+    assert table == ["rescale"]
+    np.testing.assert_array_equal(tape.gradient(z), [2.0])
+
+
+def test_shared_inputs_are_summed_over_threads():
+    tape = Tape()
+    x, factor, z = np.arange(6.0), np.array([2.0]), np.zeros(6)
+    tape.launch(rescale, 6, x, factor, z, adjoint_threads=4, unused=None)
+    tape.backward([(z, np.ones(6))])
+    np.testing.assert_array_equal(tape.gradient(factor), [15.0])
+    np.testing.assert_array_equal(tape.gradient(x), np.full(6, 2.0))
+
+
+def test_sums_over_threads_are_of_float64():
+    """Ten thousand float32 ones after 2^24, which in float32 would be lost."""
+    tape = Tape()
+    x, factor, z = np.ones(10_001, dtype=np.float32), np.ones(1, dtype=np.float32), np.zeros(10_001, dtype=np.float32)
+    x[0] = 2.0**24
+    tape.launch(rescale, len(x), x, factor, z, unused=None)
+    tape.backward([(z, np.ones_like(z))])
+    assert tape.gradient(factor).dtype == np.float32
+    np.testing.assert_allclose(tape.gradient(factor), [2.0**24 + 1e4], rtol=1e-7)
+
+
+def test_backward_again_gives_the_same():
+    tape = Tape()
+    x, y, z = arrays([3.0], [5.0], [0.0])
+    tape.launch(multiply, 1, x, y, z)
+    for seed in (1.0, 4.0, 1.0):
+        tape.backward([(z, np.array([seed]))])
+        np.testing.assert_array_equal(tape.gradient(x), [5.0 * seed])
+
+
+def test_seeds_are_left_alone():
+    tape = Tape()
+    x, y, z = arrays([3.0], [5.0], [0.0])
+    tape.launch(multiply, 1, x, y, z)
+    seed = np.ones(1)
+    tape.backward([(z, seed), (z, seed)])
+    np.testing.assert_array_equal(seed, [1.0])
+    np.testing.assert_array_equal(tape.gradient(z), [2.0])
+
+
+@pytest.mark.parametrize("name", ["x", "y", "z"])
+def test_an_array_changed_by_hand_is_refused_by_name(name):
+    tape = Tape()
+    values = dict(zip("xyz", arrays([3.0, 1.0], [5.0, 1.0], [0.0, 0.0]), strict=True))
+    tape.launch(multiply, 2, *values.values())
+    values[name][1] = np.nextafter(values[name][1], np.inf)
+    with pytest.raises(TapeError, match=f"multiply, argument {name}: overwritten between forward and backward"):
+        tape.backward([(values["z"], np.ones(2))])
+
+
+@pytest.mark.parametrize("values", [([1.0, 2.0], [2.0, 1.0]), ([1.0, -1.0], [-1.0, 1.0])])
+def test_exchanged_values_are_refused(values):
+    tape = Tape()
+    x, y, z = arrays(values[0], [5.0, 6.0], [0.0, 0.0])
+    tape.launch(multiply, 2, x, y, z)
+    x[...] = values[1]
+    with pytest.raises(TapeError, match="argument x"):
+        tape.backward([(z, np.ones(2))])
+
+
+def test_a_changed_array_for_the_adjoint_alone_is_refused():
+    tape = Tape()
+    x, factor, z, unused = arrays([3.0], [5.0], [0.0], [7])
+    tape.launch(rescale, 1, x, factor, z, unused=unused)
+    unused[0] = 8
+    with pytest.raises(TapeError, match="rescale, argument unused"):
+        tape.backward([(z, np.ones(1))])
+
+
+def test_a_launch_that_would_overwrite_is_refused():
+    tape = Tape()
+    x, y, z, factor = arrays([3.0], [5.0], [0.0], [2.0])
+    tape.launch(multiply, 1, x, y, z)
+    with pytest.raises(TapeError, match="rescale: would overwrite its argument z, used by multiply, argument x"):
+        tape.launch(rescale, 1, z, factor, x, unused=None)
+    np.testing.assert_array_equal(x, [3.0])
+    tape.backward([(z, np.ones(1))])
+    np.testing.assert_array_equal(tape.gradient(x), [5.0])
+
+
+def test_a_real_kernel():
+    tape = Tape()
+    charge, gain, offset, adc = np.array([[1e4, 2e4]]), np.array([4e-3]), np.array([292.0]), np.zeros((1, 2))
+    tape.launch(digitize, 1, charge, np.array([2]), gain, offset, 1012.0, 256.0, False, adc)
+    tape.backward([(adc, np.array([[1.0, 2.0]]))])
+    np.testing.assert_allclose(tape.gradient(charge), [[4e-3 * 256 / 1012, 8e-3 * 256 / 1012]])
+    np.testing.assert_allclose(tape.gradient(gain), [5e4 * 256 / 1012])
