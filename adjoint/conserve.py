@@ -1,6 +1,6 @@
 """Adjoint of conserve."""
 
-from lartpc.kernels.conserve import NEGLIGIBLE, pair_charge
+from lartpc.kernels.conserve import NEGLIGIBLE, window_charge
 from lartpc.kernels.launch import kernel
 
 
@@ -29,9 +29,7 @@ def conserve_adjoint(
     charge = sum over pairs of (sum weight_x)(sum weight_y): d/d(weight_x) = sum weight_y, and the reverse
     """
     T = type(tick)
-    charge = T(0.0)
-    for p in range(window_pair[i], window_pair[i + 1]):
-        charge += pair_charge(p, weight_x, weight_y, nodes_x, nodes_y)
+    charge = window_charge(i, window_pair, weight_x, weight_y, nodes_x, nodes_y)
     total = T(0.0)
     grad_factor = T(0.0)
     for k in range(window_first[i], window_first[i + 1]):

@@ -3,6 +3,7 @@
 from lartpc.kernels.launch import device, kernel
 
 NEGLIGIBLE = 1e-20  # sum of currents [e/us] of a window below which nothing is scaled
+PART = 64
 
 
 @kernel("waveform")
@@ -14,9 +15,7 @@ def conserve(i, window_pair, window_first, weight_x, weight_y, nodes_x, nodes_y,
     window_first (n_windows + 1,): first sample of each window.
     """
     T = type(tick)
-    charge = T(0.0)
-    for p in range(window_pair[i], window_pair[i + 1]):
-        charge += pair_charge(p, weight_x, weight_y, nodes_x, nodes_y)
+    charge = window_charge(i, window_pair, weight_x, weight_y, nodes_x, nodes_y)
     total = T(0.0)
     for k in range(window_first[i], window_first[i + 1]):
         total += current[k]
@@ -36,3 +35,17 @@ def pair_charge(p, weight_x, weight_y, nodes_x, nodes_y):
     for j in range(nodes_y[p]):
         sum_y += weight_y[p, j]
     return sum_x * sum_y
+
+
+@device
+def window_charge(i, window_pair, weight_x, weight_y, nodes_x, nodes_y):
+    """Charge of window i [e], summed in parts: one by one, 10,000 equal charges lose 6e-5 in single precision."""
+    T = type(weight_x[0, 0])
+    charge = T(0.0)
+    part = T(0.0)
+    for p in range(window_pair[i], window_pair[i + 1]):
+        part += pair_charge(p, weight_x, weight_y, nodes_x, nodes_y)
+        if (p - window_pair[i]) % PART == PART - 1:
+            charge += part
+            part = T(0.0)
+    return charge + part

@@ -9,7 +9,6 @@ import functools
 import hashlib
 import inspect
 import os
-import tempfile
 import threading
 import types
 from importlib.util import find_spec
@@ -142,19 +141,13 @@ def cache_directory():
     for folder in (here, here.parent / "adjoint"):
         for path in sorted(folder.glob("*.py")):
             digest.update(path.read_bytes())
-    roots = (
-        lambda: Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"),
-        lambda: Path(tempfile.gettempdir()) / f"lartpc-{os.getuid()}",
-    )
-    for root in roots:
-        try:
-            folder = root() / "lartpc" / digest.hexdigest()[:16]
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except (OSError, RuntimeError):
-            continue
-        if os.access(folder, os.W_OK):
-            return str(folder)
-    return ""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = base / "lartpc" / digest.hexdigest()[:16]
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return ""
+    return str(folder) if os.access(folder, os.W_OK) else ""
 
 
 def cuda_available():

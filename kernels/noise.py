@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from lartpc.kernels.launch import device
+from lartpc.kernels.special import is_single
 
 M0 = np.uint64(0xD2511F53)
 M1 = np.uint64(0xCD9E8D57)
@@ -34,12 +35,24 @@ def philox(c0, c1, c2, c3, k0, k1):
 
 
 @device
+def cosine(turn):
+    """cos(2 pi turn), 0 <= turn < 1. Its own polynomial in float32: CUDA's cosine would reduce the angle in float64."""
+    T = type(turn)
+    if not is_single(turn):
+        return math.cos(T(TWO_PI) * turn)
+    s = abs(turn - T(0.5)) - T(0.25)
+    q = s * s
+    p = T(-76.70427987635678) + q * (T(42.009779307547056) + q * T(-14.393966320652172))
+    return s * (T(6.283185307072264) + q * (T(-41.341702116744194) + q * (T(81.60522617404112) + q * p)))
+
+
+@device
 def normal(u, v, one):
     """A standard normal number of two 32-bit words, in the precision of `one`."""
     T = type(one)
     radius = (T(np.int32(u >> DROP)) + T(0.5)) * T(2.0**-24)
-    angle = T(np.int32(v >> DROP)) * T(TWO_PI * 2.0**-24)
-    return math.sqrt(T(-2.0) * math.log(radius)) * math.cos(angle)
+    turn = T(np.int32(v >> DROP)) * T(2.0**-24)
+    return math.sqrt(T(-2.0) * math.log(radius)) * cosine(turn)
 
 
 @device

@@ -32,7 +32,7 @@ def decay_table(moments, ticks, tick, dtype):
     """Coefficients (moments, ticks) of exp(-tau rate) as a polynomial in u, rate = RATE_MIDDLE + u RATE_HALF [1/us].
 
     tau = 0, 1, ... times tick [us]. The polynomial interpolates at the Chebyshev points; the error with 7 moments is
-    at most 2e-6 of the slow exponential at its edge, which is 1e-7 of the current's peak.
+    at most 2.2e-6 of the slow exponential at its edge, which is 1e-7 of the current's peak.
     """
     u = np.cos(np.pi * (np.arange(moments) + 0.5) / moments)
     tau = tick * np.arange(ticks)

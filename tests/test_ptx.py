@@ -12,6 +12,7 @@ import pytest
 
 import lartpc.adjoint
 import lartpc.kernels
+from lartpc.calibrate import calibrate
 from lartpc.generate import generate
 from lartpc.gradient import Trace
 from lartpc.hdf5 import new_hdf5
@@ -42,7 +43,8 @@ def record_runs(folder):
     with new_hdf5(folder / "segments.h5") as file:
         file.create_dataset("segments", data=generate("muons", simulation.detector, 1, 0)[:20])
     segments = read_segments(folder / "segments.h5")
-    simulation(segments)
+    result = simulation(segments)
+    calibrate(simulation, segments, result.hits, names=("eField",), iterations=1)
     trace = Trace(simulation, simulation.batch(segments))
     reads = trace.reads
     seeds = {"current": trace.waveforms.current, "time": reads.time, "charge": reads.charge, "adc": trace.adc}
