@@ -9,6 +9,7 @@ from lartpc import __version__
 from lartpc.cli.calibrate import calibrate
 from lartpc.cli.demo import demo
 from lartpc.cli.generate import generate
+from lartpc.cli.gradcheck import gradcheck
 from lartpc.cli.info import info
 from lartpc.cli.plot import plot
 from lartpc.cli.simulate import simulate
@@ -58,7 +59,7 @@ def main(context):
         click.echo(context.get_help())
 
 
-for command in (simulate, calibrate, generate, plot, info, demo):
+for command in (simulate, calibrate, generate, plot, info, gradcheck, demo):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from .parameters import TABLE
 
 WARM_STEPS = 8  # iterations of the robust start at most
 WARM_TOLERANCE = 1e-3  # largest step, relative to nominal values, at which it hands over
-TOLERANCE = 1e-6  # largest step, relative to nominal values, at which a fit has converged
+TOLERANCE = 1e-5  # largest step, relative to nominal values, at which a fit has converged; single precision gives 3e-6
 DECREASE = 1e-4  # or a predicted decrease of -log L below this: a hundredth of an error
 NOISE = 1e-2  # an increase below this is the rounding of single precision, no reason to halve a step
 DAMPING = 1e-12  # relative, so that a direction that nothing fixes does not move

@@ -23,7 +23,7 @@ SMOOTH = Settings(memory=48.0, moments=12)
 LARGEST_STEPS = (3e-3, 3e-4, 3e-5)  # relative; the first at which most pixels keep their reads is taken
 TAYLOR_STEPS = 10.0 ** -np.arange(0.0, 3.5, 0.5)  # times the largest step: three decades
 DIFFERENCE_STEP = 1e-3  # times the largest step
-ROUNDING = 3e-15  # remainders below this, relative to the loss, are rounding
+ROUNDING = 3e-15  # remainders below this, relative to the loss and its terms, are rounding
 MOST = 0.8
 TOLERANCE = 1e-5
 SLOPE = (1.9, 2.1)
@@ -212,9 +212,11 @@ class Check:
         difference = np.subtract(*(self.losses(e, kept) for e in ends)) / (2.0 * small)
         change = np.array([self.losses(e, kept) for e in steps]) - base
         remainder = np.abs(change - scales[:, None] * gradient)
+        size = np.maximum(np.abs(base), np.abs(gradient))
+        size[LOSSES.index("times")] += np.linalg.norm(self.base.time[kept])  # rounded before the mean is taken off
         rows = []
         for i, loss in enumerate(LOSSES):
-            good = remainder[:, i] > ROUNDING * max(abs(base[i]), abs(gradient[i]))
+            good = remainder[:, i] > ROUNDING * size[i]
             slope = None
             if np.count_nonzero(good) >= 4:
                 # The median: the edges of the quadrature rules put kinks of 1e-4 of a step's charge at single steps.

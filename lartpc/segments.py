@@ -77,7 +77,11 @@ def read_segments(path: str | os.PathLike) -> Segments:
     wrong type, a value that is not finite (names its row), a negative dE or dEdx.
     """
     with hdf5.open_hdf5(path) as file:
-        raw = hdf5.read_table(file, "segments", "tracks")
+        return from_table(hdf5.read_table(file, "segments", "tracks"), path)
+
+
+def from_table(raw: np.ndarray, path: str | os.PathLike) -> Segments:
+    """`Segments` of a structured array like that of `read_segments`, with its errors; `path` names it in messages."""
     width = np.result_type(np.float32, *(_column(path, raw, names, "iuf") for names in _FLOATS.values()))
     floats = {name: _column(path, raw, names, "iuf").astype(width) for name, names in _FLOATS.items()}
     t0 = _column(path, raw, _TIME, "iuf").astype(np.float64)

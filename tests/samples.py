@@ -1,15 +1,11 @@
 """Few segments of many tracks, for tests that differentiate the chain."""
 
-import tempfile
-from pathlib import Path
-
-import h5py
 import numpy as np
 from helpers import make_segments
 
 from lartpc.detector import Detector
 from lartpc.generate import generate
-from lartpc.segments import read_segments
+from lartpc.segments import from_table, read_segments
 
 
 def first_of_tracks(segments, n):
@@ -31,11 +27,8 @@ def off_borders(segments):
 
 def generated(n, events=1, seed=0):
     """The first n segments of each of ten tracks an event: muons, pions and protons in module0."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "segments.h5"
-        with h5py.File(path, "w") as file:
-            file["segments"] = generate("mixed", Detector.module0(), events=events, seed=seed)
-        return off_borders(first_of_tracks(read_segments(path), n))
+    table = generate("mixed", Detector.module0(), events=events, seed=seed)
+    return off_borders(first_of_tracks(from_table(table, "generated"), n))
 
 
 def real(reference, n, tracks):

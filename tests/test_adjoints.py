@@ -32,7 +32,7 @@ ROUNDING = 1e-12  # of the losses, which are sums of numbers of order 1
 # Relative step of the central differences, 1e-6 for the others. Positions, of up to 120 cm, are moved by this share of
 # themselves, which must be far less than the diffusion width of 0.03 cm and the 0.03 cm between counts of steps.
 # In drift, the times of up to 0.1 us within a tick are added to a drift of 180 us: a larger step, against rounding.
-STEP = {"split": 1e-8, "spread": 3e-8, "drift": 3e-4}
+STEP = {"split": 1e-8, "spread": 1e-8, "drift": 1e-4}
 # Largest relative step of the Taylor remainders, 1e-3 for the others; they go down from it by three decades.
 LARGEST = {"spread x": 1e-6, "spread y": 1e-6, "induce": 1e-4, "split": 1e-4, "trigger": 1e-4}
 # Inputs in which a kernel is linear (the trigger piecewise): no remainder but rounding.
@@ -353,7 +353,7 @@ def test_recorded_inputs(name, sample, model):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_real_inputs(reference, model):
-    for name, case in record(real(reference, 4, 10), *MODELS[model]).items():
+    for name, case in record(real(reference, 2, 6), *MODELS[model]).items():
         assert_agree(p for p in case.check(name) if "time" not in p.name)  # the file has no times
 
 

@@ -84,8 +84,8 @@ def moved(simulation, batch, name):
 
 @pytest.fixture(scope="module", params=["generated", "real"])
 def sample(request):
-    """Some 35 segments of ten tracks."""
-    return generated(4) if request.param == "generated" else real(request.getfixturevalue("reference"), 4, 10)
+    """Some 25 to 40 segments of ten tracks."""
+    return generated(4) if request.param == "generated" else real(request.getfixturevalue("reference"), 3, 10)
 
 
 @pytest.mark.parametrize(
@@ -111,8 +111,9 @@ def test_parameters(sample, names, recombination, vdrift, noise):
     for row in report.rows:
         assert row.passed, row
         assert row.adjoint != 0.0
-        if row.slope is None:  # charge is proportional to Ab
-            assert (row.parameter, row.loss) == ("Ab", "charges")
+        if row.slope is None:
+            # Charge is proportional to Ab; a crossing's place in its tick, to 1/R, is linear in kb for equal dE/dx.
+            assert (row.parameter, row.loss) in (("Ab", "charges"), ("kb", "times"))
     assert report.passed
     assert report.hits > 20
     assert report.left_out < 0.25 * report.hits
@@ -230,13 +231,12 @@ def test_each_coordinate_of_a_segment(name):
             assert by_adjoint == pytest.approx(expected[loss], rel=1e-5, abs=1e-7 * natural), (field, loss)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_all_segments_together(sample, seed):
+def test_all_segments_together(sample):
     """Along a random direction of each input; positions move by 1e-6 cm, so that no number of steps changes."""
     simulation = smooth()
     batch = simulation.batch(sample)
     trace = Trace(simulation, batch)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     for column, size in {"start": 1.0, "end": 1.0, "dE": batch.dE, "dEdx": batch.dEdx, "time": 1.0}.items():
         values = getattr(batch, column)
         direction = rng.normal(size=values.shape) * size
@@ -254,7 +254,7 @@ def test_a_later_deposit_gives_later_hits():
     """One event of one time: its hits move with it, but for what the sampling at ticks adds."""
     simulation = smooth(one_plane())
     trace = Trace(simulation, simulation.batch(make_segments((0.1, 0.05, 15.0), (1.4, -0.6, 18.0), dE=8.0)))
-    assert gradient(trace, "times").t0.sum() == pytest.approx(np.sum(used(trace)), rel=0.01)
+    assert gradient(trace, "times").t0.sum() == pytest.approx(np.sum(used(trace)), rel=0.03)
 
 
 # --- pixels
@@ -306,13 +306,14 @@ def test_adc_by_parameters():
 
 
 def test_a_clipped_adc_value_has_no_gradient():
-    simulation = smooth(one_plane(adc_counts=74))  # the pedestal alone is 292 of 1012 mV: 21 counts
-    batch = simulation.batch(make_segments((0.22, 0.22, 10.0), (0.22, 0.22, 10.0), dE=10.0))
+    """More than 720 mV, or 180,000 e, above the pedestal."""
+    simulation = smooth(one_plane())
+    batch = simulation.batch(make_segments((0.22, 0.22, 10.0), (0.22, 0.22, 10.0), dE=12.0))
     trace = Trace(simulation, batch)
-    assert trace.adc[used(trace)].max() == 73.0
-    found = gradient(trace, "adc")
-    assert set(found.parameters.values()) == {0.0}
-    assert gradient(trace, "charges").parameters["Ab"] > 0.0
+    clipped = trace.adc == 255.0
+    assert np.count_nonzero(clipped) == 1
+    assert set(trace.backward(adc=np.where(clipped, 1.0, 0.0)).parameters.values()) == {0.0}
+    assert trace.backward(charge=np.where(clipped, 1.0, 0.0)).parameters["Ab"] > 0.0
 
 
 # --- precision and order
