@@ -98,7 +98,7 @@ def calibrate(
         lines.append(iteration)
         fitfiles.write_history(folder, lines, fitted, setup)
         shown = ", ".join(f"{name} {value:.5g}" for name, value in zip(fitted, iteration.values, strict=True))
-        click.echo(f"{iteration.phase} {len(lines)}: loss {iteration.value:.6g}; {shown}", err=True)
+        click.echo(f"{iteration.phase} {len(lines)}: loss {iteration.value:.6g}; {shown}")
 
     try:
         result = run(

@@ -13,6 +13,7 @@ from .parameters import TABLE
 
 WARM_STEPS = 8  # iterations of the robust start at most
 WARM_TOLERANCE = 1e-3  # largest step, relative to nominal values, at which it hands over
+WARM_GAIN = 0.7  # or when the loss has not fallen to this share: what is left is noise
 TOLERANCE = 1e-5  # largest step, relative to nominal values, at which a fit has converged; single precision gives 3e-6
 DECREASE = 1e-4  # or a predicted decrease of -log L below this: a hundredth of an error
 NOISE = 1e-2  # an increase below this is the rounding of single precision, no reason to halve a step
@@ -79,7 +80,8 @@ def warm_up(
         history.append(Iteration("warm-up", values.copy(), linear.value, linear.hits, float(np.max(np.abs(step)))))
         report(history[-1])
         values = np.clip(values + step * nominal, *bounds.T)
-        if history[-1].step < WARM_TOLERANCE:
+        stalled = len(history) > 1 and history[-1].value > WARM_GAIN * history[-2].value
+        if history[-1].step < WARM_TOLERANCE or stalled:
             break
     return values, history
 

@@ -182,17 +182,17 @@ def hit_list(objective: Objective, batch: chain.Batch, parameters: Any, whole: b
 def log_no_hit(x: np.ndarray, reset_noise: float, uncorrelated_noise: float) -> tuple[np.ndarray, np.ndarray]:
     """log P0(x) and d(log P0)/dx; x [e] is threshold less charge, (n,).
 
-    P0 = 1 - P(A >= x, B >= x) = 1 - [Phi(-h) + Phi(-k)]/2 + T(k, s_u/s_r), h = x/s_r, k = x/sqrt(s_r^2 + s_u^2),
-    T Owen's function; far below 0, where that cancels, P0 -> P(B < x).
+    P0 = 1 - P(A >= x, B >= x) = [Phi(h) + Phi(k)]/2 + T(k, s_u/s_r), h = x/s_r, k = x/sqrt(s_r^2 + s_u^2), T Owen's
+    function; P(B < x) where that underflows.
     """
     total = np.hypot(reset_noise, uncorrelated_noise)
     h, k, a = x / reset_noise, x / total, uncorrelated_noise / reset_noise
-    far = h < -4.0
-    near = 1.0 - 0.5 * (ndtr(-h) + ndtr(-k)) + owens_t(k, a)
+    far = h < -30.0
+    near = 0.5 * (ndtr(h) + ndtr(k)) + owens_t(k, a)
     density = 0.5 * (normal(h) / reset_noise + normal(k) / total * (1.0 - erf(a * k / np.sqrt(2.0))))
     safe = np.where(far, 1.0, near)
     log_far = log_ndtr(k)
-    slope_far = np.exp(-0.5 * np.minimum(k, 40.0) ** 2 - log_far) / np.sqrt(2.0 * np.pi) / total
+    slope_far = np.exp(-0.5 * k * k - log_far) / np.sqrt(2.0 * np.pi) / total
     return np.where(far, log_far, np.log(safe)), np.where(far, slope_far, density / safe)
 
 

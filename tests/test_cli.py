@@ -22,7 +22,7 @@ from lartpc.parameters import TABLE
 from lartpc.plot import busiest_event, event_display
 from lartpc.segments import read_segments
 
-COMMANDS = ("simulate", "generate", "plot", "info", "demo")
+COMMANDS = ("simulate", "calibrate", "gradcheck", "generate", "plot", "info", "demo")
 # Events 3, 7, 8 in the file's frame (x is the drift axis); the last row lies outside every TPC.
 FIELDS = "event_id segment_id x_start y_start z_start x_end y_end z_end dE dEdx t0".split()
 ROWS = [
@@ -147,9 +147,12 @@ def test_demo_writes_what_it_says(tmp_path, monkeypatch):
     example = re.search(r"Example: lartpc (demo .*)", succeeds("demo", "-h"))[1].split()
     printed = succeeds(*example)
     names = ["event.png", "hits.h5", "segments.h5"]
-    assert sorted(os.listdir("my-demo")) == names
+    assert sorted(os.listdir("my-demo")) == ["event.png", "fit", "hits.h5", "segments.h5"]
     assert all(f"my-demo/{name}: " in printed for name in names)
-    assert len(read_hits("my-demo/hits.h5")) > 1000
+    fitted = json.loads(Path("my-demo/fit/fit.json").read_text())["parameters"]
+    assert len(fitted) == 6
+    assert all(abs(p["value"] - p["truth"]) < 5.0 * p["error"] for p in fitted.values())
+    assert len(read_hits("my-demo/hits.h5")) > 500
     assert read_waveforms("my-demo/hits.h5") is not None
     # the commands that it prints do the same
     before = contents("my-demo")

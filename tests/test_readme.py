@@ -29,13 +29,14 @@ def run(program, folder):
 
 
 def test_python_programs_run(tmp_path):
-    first, second = blocks("python")
+    first, second, third = blocks("python")
     printed = run(first, tmp_path)
     hits = re.findall(r"^pixel \d+: [\d.]+ us, (\d+) e, (\d+) counts$", printed, flags=re.MULTILINE)
     assert len(hits) == 5
     assert min(int(charge) for charge, _ in hits) >= 7000
     assert 0.3 < float(run(second, tmp_path)) < 1.5
     assert (tmp_path / "hits.h5").stat().st_size > 0
+    assert "converged" in run(first + third, tmp_path)
 
 
 def test_every_block_is_looked_at():
