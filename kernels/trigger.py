@@ -68,6 +68,7 @@ def trigger(
             beyond = k == window_first[w + 1] - window_first[w]
             charge = T(0.0) if beyond else waveform[window_first[w] + k] * tick
             part = T(0.0)
+            now = k
             while not done:
                 if not holding:
                     if level >= limit:
@@ -80,17 +81,17 @@ def trigger(
                         break
                     part = crossing
                     read_window[i, read] = w
-                    read_tick[i, read] = k
+                    read_tick[i, read] = now
                     read_part[i, read] = part
-                    hit_time[i, read] = (T(k - 1) + part) * tick
-                    end = window_tick[w] + k + hold_ticks
+                    hit_time[i, read] = (T(now - 1) + part) * tick
+                    end = window_tick[w] + now + hold_ticks
                     holding = True
                 crossing = read_part[i, read]
                 wait = w + 1 < pixel_window[i + 1] and window_tick[w + 1] <= end if beyond else window_tick[w] + k < end
                 if wait:
                     level += charge * (T(1.0) - part)
                     break
-                late = T(0.0) if beyond else max(crossing, part)
+                late = max(crossing, part)
                 level += charge * (late - part)
                 part = late
                 hit_charge[i, read] = level + u
@@ -101,5 +102,5 @@ def trigger(
                 r, u = noise(seed, pixel_event[i], pixel_id[i], read, reset_noise, uncorrelated_noise)
                 level = r
                 if beyond:
-                    break
+                    now = end - window_tick[w]
     read_count[i] = read
