@@ -30,7 +30,7 @@ from .simulate import announce_compilation
 )
 @click.option("--closure", is_flag=True, help="Draw the target here, at parameters drawn with --seed or from --truth.")
 @click.option("--truth", multiple=True, metavar="NAME=VALUE", help="With --closure: parameters of the target.")
-@click.option("--noise/--no-noise", default=True, show_default=True, help="With --closure: noise in the target.")
+@click.option("--noise/--no-noise", default=None, help="With --closure: noise in the target.  [default: noise]")
 @click.option("--cuts", is_flag=True, help="With --closure: keep the tracks of the paper's selection only.")
 @seed_option
 @click.option("--resume", is_flag=True, help="Continue the fit in DIR.")
@@ -48,8 +48,8 @@ def calibrate(
     folder = prepare(output, resume, overwrite)
     if closure == (target is not None):
         raise InputError("TARGET: allowed is either a file of hits or --closure")
-    for name in ("truth", "cuts") if not closure else ():
-        if options[name]:
+    for name, absent in (("truth", ()), ("cuts", False), ("noise", None)) if not closure else ():
+        if options[name] != absent:
             raise InputError(f"--{name}: allowed with --closure only")
 
     from lartpc.segments import read_segments
@@ -58,10 +58,11 @@ def calibrate(
     chosen = load_detector(detector, layout)
     from lartpc.calibrate import SIX
 
-    fitted = tuple(name.strip() for name in names.split(",")) if names else SIX
+    fitted = tuple(name.strip() for name in names.split(",")) if names is not None else SIX
     recombination, device, seed = (options[name] for name in ("recombination", "device", "seed"))
-    fixed = chosen.parameters.replace(**dict(map(pair_of, fix)))
-    if any(name in fitted for name, _ in map(pair_of, fix)):
+    fixes = pairs("fix", fix)
+    fixed = chosen.parameters.replace(**fixes)
+    if any(name in fitted for name in fixes):
         raise InputError("--fix: names a parameter that --fit names too, allowed is one of them")
 
     from lartpc.simulation import Simulation
@@ -107,7 +108,7 @@ def calibrate(
             hits,
             names=fitted,
             loss=loss,
-            start={name: number(name, value) for name, value in map(pair_of, start)},
+            start={name: number(name, value) for name, value in pairs("start", start).items()},
             truth=truth,
             iterations=options["iterations"],
             history=history,
@@ -152,12 +153,15 @@ def prepare(output, resume, overwrite):
     return folder
 
 
-def pair_of(text):
-    """NAME, VALUE of NAME=VALUE."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise InputError(f"{text}: allowed is NAME=VALUE")
-    return name.strip(), value.strip()
+def pairs(option, texts):
+    """NAME to VALUE, of the NAME=VALUE of an option."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"--{option} {text}: allowed is NAME=VALUE")
+        found[name.strip()] = value.strip()
+    return found
 
 
 def number(name, value):
@@ -182,18 +186,19 @@ def draw_target(simulation, deposits, fitted, options):
     check_names(simulation, fitted)
     rng = np.random.default_rng(options["seed"])
     truth = simulation.parameters.replace(**{name: rng.uniform(*TABLE[name].range) for name in fitted})
-    truth = truth.replace(**dict(map(pair_of, options["truth"])))
+    truth = truth.replace(**pairs("truth", options["truth"]))
     if options["cuts"]:
         deposits = deposits.select(selected(deposits, Cuts()))
+    noise = options["noise"] is not False
     source = Simulation(
         simulation.detector,
         truth,
         recombination=simulation.recombination,
-        noise=options["noise"],
+        noise=noise,
         seed=options["seed"],
         device=simulation.device,
     )
-    return deposits, source(deposits).hits, truth, options["noise"]
+    return deposits, source(deposits).hits, truth, noise
 
 
 def read_target(path, detector):
@@ -201,12 +206,14 @@ def read_target(path, detector):
     from lartpc.hits import read_attrs, read_hits
     from lartpc.parameters import Parameters
 
-    hits, attrs = read_hits(path), read_attrs(path)
+    hits = read_hits(path)
+    try:
+        attrs = read_attrs(path)
+        truth = Parameters().replace(**attrs["parameters"]) if "parameters" in attrs else None
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: attribute 'parameters' is damaged: {error}") from None
     if attrs.get("detector", detector.name) != detector.name:
         raise InputError(f"{path}: hits of detector {attrs['detector']}, but --detector is {detector.name}")
-    if len(hits) and hits.pixel_id.max() >= (detector.n_x * detector.n_y).sum():
-        raise InputError(f"{path}: pixel {hits.pixel_id.max()} is not on detector {detector.name}")
-    truth = Parameters(**attrs["parameters"]) if "parameters" in attrs else None
     return hits, truth, bool(attrs.get("noise", True))
 
 

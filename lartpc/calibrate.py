@@ -42,11 +42,14 @@ def calibrate(
     on the loss with all. `history`: iterations already done, of which the last is repeated. The simulation's own
     `noise` is not used.
 
-    Raises InputError: unknown or repeated name, one that nothing depends on, a start outside the range, an unknown
-    loss, no hit, hits of other events than the segments', no charge in the detector.
+    Raises InputError: unknown or repeated name, one that nothing depends on, a start outside the range or of what is
+    not fitted, an unknown loss, no hit, hits of other events than the segments', no hit where the segments give charge.
     """
     check_names(simulation, names)
     check_choice("loss", loss, LOSSES)
+    for name in start or ():
+        if name not in names:
+            raise InputError(f"start: {name} is not fitted, allowed are {', '.join(names)}")
     nominal = simulation.parameters.as_dict()
     start_values = np.array([(start or {}).get(name, nominal[name]) for name in names], dtype=np.float64)
     bounds = np.array([TABLE[name].range for name in names])

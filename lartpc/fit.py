@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import lsq_linear
 
+from .errors import InputError
 from .objectives import Linear, Objective
 from .parameters import TABLE
 
@@ -73,6 +74,8 @@ def warm_up(
     values, history = start.copy(), list(done)
     while len(history) < WARM_STEPS:
         linear = evaluate(objective, names, values)
+        if linear.hits == 0:  # the first events have nothing to match
+            break
         J, r = linear.jacobian * nominal, linear.residual
         weights = cauchy_weights(r)
         span = (bounds - values[:, None]) / nominal[:, None]
@@ -110,6 +113,8 @@ def gauss_newton(
     nominal = np.array([TABLE[name].nominal for name in names])
     values, history = start.copy(), list(done)
     best = evaluate(objective, names, values)
+    if best.hits == 0:
+        raise InputError("target: no hit is on a pixel where the segments give charge")
     converged, message = False, f"not converged in {iterations} iterations"
     while sum(iteration.phase == "fit" for iteration in history) < iterations:
         span = (bounds - values[:, None]) / nominal[:, None]

@@ -14,6 +14,7 @@ from . import hdf5
 from .errors import InputError
 from .fit import Iteration
 from .output import new_file
+from .parameters import TABLE
 from .result import FitResult
 
 HISTORY, RESULT = "history.h5", "fit.json"
@@ -36,19 +37,21 @@ def read_history(folder: Path, setup: dict[str, Any]) -> list[Iteration]:
     if not path.exists():
         return []
     with hdf5.open_hdf5(path) as file:
-        before = json.loads(file.attrs["setup"])
-        now = json.loads(json.dumps(setup))
-        for key in now:
-            if before.get(key) != now[key]:
-                raise InputError(
-                    f"{path}: {key} was {before.get(key)!r}, now {now[key]!r}: --resume continues the same fit only"
-                )
-        phases = [phase.decode() for phase in file["phase"][()]]
-        columns = (file[name][()] for name in ("values", "value", "hits", "step"))
-        return [
-            Iteration(phase, values, float(value), int(hits), float(step))
-            for phase, values, value, hits, step in zip(phases, *columns, strict=True)
-        ]
+        try:
+            before = json.loads(file.attrs["setup"])
+            columns = {name: file[name][()] for name in Iteration._fields}
+        except (KeyError, ValueError):
+            raise InputError(f"{path}: is not the history of a fit, so there is nothing to --resume") from None
+    now = json.loads(json.dumps(setup))
+    for key in now:
+        if before.get(key) != now[key]:
+            raise InputError(
+                f"{path}: {key} was {before.get(key)!r}, now {now[key]!r}: --resume continues the same fit only"
+            )
+    return [
+        Iteration(phase.decode(), values, float(value), int(hits), float(step))
+        for phase, values, value, hits, step in zip(*columns.values(), strict=True)
+    ]
 
 
 def write_result(folder: Path, result: FitResult, more: dict[str, Any], overwrite: bool) -> None:
@@ -77,7 +80,8 @@ def parameters_figure(result: FitResult, history: Sequence[Iteration]) -> Figure
             ax.errorbar(len(values) - 1, values[-1, i], result.errors[i], color="tab:blue", capsize=3)
         if result.truth is not None:
             ax.axhline(result.truth[i], color="tab:red", linestyle="--", linewidth=1, label="truth")
-        ax.set_title(name, fontsize=10)
+        unit = TABLE[name].unit
+        ax.set_title(f"{name} [{unit}]" if unit else name, fontsize=10)
         ax.set_xlabel("iteration")
         ax.ticklabel_format(axis="y", style="sci", scilimits=(-3, 4), useOffset=False)
         ax.locator_params(axis="x", integer=True)

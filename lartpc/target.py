@@ -29,12 +29,24 @@ class Aligned(NamedTuple):
 
 
 class Target:
-    """Hits ordered by event, pixel and time. Raises InputError: no hit, or a pixel with more than max_hits."""
+    """Hits ordered by event, pixel and time.
+
+    Raises InputError: no hit, a time or charge that is not finite, a pixel that the detector does not have or one with
+    more than max_hits.
+    """
 
     def __init__(self, hits: Hits, detector: Detector) -> None:
         if len(hits) == 0:
             raise InputError("target: has no hits, so there is nothing to fit")
         self.detector = detector
+        self.n_pixels = int((detector.n_x * detector.n_y).sum())
+        outside = (hits.pixel_id < 0) | (hits.pixel_id >= self.n_pixels)
+        if outside.any():
+            raise InputError(f"target: pixel {hits.pixel_id[outside][0]} is not on detector {detector.name}")
+        for name in ("t", "charge"):
+            wrong = np.flatnonzero(~np.isfinite(getattr(hits, name)))
+            if len(wrong):
+                raise InputError(f"target: {name} of hit {wrong[0]} is {getattr(hits, name)[wrong[0]]}, not finite")
         order = np.lexsort((hits.t, hits.pixel_id, hits.event_id))
         self.event, self.pixel = hits.event_id[order], hits.pixel_id[order]
         self.t, self.charge = hits.t[order], hits.charge[order].astype(np.float64)
@@ -47,7 +59,6 @@ class Target:
                 f"target: event {self.event[at]} has {counts.max()} hits on pixel {self.pixel[at]}, "
                 f"allowed are up to {detector.max_hits}"
             )
-        self.n_pixels = int((detector.n_x * detector.n_y).sum())
 
     def align(self, windows: Windows, batch: Batch, dtype: Any) -> Aligned:
         """The hits of the pixels in `windows`, as arrays of the device."""

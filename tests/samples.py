@@ -56,3 +56,9 @@ def special():
     """The segments of `SPECIAL`, of 3 MeV each: an event each."""
     start, end = zip(*SPECIAL.values(), strict=True)
     return make_segments(start, end, dE=3.0, dEdx=4.0, t0=0.73, event_id=np.arange(len(start)))
+
+
+def protons(tracks, seed=1):
+    """The first tracks of one event of stopping protons in module0, about 50 segments each."""
+    segments = from_table(generate("stopping-protons", Detector.module0(), events=1, seed=seed), "generated")
+    return segments.select(segments.traj_id < tracks)
