@@ -79,9 +79,6 @@ def calibrate(
     from lartpc.calibrate import calibrate as run
     from lartpc.hits import write_hits
 
-    if closure and not resume:
-        attrs = {"parameters": truth.as_dict(), "noise": noise, "seed": seed, "detector": chosen.name}
-        write_hits(folder / "target.h5", hits, deposits, attrs, overwrite=True)
     setup = {
         "segments": [len(deposits), float(deposits.dE.sum(dtype="f8"))],
         "hits": [len(hits), float(hits.charge.sum(dtype="f8"))],
@@ -96,6 +93,8 @@ def calibrate(
     lines = list(before)
 
     def report(iteration):
+        folder.mkdir(exist_ok=True)
+        (folder / fitfiles.RESULT).unlink(missing_ok=True)  # that of a fit which is being replaced
         lines.append(iteration)
         fitfiles.write_history(folder, lines, fitted, setup)
         shown = ", ".join(f"{name} {value:.5g}" for name, value in zip(fitted, iteration.values, strict=True))
@@ -126,6 +125,9 @@ def calibrate(
         "recombination": recombination,
         "detector": chosen.name,
     }
+    if closure:
+        attrs = {"parameters": truth.as_dict(), "noise": noise, "seed": seed, "detector": chosen.name}
+        write_hits(folder / "target.h5", hits, deposits, attrs, overwrite=True)
     fitfiles.write_result(folder, result, more, overwrite=True)
     fitfiles.write_figure(folder / "parameters.png", fitfiles.parameters_figure(result, lines))
     fitfiles.write_figure(folder / "convergence.png", fitfiles.convergence_figure(result, lines))
@@ -138,7 +140,7 @@ def calibrate(
 
 
 def prepare(output, resume, overwrite):
-    """The folder, made where it does not exist; InputError where it holds a fit that was not to be replaced."""
+    """The folder, which need not exist yet; InputError where it holds a fit that was not to be replaced."""
     folder = Path(output)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{output}: is a file, allowed is the name of a folder")
@@ -147,8 +149,7 @@ def prepare(output, resume, overwrite):
         raise InputError(f"{folder / there[0]}: exists already; --resume continues it, --overwrite replaces it")
     if not folder.absolute().parent.is_dir():
         raise InputError(f"{output}: folder {folder.absolute().parent} does not exist")
-    folder.mkdir(exist_ok=True)
-    if not os.access(folder, os.W_OK):
+    if not os.access(folder if folder.exists() else folder.absolute().parent, os.W_OK):
         raise InputError(f"{output}: cannot be written to")
     return folder
 
@@ -186,7 +187,11 @@ def draw_target(simulation, deposits, fitted, options):
     check_names(simulation, fitted)
     rng = np.random.default_rng(options["seed"])
     truth = simulation.parameters.replace(**{name: rng.uniform(*TABLE[name].range) for name in fitted})
-    truth = truth.replace(**pairs("truth", options["truth"]))
+    given = pairs("truth", options["truth"])
+    for name in given:
+        if name not in fitted:
+            raise InputError(f"--truth {name}: is not fitted; --fix sets it for target and fit alike")
+    truth = truth.replace(**given)
     if options["cuts"]:
         deposits = deposits.select(selected(deposits, Cuts()))
     noise = options["noise"] is not False

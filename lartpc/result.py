@@ -28,6 +28,7 @@ class FitResult(NamedTuple):
     hits: int
     unmatched: int
     iterations: int
+    mean_square: float  # of the residuals: 1 where model and noise describe the target, 0 for one without noise
     converged: bool
     message: str
     errors_from: str
@@ -51,7 +52,17 @@ class FitResult(NamedTuple):
                 "bounds": self.bounds[i].tolist(),
                 "truth": None if self.truth is None else float(self.truth[i]),
             }
-        keep = ("loss", "value", "hits", "unmatched", "iterations", "converged", "message", "errors_from")
+        keep = (
+            "loss",
+            "value",
+            "hits",
+            "unmatched",
+            "iterations",
+            "mean_square",
+            "converged",
+            "message",
+            "errors_from",
+        )
         return {
             "parameters": parameters,
             "correlation": self.correlation.tolist(),
@@ -62,6 +73,7 @@ class FitResult(NamedTuple):
     def __str__(self) -> str:
         head = f"{'':3}{'name':<15} {'value':>13} {'error':>11} {'rel. error':>10} {'start':>11}  unit"
         lines = [f"{self.loss}: {self.value:.6g}, {self.hits} hits, {self.iterations} iterations, {self.message}"]
+        lines.append(f"mean square of the residuals: {self.mean_square:.3g} (1 for a target that the model describes)")
         known = self.truth is not None
         lines.append(head + ("   (value - truth)/truth     /error" if known else ""))
         for i, name in enumerate(self.names):
@@ -111,6 +123,9 @@ def make_result(
     if direction is not None:
         opened = {n: float(d) for n, d in zip(minimum.names, direction, strict=True) if abs(d) > 0.01}
     message = minimum.message if opened is None else f"{minimum.message}, but the data leave a direction open"
+    at_bound = [n for n, v, b in zip(minimum.names, minimum.values, bounds, strict=True) if v in b]
+    if at_bound:
+        message = f"{message}, at the bound of {', '.join(at_bound)}, where errors mean little"
     return FitResult(
         names=minimum.names,
         values=minimum.values,
@@ -124,6 +139,7 @@ def make_result(
         hits=minimum.linear.hits,
         unmatched=minimum.linear.unmatched,
         iterations=len(minimum.history),
+        mean_square=float(np.mean(minimum.linear.residual**2)),
         converged=minimum.converged and opened is None,
         message=message,
         errors_from=LIKELIHOOD if loss == "likelihood" else EXPECTED,
