@@ -67,8 +67,9 @@ def target(segments, tmp_path_factory):
     return path
 
 
-def test_closure(segments, tmp_path):
+def test_closure(segments, tmp_path, monkeypatch):
     """Writes all files, prints the table, and finds what it drew."""
+    monkeypatch.setattr(sys, "argv", ["anywhere/lartpc", "calibrate", "a file"])
     folder = tmp_path / "fit"
     code, stdout, stderr = run(segments, "--closure", "--no-noise", "--seed", "3", "-o", folder)
     assert code == 0, stderr
@@ -78,7 +79,7 @@ def test_closure(segments, tmp_path):
         assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" and path.stat().st_size > 5000
     found = json.loads((folder / "fit.json").read_text())
     assert found["converged"] is True and found["loss"] == "residuals" and found["seed"] == 3
-    assert found["command"].startswith("lartpc ") and found["detector"] == "module0"
+    assert found["command"] == "lartpc calibrate 'a file'" and found["detector"] == "module0"
     assert set(found["fixed"]).isdisjoint(SIX)
     truth = read_attrs(folder / "target.h5")["parameters"]
     rows = [line.split() for line in stdout.splitlines()]
