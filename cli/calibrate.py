@@ -1,5 +1,6 @@
 """lartpc calibrate: segments and hits in, the detector's parameters out."""
 
+import functools
 import os
 import shlex
 import sys
@@ -10,8 +11,8 @@ import click
 
 from lartpc.errors import InputError
 
-from .options import detector_option, layout_option, load_detector, overwrite_option, seed_option
-from .simulate import announce_compilation
+from .options import detector_option, layout_option, load_detector, overwrite_option, pairs, seed_option
+from .simulate import announce_compilation, progress_bar
 
 
 @click.command(epilog="Example: lartpc calibrate muons.h5 hits.h5 -o fit --fit eField,lifetime")
@@ -89,8 +90,7 @@ def calibrate(
         "recombination": recombination,
     }
     history = fitfiles.read_history(folder, setup) if resume else []
-    before = history[:-1]
-    lines = list(before)
+    lines = history[:-1]
 
     def report(iteration):
         folder.mkdir(exist_ok=True)
@@ -112,7 +112,7 @@ def calibrate(
             iterations=options["iterations"],
             history=history,
             report=report,
-            progress=progress_bar,
+            progress=functools.partial(progress_bar, doing="fitting"),
         )
     except FloatingPointError as error:
         click.echo(f"lartpc: {error}", err=True)
@@ -128,7 +128,7 @@ def calibrate(
     if closure:
         attrs = {"parameters": truth.as_dict(), "noise": noise, "seed": seed, "detector": chosen.name}
         write_hits(folder / "target.h5", hits, deposits, attrs, overwrite=True)
-    fitfiles.write_result(folder, result, more, overwrite=True)
+    fitfiles.write_result(folder, result, more)
     fitfiles.write_figure(folder / "parameters.png", fitfiles.parameters_figure(result, lines))
     fitfiles.write_figure(folder / "convergence.png", fitfiles.convergence_figure(result, lines))
     fitfiles.write_figure(folder / "correlation.png", fitfiles.correlation_figure(result))
@@ -152,17 +152,6 @@ def prepare(output, resume, overwrite):
     if not os.access(folder if folder.exists() else folder.absolute().parent, os.W_OK):
         raise InputError(f"{output}: cannot be written to")
     return folder
-
-
-def pairs(option, texts):
-    """NAME to VALUE, of the NAME=VALUE of an option."""
-    found = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise InputError(f"--{option} {text}: allowed is NAME=VALUE")
-        found[name.strip()] = value.strip()
-    return found
 
 
 def number(name, value):
@@ -220,10 +209,3 @@ def read_target(path, detector):
     if attrs.get("detector", detector.name) != detector.name:
         raise InputError(f"{path}: hits of detector {attrs['detector']}, but --detector is {detector.name}")
     return hits, truth, bool(attrs.get("noise", True))
-
-
-def progress_bar(batches):
-    """The batches with a progress bar on stderr, where that is a terminal."""
-    from tqdm import tqdm
-
-    return tqdm(batches, desc="fitting", unit="batch", file=sys.stderr, disable=not sys.stderr.isatty(), leave=False)

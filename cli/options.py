@@ -48,15 +48,20 @@ def load_detector(detector, layout):
     return Detector.load(detector, layout)
 
 
+def pairs(option, texts):
+    """NAME to VALUE, of the NAME=VALUE of an option."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"--{option} {text}: allowed is NAME=VALUE")
+        found[name.strip()] = value.strip()
+    return found
+
+
 def load_parameters(detector, changes):
     """The detector's `Parameters` with the NAME=VALUE of --set."""
-    values = {}
-    for change in changes:
-        name, equals, value = change.partition("=")
-        if not equals:
-            raise InputError(f"--set {change}: allowed is NAME=VALUE")
-        values[name.strip()] = value.strip()
-    return detector.parameters.replace(**values)
+    return detector.parameters.replace(**pairs("set", changes))
 
 
 def check_output(path, overwrite):

@@ -104,11 +104,11 @@ def announce_compilation(device):
         click.echo("compiling kernels, once: about half a minute ...", err=True)
 
 
-def progress_bar(batches):
+def progress_bar(batches, doing="simulating"):
     """The batches with a progress bar on stderr, where that is a terminal."""
     from tqdm import tqdm
 
-    return tqdm(batches, desc="simulating", unit="batch", file=sys.stderr, disable=not sys.stderr.isatty(), leave=False)
+    return tqdm(batches, desc=doing, unit="batch", file=sys.stderr, disable=not sys.stderr.isatty(), leave=False)
 
 
 def report(output, result, seconds):

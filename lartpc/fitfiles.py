@@ -54,9 +54,9 @@ def read_history(folder: Path, setup: dict[str, Any]) -> list[Iteration]:
     ]
 
 
-def write_result(folder: Path, result: FitResult, more: dict[str, Any], overwrite: bool) -> None:
-    """Write fit.json."""
-    with new_file(folder / RESULT, overwrite) as path:
+def write_result(folder: Path, result: FitResult, more: dict[str, Any]) -> None:
+    """Write fit.json, in place of another."""
+    with new_file(folder / RESULT, overwrite=True) as path:
         path.write_text(json.dumps({**result.as_dict(), **more}, indent=1) + "\n")
 
 

@@ -66,7 +66,6 @@ def parameter_rows(tape: Tape, windows: Windows, grad_waveform: Any, pixels: Any
     grad_step = {name: zeros(n) for name in ("x", "y", "charge", "arrival", "sigma_t", "sigma_T")}
     back(spread_adjoint, n, spread, grad_nodes, grad_step)
 
-    result = 0.0
     drift = select(forward["drift"], step, ("electrons", "distance", "sigma_t", "sigma_T"))
     n_parameters = len(drift["parameters"])
     grad_drift = {name: zeros(n) for name in ("electrons", "distance", "step_time")}
@@ -76,9 +75,9 @@ def parameter_rows(tape: Tape, windows: Windows, grad_waveform: Any, pixels: Any
     grad_quench = {"step_dE": zeros(n), "step_dEdx": zeros(n), "parameters": zeros(n, n_parameters)}
     back(quench_adjoint, n, quench, grad_drift, grad_quench)
 
-    result = (grad_drift["parameters"] + grad_quench["parameters"]).astype(np.float64)
+    by_pair_of_pixel = (grad_drift["parameters"] + grad_quench["parameters"]).astype(np.float64)
     sums = xp.zeros((n + 1, n_parameters))
-    xp.cumsum(result, axis=0, out=sums[1:])
+    xp.cumsum(by_pair_of_pixel, axis=0, out=sums[1:])
     result = sums[first[1:]] - sums[first[:-1]]
     return result if xp is np else result.get()
 
