@@ -16,23 +16,34 @@ from pathlib import Path
 
 import numba
 import numpy as np
+from numba.core.codegen import JITCPUCodegen
 
 # Contraction to fused multiply-add and reassociation of sums vectorise the loops over ticks. NaN, infinity and
 # division keep their IEEE meaning.
 BODY_FLAGS = {"contract", "reassoc", "nsz"}
 HELPER_FLAGS = {"contract"}
 THREADS_PER_BLOCK = 128
-CHUNKS_PER_THREAD = 16
+# Workers take blocks of so many threads by turns: the load is even, and workers meet once a launch. Numba's own chunks
+# would make them meet after every round of chunks.
+BLOCK = 16
 # Numba's workqueue layer (the one that survives a fork) must not be entered twice at a time.
 LAUNCH_LOCK = threading.Lock()
 
+# Names that begin with an underscore cannot be those of a body's arguments: see `Kernel`.
 LAUNCHER = {
-    "cpu": "def {name}(threads, {args}):\n    for thread in prange(threads):\n        body(thread, {args})\n",
+    "cpu": (
+        "def {name}(_threads, _workers, _share, _block, {args}):\n"
+        "    for _k in prange(_workers * _share):\n"
+        "        _own = _k % _share\n"
+        "        _thread = (_own // _block * _workers + _k // _share) * _block + _own % _block\n"
+        "        if _thread < _threads:\n"
+        "            body(_thread, {args})\n"
+    ),
     "cuda": (
-        "def {name}(threads, {args}):\n"
-        "    thread = cuda.grid(1)\n"
-        "    if thread < threads:\n"
-        "        body(thread, {args})\n"
+        "def {name}(_threads, {args}):\n"
+        "    _thread = cuda.grid(1)\n"
+        "    if _thread < _threads:\n"
+        "        body(_thread, {args})\n"
     ),
 }
 
@@ -54,6 +65,8 @@ class Kernel:
         self.name = body.__name__
         self.arguments = tuple(inspect.signature(body).parameters)[1:]
         self.outputs = outputs
+        if any(name.startswith("_") for name in self.arguments):
+            raise TypeError(f"kernel {self.name}: names of arguments must not begin with an underscore")
         unknown = set(outputs) - set(self.arguments)
         if unknown:
             raise TypeError(f"kernel {self.name}: outputs {sorted(unknown)} are no arguments of the body")
@@ -62,9 +75,12 @@ class Kernel:
         if threads == 0:
             return
         if any(isinstance(a, np.ndarray) for a in arguments):
+            workers = numba.get_num_threads()
+            block = min(max(1, threads // (BLOCK * workers)), BLOCK)
+            share = -(-threads // (block * workers)) * block
+            counts = (np.int64(count) for count in (threads, workers, share, block))
             with LAUNCH_LOCK:
-                numba.set_parallel_chunksize(max(1, threads // (CHUNKS_PER_THREAD * numba.get_num_threads())))
-                self.cpu_launcher(np.int64(threads), *arguments)
+                self.cpu_launcher(*counts, *arguments)
         else:
             blocks = -(-threads // THREADS_PER_BLOCK)
             self.cuda_launcher[blocks, THREADS_PER_BLOCK](np.int64(threads), *arguments)
@@ -72,6 +88,12 @@ class Kernel:
     @functools.cached_property
     def cpu_launcher(self):
         numba.config.THREADING_LAYER = "workqueue"
+        launcher = self.compiled_launcher()
+        if cache_directory():
+            run_what_is_on_disk(launcher, self.compiled_launcher)
+        return launcher
+
+    def compiled_launcher(self):
         body = numba.njit(error_model="numpy", fastmath=BODY_FLAGS)(rebind(self.body, cpu_helper))
         launcher = self.generate("cpu", {"prange": numba.prange, "body": body})
         previous, numba.config.CACHE_DIR = numba.config.CACHE_DIR, cache_directory()
@@ -129,6 +151,33 @@ def cuda_helper(function):
     from numba import cuda
 
     return cuda.jit(device=True)(rebind(function, cuda_helper))
+
+
+def run_what_is_on_disk(launcher, again):
+    """Make a launcher run the code that is on the disk, also in the process that compiled it.
+
+    Code just compiled has parts that were optimised once, code from the disk has them optimised with their callers: sums
+    are then added in another order, and a first run would differ from later ones in the last bits. Parts that two
+    launchers share would be those of the one loaded first. So each is loaded for itself; `again` makes a second launcher
+    that only compiles.
+    """
+    load = launcher._cache.load_overload
+
+    def load_alone(signature, context):
+        shared, context._internal_codegen = context._internal_codegen, JITCPUCodegen("lartpc")
+        try:
+            return load(signature, context)
+        finally:
+            context._internal_codegen = shared
+
+    def load_or_compile(signature, context):
+        found = load_alone(signature, context)
+        if found is None:
+            again().compile(signature)
+            found = load_alone(signature, context)
+        return found
+
+    launcher._cache.load_overload = load_or_compile
 
 
 def cache_directory():
