@@ -2,16 +2,21 @@
 
 from typing import NamedTuple
 
+from lartpc.adjoint.chamfer import chamfer_adjoint
 from lartpc.adjoint.collect import collect_adjoint
 from lartpc.adjoint.conserve import conserve_adjoint
 from lartpc.adjoint.digitize import digitize_adjoint
 from lartpc.adjoint.drift import drift_adjoint
 from lartpc.adjoint.induce import induce_adjoint
 from lartpc.adjoint.likelihood import likelihood_adjoint
+from lartpc.adjoint.mmd import mmd_adjoint
+from lartpc.adjoint.mse import mse_adjoint
 from lartpc.adjoint.quench import quench_adjoint
+from lartpc.adjoint.soft_dtw import soft_dtw_adjoint
 from lartpc.adjoint.split import split_adjoint
 from lartpc.adjoint.spread import spread_adjoint
 from lartpc.adjoint.trigger import trigger_adjoint
+from lartpc.kernels.chamfer import chamfer
 from lartpc.kernels.collect import collect
 from lartpc.kernels.conserve import conserve
 from lartpc.kernels.digitize import digitize
@@ -19,8 +24,11 @@ from lartpc.kernels.drift import drift
 from lartpc.kernels.induce import induce
 from lartpc.kernels.launch import Kernel
 from lartpc.kernels.likelihood import likelihood
+from lartpc.kernels.mmd import mmd
+from lartpc.kernels.mse import mse
 from lartpc.kernels.pair import count_pairs, count_windows, pair, window
 from lartpc.kernels.quench import quench
+from lartpc.kernels.soft_dtw import soft_dtw
 from lartpc.kernels.split import count_steps, split
 from lartpc.kernels.spread import spread
 from lartpc.kernels.trigger import trigger
@@ -44,6 +52,10 @@ ADJOINTS = {
     trigger: Adjoint(trigger_adjoint),
     digitize: Adjoint(digitize_adjoint),
     likelihood: Adjoint(likelihood_adjoint),
+    soft_dtw: Adjoint(soft_dtw_adjoint),
+    chamfer: Adjoint(chamfer_adjoint),
+    mmd: Adjoint(mmd_adjoint),
+    mse: Adjoint(mse_adjoint),
 }
 
 NO_ADJOINT = {

@@ -4,7 +4,8 @@ import os
 
 import click
 
-from .calibrate import calibrate, prepare
+from .calibrate import calibrate
+from .fitting import prepare
 from .generate import generate
 from .options import check_output, overwrite_option
 from .plot import plot

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from .options import detector_option, layout_option, load_detector, load_parameters, set_option
+from .options import detector_option, layout_option, load_detector, load_parameters, recombination_option, set_option
 from .simulate import announce_compilation
 
 MOST = 150  # segments; more only take longer
@@ -15,7 +15,7 @@ MOST = 150  # segments; more only take longer
 @detector_option
 @layout_option
 @set_option
-@click.option("--recombination", type=click.Choice(["birks", "box"]), default="birks", show_default=True)
+@recombination_option
 @click.option("--fit", "names", metavar="NAME,...", help="Parameters to check [default: all that act].")
 def gradcheck(segments, detector, layout, changes, recombination, names):
     """Compare the gradient of hits and waveforms with differences, on SEGMENTS or a small generated sample.

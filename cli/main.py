@@ -8,10 +8,12 @@ import click
 from lartpc import __version__
 from lartpc.cli.calibrate import calibrate
 from lartpc.cli.demo import demo
+from lartpc.cli.errors import errors
 from lartpc.cli.generate import generate
 from lartpc.cli.gradcheck import gradcheck
 from lartpc.cli.info import info
 from lartpc.cli.plot import plot
+from lartpc.cli.scan import scan
 from lartpc.cli.simulate import simulate
 from lartpc.errors import InputError
 
@@ -59,7 +61,7 @@ def main(context):
         click.echo(context.get_help())
 
 
-for command in (simulate, calibrate, generate, plot, info, gradcheck, demo):
+for command in (simulate, calibrate, scan, errors, generate, plot, info, gradcheck, demo):
     main.add_command(command)
 
 if __name__ == "__main__":

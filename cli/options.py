@@ -1,6 +1,7 @@
 """Options and checks that several commands share. Library modules are imported late: help and refusals are quick."""
 
 import contextlib
+import functools
 import os
 
 import click
@@ -28,6 +29,39 @@ set_option = click.option(
     metavar="NAME=VALUE",
     help="Value of a parameter (names and units: lartpc info). May be repeated.",
 )
+recombination_option = click.option(
+    "--recombination", type=click.Choice(["birks", "box"]), default="birks", show_default=True
+)
+device_option = click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+folder_option = click.option("-o", "--output", required=True, metavar="DIR", help="The folder to write to.")
+loss_option = click.option(
+    "--loss",
+    type=click.Choice(["likelihood", "residuals", "soft-dtw", "chamfer", "mmd", "mse"]),
+    help="[default: likelihood, or residuals where the target has no noise]",
+)
+rounded_option = click.option(
+    "--rounded", is_flag=True, help="Use ADC counts and clock ticks of the target only, as real data have."
+)
+
+
+def cut_options(condition=""):
+    """The decorator with --cuts and --cut, with a `condition` for their help."""
+    cuts = click.option("--cuts", is_flag=True, help=f"{condition}Keep the tracks of the paper's selection only.")
+    names = "max_cos, min_abs_z, max_abs_z, min_track, min_dx [cm]"
+    cut = click.option("--cut", multiple=True, metavar="NAME=VALUE", help=f"{condition}Change one of --cuts: {names}.")
+    return lambda command: cuts(cut(command))
+
+
+def closure_options(drawn):
+    """The decorator with --closure and what goes with it; `drawn`: at which parameters the target is drawn."""
+    options = (
+        click.option("--closure", is_flag=True, help=f"Draw the target here, at {drawn} or from --truth."),
+        click.option("--truth", multiple=True, metavar="NAME=VALUE", help="With --closure: parameters of the target."),
+        click.option("--noise/--no-noise", default=None, help="With --closure: noise in the target.  [default: noise]"),
+        cut_options("With --closure: "),
+        seed_option,
+    )
+    return lambda command: functools.reduce(lambda made, option: option(made), reversed(options), command)
 
 
 def output_option(metavar):
@@ -57,6 +91,16 @@ def pairs(option, texts):
             raise InputError(f"--{option} {text}: allowed is NAME=VALUE")
         found[name.strip()] = value.strip()
     return found
+
+
+def number(option, name, value):
+    """A value of NAME=VALUE as a number."""
+    from lartpc.parameters import as_number
+
+    result = as_number(value)
+    if result is None:
+        raise InputError(f"--{option} {name}: found {value!r}, allowed is a number")
+    return result
 
 
 def load_parameters(detector, changes):

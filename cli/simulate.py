@@ -12,11 +12,13 @@ from lartpc.errors import InputError
 from .options import (
     check_output,
     detector_option,
+    device_option,
     layout_option,
     load_detector,
     load_parameters,
     output_option,
     overwrite_option,
+    recombination_option,
     seed_option,
     set_option,
 )
@@ -28,12 +30,12 @@ from .options import (
 @detector_option
 @layout_option
 @set_option
-@click.option("--recombination", type=click.Choice(["birks", "box"]), default="birks", show_default=True)
+@recombination_option
 @click.option("--noise/--no-noise", default=True, show_default=True, help="Reset and readout noise.")
 @seed_option
 @click.option("--thresholds", metavar="FILE", help="Thresholds of pixels [e]: npz with keys, values, default.")
 @click.option("--waveforms", is_flag=True, help="Write the current of every pixel, too.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@device_option
 @overwrite_option
 def simulate(
     segments,
@@ -104,11 +106,11 @@ def announce_compilation(device):
         click.echo("compiling kernels, once: about half a minute ...", err=True)
 
 
-def progress_bar(batches, doing="simulating"):
-    """The batches with a progress bar on stderr, where that is a terminal."""
+def progress_bar(batches, doing="simulating", unit="batch"):
+    """The batches, or what else, with a progress bar on stderr, where that is a terminal."""
     from tqdm import tqdm
 
-    return tqdm(batches, desc=doing, unit="batch", file=sys.stderr, disable=not sys.stderr.isatty(), leave=False)
+    return tqdm(batches, desc=doing, unit=unit, file=sys.stderr, disable=not sys.stderr.isatty(), leave=False)
 
 
 def report(output, result, seconds):

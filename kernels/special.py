@@ -159,3 +159,25 @@ def normal_density(z):
     """Standard normal density at z."""
     T = type(z)
     return T(0.3989422804014327) * math.exp(T(-0.5) * z * z)
+
+
+@device
+def log_to_three(x):
+    """log(x) for 1 <= x <= 3: log(s) + 2 artanh((x - s)/(x + s)), s = sqrt(3), its series fitted by Chebyshev.
+
+    Absolute error 2e-7 (float32), 2e-15 (float64).
+    """
+    T = type(x)
+    z = (x - T(1.7320508075688772)) / (x + T(1.7320508075688772))
+    p = polynomial(
+        z * z,
+        T(1.9999999999999967),
+        T(0.666666666672687),
+        T(0.39999999825137933),
+        T(0.28571447883728407),
+        T(0.22221177873770295),
+        T(0.18212329830179996),
+        T(0.14895792944764294),
+        T(0.17307647976475574),
+    )
+    return T(0.5493061443340549) + z * p

@@ -7,18 +7,24 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from .errors import InputError
-from .fit import Iteration, gauss_newton, warm_up
+from .fit import Robust, warm_up
 from .hits import Hits
-from .objectives import Objective
+from .objectives import OBJECTIVES, SQUARES, Objective
+from .optimizers import Outcome, check_optimizer
 from .parameters import TABLE, Parameters, nearest
+from .problem import Evaluation, Problem, Record
 from .result import FitResult, make_result
 from .segments import Segments
+from .selection import length_batches
 from .simulation import Simulation, check_choice
 from .target import Target
+from .uncertainty import EXPECTED, GAUSS_NEWTON, Errors, from_hessian, from_information, profile, sandwich
 
 SIX = ("Ab", "kb", "eField", "lifetime", "long_diff", "tran_diff")
-LOSSES = ("likelihood", "residuals")
+LOSSES = tuple(name for name in OBJECTIVES if name != "matched")
+ERRORS = ("gauss-newton", "hessian", "profile")
 WARM_STEPS_PER_BATCH = 16384  # the robust start needs no more than the first batch of about this many steps
+BATCH_LENGTH = 100.0  # [cm]
 
 
 def calibrate(
@@ -28,51 +34,89 @@ def calibrate(
     *,
     names: Sequence[str] = SIX,
     loss: str = "likelihood",
+    rounded: bool = False,
+    optimizer: str | None = None,
+    iterations: int | None = None,
+    batch_length: float = BATCH_LENGTH,
+    seed: int = 0,
+    errors: str = "gauss-newton",
     start: dict[str, float] | None = None,
     truth: Parameters | None = None,
-    iterations: int = 20,
-    history: Sequence[Iteration] = (),
-    report: Callable[[Iteration], None] = lambda iteration: None,
+    history: Sequence[Evaluation] = (),
+    report: Callable[[Evaluation], None] = lambda evaluation: None,
     progress: Callable[[Iterable], Iterable] = lambda batches: batches,
 ) -> FitResult:
     """Fit the parameters `names`, starting from `start` (default: the simulation's), within the ranges of `TABLE`.
 
-    `hits` are the target, made by `segments` and nothing else. `loss` likelihood: for a target with the detector's
-    noise; residuals: for one without. A robust fit of matched hits on the first events comes first; then Gauss-Newton
-    on the loss with all. `history`: iterations already done, of which the last is repeated. The simulation's own
-    `noise` is not used.
+    `hits` are the target, made by `segments` and nothing else; `rounded`: of these only the ADC counts and the clock
+    ticks are used. `loss` likelihood: for a target with the detector's noise; residuals: for one without. These two
+    begin with a robust fit of matched hits on the first events. The others, of `losses.LOSSES`, compare hit lists.
+    `optimizer`: one of `OPTIMIZERS`, by default gauss-newton, and l-bfgs-b for losses that are no sums of squares;
+    adam goes through batches of whole events, shuffled with `seed` and filled to `batch_length` [cm]. `iterations`:
+    evaluations (epochs of adam) at most. `errors` of a likelihood: by its gauss-newton form, its hessian, or profile;
+    those of the losses of hit lists are from the spread of the events. `history`: evaluations of the same fit that
+    are already done. The simulation's own `noise` is not used.
 
     Raises InputError: unknown or repeated name, one that nothing depends on, a start outside the range or of what is
-    not fitted, an unknown loss, no hit, hits of other events than the segments', no hit where the segments give charge.
+    not fitted, an unknown loss, optimizer or errors or ones that do not go together, no hit, hits of other events than
+    the segments', no hit where the segments give charge. Raises FloatingPointError where a loss is not finite.
     """
     check_names(simulation, names)
     check_choice("loss", loss, LOSSES)
-    for name in start or ():
-        if name not in names:
-            raise InputError(f"start: {name} is not fitted, allowed are {', '.join(names)}")
-    nominal = simulation.parameters.as_dict()
-    start_values = np.array([(start or {}).get(name, nominal[name]) for name in names], dtype=np.float64)
-    bounds = np.array([TABLE[name].range for name in names])
-    for name, value, (low, high) in zip(names, start_values, bounds, strict=True):
-        if not low <= value <= high:
-            raise InputError(f"start of {name}: found {value:g}, allowed is {low:g} to {high:g}")
-    target = Target(hits, simulation.detector)
+    check_choice("errors", errors, ERRORS)
+    squares = loss in SQUARES
+    if errors != "gauss-newton" and loss != "likelihood":
+        raise InputError(f"errors: {errors} needs the loss likelihood, found {loss}")
+    optimizer = optimizer or ("gauss-newton" if squares else "l-bfgs-b")
+    minimise, most, _ = check_optimizer(optimizer, squares)
+    start_values = start_of(simulation, names, start or {})
+    target = Target(hits, simulation.detector, rounded)
     missing = np.setdiff1d(hits.event_id, segments.event_id)
     if len(missing):
         raise InputError(f"target: has hits of event {missing[0]}, which the segments do not have")
     quiet = simulation.without_noise()
-    batches = quiet.batches(segments)
-    small = quiet.batches(segments, WARM_STEPS_PER_BATCH)
-    done = list(history)
-    repeat = done.pop() if done else None
-    values = start_values if repeat is None else repeat.values
-    if repeat is None or repeat.phase == "warm-up":
-        first = Objective("matched", quiet, small[:1], target, names)
-        values, done = warm_up(first, values, names, bounds, done, report)
-    objective = Objective(loss, quiet, batches, target, names, progress)
-    minimum = gauss_newton(objective, values, names, bounds, iterations, done, report)
+    bounds = np.array([TABLE[name].range for name in names])
+    record = Record(history, report)
+    values = start_values
+    if squares:
+        first = quiet.batches(segments, WARM_STEPS_PER_BATCH)[:1]
+        matched = Robust(Objective("matched", quiet, first, target, names))
+        values = warm_up(Problem(matched, names, bounds, record, "warm-up"), values)
+    if optimizer == "adam":
+        chosen = length_batches(segments, batch_length, seed)
+        batches = [quiet.batch(segments.select(rows)) for rows in chosen]
+    else:
+        batches = quiet.batches(segments)
+    problem = Problem(Objective(loss, quiet, batches, target, names, progress), names, bounds, record)
+    outcome = minimise(problem, values, iterations or most)
+    found = errors_of(problem, outcome, loss, errors)
     known = None if truth is None else np.array([truth.as_dict()[name] for name in names])
-    return make_result(minimum, start_values, bounds, known, loss)
+    return make_result(problem, outcome, found, start_values, known, loss, optimizer)
+
+
+def start_of(simulation: Simulation, names: Sequence[str], start: dict[str, float]) -> np.ndarray:
+    """Where a fit starts (n,). Raises InputError."""
+    for name in start:
+        if name not in names:
+            raise InputError(f"start: {name} is not fitted, allowed are {', '.join(names)}")
+    nominal = simulation.parameters.as_dict()
+    values = np.array([start.get(name, nominal[name]) for name in names], dtype=np.float64)
+    for name, value in zip(names, values, strict=True):
+        low, high = TABLE[name].range
+        if not low <= value <= high:
+            raise InputError(f"start of {name}: found {value:g}, allowed is {low:g} to {high:g}")
+    return values
+
+
+def errors_of(problem: Problem, outcome: Outcome, loss: str, kind: str) -> Errors:
+    """The errors that go with a loss, of the kind that was asked for."""
+    problem.phase = "errors"
+    if loss not in SQUARES:
+        return sandwich(problem, outcome.last)
+    if kind == "hessian":
+        return from_hessian(problem, outcome.last)
+    found = from_information(problem, outcome.last, GAUSS_NEWTON if loss == "likelihood" else EXPECTED)
+    return profile(problem, outcome.last, found) if kind == "profile" else found
 
 
 def check_names(simulation: Simulation, names: Sequence[str]) -> None:

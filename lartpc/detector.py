@@ -115,6 +115,20 @@ class Detector:
             **electronics,
         )
 
+    def locate(self, pixel: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """TPC, column, row and centre x, y [cm] of pixels by their ids, all (n,)."""
+        tpc = np.searchsorted(self.first_pixel, pixel, side="right") - 1
+        within = pixel - self.first_pixel[tpc]
+        ix, iy = within % self.n_x[tpc], within // self.n_x[tpc]
+        x = self.x_lo[tpc] + (ix + 0.5) * self.pitch[tpc]
+        y = self.y_lo[tpc] + (iy + 0.5) * self.pitch[tpc]
+        return tpc, ix, iy, x, y
+
+    def adc(self, charge: np.ndarray) -> np.ndarray:
+        """ADC counts of charges [e], clipped and not rounded, as `digitize` gives them; that of 0 is the pedestal."""
+        counts = (charge * self.gain + self.v_pedestal - self.v_cm) * self.adc_counts / (self.v_ref - self.v_cm)
+        return np.clip(counts, 0.0, self.adc_counts - 1.0)
+
 
 def read_pixel_values(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, float]:
     """Per-pixel thresholds [e]: pixel ids (n,) int64, ascending, their values (n,) float64, the value of others.

@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .fit import DEGENERATE, Minimum
+from .optimizers import Outcome
 from .parameters import TABLE
+from .problem import Problem
+from .uncertainty import Errors
 
-LIKELIHOOD = "inverse Gauss-Newton information of the likelihood"
-EXPECTED = "expected for one such target with the detector's noise (Cramer-Rao bound); this target has none"
+AT_BOUND = 1e-4  # of the range
 
 
 class FitResult(NamedTuple):
@@ -20,15 +21,17 @@ class FitResult(NamedTuple):
     values: np.ndarray
     errors: np.ndarray  # infinite where the data leave a direction open
     covariance: np.ndarray
+    intervals: np.ndarray | None  # (n, 2) of the profile likelihood, where asked for
     start: np.ndarray
     bounds: np.ndarray
     truth: np.ndarray | None
     loss: str
+    optimizer: str
     value: float
     hits: int
     unmatched: int
-    iterations: int
-    mean_square: float  # of the residuals: 1 where model and noise describe the target, 0 for one without noise
+    iterations: int  # evaluations of the loss and its derivatives, without those for the errors
+    mean_square: float  # of the residuals: 1 where model and noise describe the target, 0 for one without; or NaN
     converged: bool
     message: str
     errors_from: str
@@ -47,6 +50,9 @@ class FitResult(NamedTuple):
             parameters[name] = {
                 "value": float(self.values[i]),
                 "error": float(self.errors[i]) if np.isfinite(self.errors[i]) else None,
+                "interval": None
+                if self.intervals is None
+                else [v if np.isfinite(v) else None for v in self.intervals[i].tolist()],
                 "unit": TABLE[name].unit,
                 "start": float(self.start[i]),
                 "bounds": self.bounds[i].tolist(),
@@ -54,11 +60,11 @@ class FitResult(NamedTuple):
             }
         keep = (
             "loss",
+            "optimizer",
             "value",
             "hits",
             "unmatched",
             "iterations",
-            "mean_square",
             "converged",
             "message",
             "errors_from",
@@ -67,13 +73,18 @@ class FitResult(NamedTuple):
             "parameters": parameters,
             "correlation": self.correlation.tolist(),
             "open_direction": self.open_direction,
+            "mean_square": self.mean_square if np.isfinite(self.mean_square) else None,
             **{name: getattr(self, name) for name in keep},
         }
 
     def __str__(self) -> str:
         head = f"{'':3}{'name':<15} {'value':>13} {'error':>11} {'rel. error':>10} {'start':>11}  unit"
-        lines = [f"{self.loss}: {self.value:.6g}, {self.hits} hits, {self.iterations} iterations, {self.message}"]
-        lines.append(f"mean square of the residuals: {self.mean_square:.3g} (1 for a target that the model describes)")
+        head_line = f"{self.loss}: {self.value:.6g}, {self.hits} hits, {self.iterations} iterations of {self.optimizer}"
+        lines = [f"{head_line}, {self.message}"]
+        if np.isfinite(self.mean_square):
+            lines.append(
+                f"mean square of the residuals: {self.mean_square:.3g} (about 1 if the model describes the target)"
+            )
         known = self.truth is not None
         lines.append(head + ("   (value - truth)/truth     /error" if known else ""))
         for i, name in enumerate(self.names):
@@ -83,7 +94,10 @@ class FitResult(NamedTuple):
             if known:
                 off = value - self.truth[i]
                 line = f"{line:<{len(head) + 4}} {off / self.truth[i]:+15.2e} {off / error:+13.2f}"
-            if value in self.bounds[i]:
+            if self.intervals is not None:
+                low, high = self.intervals[i] - value
+                line += f"   profile {low:+.3g} {high:+.3g}"
+            if at_bound(value, self.bounds[i]):
                 line += "  at its bound"
             lines.append(line)
         lines.append(f"errors: {self.errors_from}")
@@ -95,53 +109,53 @@ class FitResult(NamedTuple):
         return "\n".join(lines)
 
 
-def covariance(information: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """The inverse of the information and, where that is singular, the open direction relative to the values.
-
-    Every parameter that takes part in an open direction gets an infinite variance.
-    """
-    scale = 1.0 / np.sqrt(np.maximum(np.diag(information), np.finfo(float).tiny))
-    eigenvalues, vectors = np.linalg.eigh(information * np.outer(scale, scale))
-    closed = eigenvalues > DEGENERATE * eigenvalues[-1]
-    inverse = (vectors[:, closed] / eigenvalues[closed]) @ vectors[:, closed].T * np.outer(scale, scale)
-    if closed.all():
-        return inverse, None
-    direction = vectors[:, 0] * scale / values
-    direction = direction / np.max(np.abs(direction))
-    takes_part = (np.abs(vectors[:, ~closed]) > 0.01).any(axis=1)
-    inverse[takes_part, :] = inverse[:, takes_part] = np.nan
-    inverse[np.diag_indices(len(values))] = np.where(takes_part, np.inf, np.diag(inverse))
-    return inverse, direction
+def at_bound(value: float, bounds: np.ndarray) -> bool:
+    """Whether a value is at one of its bounds (2,), which smooth transforms only come close to."""
+    return bool(np.min(np.abs(bounds - value)) < AT_BOUND * (bounds[1] - bounds[0]))
 
 
 def make_result(
-    minimum: Minimum, start: np.ndarray, bounds: np.ndarray, truth: np.ndarray | None, loss: str
+    problem: Problem,
+    outcome: Outcome,
+    errors: Errors,
+    start: np.ndarray,
+    truth: np.ndarray | None,
+    loss: str,
+    optimizer: str,
 ) -> FitResult:
-    """The result of a fit that ended at `minimum`."""
-    matrix, direction = covariance(minimum.linear.information, minimum.values)
+    """The result of a fit that ended at `outcome`."""
+    names, values, last = problem.names, outcome.values, outcome.last
+    message, converged = outcome.message, outcome.ended
+    if errors.left > 1.0:
+        converged = False
+        left = f"a Newton step of {errors.left:.2g} times what is allowed is left"
+        message += f"; {left if np.isfinite(errors.left) else 'the loss still falls in some direction'}"
     opened = None
-    if direction is not None:
-        opened = {n: float(d) for n, d in zip(minimum.names, direction, strict=True) if abs(d) > 0.01}
-    message = minimum.message if opened is None else f"{minimum.message}, but the data leave a direction open"
-    at_bound = [n for n, v, b in zip(minimum.names, minimum.values, bounds, strict=True) if v in b]
-    if at_bound:
-        message = f"{message}, at the bound of {', '.join(at_bound)}, where errors mean little"
+    if errors.open_direction is not None:
+        converged = False
+        message += ", but the data leave a direction open"
+        opened = {n: float(d) for n, d in zip(names, errors.open_direction, strict=True) if abs(d) > 0.01}
+    bounded = [n for n, v, b in zip(names, values, problem.bounds, strict=True) if at_bound(v, b)]
+    if bounded:
+        message += f", at the bound of {', '.join(bounded)}, where errors mean little"
     return FitResult(
-        names=minimum.names,
-        values=minimum.values,
-        errors=np.sqrt(np.diag(matrix)),
-        covariance=matrix,
+        names=names,
+        values=values,
+        errors=np.sqrt(np.diag(errors.covariance)),
+        covariance=errors.covariance,
+        intervals=errors.intervals,
         start=start,
-        bounds=bounds,
+        bounds=problem.bounds,
         truth=truth,
         loss=loss,
-        value=minimum.linear.value,
-        hits=minimum.linear.hits,
-        unmatched=minimum.linear.unmatched,
-        iterations=len(minimum.history),
-        mean_square=float(np.mean(minimum.linear.residual**2)),
-        converged=minimum.converged and opened is None,
+        optimizer=optimizer,
+        value=last.value,
+        hits=last.hits,
+        unmatched=last.unmatched,
+        iterations=sum(evaluation.phase != "errors" for evaluation in problem.record.history),
+        mean_square=last.mean_square,
+        converged=converged,
         message=message,
-        errors_from=LIKELIHOOD if loss == "likelihood" else EXPECTED,
+        errors_from=errors.made_from,
         open_direction=opened,
     )

@@ -1,7 +1,8 @@
-"""Cuts on tracks, as in the paper's calibration (section IV B), and the total length of what is left."""
+"""Cuts on tracks and batches of tracks, as in the paper's calibration (sections III B and IV B)."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,34 @@ def lengths(segments: Segments) -> np.ndarray:
     return np.sqrt((s.x_end - s.x_start) ** 2 + (s.y_end - s.y_start) ** 2 + (s.z_end - s.z_start) ** 2)
 
 
+def tracks(segments: Segments) -> np.ndarray:
+    """A number for each track, from 0, (n,): segments of one event with the same traj_id."""
+    _, track = np.unique(np.stack((segments.event_id, segments.traj_id)), axis=1, return_inverse=True)
+    return track.ravel()
+
+
+def separate_tracks(segments: Segments) -> Segments:
+    """Every track as an event of its own."""
+    return dataclasses.replace(segments, event_id=tracks(segments).astype(np.int64))
+
+
+def length_batches(segments: Segments, length: float, seed: int) -> list[np.ndarray]:
+    """Indices of segments in batches of whole events, shuffled with `seed` and filled until they have `length` [cm].
+
+    The last batch may be shorter. What must stay together is an event: see `separate_tracks`.
+    """
+    events, event = np.unique(segments.event_id, return_inverse=True)
+    order = np.random.default_rng(seed).permutation(len(events))
+    ends = np.cumsum(np.bincount(event, lengths(segments), minlength=len(events))[order])
+    batch = np.empty(len(events), dtype=np.int64)
+    number, filled = 0, 0.0
+    for k, end in enumerate(ends):
+        batch[order[k]] = number
+        if end - filled >= length:
+            number, filled = number + 1, end
+    return [np.flatnonzero(batch[event] == k) for k in range(batch.max() + 1)]
+
+
 def selected(segments: Segments, cuts: Cuts) -> np.ndarray:
     """Which segments pass, (n,) bool.
 
@@ -35,7 +64,7 @@ def selected(segments: Segments, cuts: Cuts) -> np.ndarray:
     if len(s) == 0:
         return np.zeros(0, dtype=bool)
     dx = lengths(s)
-    _, track = np.unique(np.stack((s.event_id, s.traj_id)), axis=1, return_inverse=True)
+    track = tracks(s)
     rows = np.arange(len(s))
     first, last = np.full(track.max() + 1, len(s)), np.zeros(track.max() + 1, dtype=np.int64)
     np.minimum.at(first, track, rows)

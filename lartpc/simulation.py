@@ -241,9 +241,7 @@ class Simulation:
         row = to_numpy(at[0])
         number = np.arange(len(row)) - np.searchsorted(row, row, side="left")
         pixel = to_numpy(windows.pixel)[row]
-        tpc = np.searchsorted(detector.first_pixel, pixel, side="right") - 1
-        within = pixel - detector.first_pixel[tpc]
-        ix, iy = within % detector.n_x[tpc], within // detector.n_x[tpc]
+        tpc, ix, iy, x, y = detector.locate(pixel)
         start = to_numpy(windows.tick)[to_numpy(reads.window[at])]
         return Hits(
             event_id=to_numpy(batch.event_id)[to_numpy(windows.event)[row]],
@@ -252,8 +250,8 @@ class Simulation:
             ix=ix,
             iy=iy,
             hit=number,
-            x=detector.x_lo[tpc] + (ix + 0.5) * detector.pitch[tpc],
-            y=detector.y_lo[tpc] + (iy + 0.5) * detector.pitch[tpc],
+            x=x,
+            y=y,
             z_anode=detector.z_anode[tpc],
             t=start * detector.tick + to_numpy(reads.time[at]).astype(np.float64),
             charge=to_numpy(reads.charge[at]),

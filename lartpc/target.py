@@ -10,14 +10,18 @@ from .chain import Batch, Windows
 from .detector import Detector
 from .errors import InputError
 from .hits import Hits
+from .losses import HitList, make_hit_list, present_events
 from .simulation import to_numpy
 from .windows import namespace
+
+ON_TICK = 1e-6  # [ticks] above a tick that still belong to it: rounding of times
 
 
 class Aligned(NamedTuple):
     """Target hits of the pixels of some windows: (n_pixels, max_hits), of which the first `count` (n_pixels,) used.
 
-    A hit's time is at part `part` (0 to 1) of tick `tick`.
+    A hit's time is at part `part` (0 to 1) of tick `tick`. Where the readout is rounded, that is the middle of the
+    tick, `charge` the middle of the ADC count, and the charge lies from `low` to `high`, infinite where clipped.
     """
 
     count: Any
@@ -26,16 +30,21 @@ class Aligned(NamedTuple):
     time: Any  # [us]
     charge: Any  # [e]
     unmatched: int  # hits of the batch's events on pixels that have no window
+    low: Any = None  # [e], None where the readout is exact
+    high: Any = None
 
 
 class Target:
     """Hits ordered by event, pixel and time.
 
-    Raises InputError: no hit, a time or charge that is not finite, a pixel that the detector does not have or one with
-    more than max_hits.
+    `rounded`: as the detector's clock and ADC give them. Of a time no more is used than its tick k, from t_{k-1}
+    (excluded) to t_k, and of the charge no more than the ADC count.
+
+    Raises InputError: no hit, a time or charge that is not finite (rounded: a count that the ADC does not have), a
+    pixel that the detector does not have or one with more than max_hits.
     """
 
-    def __init__(self, hits: Hits, detector: Detector) -> None:
+    def __init__(self, hits: Hits, detector: Detector, rounded: bool = False) -> None:
         if len(hits) == 0:
             raise InputError("target: has no hits, so there is nothing to fit")
         self.detector = detector
@@ -43,13 +52,21 @@ class Target:
         outside = (hits.pixel_id < 0) | (hits.pixel_id >= self.n_pixels)
         if outside.any():
             raise InputError(f"target: pixel {hits.pixel_id[outside][0]} is not on detector {detector.name}")
-        for name in ("t", "charge"):
+        self.rounded = rounded
+        for name in ("t", "adc" if rounded else "charge"):
             wrong = np.flatnonzero(~np.isfinite(getattr(hits, name)))
             if len(wrong):
                 raise InputError(f"target: {name} of hit {wrong[0]} is {getattr(hits, name)[wrong[0]]}, not finite")
-        order = np.lexsort((hits.t, hits.pixel_id, hits.event_id))
-        self.event, self.pixel = hits.event_id[order], hits.pixel_id[order]
-        self.t, self.charge = hits.t[order], hits.charge[order].astype(np.float64)
+        tick = whole_ticks(hits.t, detector.tick) if rounded else np.ceil(hits.t / detector.tick)
+        order = np.lexsort((tick if rounded else hits.t, hits.pixel_id, hits.event_id))
+        self.event, self.pixel, self.tick = hits.event_id[order], hits.pixel_id[order], tick[order].astype(np.int64)
+        if rounded:
+            self.part = np.full(len(hits), 0.5)
+            self.t = (self.tick - 0.5) * detector.tick
+            self.charge, self.low, self.high = charge_of(hits.adc[order], detector)
+        else:
+            self.part = hits.t[order] / detector.tick - (self.tick - 1.0)
+            self.t, self.charge = hits.t[order], hits.charge[order].astype(np.float64)
         new = np.append(True, (np.diff(self.event) != 0) | (np.diff(self.pixel) != 0))
         self.first = np.append(np.flatnonzero(new), len(new))
         counts = np.diff(self.first)
@@ -80,15 +97,60 @@ class Target:
         row = np.repeat(at[matched], lengths[matched])
         hit = np.arange(len(self.t))[np.repeat(matched, lengths)]
         column = hit - np.repeat(self.first[:-1][matched], lengths[matched])
-        tick = np.ceil(self.t[hit] / d.tick)
-        values = {"tick": tick.astype(np.int64), "part": self.t[hit] / d.tick - (tick - 1.0)}
-        values |= {"time": self.t[hit], "charge": self.charge[hit]}
+        values = {"tick": self.tick, "part": self.part, "time": self.t, "charge": self.charge}
+        if self.rounded:
+            values |= {"low": self.low, "high": self.high}
         arrays = {}
         for name, value in values.items():
             kind = {"tick": np.int64, "time": np.float64}.get(name, dtype)
             arrays[name] = np.zeros(shape, dtype=kind)
-            arrays[name][row, column] = value
+            arrays[name][row, column] = value[hit]
         unmatched = int(lengths[known].sum() - lengths[matched].sum())
         xp = namespace(windows.event)
-        columns = (count, *(arrays[name] for name in ("tick", "part", "time", "charge")))
-        return Aligned(*(xp.asarray(column) for column in columns), unmatched)
+        columns = {name: xp.asarray(array) for name, array in arrays.items()}
+        return Aligned(count=xp.asarray(count), unmatched=unmatched, **columns)
+
+    def hit_list(self, batch: Batch) -> HitList:
+        """All hits of the batch's events, also on pixels without a window, numbered as `present_events(batch)` says.
+
+        The ADC values are those of the charges, by the detector's gain.
+        """
+        events = to_numpy(batch.event_id)[present_events(batch)]
+        at = np.flatnonzero(np.isin(self.event, events))
+        _, _, _, x, y = self.detector.locate(self.pixel[at])
+        hits, _ = make_hit_list(
+            namespace(batch.event),
+            len(events),
+            np.searchsorted(events, self.event[at]),
+            pixel=self.pixel[at],
+            x=x,
+            y=y,
+            time=self.t[at],
+            charge=self.charge[at],
+            adc=self.detector.adc(self.charge[at]),
+        )
+        return hits
+
+
+def whole_ticks(t: np.ndarray, tick: float) -> np.ndarray:
+    """The tick of each time, (n,): ceil(t/tick), but a time on a tick belongs to it however it was rounded."""
+    ticks = t / tick
+    return np.ceil(ticks - ON_TICK - 4.0 * np.finfo(np.float64).eps * np.abs(ticks))
+
+
+def charge_of(adc: np.ndarray, detector: Detector) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The middle of each ADC count, its lower and its upper edge [e], (n,); the inverse of `digitize`.
+
+    A count holds the charges with floor((charge gain + offset) adc_counts/full scale + 1/2) = adc; the first those
+    below it too, the last those above. Raises InputError where `adc` is no count of the detector.
+    """
+    last = detector.adc_counts - 1
+    wrong = (adc < 0) | (adc > last) | (adc != np.floor(adc))
+    if wrong.any():
+        raise InputError(f"target: found an adc of {adc[wrong][0]:g}, allowed are whole counts from 0 to {last}")
+    full_scale, offset = detector.v_ref - detector.v_cm, detector.v_pedestal - detector.v_cm
+    adc = adc.astype(np.float64)
+    middle, low, high = (
+        (value * full_scale / detector.adc_counts - offset) / detector.gain for value in (adc, adc - 0.5, adc + 0.5)
+    )
+    return middle, np.where(adc == 0, -np.inf, low), np.where(adc == last, np.inf, high)

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from helpers import PITCH, make_segments
+from loss_cases import LOSS_CASES
 from samples import generated, real, special
 
 import lartpc.kernels
-from lartpc import chain
+from lartpc import chain, losses
 from lartpc.adjoint.pairs import ADJOINTS, NO_ADJOINT, Adjoint
 from lartpc.detector import Detector
 from lartpc.kernelcheck import check_adjoint, directions
@@ -47,6 +48,7 @@ LINEAR = {
     "trigger": ("threshold",),
     "digitize": ("hit_charge", "gain", "offset"),
     "likelihood": ("waveform",),
+    **dict.fromkeys(LOSS_CASES, ()),
 }
 MODELS = {"birks, vdrift linked": ("birks", None), "box, vdrift set": ("box", 0.158)}
 KERNELS = {kernel.name: kernel for kernel in ADJOINTS}
@@ -78,7 +80,10 @@ class Case(NamedTuple):
 
 
 def record(segments, recombination="birks", vdrift=None, **changes):
-    """Every launch of the chain: {kernel: `Case`}. Of measured hits the likelihood takes the chain's own."""
+    """Every launch of the chain and the losses: {kernel: `Case`}.
+
+    Of measured hits the likelihood takes the chain's own, the losses take some of them, moved.
+    """
     simulation = Simulation(
         parameters=Parameters(vdrift=vdrift, **changes), recombination=recombination, dtype=np.float64
     )
@@ -93,11 +98,45 @@ def record(segments, recombination="birks", vdrift=None, **changes):
     waveforms = simulation.waveforms(batch, simulation.vector(), launch)
     pixels = simulation.pixels(waveforms.windows)
     reads = simulation.reads(waveforms, batch, pixels, launch)
-    simulation.adc(reads, pixels, False, launch)
+    adc = simulation.adc(reads, pixels, False, launch)
     assert reads.count.sum() > 0
     tick = waveforms.windows.tick[reads.window] + reads.tick
     target = SimpleNamespace(count=reads.count, tick=tick, part=reads.part)
     chain.make_charges(waveforms, target, simulation.detector, launch)
+    hits, _ = losses.simulated_hits(simulation, batch, waveforms.windows, reads, adc)
+    return cases | record_losses(hits, moved(hits, simulation.detector), simulation.detector)
+
+
+def moved(hits, detector):
+    """Four of five hits, with more charge and later."""
+    kept = np.arange(len(hits.time)) % 5 != 3
+    first = np.concatenate(([0], np.cumsum(kept)))[hits.first]
+    hits = losses.HitList(first, *(column[kept] for column in hits[1:]))
+    charge = 1.07 * hits.charge
+    return hits._replace(time=hits.time + 0.33, charge=charge, adc=detector.adc(charge))
+
+
+def record_losses(simulated, target, detector):
+    """The launches of the losses that are differentiated."""
+    cases, forward = {}, {}
+    call = Kernel.__call__
+
+    def record(kernel, threads, *arguments):
+        copies = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
+        bound = dict(zip(kernel.arguments, copies, strict=True))
+        name = kernel.name.removesuffix("_adjoint")
+        if kernel in ADJOINTS:
+            forward[name] = threads, bound
+        else:
+            before, inputs = forward[name]
+            more = {k: v for k, v in bound.items() if k not in inputs and not k.startswith("grad_")}
+            cases[name] = Case(before, inputs, threads, more)
+        call(kernel, threads, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Kernel, "__call__", record)
+        for loss in losses.LOSSES.values():
+            loss(simulated, target, detector)
     return cases
 
 
@@ -292,6 +331,7 @@ RANDOM = {
     "trigger": random_trigger,
     "digitize": random_digitize,
     "likelihood": random_likelihood,
+    **{name: lambda rng, make=make: Case(*make(rng)) for name, make in LOSS_CASES.items()},
 }
 
 

@@ -10,9 +10,9 @@ from samples import protons
 
 from lartpc.calibrate import SIX, calibrate
 from lartpc.errors import InputError
-from lartpc.fit import step_within
 from lartpc.hits import Hits
 from lartpc.parameters import TABLE, Parameters
+from lartpc.selection import separate_tracks
 from lartpc.simulation import Simulation
 
 TRUTH = Parameters(Ab=0.83, kb=0.053, eField=0.52, lifetime=1500.0, long_diff=5e-6, tran_diff=9e-6)
@@ -164,26 +164,90 @@ def bits(result):
     return b"".join(np.asarray(field).tobytes() for field in fields)
 
 
-def test_same_bits_again_with_more_threads_and_from_any_iteration():
-    segments = protons(2)
+def runs(optimizer, iterations):
+    """A function that fits a small noisy target: the result's bits and the evaluations, from given ones on."""
+    segments = separate_tracks(protons(2))
     hits = Simulation(parameters=TRUTH, noise=True, seed=1)(segments).hits
+    settings = {"optimizer": optimizer, "iterations": iterations, "batch_length": 1.0}
 
-    def run(history=(), threads=1):
+    def run(history=(), threads=1, calls=None):
         numba.set_num_threads(threads)
         lines = []
-        result = calibrate(Simulation(), segments, hits, iterations=3, history=history, report=lines.append)
+        result = calibrate(
+            Simulation(),
+            segments,
+            hits,
+            **settings,
+            history=history,
+            report=lines.append,
+            progress=lambda batches: batches if calls is None else (calls.append(1), batches)[1],
+        )
         return bits(result), lines
 
+    return run
+
+
+def same(lines, others):
+    return [b"".join(np.asarray(field).tobytes() for field in line[1:]) for line in lines] == [
+        b"".join(np.asarray(field).tobytes() for field in line[1:]) for line in others
+    ] and [line.phase for line in lines] == [line.phase for line in others]
+
+
+def test_same_bits_again_with_more_threads_and_from_any_iteration():
+    run = runs("gauss-newton", 3)
     first, lines = run()
     phases = [line.phase for line in lines]
-    assert phases == sorted(phases, reverse=True) and phases.count("fit") == 3 < len(phases)
+    assert phases == sorted(phases, reverse=True) and set(phases) == {"warm-up", "fit"}
     assert run()[0] == first
     assert run(threads=min(2, numba.config.NUMBA_NUM_THREADS))[0] == first
-    for k in (1, phases.index("fit"), phases.index("fit") + 1, len(lines)):
+    for k in range(1, len(lines) + 1):
+        calls = []
+        again, rest = run(history=lines[:k], calls=calls)
+        assert again == first and same(rest, lines), k
+        assert len(calls) == sum(phase == "fit" for phase in phases[k:])  # what is known is not done again
+
+
+@pytest.mark.parametrize("optimizer, iterations", [("l-bfgs-b", 12), ("minuit", 30), ("trust-region", 8), ("adam", 3)])
+def test_same_bits_from_some_iteration(optimizer, iterations):
+    if optimizer == "minuit":
+        pytest.importorskip("iminuit")
+    run = runs(optimizer, iterations)
+    first, lines = run()
+    assert len(lines) > 5
+    for k in (len(lines) // 2, len(lines) - 1):
         again, rest = run(history=lines[:k])
-        assert again == first, k
-        # the last of the given is repeated
-        assert [line.values.tobytes() for line in rest] == [line.values.tobytes() for line in lines[k - 1 :]]
+        assert again == first and same(rest, lines), k
+
+
+def test_the_history_of_another_fit_is_not_believed():
+    """Handed the evaluations of another target's values, it does them itself from the first that differs."""
+    run = runs("gauss-newton", 3)
+    first, lines = run()
+    wrong = [lines[0], lines[1]._replace(values=lines[1].values * 1.01, value=0.0), *lines[2:]]
+    again, rest = run(history=wrong)
+    assert again == first and same(rest, lines)
+
+
+def test_the_epochs_of_adam_are_of_the_same_batches():
+    """A batch a track here; the robust start and the end are of all."""
+    _, lines = runs("adam", 3)()
+    batches = [line.batch for line in lines if line.phase == "fit"]
+    assert batches == [0, 1] * 3 + [-1]
+    hits = [line.hits for line in lines if line.phase == "fit"]
+    assert hits[0] + hits[1] == hits[-1] and hits[:2] == hits[2:4] and min(hits) > 0
+
+
+# --- where it starts does not matter
+
+
+def test_random_starts(segments, hits):
+    """Anywhere in the ranges, the same minimum."""
+    rng = np.random.default_rng(7)
+    for _ in range(5):
+        start = {name: rng.uniform(*TABLE[name].range) for name in SIX}
+        result = calibrate(Simulation(), segments, hits, loss="residuals", start=start)
+        assert result.converged, str(result)
+        np.testing.assert_allclose(result.values, of(TRUTH), rtol=5e-5)
 
 
 # --- refused
@@ -203,6 +267,10 @@ def test_same_bits_again_with_more_threads_and_from_any_iteration():
         ({"start": {"lifetim": 2000.0}}, "start: lifetim is not fitted, allowed are Ab, kb"),
         ({"start": {"lifetime": 2000.0}, "names": ("Ab",)}, "start: lifetime is not fitted, allowed are Ab"),
         ({"loss": "chi2"}, "loss: found 'chi2', allowed is likelihood or residuals"),
+        ({"errors": "minos"}, "errors: found 'minos', allowed is gauss-newton or hessian or profile"),
+        ({"errors": "profile", "loss": "residuals"}, "errors: profile needs the loss likelihood, found residuals"),
+        ({"optimizer": "newton"}, "optimizer: found 'newton', allowed is gauss-newton or"),
+        ({"optimizer": "gauss-newton", "loss": "mse"}, "gauss-newton needs the loss likelihood or residuals"),
     ],
 )
 def test_wrong_settings(segments, hits, keywords, message):
@@ -229,22 +297,3 @@ def test_wrong_targets(segments, hits):
     elsewhere = dataclasses.replace(hits, pixel_id=np.where(hits.pixel_id > 0, 0, 1) + np.arange(len(hits)))
     with pytest.raises(InputError, match="target: no hit is on a pixel"):
         calibrate(Simulation(), segments, elsewhere)
-
-
-# --- steps
-
-
-def test_steps_stay_within_bounds():
-    """The unconstrained minimum is at (3, -1); with the first held at 1, the second moves along its row to 1."""
-    information = np.array([[2.0, 2.0], [2.0, 4.0]])
-    gradient = -information @ np.array([3.0, -1.0])
-    wide = step_within(information, gradient, np.full(2, -9.0), np.full(2, 9.0))
-    np.testing.assert_allclose(wide, [3.0, -1.0], rtol=1e-9)
-    held = step_within(information, gradient, np.full(2, -9.0), np.array([1.0, 9.0]))
-    np.testing.assert_allclose(held, [1.0, 0.0], atol=1e-9)
-
-
-def test_an_open_direction_does_not_move():
-    information = np.array([[1.0, 1.0], [1.0, 1.0]])
-    step = step_within(information, np.array([-2.0, -2.0]), np.full(2, -9.0), np.full(2, 9.0))
-    np.testing.assert_allclose(step, [1.0, 1.0], rtol=1e-9)

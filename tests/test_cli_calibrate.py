@@ -135,32 +135,93 @@ def test_not_converged_is_exit_code_1(segments, target, tmp_path):
     assert result_of(tmp_path / "fit") == result_of(tmp_path / "other")
 
 
-def test_killed_and_resumed(segments, target, tmp_path):
-    """Kill -9 after some iterations, then --resume: the same numbers as without."""
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    code, _, stderr = run(segments, target, "-o", whole)
-    assert code == 0, stderr
-    command = [sys.executable, "-m", "lartpc.cli.main", "calibrate", str(segments), str(target), "-o", str(killed)]
+def killed_when(folder, done, *arguments):
+    """Run the command in a process of its own, and kill -9 it once it has kept some evaluations."""
+    command = [sys.executable, "-m", "lartpc.cli.main", "calibrate", *(str(a) for a in arguments), "-o", str(folder)]
     place = {"PYTHONPATH": str(Path(lartpc.__file__).parent.parent), "NUMBA_NUM_THREADS": "1"}
-    with subprocess.Popen(command, env={**os.environ, **place}, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command, env={**os.environ, **place}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
         limit = time.monotonic() + 300.0
-        while not (killed / "history.h5").exists():
+        while not done(folder / "history.h5"):
             assert process.poll() is None and time.monotonic() < limit
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
-    assert not (killed / "fit.json").exists()
-    with h5py.File(killed / "history.h5") as file:
-        done = len(file["values"])
-    code, _, stderr = run(segments, target, "-o", killed, "--resume")
-    assert code == 0, stderr
+    assert not (folder / "fit.json").exists()
+
+
+def evaluations(path):
+    """How many a history holds; 0 where it does not exist or is just being replaced."""
+    if not path.exists():
+        return 0
+    with h5py.File(path) as file:
+        return len(file["values"])
+
+
+@pytest.mark.parametrize(
+    "arguments, least",
+    [
+        ((), 1),
+        (("--optimizer", "adam", "--epochs", "80", "--fit", "eField,kb", "--batch-length", "1"), 8),
+    ],
+)
+def test_killed_and_resumed(arguments, least, segments, target, tmp_path):
+    """Kill -9 after some iterations, then --resume: the same numbers as without."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    killed_when(killed, lambda path: evaluations(path) >= least, segments, target, *arguments)
+    done = evaluations(killed / "history.h5")
+    code, _, stderr = run(segments, target, *arguments, "-o", killed, "--resume")
+    assert (code, stderr) == (run(segments, target, *arguments, "-o", whole)[0], stderr)
     assert result_of(killed) == result_of(whole)
     histories = [h5py.File(folder / "history.h5") for folder in (whole, killed)]
-    assert 1 <= done < len(histories[0]["values"])
-    for name in ("values", "value", "step", "phase"):
+    assert least <= done < len(histories[0]["values"])
+    for name in ("phase", "batch", "values", "value", "gradient"):
         np.testing.assert_array_equal(*(file[name][()] for file in histories))
     for file in histories:
         file.close()
+
+
+def test_adam(segments, tmp_path):
+    """Batches of single tracks, every epoch the same; too few epochs are said not to have converged."""
+    folder, epochs = tmp_path / "fit", 4
+    code, stdout, stderr = run(
+        segments, "--closure", "--optimizer", "adam", "--epochs", epochs, "--batch-length", "1", "-o", folder
+    )
+    found = result_of(folder)
+    assert found["optimizer"] == "adam" and f"{epochs} epochs done" in found["message"]
+    assert (code, found["converged"]) == (1, False), stderr
+    assert "Newton step" in stdout
+    with h5py.File(folder / "history.h5") as file:
+        batch, phase = file["batch"][()], file["phase"].asstr()[()]
+        hits = file["hits"][()]
+    of_fit = batch[phase == "fit"]
+    n = of_fit.max() + 1
+    assert n == len(np.unique(read_segments(segments).traj_id)) > 1
+    np.testing.assert_array_equal(of_fit, [*np.tile(np.arange(n), epochs), -1])
+    assert hits[phase == "fit"][:n].sum() == hits[-1] > 0
+
+
+def test_adam_converges_where_it_has_the_time(segments, tmp_path):
+    """One parameter that the hits fix to a percent, at the paper's settings."""
+    arguments = ("--closure", "--optimizer", "adam", "--fit", "tran_diff", "--truth", "tran_diff=9.1e-6", "--seed", "2")
+    code, stdout, stderr = run(segments, *arguments, "-o", tmp_path / "fit")
+    assert code == 0, stdout + stderr
+    (entry,) = result_of(tmp_path / "fit")["parameters"].values()
+    assert abs(entry["value"] - 9.1e-6) < 4.0 * entry["error"]
+
+
+def test_profile(segments, target, tmp_path):
+    """Both ends of the interval, in the table and in the file, around the value."""
+    code, stdout, stderr = run(segments, target, "-o", tmp_path / "fit", "--fit", "eField,kb", "--errors", "profile")
+    assert code == 0, stderr
+    found = result_of(tmp_path / "fit")
+    assert "profile likelihood" in found["errors_from"] and "errors: profile likelihood" in stdout
+    assert stdout.count("   profile -") == 2
+    for entry in found["parameters"].values():
+        low, high = entry["interval"]
+        assert low < entry["value"] < high
+        assert 0.7 < (high - low) / 2.0 / entry["error"] < 1.4
 
 
 # --- refused
@@ -189,6 +250,16 @@ def test_an_existing_fit_is_kept(segments, target, tmp_path):
         (["SEGMENTS", "TARGET", "--truth", "Ab=0.8"], "--truth: allowed with --closure only"),
         (["SEGMENTS", "TARGET", "--cuts"], "--cuts: allowed with --closure only"),
         (["SEGMENTS", "TARGET", "--no-noise"], "--noise: allowed with --closure only"),
+        (["SEGMENTS", "TARGET", "--epochs", "3"], "--epochs: allowed with --optimizer adam only"),
+        (["SEGMENTS", "TARGET", "--batch-length", "9"], "--batch-length: allowed with --optimizer adam only"),
+        (["SEGMENTS", "TARGET", "--optimizer", "adam", "--iterations", "3"], "--iterations: with --optimizer adam"),
+        (["SEGMENTS", "TARGET", "--optimizer", "adam", "--batch-length", "0"], "--batch-length"),
+        (["SEGMENTS", "TARGET", "--optimizer", "newton"], "'--optimizer': 'newton' is not one of 'gauss-newton'"),
+        (
+            ["SEGMENTS", "TARGET", "--loss", "mse", "--optimizer", "gauss-newton"],
+            "gauss-newton needs the loss likelihood",
+        ),
+        (["SEGMENTS", "TARGET", "--loss", "residuals", "--errors", "profile"], "errors: profile needs the loss likeli"),
         (["SEGMENTS", "TARGET", "--loss", "chi2"], "'--loss': 'chi2' is not one of 'likelihood', 'residuals'"),
         (["SEGMENTS", "TARGET", "--fit", "lifetim"], "fit: parameter lifetim is not known, nearest is lifetime"),
         (["SEGMENTS", "TARGET", "--fit", "Ab,Ab"], "fit: a parameter is named twice"),

@@ -1,16 +1,18 @@
-"""The charges of the likelihood kernel against sums by hand, and log P0 against the noise that it describes."""
+"""The charges of the likelihood kernel against sums by hand, and probabilities against the noise they describe."""
 
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from scipy.special import ndtr
 from scipy.stats import norm
 
 from lartpc import chain
 from lartpc.chain import Windows
 from lartpc.kernels.likelihood import DARK_CURRENT
-from lartpc.objectives import log_no_hit
+from lartpc.probability import log_interval, log_no_hit
+from lartpc.rounded import RoundedHits, log_hits
 
 TICK = 0.1
 HOLD = 18
@@ -127,3 +129,135 @@ def test_limits_of_no_hit():
     variance = 900.0**2 + 500.0**2
     np.testing.assert_allclose(log_none[2:], -0.5 * x[2:] ** 2 / variance, rtol=1e-2)
     np.testing.assert_allclose(slope[2:], -x[2:] / variance, rtol=1e-2)
+
+
+# --- intervals
+
+
+def by_integration(z, below, above):
+    """Value, mean and 1 - variance of a standard normal deviate between z - below and z + above."""
+    largest = float(np.clip(0.0, z - below, z + above))  # where its density is
+    if largest == 0.0:
+        ends = np.array([z - below, z + above])
+    else:
+        ends = np.array([0.0, below + above]) if largest > 0.0 else np.array([-below - above, 0.0])
+    reach = 40.0 / max(1.0, abs(largest))
+    edges = np.linspace(*np.clip(ends, -reach, reach), 101)
+    point, weight = np.polynomial.legendre.leggauss(12)
+    half = 0.5 * np.diff(edges)[:, None]
+    s = edges[:-1, None] + half * (1.0 + point)
+    density = half * weight * np.exp(-s * (largest + 0.5 * s))
+    total = density.sum()
+    mean = (density * s).sum() / total
+    variance = (density * (s - mean) ** 2).sum() / total
+    return 0.5 * largest**2 + 0.5 * np.log(2.0 * np.pi) - np.log(total), largest + mean, 1.0 - variance
+
+
+WIDTHS = [1e-8, 1e-3, 0.3, 1.0, 2.5, 30.0, np.inf]
+
+
+@pytest.mark.parametrize("z", [0.0, 0.4, -1.0, 2.0, -3.7, 6.0, -38.5, 500.0, -1e4])
+def test_intervals_by_integration(z):
+    below, above = (a.ravel() for a in np.meshgrid(WIDTHS, WIDTHS[:-1]))
+    found = log_interval(z, below, above)
+    expected = np.array([by_integration(z, *ends) for ends in zip(below, above, strict=True)]).T
+    np.testing.assert_allclose(found.value, expected[0], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(found.slope, expected[1], rtol=1e-9, atol=1e-8)
+    np.testing.assert_allclose(found.curvature, expected[2], rtol=1e-6, atol=1e-7)
+
+
+def test_slope_and_curvature_of_intervals():
+    z, step = np.linspace(-60.0, 60.0, 481), 1e-4
+    for below, above in [(0.7, 0.7), (1.99, 2.0), (2.0, 2.01), (0.1, np.inf), (np.inf, 3.0), (5.0, 80.0), (-1.0, 2.0)]:
+        high, at, low = (log_interval(z + h, below, above) for h in (step, 0.0, -step))
+        size = step * np.maximum(np.abs(z), 1.0)
+        np.testing.assert_allclose(at.slope, (high.value - low.value) / (2.0 * step), rtol=1e-6, atol=1e-6 * size.max())
+        np.testing.assert_allclose(at.curvature, (high.slope - low.slope) / (2.0 * step), rtol=1e-6, atol=1e-7)
+
+
+def test_far_intervals_stay_finite():
+    z, below, above = np.meshgrid([-1e4, -40.0, 0.0, 1e4], [1e-8, 1.0, 1e5, np.inf], [1e-8, 1.0, 1e5])
+    for column in log_interval(z, below, above):
+        assert np.isfinite(column).all()
+
+
+# --- rounded hits
+
+RESET, READOUT = 900.0, 500.0
+
+
+def some_hits(n, seed, pixels=6):
+    """Hits with the charges of tracks, near what is expected."""
+    rng = np.random.default_rng(seed)
+    shape = (pixels, n)
+    return RoundedHits(
+        r=rng.normal(0.0, 1.2, shape),
+        u=rng.normal(0.0, 1.5, shape),
+        charge=rng.uniform(50.0, 2500.0, shape),
+        swing=rng.uniform(-1000.0, 2000.0, shape),
+        below=np.where(rng.random(shape) < 0.1, np.inf, rng.uniform(0.2, 1.0, shape)),
+        above=np.full(shape, 0.99),
+        left=rng.uniform(-2000.0, 6000.0, pixels),
+    )
+
+
+def likelihood_by_sum(hits, i, points=400):
+    """The integral over the places of up to two crossings, as a plain sum over a grid."""
+    y = (np.arange(points) + 0.5) / points - 0.5
+    total, end = np.ones((1, 1)), np.zeros(1)
+    for k in range(hits.r.shape[1]):
+        h = {name: value[i, k] for name, value in hits._asdict().items() if name != "left"}
+        z = h["r"] + (end[:, None] - h["charge"] * y) / RESET
+        v = h["u"] - h["swing"] * y / READOUT
+        count = ndtr(v + h["above"]) - ndtr(v - h["below"])
+        total = total.sum(axis=0)[:, None] * h["charge"] / RESET * norm.pdf(z) * count / points
+        end = (h["charge"] + h["swing"]) * y
+    return float(total.sum(axis=0) @ np.exp(log_no_hit(hits.left[i] + end, RESET, READOUT)[0]))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_rounded_hits_by_sum(n):
+    hits = some_hits(n, seed=n)
+    found = log_hits(hits, RESET, READOUT).value
+    expected = [-np.log(likelihood_by_sum(hits, i)) for i in range(len(found))]
+    np.testing.assert_allclose(found, expected, rtol=2e-5)
+
+
+def test_counts_of_a_tick_add_up():
+    """Whatever the read says, the crossing was in the tick with Phi(r + d) - Phi(r - d)."""
+    edges = np.arange(-20.0, 21.0, 1.3)
+    n = len(edges) + 1
+    low, high = np.append(-np.inf, edges), np.append(edges, np.inf)
+    columns = {"r": 0.7, "u": 0.3, "charge": 1300.0, "swing": 900.0}
+    hits = RoundedHits(
+        **{name: np.full((n, 1), value) for name, value in columns.items()},
+        below=0.3 - low[:, None],
+        above=high[:, None] - 0.3,
+        left=np.full(n, np.inf),
+    )
+    total = np.exp(-log_hits(hits, RESET, READOUT).value).sum()
+    half = 0.5 * 1300.0 / RESET
+    assert total == pytest.approx(ndtr(0.7 + half) - ndtr(0.7 - half), rel=1e-9)
+
+
+@pytest.mark.parametrize("n", [1, 2, 4])
+def test_derivatives_of_rounded_hits(n):
+    hits = some_hits(n, seed=10 + n)
+    at = log_hits(hits, RESET, READOUT)
+    for name, size in (("r", 1.0), ("u", 1.0), ("charge", RESET), ("swing", RESET), ("left", RESET)):
+        column = getattr(hits, name)
+        for k in range(n if column.ndim == 2 else 1):
+            place = (slice(None), k) if column.ndim == 2 else slice(None)
+            moved = []
+            for sign in (1.0, -1.0):
+                values = column.copy()
+                values[place] += sign * 1e-5 * size
+                moved.append(log_hits(hits._replace(**{name: values}), RESET, READOUT))
+            high, low = moved
+            slope = (high.value - low.value) / (2e-5 * size)
+            np.testing.assert_allclose(getattr(at, name)[place], slope, rtol=1e-6, atol=1e-8 / size)
+            if name in "ru":
+                rows = [(getattr(high, z) - getattr(low, z)) / 2e-5 for z in "ru"]
+                second = np.stack(rows, axis=2).reshape(len(slope), -1)
+                np.testing.assert_allclose(at.hessian[:, 2 * k + "ru".index(name)], second, rtol=1e-6, atol=1e-8)
+    assert (np.linalg.eigvalsh(at.hessian) > 0.0).all()

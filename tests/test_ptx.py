@@ -9,9 +9,11 @@ from types import SimpleNamespace
 import numba
 import numpy as np
 import pytest
+from loss_cases import LOSS_CASES
 
 import lartpc.adjoint
 import lartpc.kernels
+from lartpc.adjoint.pairs import ADJOINTS
 from lartpc.calibrate import calibrate
 from lartpc.generate import generate
 from lartpc.gradient import Trace
@@ -49,6 +51,19 @@ def record_runs(folder):
     reads = trace.reads
     seeds = {"current": trace.waveforms.current, "time": reads.time, "charge": reads.charge, "adc": trace.adc}
     trace.backward(**{name: np.zeros_like(array) for name, array in seeds.items()})
+    run_losses()
+
+
+def run_losses():
+    """The kernels of the losses, which the library runs in float64."""
+    kernels = {kernel.name: kernel for kernel in ADJOINTS}
+    for name, make in LOSS_CASES.items():
+        threads, arguments, adjoint_threads, more = make(np.random.default_rng(0), np.float32)
+        kernels[name](threads, *arguments.values())
+        bound = {**arguments, **(more or {})}
+        bound |= {f"grad_{key}": np.zeros_like(value) for key, value in arguments.items()}
+        adjoint = ADJOINTS[kernels[name]].kernel
+        adjoint(adjoint_threads or threads, *(bound[argument] for argument in adjoint.arguments))
 
 
 def as_on_device(argument):

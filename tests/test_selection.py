@@ -7,7 +7,7 @@ import pytest
 from helpers import make_segments
 
 from lartpc.segments import read_segments
-from lartpc.selection import Cuts, lengths, selected
+from lartpc.selection import Cuts, length_batches, lengths, selected, separate_tracks
 
 
 def track(start, direction, n=10, step=0.3):
@@ -93,6 +93,72 @@ def test_points_and_nothing():
     point, _ = tracks((np.array([[0.0, 0.0, 20.0]]), np.array([[0.0, 0.0, 20.0]])))
     assert not selected(point, Cuts()).any()
     assert len(selected(point.select(np.zeros(0, dtype=int)), Cuts())) == 0
+
+
+# --- batches
+
+
+def straight(sizes):
+    """An event for each number of segments, of 0.3 cm each, with ids that are neither in order nor without gaps."""
+    parts = [track((0, k, 20), (1, 0, 0), n=n) for k, n in enumerate(sizes)]
+    ids = 100 - 7 * np.arange(len(sizes))
+    segments, _ = tracks(*parts, event_id=np.repeat(ids, sizes))
+    return segments
+
+
+def test_batches_hold_each_segment_once_and_whole_events():
+    sizes = np.random.default_rng(0).integers(1, 40, size=60)
+    segments = straight(sizes)
+    batches = length_batches(segments, 20.0, seed=3)
+    np.testing.assert_array_equal(np.sort(np.concatenate(batches)), np.arange(len(segments)))
+    events = [np.unique(segments.event_id[rows]) for rows in batches]
+    assert len(np.concatenate(events)) == len(sizes)
+    # filled until they have the length: without its last event none but the last of all would have it
+    total = [lengths(segments)[rows].sum() for rows in batches]
+    assert min(total[:-1]) >= 20.0 - 1e-6 and max(total) < 20.0 + 0.3 * sizes.max()
+    assert len(batches) > 10
+
+
+def test_batches_are_shuffled_by_their_seed_alone():
+    segments = straight(np.full(40, 10))
+    first = length_batches(segments, 6.0, seed=1)
+    assert [len(rows) for rows in first] == [20] * 20
+    for a, b in zip(first, length_batches(segments, 6.0, seed=1), strict=True):
+        np.testing.assert_array_equal(a, b)
+    pairs = [
+        {frozenset(segments.event_id[rows].tolist()) for rows in length_batches(segments, 6.0, seed)} for seed in (1, 2)
+    ]
+    assert pairs[0] != pairs[1]
+    order = np.unique(segments.event_id)
+    assert pairs[0] != {frozenset(pair.tolist()) for pair in order.reshape(20, 2)}
+
+
+def test_a_batch_longer_than_everything_holds_everything():
+    segments = straight([3, 4, 5])
+    (rows,) = length_batches(segments, 1e9, seed=0)
+    np.testing.assert_array_equal(rows, np.arange(12))
+
+
+def test_an_event_longer_than_a_batch_is_one():
+    batches = length_batches(straight([50, 50, 50]), 1.0, seed=0)
+    assert [len(rows) for rows in batches] == [50] * 3
+
+
+def test_separate_tracks_are_events_of_their_own():
+    """Tracks of the same traj_id in two events are two; nothing else changes, and batches then split events."""
+    one, number = tracks(*(track((0, k, 20), (1, 0, 0)) for k in range(4)), event_id=np.repeat([9, 3], 20))
+    one = dataclasses.replace(one, traj_id=number % 2)
+    apart = separate_tracks(one)
+    assert len(np.unique(apart.event_id)) == 4
+    for k in range(4):
+        assert len(np.unique(apart.event_id[number == k])) == 1
+    np.testing.assert_array_equal(apart.traj_id, one.traj_id)
+    np.testing.assert_array_equal(apart.x_start, one.x_start)
+    assert [len(rows) for rows in length_batches(apart, 3.0, seed=0)] == [10] * 4
+    assert [len(rows) for rows in length_batches(one, 3.0, seed=0)] == [20] * 2
+
+
+# --- the paper's sample
 
 
 def test_the_mixed_sample(reference):

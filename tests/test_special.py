@@ -4,7 +4,7 @@ from scipy import special, stats
 
 from lartpc.kernels.launch import kernel
 from lartpc.kernels.noise import draw, philox
-from lartpc.kernels.special import erfcx, exp_limit, exp_negative, normal_cdf, normal_density
+from lartpc.kernels.special import erfcx, exp_limit, exp_negative, log_to_three, normal_cdf, normal_density
 
 MASK = 0xFFFFFFFF
 
@@ -15,6 +15,11 @@ def evaluate(i, x, exponential, scaled, cdf, density):
     scaled[i] = erfcx(x[i])
     cdf[i] = normal_cdf(x[i])
     density[i] = normal_density(x[i])
+
+
+@kernel("logarithm")
+def evaluate_logarithm(i, x, logarithm):
+    logarithm[i] = log_to_three(x[i])
 
 
 @kernel("words")
@@ -45,6 +50,14 @@ def test_exponential(dtype, limit, tolerance):
     beyond = values(np.array([1.5 * limit, 1e3, 1e30], dtype))[0]
     assert (beyond > 0).all() and (beyond < np.exp(-limit)).all()
     assert exp_limit(dtype(1)) == -limit
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 2e-7), (np.float64, 2e-15)])
+def test_logarithm(dtype, tolerance):
+    x = np.linspace(1, 3, 30_001).astype(dtype)
+    logarithm = np.zeros_like(x)
+    evaluate_logarithm(len(x), x, logarithm)
+    np.testing.assert_allclose(logarithm, np.log(x.astype(float)), rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 4e-7), (np.float64, 2e-15)])

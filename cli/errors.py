@@ -1,0 +1,81 @@
+"""lartpc errors: those that a fit to one such sample will have."""
+
+import click
+
+from lartpc.errors import InputError
+
+from .fitting import cut_segments, given_truth
+from .options import (
+    cut_options,
+    detector_option,
+    device_option,
+    layout_option,
+    load_detector,
+    pairs,
+    recombination_option,
+    rounded_option,
+)
+from .simulate import announce_compilation
+
+
+@click.command(epilog="Example: lartpc errors muons.h5 --fit eField,lifetime")
+@click.argument("segments")
+@detector_option
+@layout_option
+@click.option("--fit", "names", metavar="NAME,...", help="Parameters to fit [default: the six of the paper].")
+@click.option("--fix", multiple=True, metavar="NAME=VALUE", help="Value of a parameter that is not fitted.")
+@click.option("--truth", multiple=True, metavar="NAME=VALUE", help="Value of one that is [default: the nominal value].")
+@rounded_option
+@recombination_option
+@cut_options()
+@device_option
+def errors(segments, detector, layout, names, fix, rounded, recombination, device, **options):
+    """Print the errors and correlations to expect of a fit to hits that the energy deposits in SEGMENTS make.
+
+    With the detector's noise: the Cramer-Rao bound, from the derivatives of the simulation.
+    """
+    from lartpc.segments import read_segments
+
+    deposits = cut_segments(read_segments(segments), options)
+    chosen = load_detector(detector, layout)
+
+    import numpy as np
+
+    from lartpc.calibrate import SIX, check_names
+    from lartpc.expected import expected_covariance
+    from lartpc.simulation import Simulation
+
+    fitted = tuple(name.strip() for name in names.split(",")) if names is not None else SIX
+    fixes = pairs("fix", fix)
+    if any(name in fitted for name in fixes):
+        raise InputError("--fix: names a parameter that --fit names too, allowed is one of them; see --truth")
+    parameters = chosen.parameters.replace(**fixes, **given_truth(fitted, "fitted", options))
+    simulation = Simulation(chosen, parameters, recombination=recombination, device=device)
+    check_names(simulation, fitted)
+    announce_compilation(device)
+    covariance, direction = expected_covariance(simulation, deposits, fitted, rounded)
+    values = np.array([parameters.as_dict()[name] for name in fitted])
+    for line in lines(fitted, values, covariance, direction):
+        click.echo(line)
+
+
+def lines(names, values, covariance, direction):
+    """Errors, correlations, and the direction that is left open where there is one."""
+    import numpy as np
+
+    from lartpc.parameters import TABLE
+
+    error = np.sqrt(np.diag(covariance))
+    yield f"{'':3}{'name':<15} {'value':>13} {'error':>11} {'rel. error':>10}  unit"
+    for i, name in enumerate(names):
+        row = f"{i:<3}{name:<15} {values[i]:13.7g} {error[i]:11.3g} {error[i] / abs(values[i]):10.1e}"
+        yield f"{row}  {TABLE[name].unit}".rstrip()
+    yield "correlation"
+    correlation = covariance / np.where(np.isfinite(error), np.outer(error, error), np.nan)
+    for i, name in enumerate(names):
+        parts = (f"{c:8.3f}" if np.isfinite(c) else f"{'-':>8}" for c in correlation[i])
+        yield f"{i:<3}{name:<15}{''.join(parts)}"
+    yield "Cramer-Rao bound for one such sample with the detector's noise"
+    if direction is not None:
+        found = ", ".join(f"{n} {d:+.2g}" for n, d in zip(names, direction, strict=True) if abs(d) > 0.01)
+        yield f"the data leave a direction open: relative changes {found} change nothing; errors are infinite"

@@ -1,0 +1,138 @@
+"""What the commands share that compare a simulation with a target: the folder, the history in it, the target."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from lartpc.errors import InputError
+
+from .options import number, pairs
+
+
+class Keeper:
+    """Keeps the evaluations of the block in DIR, the first at once, later ones every second or so, and all at its end.
+
+    Shows them too, where `shown`. Where the loss is not finite the block ends in a line and exit code 1.
+    """
+
+    def __init__(self, folder, names, setup, history, shown=True):
+        self.folder, self.names, self.setup, self.history, self.shown = folder, names, setup, history, shown
+        self.lines, self.written = [], -float("inf")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if kind is None or len(self.lines) >= len(self.history):  # else interrupted before it was as far as before
+            self.write()
+        if isinstance(error, FloatingPointError):
+            click.echo(f"lartpc: {error}", err=True)
+            sys.exit(1)
+
+    def __call__(self, evaluation):
+        self.lines.append(evaluation)
+        if self.shown and (evaluation.batch < 0 or len(self.lines) % 50 == 0):
+            shown = ", ".join(f"{name} {value:.5g}" for name, value in zip(self.names, evaluation.values, strict=True))
+            click.echo(f"{evaluation.phase} {len(self.lines)}: loss {evaluation.value:.6g}; {shown}")
+        now = time.monotonic()
+        if now - self.written > 1.0 and len(self.lines) >= len(self.history):
+            self.write()
+            self.written = now
+
+    def write(self):
+        from lartpc import fitfiles
+
+        if self.lines:
+            self.folder.mkdir(exist_ok=True)
+            for name in fitfiles.RESULTS:  # those of what is being replaced
+                (self.folder / name).unlink(missing_ok=True)
+            fitfiles.write_history(self.folder, self.lines, self.names, self.setup)
+
+
+def prepare(output, resume, overwrite):
+    """The folder, which need not exist yet; InputError where it holds results that were not to be replaced."""
+    folder = Path(output)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{output}: is a file, allowed is the name of a folder")
+    there = [name for name in ("fit.json", "scan.h5", "history.h5") if (folder / name).exists()]
+    if there and not (resume or overwrite):
+        raise InputError(f"{folder / there[0]}: exists already; --resume continues it, --overwrite replaces it")
+    if not folder.absolute().parent.is_dir():
+        raise InputError(f"{output}: folder {folder.absolute().parent} does not exist")
+    if not os.access(folder if folder.exists() else folder.absolute().parent, os.W_OK):
+        raise InputError(f"{output}: cannot be written to")
+    return folder
+
+
+def check_target(target, options):
+    """Raise InputError unless there is a TARGET or --closure, and options of the latter with it only."""
+    if options["closure"] == (target is not None):
+        raise InputError("TARGET: allowed is either a file of hits or --closure")
+    for name, absent in (("truth", ()), ("cuts", False), ("cut", ()), ("noise", None)):
+        if not options["closure"] and options[name] != absent:
+            raise InputError(f"--{name}: allowed with --closure only")
+
+
+def given_truth(names, doing, options):
+    """The NAME=VALUE of --truth, which may name those of `names`, the parameters that are being `doing`."""
+    given = pairs("truth", options["truth"])
+    for name in given:
+        if name not in names:
+            raise InputError(f"--truth {name}: is not {doing}; --fix sets it for target and model alike")
+    return given
+
+
+def draw_target(simulation, deposits, truth, options):
+    """Hits of the `deposits` with parameters `truth`, and whether they have noise, for --closure."""
+    from lartpc.simulation import Simulation
+
+    noise = options["noise"] is not False
+    source = Simulation(
+        simulation.detector,
+        truth,
+        recombination=simulation.recombination,
+        noise=noise,
+        seed=options["seed"],
+        device=simulation.device,
+    )
+    return source(deposits).hits, noise
+
+
+def cut_segments(deposits, options):
+    """The segments that pass --cuts with the NAME=VALUE of --cut, all where neither is given."""
+    from lartpc.selection import Cuts, selected
+
+    if not options["cuts"] and not options["cut"]:
+        return deposits
+    found = {name: number("cut", name, value) for name, value in pairs("cut", options["cut"]).items()}
+    for name in found:
+        if name not in Cuts._fields:
+            raise InputError(f"--cut {name}: is not known, allowed are {', '.join(Cuts._fields)}")
+    return deposits.select(selected(deposits, Cuts(**found)))
+
+
+def fingerprint(deposits, hits):
+    """What tells segments and hits from others, for `setup`."""
+    return {
+        "segments": [len(deposits), float(deposits.dE.sum(dtype="f8"))],
+        "hits": [len(hits), float(hits.charge.sum(dtype="f8"))],
+    }
+
+
+def read_target(path, detector):
+    """Hits, their parameters (None where not simulated) and whether they have noise."""
+    from lartpc.hits import read_attrs, read_hits
+    from lartpc.parameters import Parameters
+
+    hits = read_hits(path)
+    try:
+        attrs = read_attrs(path)
+        truth = Parameters().replace(**attrs["parameters"]) if "parameters" in attrs else None
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: attribute 'parameters' is damaged: {error}") from None
+    if attrs.get("detector", detector.name) != detector.name:
+        raise InputError(f"{path}: hits of detector {attrs['detector']}, but --detector is {detector.name}")
+    return hits, truth, bool(attrs.get("noise", True))

@@ -1,0 +1,139 @@
+"""lartpc scan: the loss and its derivatives along parameters, or over the plane of two."""
+
+import functools
+import shlex
+import sys
+import time
+
+import click
+
+from lartpc.errors import InputError
+
+from .fitting import Keeper, check_target, cut_segments, draw_target, fingerprint, given_truth, prepare, read_target
+from .options import (
+    closure_options,
+    detector_option,
+    device_option,
+    folder_option,
+    layout_option,
+    load_detector,
+    loss_option,
+    number,
+    overwrite_option,
+    pairs,
+    recombination_option,
+    rounded_option,
+)
+from .simulate import announce_compilation, progress_bar
+
+
+@click.command(epilog="Example: lartpc scan muons.h5 --closure -o scan --over eField=0.49:0.51 --over lifetime --plane")
+@click.argument("segments")
+@click.argument("target", required=False)
+@folder_option
+@detector_option
+@layout_option
+@click.option(
+    "--over",
+    multiple=True,
+    metavar="NAME[=LOW:HIGH]",
+    help="A parameter, and from where to where [default: its range]. May be repeated.  [default: the six of the paper]",
+)
+@click.option("--points", type=click.IntRange(2), default=21, show_default=True, help="Values of each parameter.")
+@click.option("--plane", is_flag=True, help="The landscape of two parameters together, not each alone.")
+@click.option("--fix", multiple=True, metavar="NAME=VALUE", help="Value of a parameter while it is not varied.")
+@loss_option
+@rounded_option
+@recombination_option
+@closure_options("nominal parameters")
+@click.option("--resume", is_flag=True, help="Continue the scan in DIR.")
+@device_option
+@overwrite_option
+def scan(segments, target, output, detector, layout, over, points, plane, fix, loss, resume, overwrite, **options):
+    """Evaluate a loss of the hits in TARGET, which the energy deposits in SEGMENTS made, with its exact derivatives.
+
+    Along each parameter alone, the others fixed, or over the plane of two. Writes scan.h5, scan.png and history.h5
+    into DIR, and prints where the loss is lowest.
+    """
+    started = time.perf_counter()
+    folder = prepare(output, resume, overwrite)
+    check_target(target, options)
+
+    from lartpc.segments import read_segments
+
+    deposits = read_segments(segments)
+    chosen = load_detector(detector, layout)
+    fixes = pairs("fix", fix)
+    fixed = chosen.parameters.replace(**fixes)
+    ranges = ranges_of(over)
+    if any(name in ranges for name in fixes) and (plane or options["closure"]):
+        raise InputError("--fix: names a parameter that --over names too, allowed is one of them; see --truth")
+
+    from lartpc.scan import check_grid
+    from lartpc.scan import scan as run
+    from lartpc.simulation import Simulation
+
+    fixed = fixed.replace(**given_truth(ranges, "scanned", options))
+    simulation = Simulation(chosen, fixed, recombination=options["recombination"], device=options["device"])
+    check_grid(simulation, ranges, points, plane)
+    announce_compilation(options["device"])
+    if options["closure"]:
+        deposits, truth = cut_segments(deposits, options), fixed
+        hits, noise = draw_target(simulation, deposits, truth, options)
+    else:
+        hits, truth, noise = read_target(target, chosen)
+    rounded = options["rounded"]
+    loss = loss or ("likelihood" if noise or rounded else "residuals")
+
+    from lartpc import __version__, fitfiles, scanplot
+
+    setup = {
+        **fingerprint(deposits, hits),
+        "over": [[name, *limits] for name, limits in ranges.items()],
+        "points": points,
+        "plane": plane,
+        "parameters": fixed.as_dict(),
+        "loss": loss,
+        "rounded": rounded,
+        "recombination": options["recombination"],
+    }
+    history = fitfiles.read_history(folder, setup) if resume else []
+    with Keeper(folder, list(ranges), setup, history, shown=False) as keeper:
+        result = run(
+            simulation,
+            deposits,
+            hits,
+            over=ranges,
+            points=points,
+            plane=plane,
+            loss=loss,
+            rounded=rounded,
+            truth=truth,
+            history=history,
+            report=keeper,
+            progress=functools.partial(progress_bar, doing="scanning", unit="point"),
+        )
+    attrs = {"lartpc_version": __version__, "command": shlex.join(["lartpc", *sys.argv[1:]]), "setup": setup}
+    fitfiles.write_scan(folder, result, {**attrs, "detector": chosen.name, "seed": options["seed"]})
+    fitfiles.write_figure(folder / "scan.png", scanplot.figure(result))
+    click.echo(str(result))
+    click.echo(f"{folder}: scan.h5, scan.png, history.h5; {time.perf_counter() - started:.1f} s")
+
+
+def ranges_of(texts):
+    """Name to (low, high), of the NAME or NAME=LOW:HIGH of --over; of the six where there are none."""
+    from lartpc.calibrate import SIX
+    from lartpc.parameters import TABLE, nearest
+
+    found = {}
+    for text in texts or SIX:
+        name, given, limits = (part.strip() for part in text.partition("="))
+        if name not in TABLE:
+            raise InputError(f"--over {name}: is not known, nearest is {nearest(name, TABLE)}")
+        if name in found:
+            raise InputError(f"--over {name}: is named twice")
+        low, colon, high = limits.partition(":")
+        if given and not colon:
+            raise InputError(f"--over {text}: allowed is NAME or NAME=LOW:HIGH")
+        found[name] = (number("over", name, low), number("over", name, high)) if given else TABLE[name].range
+    return found

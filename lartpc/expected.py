@@ -1,0 +1,37 @@
+"""Errors to be expected of a fit before any is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .objectives import Objective
+from .segments import Segments
+from .simulation import Simulation
+from .target import Target
+from .uncertainty import invert
+
+
+def expected_errors(
+    simulation: Simulation, segments: Segments, names: Sequence[str], rounded: bool = False
+) -> np.ndarray:
+    """The Cramer-Rao bound on the errors (n,) of `names`, fitted together, at the parameters of `simulation`.
+
+    sqrt(diag(I^-1)), I the Gauss-Newton information of -log likelihood (exact hits: J^T J of the residuals; `rounded`
+    ones: see `objectives`) for the hits without noise, which stand for those expected. What the current at the
+    crossings tells besides is left out. Infinite where the data leave a direction open. C. R. Rao, Bull. Calcutta Math.
+    Soc. 37 (1945) 81; Review of Particle Physics, Statistics. Raises InputError where there are no hits.
+    """
+    return np.sqrt(np.diag(expected_covariance(simulation, segments, names, rounded)[0]))
+
+
+def expected_covariance(
+    simulation: Simulation, segments: Segments, names: Sequence[str], rounded: bool = False
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The covariance (n, n) of which `expected_errors` gives the errors, and the open direction, as `invert` does."""
+    quiet = simulation.without_noise()
+    target = Target(quiet(segments).hits, quiet.detector, rounded)
+    linear = Objective("likelihood", quiet, quiet.batches(segments), target, names)(quiet.parameters.vector(np.float64))
+    values = np.array([quiet.parameters.as_dict()[name] for name in names])
+    return invert(linear.information, values)

@@ -1,0 +1,53 @@
+"""Objectives that are functions of few variables, for tests of what minimises them and of the errors."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from lartpc.events import Events
+from lartpc.kernels import slots
+from lartpc.objectives import Linear
+from lartpc.parameters import TABLE, Parameters
+from lartpc.problem import Problem, Record
+
+NAMES = ("Ab", "lifetime")  # of very different size, 0.8 and 2200
+
+
+class Analytic:
+    """`function(x, batches)` of x = values/nominal values, which returns a `Linear` or `Events` in x."""
+
+    def __init__(self, names, function, batches):
+        self.simulation = SimpleNamespace(parameters=Parameters())
+        self.slots = [slots.PARAMETERS.index(name) for name in names]
+        self.nominal = np.array([TABLE[name].nominal for name in names])
+        self.function, self.batches = function, range(batches)
+
+    def __call__(self, parameters, chosen=None):
+        found = self.function(parameters[self.slots] / self.nominal, self.batches if chosen is None else chosen)
+        if isinstance(found, Events):
+            return found._replace(gradients=found.gradients / self.nominal)
+        return found._replace(jacobian=found.jacobian / self.nominal, gradient_rest=found.gradient_rest / self.nominal)
+
+
+def problem(function, low, high, names=NAMES, batches=1, report=lambda evaluation: None, done=()):
+    """The problem of a function of x within `low` and `high`."""
+    nominal = np.array([TABLE[name].nominal for name in names])
+    bounds = np.stack((np.broadcast_to(low, len(names)), np.broadcast_to(high, len(names))), axis=1) * nominal[:, None]
+    return Problem(Analytic(names, function, batches), names, bounds, Record(done, report))
+
+
+def squares(residual, jacobian, rest=0.0, gradient_rest=0.0):
+    """Half the sum of squares of residuals (m,) with their Jacobian (m, n), and a rest."""
+    jacobian = np.asarray(jacobian, dtype=np.float64)
+    return Linear(np.asarray(residual, np.float64), jacobian, rest, np.zeros(jacobian.shape[1]) + gradient_rest, 1, 0)
+
+
+def quadratic(centre, information):
+    """(x - centre) H (x - centre)/2."""
+    root = np.linalg.cholesky(np.asarray(information, dtype=np.float64)).T
+    return lambda x, batches: squares(root @ (x - centre), root)
+
+
+def rosenbrock(x, batches):
+    """50 (y - x^2)^2 + (1.2 - x)^2/2: a curved valley with its minimum at (1.2, 1.44)."""
+    return squares([10.0 * (x[1] - x[0] ** 2), 1.2 - x[0]], [[-20.0 * x[0], 10.0], [-1.0, 0.0]])
