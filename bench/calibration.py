@@ -1,7 +1,8 @@
-"""Closure fits of the paper's targets on the mixed sample, with the paper's cuts, with or without noise in the target.
+"""Closure fits of published targets, on a file or a generated sample with the paper's cuts, beside the published fits.
 
-python bench/calibration.py EVENTS PAPER_FITS [--noise]: the edep-sim file, and the paper's fits as JSON (targets by
-seed under mu_pi_p_mom_range). Starts are nominal; prints a table, writes bench/results/calibration-*.json.
+python bench/calibration.py PAPER_FITS GROUP [--file EVENTS | --sample NAME --events N] [--targets 1,2] [--noise]
+[--rounded] [--loss LOSS] [--optimizer NAME] [--epochs N] [--length CM]: PAPER_FITS is JSON with the published targets
+and deviations by group and seed. Starts are nominal; writes bench/results/calibration-*.json.
 """
 
 import argparse
@@ -14,49 +15,97 @@ import numpy as np
 from lartpc.calibrate import SIX, calibrate
 from lartpc.parameters import Parameters
 from lartpc.segments import read_segments
-from lartpc.selection import Cuts, lengths, selected
+from lartpc.selection import Cuts, selected, separate_tracks
 from lartpc.simulation import Simulation
 
 
-def fit(segments, truth, noise, seed):
+def fit(segments, published, arguments):
     """One fit: iterations, seconds, deviations and errors relative to the truth."""
-    source = Simulation(parameters=truth, noise=noise, seed=seed)
-    hits = source(segments).hits
+    seed, truth = published["seed"], Parameters(**published["target"])
+    hits = Simulation(parameters=truth, noise=arguments.noise, seed=seed)(segments).hits
+    history = []
     started = time.perf_counter()
-    loss = "likelihood" if noise else "residuals"
-    result = calibrate(Simulation(), segments, hits, loss=loss, truth=truth)
+    result = calibrate(
+        Simulation(),
+        segments,
+        hits,
+        loss=arguments.loss or ("likelihood" if arguments.noise else "residuals"),
+        rounded=arguments.rounded,
+        optimizer=arguments.optimizer,
+        iterations=arguments.epochs,
+        seed=seed,
+        truth=truth,
+        report=history.append,
+    )
     seconds = time.perf_counter() - started
-    deviation = (result.values - result.truth) / result.truth
+    steps = [e for e in history if e.phase != "errors"]
+    off = np.array([np.max(np.abs(e.values / result.truth - 1.0)) for e in steps])
+    outside = np.flatnonzero(off > 0.01)
+    settled = int(outside[-1]) + 1 if len(outside) else 0
+    deviation = result.values / result.truth - 1.0
     print(result, f"\n{seconds:.1f} s, largest deviation {np.max(np.abs(deviation)):.2e}", flush=True)
+    with_errors = np.isfinite(result.errors).all()
     return {
         "seed": seed,
-        "truth": dict(zip(SIX, result.truth.tolist(), strict=True)),
-        "deviation": dict(zip(SIX, deviation.tolist(), strict=True)),
-        "relative_error": dict(zip(SIX, (result.errors / result.truth).tolist(), strict=True)),
-        "pull": dict(zip(SIX, ((result.values - result.truth) / result.errors).tolist(), strict=True)),
+        "loss": result.loss,
+        "optimizer": result.optimizer,
+        "truth": by_name(result.truth),
+        "deviation": by_name(deviation),
+        "relative_error": by_name(result.errors / result.truth) if with_errors else None,
+        "pull": by_name((result.values - result.truth) / result.errors) if with_errors else None,
+        "errors_from": result.errors_from,
         "iterations": result.iterations,
+        "iterations_until_within_1_percent": settled if settled < len(off) else None,
         "converged": result.converged,
+        "message": result.message,
         "hits": result.hits,
         "seconds": seconds,
+        "seconds_of_iterations": seconds * len(steps) / len(history),
+        "published_deviation": published["dev_final"],
+        "published_iterations_until_within_1_percent": published["stay1"],
     }
+
+
+def by_name(values):
+    return dict(zip(SIX, np.asarray(values).tolist(), strict=True))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("events")
     parser.add_argument("fits")
+    parser.add_argument("group")
+    parser.add_argument("--file")
+    parser.add_argument("--sample", default="muons")
+    parser.add_argument("--events", type=int, default=100)
+    parser.add_argument("--length", type=float)
+    parser.add_argument("--targets")
     parser.add_argument("--noise", action="store_true")
+    parser.add_argument("--rounded", action="store_true")
+    parser.add_argument("--loss")
+    parser.add_argument("--optimizer")
+    parser.add_argument("--epochs", type=int)
     arguments = parser.parse_args()
-    segments = read_segments(arguments.events)
+    segments = read_segments(arguments.file) if arguments.file else common.generated(arguments.sample, arguments.events)
     segments = segments.select(selected(segments, Cuts()))
-    total = float(lengths(segments).sum())
+    if arguments.length:
+        segments = common.first_of(segments, arguments.length)
+    if arguments.optimizer == "adam":
+        segments = separate_tracks(segments)
+    total = float(common.lengths(segments).sum())
     with open(arguments.fits) as file:
-        targets = json.load(file)["mu_pi_p_mom_range"]
+        published = sorted(json.load(file)[arguments.group], key=lambda one: one["seed"])
+    if arguments.targets:
+        published = [one for one in published if str(one["seed"]) in arguments.targets.split(",")]
     print(f"{len(segments)} segments, {total:.1f} cm", flush=True)
-    Simulation()(segments.select(np.arange(3)))
-    fits = [fit(segments, Parameters(**t["target"]), arguments.noise, t["seed"]) for t in targets]
-    content = {"machine": common.machine(), "segments": len(segments), "length_cm": total, "noise": arguments.noise}
-    print(common.write("calibration-noise" if arguments.noise else "calibration", {**content, "fits": fits}))
+    small = segments.select(np.arange(3))
+    Simulation()(small)
+    fits = [fit(segments, one, arguments) for one in published]
+    content = {"machine": common.machine(), "sample": "file" if arguments.file else arguments.sample}
+    content |= {"group": arguments.group, "segments": len(segments), "length_cm": total}
+    content |= {"noise": arguments.noise, "rounded": arguments.rounded}
+    name = "-".join(["calibration", content["group"].split("/")[0], *(["noise"] if arguments.noise else [])])
+    name += ("-rounded" if arguments.rounded else "") + (f"-{arguments.optimizer}" if arguments.optimizer else "")
+    print(common.write(name, {**content, "fits": fits}))
 
 
 if __name__ == "__main__":

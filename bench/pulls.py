@@ -1,15 +1,17 @@
 """Pulls of the likelihood fit: the same segments, many draws of the noise.
 
-python bench/pulls.py [REPETITIONS] [CENTIMETRES]: fits of the generated sample `mixed` with the paper's cuts, at
-parameters away from nominal; prints mean and width of each pull with their errors, writes bench/results/pulls-*.json.
+python bench/pulls.py [REPETITIONS] [CENTIMETRES] [--rounded]: fits of the generated sample `mixed` with the paper's
+cuts, at parameters away from nominal; prints mean and width of each pull, and the spread of the values over the
+Cramer-Rao bound, with their errors; writes bench/results/pulls-*.json.
 """
 
-import sys
+import argparse
 
 import common
 import numpy as np
 
 from lartpc.calibrate import SIX, calibrate
+from lartpc.expected import expected_errors
 from lartpc.parameters import Parameters
 from lartpc.selection import Cuts, selected
 from lartpc.simulation import Simulation
@@ -17,27 +19,45 @@ from lartpc.simulation import Simulation
 TRUTH = {"Ab": 0.82, "kb": 0.055, "eField": 0.49, "lifetime": 1500.0, "long_diff": 5e-6, "tran_diff": 9.5e-6}
 
 
+def parse():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("repetitions", nargs="?", type=int, default=50)
+    parser.add_argument("centimetres", nargs="?", type=float, default=300.0)
+    parser.add_argument("--rounded", action="store_true", help="use only the clock ticks and ADC counts of the hits")
+    return parser.parse_args()
+
+
 def main():
-    repetitions = int(sys.argv[1]) if len(sys.argv) > 1 else 50
-    length = float(sys.argv[2]) if len(sys.argv) > 2 else 300.0
+    arguments = parse()
+    repetitions, length, rounded = arguments.repetitions, arguments.centimetres, arguments.rounded
     segments = common.generated("mixed", 40)
     segments = common.first_of(segments.select(selected(segments, Cuts())), length)
     truth = Parameters(**TRUTH)
-    pulls, converged = [], 0
+    bound = expected_errors(Simulation(parameters=truth), segments, SIX, rounded)
+    pulls, off, squares, converged = [], [], [], 0
     for seed in range(repetitions):
         hits = Simulation(parameters=truth, noise=True, seed=seed)(segments).hits
-        result = calibrate(Simulation(), segments, hits, truth=truth)
-        pulls.append((result.values - result.truth) / result.errors)
+        result = calibrate(Simulation(), segments, hits, rounded=rounded, truth=truth)
+        off.append(result.values - result.truth)
+        pulls.append(off[-1] / result.errors)
+        squares.append(result.mean_square)
         converged += result.converged
         print(seed, np.array2string(pulls[-1], precision=2, suppress_small=True), result.message, flush=True)
     pulls = np.array(pulls)
     mean, width = pulls.mean(axis=0), pulls.std(axis=0, ddof=1)
-    for name, m, w in zip(SIX, mean, width, strict=True):
-        errors = w / np.sqrt(repetitions), w / np.sqrt(2 * repetitions)
-        print(f"{name:10} mean {m:+.2f} +- {errors[0]:.2f}, width {w:.2f} +- {errors[1]:.2f}")
-    content = {"machine": common.machine(), "segments": len(segments), "length_cm": length, "converged": converged}
-    content |= {"truth": TRUTH, "mean": dict(zip(SIX, mean.tolist(), strict=True))}
-    content |= {"width": dict(zip(SIX, width.tolist(), strict=True)), "pulls": pulls.tolist()}
+    ratio = np.std(off, axis=0, ddof=1) / bound
+    for name, m, w, r in zip(SIX, mean, width, ratio, strict=True):
+        error = 1.0 / np.sqrt(2 * repetitions)
+        print(
+            f"{name:10} mean {m:+.2f} +- {w / np.sqrt(repetitions):.2f}, width {w:.2f} +- {w * error:.2f}, "
+            f"spread/bound {r:.2f} +- {r * error:.2f}"
+        )
+    print(f"mean square of the residuals {np.mean(squares):.3f}, converged {converged} of {repetitions}")
+    content = {"machine": common.machine(), "segments": len(segments), "length_cm": length, "rounded": rounded}
+    content |= {"converged": converged, "mean_square": float(np.mean(squares)), "truth": TRUTH}
+    columns = {"mean": mean, "width": width, "spread_over_bound": ratio, "bound": bound}
+    content |= {key: dict(zip(SIX, column.tolist(), strict=True)) for key, column in columns.items()}
+    content |= {"pulls": pulls.tolist()}
     print(common.write("pulls", content))
 
 
