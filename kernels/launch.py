@@ -17,6 +17,7 @@ from pathlib import Path
 import numba
 import numpy as np
 from numba.core.codegen import JITCPUCodegen
+from numba.extending import intrinsic
 
 # Contraction to fused multiply-add and reassociation of sums vectorise the loops over ticks. NaN, infinity and
 # division keep their IEEE meaning.
@@ -37,6 +38,7 @@ LAUNCHER = {
         "        _own = _k % _share\n"
         "        _thread = (_own // _block * _workers + _k // _share) * _block + _own % _block\n"
         "        if _thread < _threads:\n"
+        "            apart()\n"
         "            body(_thread, {args})\n"
     ),
     "cuda": (
@@ -52,6 +54,21 @@ def device(function):
     """Mark a plain function as a helper that kernel bodies may call."""
     function.is_device = True
     return function
+
+
+@intrinsic
+def apart(context):
+    """Keep LLVM from mixing threads, by a fence that costs no instruction.
+
+    A loop over threads that it vectorises leaves some to be done one by one, with sums in another order: the bits of a
+    thread would depend on its place.
+    """
+
+    def generate(context, builder, signature, arguments):
+        builder.fence("seq_cst", "singlethread")
+        return context.get_dummy_value()
+
+    return numba.types.void(), generate
 
 
 class Kernel:
@@ -95,7 +112,7 @@ class Kernel:
 
     def compiled_launcher(self):
         body = numba.njit(error_model="numpy", fastmath=BODY_FLAGS)(rebind(self.body, cpu_helper))
-        launcher = self.generate("cpu", {"prange": numba.prange, "body": body})
+        launcher = self.generate("cpu", {"prange": numba.prange, "body": body, "apart": apart})
         previous, numba.config.CACHE_DIR = numba.config.CACHE_DIR, cache_directory()
         try:
             return numba.njit(parallel=True, cache=bool(numba.config.CACHE_DIR))(launcher)
@@ -156,10 +173,10 @@ def cuda_helper(function):
 def run_what_is_on_disk(launcher, again):
     """Make a launcher run the code that is on the disk, also in the process that compiled it.
 
-    Code just compiled has parts that were optimised once, code from the disk has them optimised with their callers: sums
-    are then added in another order, and a first run would differ from later ones in the last bits. Parts that two
-    launchers share would be those of the one loaded first. So each is loaded for itself; `again` makes a second launcher
-    that only compiles.
+    Code just compiled has parts that were optimised once; in code from the disk they were optimised with their callers,
+    and sums are added in another order: a first run would differ from later ones in the last bits. Parts that two
+    launchers share would be those of the one loaded first, so each is loaded for itself. `again` makes a second
+    launcher, which only compiles.
     """
     load = launcher._cache.load_overload
 

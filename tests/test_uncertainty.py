@@ -186,7 +186,7 @@ def noisy_line(rng, n):
 
 
 def test_sandwich_is_whites():
-    """(X'X)^-1 X' diag(r^2) X (X'X)^-1 (White 1980, HC0) times n/(n - 1), where the errors of equal noise would be wrong by 1.3."""
+    """(X'X)^-1 X' diag(r^2) X (X'X)^-1 (White 1980, HC0) times n/(n - 1); those of equal noise are wrong by 1.3."""
     t, y = noisy_line(np.random.default_rng(0), 400)
     function, design = regression(t, y)
     p = problem(function, -3.0, 5.0)
