@@ -16,6 +16,7 @@ from lartpc.adjoint.soft_dtw import soft_dtw_adjoint
 from lartpc.adjoint.split import split_adjoint
 from lartpc.adjoint.spread import spread_adjoint
 from lartpc.adjoint.trigger import trigger_adjoint
+from lartpc.kernels.associate import associate
 from lartpc.kernels.chamfer import chamfer
 from lartpc.kernels.collect import collect
 from lartpc.kernels.conserve import conserve
@@ -64,4 +65,5 @@ NO_ADJOINT = {
     pair: "lists pixels and ticks; what they leave out is below the precision",
     count_windows: "counts windows",
     window: "lists windows",
+    associate: "tells which segments made a hit; no loss depends on it",
 }

@@ -61,6 +61,8 @@ from .simulate import announce_compilation, progress_bar
 def calibrate(segments, target, output, detector, layout, names, fix, start, loss, resume, overwrite, **options):
     """Fit the parameters of the detector to the hits in TARGET, which the energy deposits in SEGMENTS made.
 
+    TARGET is what lartpc simulate writes, or a file of LArPix packets (then --rounded goes without saying).
+
     All at once, with errors and correlations, by default by Gauss-Newton on the likelihood of the hit list. Writes
     fit.json, history.h5 and pictures into DIR, and prints a table. Exit code 1 where the fit has not converged.
     """
@@ -84,7 +86,9 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
     from lartpc.selection import separate_tracks
     from lartpc.simulation import Simulation
 
-    simulation = Simulation(chosen, fixed, recombination=recombination, device=device)
+    measured = None if options["closure"] else read_target(target, chosen, deposits, detector, layout)
+    thresholds = measured and measured.thresholds
+    simulation = Simulation(chosen, fixed, recombination=recombination, thresholds=thresholds, device=device)
     announce_compilation(device)
     if options["closure"]:
         truth = draw_truth(simulation, fitted, options)
@@ -93,8 +97,8 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
             deposits = separate_tracks(deposits)  # so that each batch has the hits of its own tracks
         hits, noise = draw_target(simulation, deposits, truth, options)
     else:
-        hits, truth, noise = read_target(target, chosen)
-    rounded, optimizer = options["rounded"], options["optimizer"]
+        hits, truth, noise, *_ = measured
+    rounded, optimizer = options["rounded"] or bool(measured and measured.rounded), options["optimizer"]
     loss = loss or ("likelihood" if noise or rounded else "residuals")
     batches = {"epochs": options["epochs"], "batch-length": options["batch_length"]}
     for name, value in batches.items():

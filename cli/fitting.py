@@ -4,12 +4,15 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import click
 
 from lartpc.errors import InputError
 
-from .options import number, pairs
+from .options import load_channels, number, pairs
+
+NEVER = 1e9  # threshold [e] of a pixel that no channel reads: that it has no hit says nothing
 
 
 class Keeper:
@@ -122,17 +125,37 @@ def fingerprint(deposits, hits):
     }
 
 
-def read_target(path, detector):
-    """Hits, their parameters (None where not simulated) and whether they have noise."""
+class Measured(NamedTuple):
+    """A target read from a file."""
+
+    hits: Any
+    truth: Any  # parameters, None where not simulated
+    noise: bool
+    rounded: bool  # only clock ticks and ADC counts are known
+    thresholds: Any  # of the pixels for `Simulation`, None where the detector's
+
+
+def read_target(path, chosen, deposits, detector, layout):
+    """The `Measured` of a file of hits or packets; `detector` and `layout` are the options that `chosen` came from."""
+    import numpy as np
+
     from lartpc.hits import read_attrs, read_hits
+    from lartpc.packetfile import has_packets, read_packets
     from lartpc.parameters import Parameters
 
-    hits = read_hits(path)
+    rounded, thresholds = has_packets(path), None
+    if rounded:
+        channels = load_channels(chosen, detector, layout, f"{path}: a file of packets")
+        hits = read_packets(path, deposits, channels, chosen)
+        unread = channels.unread(chosen)
+        thresholds = (unread, np.full(len(unread), NEVER), chosen.threshold)
+    else:
+        hits = read_hits(path)
     try:
         attrs = read_attrs(path)
         truth = Parameters().replace(**attrs["parameters"]) if "parameters" in attrs else None
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: attribute 'parameters' is damaged: {error}") from None
-    if attrs.get("detector", detector.name) != detector.name:
-        raise InputError(f"{path}: hits of detector {attrs['detector']}, but --detector is {detector.name}")
-    return hits, truth, bool(attrs.get("noise", True))
+    if attrs.get("detector", chosen.name) != chosen.name:
+        raise InputError(f"{path}: hits of detector {attrs['detector']}, but --detector is {chosen.name}")
+    return Measured(hits, truth, bool(attrs.get("noise", True)), rounded, thresholds)

@@ -82,6 +82,18 @@ def load_detector(detector, layout):
     return Detector.load(detector, layout)
 
 
+def load_channels(chosen, detector, layout, purpose):
+    """The `Channels` of the detector `chosen`, that --detector and --layout named; `purpose` needs them."""
+    from lartpc.channels import Channels
+
+    if layout is None:
+        raise InputError(
+            f"{purpose}: needs --detector FILE and --layout FILE, whose chip_channel_to_position and tile_chip_to_io "
+            "say which channel reads a pixel; the built-in tiles of module0 have none"
+        )
+    return Channels.load(chosen, detector, layout)
+
+
 def pairs(option, texts):
     """NAME to VALUE, of the NAME=VALUE of an option."""
     found = {}

@@ -74,15 +74,22 @@ def scan(segments, target, output, detector, layout, over, points, plane, fix, l
     from lartpc.simulation import Simulation
 
     fixed = fixed.replace(**given_truth(ranges, "scanned", options))
-    simulation = Simulation(chosen, fixed, recombination=options["recombination"], device=options["device"])
+    measured = None if options["closure"] else read_target(target, chosen, deposits, detector, layout)
+    simulation = Simulation(
+        chosen,
+        fixed,
+        recombination=options["recombination"],
+        thresholds=measured and measured.thresholds,
+        device=options["device"],
+    )
     check_grid(simulation, ranges, points, plane)
     announce_compilation(options["device"])
     if options["closure"]:
         deposits, truth = cut_segments(deposits, options), fixed
         hits, noise = draw_target(simulation, deposits, truth, options)
     else:
-        hits, truth, noise = read_target(target, chosen)
-    rounded = options["rounded"]
+        hits, truth, noise, *_ = measured
+    rounded = options["rounded"] or bool(measured and measured.rounded)
     loss = loss or ("likelihood" if noise or rounded else "residuals")
 
     from lartpc import __version__, fitfiles, scanplot

@@ -1,5 +1,6 @@
 """lartpc simulate: segments in, hits out."""
 
+import contextlib
 import os
 import sys
 import time
@@ -14,6 +15,7 @@ from .options import (
     detector_option,
     device_option,
     layout_option,
+    load_channels,
     load_detector,
     load_parameters,
     output_option,
@@ -34,6 +36,7 @@ from .options import (
 @click.option("--noise/--no-noise", default=True, show_default=True, help="Reset and readout noise.")
 @seed_option
 @click.option("--thresholds", metavar="FILE", help="Thresholds of pixels [e]: npz with keys, values, default.")
+@click.option("--packets", metavar="FILE", help="Write LArPix packets with their truth, too (needs --layout).")
 @click.option("--waveforms", is_flag=True, help="Write the current of every pixel, too.")
 @device_option
 @overwrite_option
@@ -47,19 +50,26 @@ def simulate(
     noise,
     seed,
     thresholds,
+    packets,
     waveforms,
     device,
     overwrite,
 ):
     """Simulate the energy deposits of SEGMENTS (HDF5 like edep-sim's) and write HITS (HDF5).
 
-    The same command writes the same bytes, on any number of threads.
+    --packets writes what larpix-control, h5flow and users of larnd-sim read. The same command writes the same bytes, on
+    any number of threads.
     """
     started = time.perf_counter()
-    check_output(output, overwrite)
-    if os.path.exists(output) and os.path.exists(segments) and os.path.samefile(output, segments):
-        raise InputError(f"{output}: is the input, another name is needed for the output")
+    outputs = [output] if packets is None else [output, packets]
+    for path in outputs:
+        check_output(path, overwrite)
+        if os.path.exists(path) and os.path.exists(segments) and os.path.samefile(path, segments):
+            raise InputError(f"{path}: is the input, another name is needed for the output")
+    if len({os.path.realpath(path) for path in outputs}) < len(outputs):
+        raise InputError(f"--packets {packets}: is the output of hits, too; another name is needed")
     chosen = load_detector(detector, layout)
+    channels = None if packets is None else load_channels(chosen, detector, layout, "--packets")
     parameters = load_parameters(chosen, changes)
 
     from lartpc.detector import read_pixel_values
@@ -84,7 +94,7 @@ def simulate(
     )
     if len(deposits):
         announce_compilation(device)
-    result = simulation(deposits, waveforms=waveforms, progress=progress_bar)
+    result = simulation(deposits, waveforms=waveforms, truth=packets is not None, progress=progress_bar)
     attrs = {
         **describe(chosen, parameters),
         "recombination": recombination,
@@ -92,8 +102,20 @@ def simulate(
         "seed": seed,
         "thresholds": "detector" if values is None else "pixels",
     }
-    write_hits(output, result.hits, deposits, attrs, overwrite, result.waveforms)
+    line = None
+    with contextlib.ExitStack() as stack:
+        if packets is not None:
+            from lartpc.packetfile import new_packets
+            from lartpc.packets import make_packets
+
+            made = make_packets(result.hits, deposits, channels, chosen)
+            writing = new_packets(packets, made, result.truth, deposits, chosen, parameters, attrs, overwrite)
+            stack.enter_context(writing)
+            line = packets_report(packets, made)
+        write_hits(output, result.hits, deposits, attrs, overwrite, result.waveforms)
     click.echo(report(output, result, time.perf_counter() - started))
+    if line is not None:
+        click.echo(line)
 
 
 def announce_compilation(device):
@@ -111,6 +133,13 @@ def progress_bar(batches, doing="simulating", unit="batch"):
     from tqdm import tqdm
 
     return tqdm(batches, desc=doing, unit=unit, file=sys.stderr, disable=not sys.stderr.isatty(), leave=False)
+
+
+def packets_report(path, packets):
+    """How many packets there are, in one line."""
+    data = int((packets.hit >= 0).sum())
+    unread = f"; {packets.unread} hits are on pixels without a channel" if packets.unread else ""
+    return f"{path}: {len(packets.table)} packets, {data} of data{unread}"
 
 
 def report(output, result, seconds):

@@ -54,7 +54,14 @@ def read_table(file: h5py.File, *names: str) -> np.ndarray:
 @contextlib.contextmanager
 def new_hdf5(path: str | os.PathLike, overwrite: bool = False) -> Iterator[h5py.File]:
     """A new HDF5 file, under its name only when the block ended well. Raises InputError as `output.new_file` does."""
-    with new_file(path, overwrite) as temporary, _Sink(temporary, "w+") as sink:
+    with new_file(path, overwrite) as temporary, filled_hdf5(temporary) as file:
+        yield file
+
+
+@contextlib.contextmanager
+def filled_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
+    """An HDF5 file to write, in place of what is there; any failure to write is raised when the block ends."""
+    with _Sink(path, "w+") as sink:
         try:
             with h5py.File(sink, "w") as file:
                 yield file

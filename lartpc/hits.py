@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import h5py
 import numpy as np
 
 from . import __version__, hdf5
@@ -97,19 +98,29 @@ def write_hits(
         file.create_dataset("hits", data=table, track_times=False)
         raw = segments.raw if segments.raw is not None else file_table(segments)
         file.create_dataset("segments", data=raw, track_times=False).attrs["zbeam"] = True
-        if segments.source is not None:
-            with hdf5.open_hdf5(segments.source) as source:
-                for name in _COPIED:
-                    if name in source:
-                        source.copy(name, file)
+        copy_truth(segments, file)
         if waveforms is not None:
             windows = _table(waveforms, _WINDOW)
             file.create_dataset("waveforms/windows", data=windows, track_times=False)
             current = np.asarray(waveforms.current, dtype=np.float32)
             file.create_dataset("waveforms/current", data=current, track_times=False)
-        for name, value in {**attrs, "lartpc_version": __version__}.items():
-            structured = value is None or isinstance(value, Mapping | list | tuple)
-            file.attrs[name] = json.dumps(value, sort_keys=True) if structured else value
+        write_attrs(file, attrs)
+
+
+def copy_truth(segments: Segments, file: h5py.File) -> None:
+    """Copy what the file of `segments` holds of the event's truth."""
+    if segments.source is not None:
+        with hdf5.open_hdf5(segments.source) as source:
+            for name in _COPIED:
+                if name in source:
+                    source.copy(name, file)
+
+
+def write_attrs(file: h5py.File, attrs: Mapping[str, Any]) -> None:
+    """Write `attrs` and the version of lartpc as attributes of the file, mappings and lists as JSON."""
+    for name, value in {**attrs, "lartpc_version": __version__}.items():
+        structured = value is None or isinstance(value, Mapping | list | tuple)
+        file.attrs[name] = json.dumps(value, sort_keys=True) if structured else value
 
 
 def read_hits(path: str | os.PathLike) -> Hits:

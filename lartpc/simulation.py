@@ -19,6 +19,8 @@ from .kernels.quench import BIRKS, BOX
 from .parameters import Parameters
 from .segments import Segments
 from .settings import Settings, decay_table, gauss_rules
+from .truth import Recorder, Truth, arrivals, associations, contributions, file_trajectories, join
+from .windows import to_numpy
 
 RECOMBINATION = {"birks": BIRKS, "box": BOX}
 DEVICES = ("cpu", "cuda")
@@ -42,6 +44,7 @@ class Result(NamedTuple):
     hits: Hits
     waveforms: Waveforms | None
     summary: Summary
+    truth: Truth | None
 
 
 class Simulation:
@@ -94,11 +97,20 @@ class Simulation:
         segments: Segments,
         *,
         waveforms: bool = False,
+        truth: bool = False,
         progress: Callable[[Iterable], Iterable] = lambda batches: batches,
     ) -> Result:
-        """Simulate all events; `progress` wraps the list of batches, as tqdm does."""
+        """Simulate all events; `truth`: and where hits come from. `progress` wraps the list of batches, like tqdm."""
         parameters = self.vector()
-        parts = [self.simulate(batch, parameters, waveforms) for batch in progress(self.batches(segments))]
+        in_batches = np.argsort(segments.event_id, kind="stable")
+        trajectory, start = file_trajectories(segments)[in_batches], 0
+        parts, truths = [], []
+        for batch in progress(self.batches(segments)):
+            rows = slice(start, start + len(batch.dE))
+            start = rows.stop
+            *part, found = self.simulate(batch, parameters, waveforms, trajectory[rows] if truth else None)
+            parts.append(part)
+            truths.append((in_batches[rows], found))
         hits, windows, counts = zip(*parts, strict=True) if parts else ((), (), ())
         hits = concatenate(Hits, hits)
         order = np.lexsort((hits.hit, hits.pixel_id, hits.event_id))
@@ -115,7 +127,8 @@ class Simulation:
             collected=float(collected),
             hits=len(hits),
         )
-        return Result(hits, join_windows(windows) if waveforms else None, summary)
+        found = join(truths, len(segments), order) if truth else None
+        return Result(hits, join_windows(windows) if waveforms else None, summary, found)
 
     def without_noise(self) -> Simulation:
         """The same simulation without noise."""
@@ -207,19 +220,34 @@ class Simulation:
         at = np.minimum(np.searchsorted(keys, pixel), len(keys) - 1)
         return np.where(keys[at] == pixel, values[at], default).astype(self.dtype)
 
-    def simulate(self, batch: chain.Batch, parameters: Any, keep: bool) -> tuple[Hits, Waveforms | None, tuple]:
-        """Hits, waveforms (where to `keep`) and the sums of `Summary` of one batch."""
-        waveforms = self.waveforms(batch, parameters)
+    def simulate(
+        self, batch: chain.Batch, parameters: Any, keep: bool, trajectory: np.ndarray | None = None
+    ) -> tuple[Hits, Waveforms | None, tuple, Truth | None]:
+        """Hits, waveforms (where to `keep`), the sums of `Summary` and, given the segments' trajectories, the truth."""
+        recorder = Recorder() if trajectory is not None else None
+        waveforms = self.waveforms(batch, parameters, recorder or chain.plain)
         pixels = self.pixels(waveforms.windows)
         reads = self.reads(waveforms, batch, pixels)
-        hits = self.hits(waveforms, reads, self.adc(reads, pixels, rounded=True), batch)
+        at = self.valid(reads)
+        hits = self.hits(waveforms, reads, at, self.adc(reads, pixels, rounded=True), batch)
         steps = waveforms.steps
         charge = total(steps.charge)
         collected = total(waveforms.current) * self.detector.tick
         cut = self.beyond_planes(steps)
         kept = len(np.unique(to_numpy(steps.segment)))
         counts = (kept, total(steps.electrons), charge, cut, collected)
-        return hits, self.windows(waveforms, batch) if keep else None, counts
+        truth = None
+        if recorder is not None:
+            clock = (self.detector.tick, self.detector.hold_ticks)
+            found = contributions(recorder.collect, waveforms, reads, at, *clock)
+            reach = arrivals(steps, len(batch.dE), len(self.tables.planes))
+            truth = Truth(*associations(found, len(hits), trajectory), *reach)
+        return hits, self.windows(waveforms, batch) if keep else None, counts, truth
+
+    def valid(self, reads: chain.Reads) -> tuple[Any, Any]:
+        """(pixel, read) of the reads that are hits, in the order of pixel and read."""
+        used = self.xp.arange(self.detector.max_hits) < reads.count[:, None]
+        return self.xp.nonzero(used & (reads.valid == 1))
 
     def beyond_planes(self, steps: chain.Steps) -> float:
         """Charge [e] that diffuses beyond the edges of the pixel planes."""
@@ -233,11 +261,11 @@ class Simulation:
             inside = inside * np.maximum(ndtr(high) - ndtr(low), 0.0) / (ndtr(width) - ndtr(-width))
         return float(np.sum(to_numpy(steps.charge) * (1.0 - inside)))
 
-    def hits(self, waveforms: chain.Waveforms, reads: chain.Reads, adc: Any, batch: chain.Batch) -> Hits:
-        """The valid reads as a table."""
+    def hits(
+        self, waveforms: chain.Waveforms, reads: chain.Reads, at: tuple[Any, Any], adc: Any, batch: chain.Batch
+    ) -> Hits:
+        """The reads at `at` as a table."""
         detector, windows = self.detector, waveforms.windows
-        used = self.xp.arange(detector.max_hits) < reads.count[:, None]
-        at = self.xp.nonzero(used & (reads.valid == 1))
         row = to_numpy(at[0])
         number = np.arange(len(row)) - np.searchsorted(row, row, side="left")
         pixel = to_numpy(windows.pixel)[row]
@@ -293,11 +321,6 @@ def check_choice(name: str, value: Any, allowed: Iterable[str]) -> None:
 def total(array: Any) -> float:
     """Sum in float64."""
     return float(array.sum(dtype=np.float64))
-
-
-def to_numpy(array: Any) -> np.ndarray:
-    """The array in main memory."""
-    return array if isinstance(array, np.ndarray) else array.get()
 
 
 def concatenate(table: type, parts: Iterable[Any]) -> Any:

@@ -16,6 +16,11 @@ def namespace(array):
     return cupy
 
 
+def to_numpy(array):
+    """The array in main memory."""
+    return array if isinstance(array, np.ndarray) else array.get()
+
+
 def offsets(counts):
     """Where each of several runs starts, and their end: (n + 1,) int64 from the lengths (n,)."""
     xp = namespace(counts)

@@ -45,7 +45,7 @@ def record_runs(folder):
     with new_hdf5(folder / "segments.h5") as file:
         file.create_dataset("segments", data=generate("muons", simulation.detector, 1, 0)[:20])
     segments = read_segments(folder / "segments.h5")
-    result = simulation(segments)
+    result = simulation(segments, truth=True)
     calibrate(simulation, segments, result.hits, names=("eField",), iterations=1)
     trace = Trace(simulation, simulation.batch(segments))
     reads = trace.reads

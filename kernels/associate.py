@@ -1,0 +1,61 @@
+"""Associate: how much of each read's charge is the current of one pair of a step and a pixel."""
+
+from lartpc.kernels.launch import kernel
+
+
+@kernel("share")
+def associate(
+    i,
+    pair_window,
+    window_pixel,
+    window_tick,
+    first_tick,
+    tail_tick,
+    first_row,
+    row,
+    tail,
+    decay,
+    read_count,
+    read_window,
+    read_tick,
+    read_part,
+    tick,
+    hold_ticks,
+    share,
+):
+    """Charge [e] that pair i brings between a read of its pixel and the read before: share (n_pairs, max_hits).
+
+    The charge of tick k arrives evenly over (t_{k-1}, t_k], and a read ends `hold_ticks` after its crossing, as in
+    `trigger`, whose outputs the read_... are. Ticks, row, tail and decay as in `collect`: the sum of `share` over the
+    pairs of a window, times that window's factor of `conserve`, is the charge of the read without noise.
+    """
+    T = type(tick)
+    pixel = window_pixel[pair_window[i]]
+    count = read_count[pixel]
+    if count == 0:
+        return
+    memory = decay.shape[1]
+    length = first_row[i + 1] - first_row[i]
+    read = 0
+    end = window_tick[read_window[pixel, 0]] + read_tick[pixel, 0] + hold_ticks
+    for t in range(min(first_tick[i], tail_tick[i] - memory + 1), max(first_tick[i] + length, tail_tick[i])):
+        current = T(0.0)
+        k = t - first_tick[i]
+        if k >= 0 and k < length:
+            current += row[first_row[i] + k]
+        back = tail_tick[i] - t
+        if back > 0 and back < memory:
+            for m in range(decay.shape[0]):
+                current += tail[i, m] * decay[m, back]
+        charge = current * tick
+        used = T(0.0)  # part of the tick that belongs to earlier reads
+        while read < count and t >= end:
+            if t == end:
+                share[i, read] += charge * (read_part[pixel, read] - used)
+                used = read_part[pixel, read]
+            read += 1
+            if read < count:
+                end = window_tick[read_window[pixel, read]] + read_tick[pixel, read] + hold_ticks
+        if read == count:
+            return
+        share[i, read] += charge * (T(1.0) - used)

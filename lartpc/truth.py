@@ -1,0 +1,164 @@
+"""Truth of simulated hits: which segments and trajectories their charge comes from, by the charge itself."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import chain
+from .kernels.associate import associate
+from .kernels.collect import collect
+from .kernels.launch import Kernel
+from .segments import Segments
+from .windows import namespace, owners, to_numpy
+
+STORED = 20  # contributions that are kept of a hit, the largest
+
+
+class Truth(NamedTuple):
+    """Where the charge of n_hits hits comes from, and what arrives of n_segments segments.
+
+    The contributions of a hit are by descending fraction; fractions are of all its charge, stored or not, without
+    noise. Where there are fewer, the number is -1 and the fraction 0.
+    """
+
+    segment: np.ndarray  # (n_hits, STORED) int64, row in the segments
+    fraction: np.ndarray  # (n_hits, STORED) float64
+    trajectory: np.ndarray  # (n_hits, STORED) int64, as `file_trajectories` gives
+    fraction_traj: np.ndarray  # (n_hits, STORED) float64
+    electrons: np.ndarray  # (n_segments,) that arrive at the anodes [e]
+    plane: np.ndarray  # (n_segments,) int64, TPC where most of them do; -1 where none
+
+
+class Contributions(NamedTuple):
+    """Charge of each (hit, segment) that has any, ordered by hit and segment: m entries."""
+
+    hit: np.ndarray  # (m,) int64, number of the hit in the batch
+    segment: np.ndarray  # (m,) int64, number of the segment in the batch
+    charge: np.ndarray  # (m,) float64 [e]
+
+
+class Recorder:
+    """Launches kernels as `chain.plain` does, and keeps the arguments of `collect`."""
+
+    def __init__(self) -> None:
+        self.collect: dict[str, Any] = {}
+
+    def __call__(self, kernel: Kernel, threads: int, *arguments: Any, **_: Any) -> None:
+        kernel(threads, *arguments)
+        if kernel is collect:
+            self.collect = dict(zip(kernel.arguments, arguments, strict=True))
+
+
+def contributions(
+    collected: dict[str, Any], waveforms: chain.Waveforms, reads: chain.Reads, at: Any, tick: float, hold_ticks: int
+) -> Contributions:
+    """What every segment of a batch contributes to every hit: its own current from the reset before to the read.
+
+    `collected`: arguments of the batch's `collect`; `at`: (pixel, read) of the hits, in their order; `tick` [us].
+    """
+    pairs, windows = waveforms.pairs, waveforms.windows
+    xp, n = namespace(waveforms.current), len(pairs.step)
+    pair_window = owners(windows.pair, n)
+    window_pixel = owners(windows.of_pixel, len(windows.tick))
+    share = xp.zeros((n, reads.part.shape[1]), dtype=waveforms.current.dtype)
+    associate(
+        n,
+        pair_window,
+        window_pixel,
+        windows.tick,
+        pairs.first_tick,
+        pairs.tail_tick,
+        pairs.first_row,
+        *(collected[name] for name in ("row", "tail", "decay")),
+        reads.count,
+        reads.window,
+        reads.tick,
+        reads.part,
+        waveforms.current.dtype.type(tick),
+        hold_ticks,
+        share,
+    )
+    number = xp.full(reads.part.shape, -1, dtype=np.int64)
+    number[at] = xp.arange(len(at[0]))
+    pair, read = xp.nonzero(share)
+    hit = number[window_pixel[pair_window[pair]], read]
+    pair, read, hit = pair[hit >= 0], read[hit >= 0], to_numpy(hit[hit >= 0])
+    charge = to_numpy(share[pair, read]).astype(np.float64)
+    charge *= _factors(waveforms, collected["current"])[to_numpy(pair_window[pair])]
+    segment = to_numpy(waveforms.steps.segment[pairs.step[pair]])
+    return Contributions(*_sums(hit, segment, charge))
+
+
+def associations(found: Contributions, n_hits: int, trajectory: np.ndarray) -> tuple[np.ndarray, ...]:
+    """`segment`, `fraction`, `trajectory`, `fraction_traj` of `Truth`, with segments numbered as in the batch.
+
+    `trajectory`: that of each segment of the batch. A hit without charge, of noise alone, has no contribution.
+    """
+    by_trajectory = _sums(found.hit, trajectory[found.segment], found.charge)
+    return *_largest(*found, n_hits), *_largest(*by_trajectory, n_hits)
+
+
+def arrivals(steps: chain.Steps, n_segments: int, n_planes: int) -> tuple[np.ndarray, np.ndarray]:
+    """`electrons` and `plane` of `Truth` for the segments of a batch."""
+    place = to_numpy(steps.segment) * n_planes + to_numpy(steps.volume)
+    electrons = np.bincount(place, to_numpy(steps.charge), minlength=n_segments * n_planes)
+    electrons = electrons.reshape(n_segments, n_planes)
+    total = electrons.sum(axis=1)
+    return total, np.where(total > 0.0, electrons.argmax(axis=1), -1)
+
+
+def file_trajectories(segments: Segments) -> np.ndarray:
+    """The trajectory of each segment (n,), by the number that is unique in the file where the file has one."""
+    names = () if segments.raw is None else segments.raw.dtype.names
+    name = next((name for name in ("file_traj_id", "trackID") if name in names), None)
+    return segments.traj_id if name is None else segments.raw[name].astype(np.int64)
+
+
+def join(parts: list[tuple[np.ndarray, Truth]], n_segments: int, order: np.ndarray) -> Truth:
+    """The `Truth` of batches, given with the rows of their segments; `order`: hits of all batches as they shall be."""
+    electrons, plane = np.zeros(n_segments), np.full(n_segments, -1, dtype=np.int64)
+    columns = []
+    for rows, part in parts:
+        electrons[rows], plane[rows] = part.electrons, part.plane
+        columns.append((np.append(rows, -1)[part.segment], *part[1:4]))
+    none = [np.zeros((0, STORED), dtype=kind) for kind in (np.int64, float, np.int64, float)]
+    joined = [np.concatenate(column)[order] for column in zip(none, *columns, strict=True)]
+    return Truth(*joined, electrons, plane)
+
+
+def _factors(waveforms: chain.Waveforms, current: Any) -> np.ndarray:
+    """The factor that `conserve` applied to each window."""
+    if len(current) == 0:
+        return np.zeros(0)
+    first = to_numpy(waveforms.windows.first)[:-1]
+    after, before = (
+        np.add.reduceat(to_numpy(array), first, dtype=np.float64) for array in (waveforms.current, current)
+    )
+    return np.divide(after, before, out=np.ones(len(first)), where=before > 0.0)
+
+
+def _sums(hit: np.ndarray, label: np.ndarray, charge: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Entries with the same hit and label as one, ordered by hit and label."""
+    order = np.lexsort((label, hit))
+    hit, label, charge = hit[order], label[order], charge[order]
+    new = np.ones(len(hit), dtype=bool)
+    new[1:] = (hit[1:] != hit[:-1]) | (label[1:] != label[:-1])
+    first = np.flatnonzero(new)
+    return hit[first], label[first], np.add.reduceat(charge, first) if len(first) else charge
+
+
+def _largest(hit: np.ndarray, label: np.ndarray, charge: np.ndarray, n_hits: int) -> tuple[np.ndarray, np.ndarray]:
+    """The labels with the largest fractions of each hit's charge and these, (n_hits, STORED), -1 and 0 if not used."""
+    labels, fractions = np.full((n_hits, STORED), -1, dtype=np.int64), np.zeros((n_hits, STORED))
+    total = np.bincount(hit, charge, minlength=n_hits)
+    some = total[hit] > 0.0
+    hit, label, fraction = hit[some], label[some], charge[some] / total[hit[some]]
+    order = np.lexsort((label, -fraction, hit))
+    hit, label, fraction = hit[order], label[order], fraction[order]
+    rank = np.arange(len(hit)) - np.searchsorted(hit, hit, side="left")
+    kept = rank < STORED
+    labels[hit[kept], rank[kept]] = label[kept]
+    fractions[hit[kept], rank[kept]] = fraction[kept]
+    return labels, fractions
