@@ -1,0 +1,110 @@
+"""Where the time of whole calibrations goes: from files to files through the command line, for some minutes.
+
+Usage: python bench/fit_profile.py [--minutes N] [--length CM] [--loss LOSS] [--sample NAME]
+
+Draws hits of a generated sample with noise, then runs `lartpc calibrate` on the files again and again under Python's
+profiler. What NumPy, h5py and other packages take counts for the function of this project that called them. Prints the
+share of each source file, those of a stage together, and writes bench/results/profile-*.json.
+"""
+
+import argparse
+import cProfile
+import os
+import pstats
+import tempfile
+import time
+from collections import Counter
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import common
+
+from lartpc.cli.main import main as lartpc
+from lartpc.detector import Detector
+from lartpc.generate import generate
+from lartpc.hdf5 import new_hdf5
+from lartpc.segments import read_segments
+
+STAGES = {
+    "kernels": ("kernels/", "adjoint/"),
+    "reading": ("lartpc/segments.py", "lartpc/hits.py", "lartpc/hdf5.py", "lartpc/yamlfile.py", "lartpc/layout.py"),
+    "batching": ("lartpc/selection.py", "lartpc/target.py", "lartpc/windows.py"),
+    "writing": ("lartpc/fitfiles.py", "lartpc/output.py", "lartpc/plot.py"),
+}
+CALLED_BACK = ("cli/main.py", "bench/fit_profile.py")  # what other packages take there is the command itself
+
+
+def command(*arguments):
+    """Run `lartpc`; a fit that has not converged is no reason to stop."""
+    try:
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+            lartpc([str(argument) for argument in arguments], standalone_mode=False)
+    except SystemExit as ended:
+        if ended.code not in (0, 1, None):
+            raise
+
+
+def source(function):
+    """The file of a function below the root of the repository; None for other packages."""
+    path = Path(function[0])
+    if not path.is_absolute() or not path.resolve().is_relative_to(common.ROOT):
+        return None
+    return str(path.resolve().relative_to(common.ROOT))
+
+
+def by_file(profile):
+    """Seconds of each source file: its own, and those of other packages where it calls them."""
+    seconds = Counter()
+    for function, (_, _, own, _, callers) in pstats.Stats(profile).stats.items():
+        if source(function) is not None:
+            seconds[source(function)] += own
+            continue
+        for caller, (_, _, _, spent) in callers.items():
+            if source(caller) not in (None, *CALLED_BACK):
+                seconds[source(caller)] += spent
+    return seconds
+
+
+def by_stage(seconds):
+    """The files of a stage together; other files are Python, one by one."""
+    stages = Counter()
+    for file, spent in seconds.items():
+        stage = next((stage for stage, files in STAGES.items() if file.startswith(files)), f"Python: {file}")
+        stages[stage] += spent
+    return stages
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--length", type=float, default=1000.0, help="of the generated tracks [cm] (default 1000)")
+    parser.add_argument("--loss", default="likelihood")
+    parser.add_argument("--sample", default="mixed")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        segments, hits = Path(folder) / "segments.h5", Path(folder) / "hits.h5"
+        events = max(1, round(arguments.length / 330.0))
+        with new_hdf5(segments) as file:
+            file.create_dataset("segments", data=generate(arguments.sample, Detector.module0(), events, 0))
+        command("simulate", segments, "-o", hits, "--seed", 1, "--set", "lifetime=1800", "--set", "Ab=0.82")
+        fit = ("calibrate", segments, hits, "--loss", arguments.loss, "-o")
+        command(*fit, Path(folder) / "compiled", "--iterations", 1)
+        profile, started, runs = cProfile.Profile(), time.perf_counter(), 0
+        while time.perf_counter() - started < 60.0 * arguments.minutes:
+            profile.runcall(command, *fit, Path(folder) / f"fit{runs}")
+            runs += 1
+        whole = time.perf_counter() - started
+        length = float(common.lengths(read_segments(segments)).sum())
+    seconds = by_file(profile)
+    stages = by_stage(seconds)
+    total = sum(stages.values())
+    print(f"{runs} calibrations of {length:.0f} cm in {whole:.0f} s, {total:.0f} s of these accounted for")
+    for stage, spent in stages.most_common():
+        print(f"{100.0 * spent / total:6.1f} %  {spent:8.2f} s  {stage}")
+    content = {"machine": common.machine(), "loss": arguments.loss, "length_cm": length, "runs": runs}
+    content |= {"seconds": whole, "share": {stage: spent / total for stage, spent in stages.most_common()}}
+    print(common.write("profile", content))
+
+
+if __name__ == "__main__":
+    main()

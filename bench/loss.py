@@ -1,0 +1,29 @@
+"""The scalar whose value and gradient are compared and timed: a fixed smooth weighting of waveforms, and their squares.
+
+L = sum over samples of w I + (I/SCALE)^2/2,  w = (1 + cos(0.05 tick + 0.9 column + 1.7 row)/2)/SCALE
+"""
+
+import numpy as np
+
+from lartpc import chain
+from lartpc.simulation import RECOMBINATION
+
+SCALE = 1e4  # [e/us]
+
+
+def windowed_pairs(simulation, batch):
+    """Steps, pairs and windows of the project's kernels."""
+    place = (simulation.tables, simulation.detector, simulation.settings)
+    steps = chain.make_steps(batch, simulation.vector(), RECOMBINATION[simulation.recombination], *place)
+    pairs, windows, _ = chain.make_pairs(steps, batch, *place)
+    return steps, pairs, windows
+
+
+def loss_weights(windows, detector, dtype):
+    """Weights w, one a sample of `windows` (NumPy arrays)."""
+    window = np.repeat(np.arange(len(windows.tick)), np.diff(windows.first))
+    pixel = np.repeat(np.arange(len(windows.pixel)), np.diff(windows.of_pixel))[window]
+    _, column, row, _, _ = detector.locate(windows.pixel)
+    tick = windows.tick[window] + np.arange(len(window)) - windows.first[window]
+    phase = 0.05 * tick + (0.9 * column + 1.7 * row)[pixel]
+    return ((1.0 + 0.5 * np.cos(phase)) / SCALE).astype(dtype)
