@@ -4,7 +4,7 @@ from lartpc.kernels.conserve import NEGLIGIBLE, window_charge
 from lartpc.kernels.launch import kernel
 
 
-@kernel("grad_weight_x", "grad_weight_y", "grad_current")
+@kernel("grad_weight_x", "grad_weight_y", "grad_current", light=True)
 def conserve_adjoint(
     i,
     # forward inputs

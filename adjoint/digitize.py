@@ -4,7 +4,7 @@ from lartpc.kernels.digitize import counts
 from lartpc.kernels.launch import kernel
 
 
-@kernel("grad_hit_charge", "grad_gain", "grad_offset")
+@kernel("grad_hit_charge", "grad_gain", "grad_offset", light=True)
 def digitize_adjoint(
     i,
     # forward inputs

@@ -20,7 +20,7 @@ def velocity_slope(parameters, v):
     return v * (T(1.0) / E + slope_N / N - slope_D / D)
 
 
-@kernel("grad_electrons", "grad_distance", "grad_step_time", "grad_parameters")
+@kernel("grad_electrons", "grad_distance", "grad_step_time", "grad_parameters", light=True)
 def drift_adjoint(
     i,
     # forward inputs

@@ -4,7 +4,7 @@ from lartpc.adjoint.trigger import add_between
 from lartpc.kernels.launch import kernel
 
 
-@kernel("grad_waveform")
+@kernel("grad_waveform", light=True)
 def likelihood_adjoint(
     i,
     # forward inputs

@@ -3,7 +3,7 @@
 from lartpc.kernels.launch import kernel
 
 
-@kernel("grad_time", "grad_charge")
+@kernel("grad_time", "grad_charge", light=True)
 def mse_adjoint(
     i,
     # forward inputs

@@ -7,7 +7,7 @@ from lartpc.kernels.quench import BIRKS, recombination
 from lartpc.kernels.slots import AB, ALPHA, BETA, EFIELD, KB, LAR_DENSITY, MEV_TO_ELECTRONS
 
 
-@kernel("grad_step_dE", "grad_step_dEdx", "grad_parameters")
+@kernel("grad_step_dE", "grad_step_dEdx", "grad_parameters", light=True)
 def quench_adjoint(
     i,
     # forward inputs

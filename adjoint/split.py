@@ -34,7 +34,7 @@ def clip_adjoint(start, end, segment, axis, u, grad_u, grad_start, grad_end):
         grad_end[segment, axis] -= grad_u * u / d
 
 
-@kernel("grad_start", "grad_end", "grad_dE", "grad_dEdx", "grad_time")
+@kernel("grad_start", "grad_end", "grad_dE", "grad_dEdx", "grad_time", light=True)
 def split_adjoint(
     i,
     # forward inputs

@@ -16,7 +16,7 @@ def add_between(grad_waveform, window_tick, window_first, low, high, t0, part0, 
             grad_waveform[window_first[w] + k] += value * (end - begin)
 
 
-@kernel("grad_waveform", "grad_threshold")
+@kernel("grad_waveform", "grad_threshold", light=True)
 def trigger_adjoint(
     i,
     # forward inputs

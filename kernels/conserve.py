@@ -6,7 +6,7 @@ NEGLIGIBLE = 1e-20  # sum of currents [e/us] of a window below which nothing is 
 PART = 64
 
 
-@kernel("waveform")
+@kernel("waveform", light=True)
 def conserve(i, window_pair, window_first, weight_x, weight_y, nodes_x, nodes_y, tick, current, waveform):
     """Scale the samples of window i to the charge that reaches it: waveform = factor current [e/us].
 

@@ -11,7 +11,7 @@ def counts(charge, gain, offset, full_scale, adc_counts):
     return (charge * gain + offset) * adc_counts / full_scale
 
 
-@kernel("adc")
+@kernel("adc", light=True)
 def digitize(i, hit_charge, read_count, gain, offset, full_scale, adc_counts, rounded, adc):
     """adc = clip((charge gain + offset) adc_counts/full_scale, 0, adc_counts - 1), rounded where `rounded`.
 

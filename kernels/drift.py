@@ -34,7 +34,7 @@ def drift_velocity(parameters):
     return numerator / denominator * E * cold * math.sqrt(cold) / T(1000.0)
 
 
-@kernel("charge", "arrival", "sigma_t", "sigma_T")
+@kernel("charge", "arrival", "sigma_t", "sigma_T", light=True)
 def drift(i, electrons, distance, step_time, parameters, drift_start, charge, arrival, sigma_t, sigma_T):
     """Charge, arrival time and spread of step i at the height d_r where the response begins.
 

@@ -27,6 +27,8 @@ THREADS_PER_BLOCK = 128
 # Workers take blocks of so many threads by turns: the load is even, and workers meet once a launch. Numba's own chunks
 # would make them meet after every round of chunks.
 BLOCK = 16
+# Launches of `light` kernels with fewer threads than this run on one worker.
+LIGHT = 20_000
 # Numba's workqueue layer (the one that survives a fork) must not be entered twice at a time.
 LAUNCH_LOCK = threading.Lock()
 
@@ -74,14 +76,16 @@ def apart(context):
 class Kernel:
     """A kernel body and its launchers. Call as `kernel(threads, *arguments)`.
 
-    `outputs` names the arguments that the body writes. Results do not depend on the number of threads.
+    `outputs` names the arguments that the body writes. A `light` body takes well below a microsecond: few threads of it
+    are not worth waiting for workers, which may be busy. Results do not depend on the number of workers.
     """
 
-    def __init__(self, body, outputs):
+    def __init__(self, body, outputs, light=False):
         self.body = body
         self.name = body.__name__
         self.arguments = tuple(inspect.signature(body).parameters)[1:]
         self.outputs = outputs
+        self.light = light
         if any(name.startswith("_") for name in self.arguments):
             raise TypeError(f"kernel {self.name}: names of arguments must not begin with an underscore")
         unknown = set(outputs) - set(self.arguments)
@@ -92,12 +96,17 @@ class Kernel:
         if threads == 0:
             return
         if any(isinstance(a, np.ndarray) for a in arguments):
-            workers = numba.get_num_threads()
+            available = numba.get_num_threads()
+            workers = 1 if self.light and threads < LIGHT else available
             block = min(max(1, threads // (BLOCK * workers)), BLOCK)
             share = -(-threads // (block * workers)) * block
             counts = (np.int64(count) for count in (threads, workers, share, block))
             with LAUNCH_LOCK:
-                self.cpu_launcher(*counts, *arguments)
+                numba.set_num_threads(workers)
+                try:
+                    self.cpu_launcher(*counts, *arguments)
+                finally:
+                    numba.set_num_threads(available)
         else:
             blocks = -(-threads // THREADS_PER_BLOCK)
             self.cuda_launcher[blocks, THREADS_PER_BLOCK](np.int64(threads), *arguments)
@@ -144,9 +153,9 @@ class Kernel:
         return namespace[name]
 
 
-def kernel(*outputs):
+def kernel(*outputs, light=False):
     """Decorator: make a `Kernel` of a body; `outputs` names the arguments that it writes."""
-    return lambda body: Kernel(body, outputs)
+    return lambda body: Kernel(body, outputs, light)
 
 
 def rebind(function, helper):

@@ -36,7 +36,7 @@ def current_at(waveform, window_tick, window_first, low, high, t):
     return type(waveform[0])(0.0)
 
 
-@kernel("before", "during", "rate", "after")
+@kernel("before", "during", "rate", "after", light=True)
 def likelihood(
     i,
     waveform,

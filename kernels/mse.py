@@ -3,7 +3,7 @@
 from lartpc.kernels.launch import kernel
 
 
-@kernel("error")
+@kernel("error", light=True)
 def mse(i, time, charge, partner, target_time, target_charge, time_scale, charge_scale, error):
     """error[i] = ((t - t')/time_scale)^2 + ((q - q')/charge_scale)^2 of hit i and hit partner[i] of the target.
 

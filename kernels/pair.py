@@ -23,7 +23,7 @@ def reach(position, half_width, pitch, n):
     return max(first, 0), min(last, n - 1)
 
 
-@kernel("pair_count")
+@kernel("pair_count", light=True)
 def count_pairs(i, x, y, sigma_T, step_volume, volumes, planes, width, pair_count):
     """Number of pixels within `width` standard deviations of step i: pair_count (n_steps,)."""
     volume = step_volume[i]
@@ -59,7 +59,7 @@ def covered(column, position, half_width, pitch):
     return max(max(low, -high), T(0.0)), max(abs(low), abs(high))
 
 
-@kernel("pair_step", "pair_x", "pair_y", "pair_pixel", "first_tick", "tail_tick", "last_tick")
+@kernel("pair_step", "pair_x", "pair_y", "pair_pixel", "first_tick", "tail_tick", "last_tick", light=True)
 def pair(
     i,
     x,
@@ -114,7 +114,7 @@ def pair(
             p += 1
 
 
-@kernel("window_count")
+@kernel("window_count", light=True)
 def count_windows(i, pixel_pair, first_block, last_block, window_count):
     """Number of windows of pixel i: runs of overlapping or adjacent blocks of ticks; pairs sorted by first_block."""
     n = 0
@@ -128,7 +128,7 @@ def count_windows(i, pixel_pair, first_block, last_block, window_count):
     window_count[i] = n
 
 
-@kernel("window_pair", "window_block", "window_size")
+@kernel("window_pair", "window_block", "window_size", light=True)
 def window(i, pixel_pair, first_block, last_block, pixel_window, window_pair, window_block, window_size):
     """The windows of pixel i, from pixel_window[i] on: first pair, first block and number of blocks of each."""
     w = pixel_window[i] - 1

@@ -26,7 +26,7 @@ def recombination(dEdx, parameters, model):
     return math.log(parameters[ALPHA] + xi) / xi
 
 
-@kernel("electrons")
+@kernel("electrons", light=True)
 def quench(i, step_dE, step_dEdx, parameters, model, electrons):
     """electrons = R dE MeVToElectrons; step_dE [MeV], step_dEdx [MeV/cm], electrons [e], each (n_steps,)."""
     R = recombination(step_dEdx[i], parameters, model)

@@ -73,7 +73,7 @@ def rule(start, end, segment, volumes, volume, u0, u1, step_length):
     return int(math.ceil(length / step_length)), 3
 
 
-@kernel("step_count")
+@kernel("step_count", light=True)
 def count_steps(i, start, end, volumes, step_length, step_count):
     """Number of steps of each (segment, TPC): step_count (n_segments * n_volumes,), segment-major.
 
@@ -91,7 +91,7 @@ def count_steps(i, start, end, volumes, step_length, step_count):
         step_count[i] = parts * points
 
 
-@kernel("x", "y", "distance", "step_dE", "step_dEdx", "step_time")
+@kernel("x", "y", "distance", "step_dE", "step_dEdx", "step_time", light=True)
 def split(
     i,
     start,

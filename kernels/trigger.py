@@ -22,7 +22,7 @@ def noise(seed, event, pixel, read, reset_noise, uncorrelated_noise):
     return r * reset_noise, u * uncorrelated_noise
 
 
-@kernel("read_count", "read_window", "read_tick", "read_part", "hit_time", "hit_charge", "hit_valid")
+@kernel("read_count", "read_window", "read_tick", "read_part", "hit_time", "hit_charge", "hit_valid", light=True)
 def trigger(
     i,
     waveform,

@@ -1,8 +1,8 @@
 """Optimizers behind one interface: (problem, start, most) -> `Outcome`.
 
 Gauss-Newton takes steps within the bounds by bounded least squares, so that a fit may end at a bound and leave it
-again. The others move in u, of which each parameter is a smooth function that stays within its bounds (see `Inside`)
-and is u times its nominal value in the middle of its range.
+again; Adam's steps end at the bounds. The others move in u, of which each parameter is a smooth function that stays
+within its bounds (see `Inside`) and is u times its nominal value in the middle of its range.
 """
 
 from __future__ import annotations
@@ -215,20 +215,22 @@ def adam(problem: Problem, start: np.ndarray, most: int) -> Outcome:
     """Adam (Kingma and Ba 2014) over `most` epochs of batches, with the published settings.
 
     Learning rate 5e-2, times 0.95 after each epoch, gradient clipped to norm 1, parameters divided by nominal values.
+    Steps end at the bounds: the first ones are half as wide as the range of the field, and where a smooth transform is
+    flat they would stay.
     """
-    inside = Inside(problem)
-    u = inside.inner(start)
-    first, second, step = np.zeros(len(u)), np.zeros(len(u)), 0
+    nominal = problem.nominal
+    values = start
+    first, second, step = np.zeros(len(start)), np.zeros(len(start)), 0
     for epoch in range(most):
         for batch in range(problem.n_batches):
-            gradient = problem(inside.outer(u), batch).gradient * inside.slope(u)
+            gradient = problem(values, batch).gradient * nominal
             gradient = gradient * min(1.0, CLIP / max(float(np.linalg.norm(gradient)), 1e-300))
             step += 1
             first = BETAS[0] * first + (1.0 - BETAS[0]) * gradient
             second = BETAS[1] * second + (1.0 - BETAS[1]) * gradient**2
             mean, square = first / (1.0 - BETAS[0] ** step), second / (1.0 - BETAS[1] ** step)
-            u = u - RATE * DECAY**epoch * mean / (np.sqrt(square) + SMALL)
-    values = inside.outer(u)
+            move = RATE * DECAY**epoch * mean / (np.sqrt(square) + SMALL)
+            values = np.clip(values - move * nominal, *problem.bounds.T)
     return Outcome(problem(values), values, True, f"{most} epochs done")
 
 

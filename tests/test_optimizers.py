@@ -217,21 +217,21 @@ def test_a_parameter_without_room_stays_and_the_others_take_its_part():
 
 
 def reference_adam(gradient, bounds, nominal, start, order, per_epoch):
-    """Algorithm 1 of Kingma and Ba (2014) on u; theta = middle + half range sin((u nominal - middle)/half range)."""
-    middle, half = bounds.mean(axis=1), 0.5 * (bounds[:, 1] - bounds[:, 0])
-    u = (middle + half * np.arcsin((start - middle) / half)) / nominal
+    """Algorithm 1 of Kingma and Ba (2014) on u = theta/nominal, that stops at the bounds."""
+    low, high = bounds.T / nominal
+    u = start / nominal
     m = v = np.zeros(len(u))
     path = []
     for t, batch in enumerate(order, start=1):
-        phase = (u * nominal - middle) / half
-        path.append(middle + half * np.sin(phase))
-        g = gradient(path[-1], batch) * np.cos(phase) * nominal
+        path.append(u * nominal)
+        g = gradient(path[-1], batch) * nominal
         if np.linalg.norm(g) > 1.0:
             g = g / np.linalg.norm(g)
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
         rate = 5e-2 * 0.95 ** ((t - 1) // per_epoch)
         u = u - rate * (m / (1.0 - 0.9**t)) / (np.sqrt(v / (1.0 - 0.999**t)) + 1e-8)
-    return np.array([*path, middle + half * np.sin((u * nominal - middle) / half)])
+        u = np.minimum(np.maximum(u, low), high)
+    return np.array([*path, u * nominal])
 
 
 CENTRES = np.array([[1.1, 0.9], [1.3, 0.8], [1.2, 1.0]])  # of the loss of each batch
