@@ -10,6 +10,7 @@ import click
 from lartpc.errors import InputError
 
 from .fitting import Keeper, check_target, cut_segments, draw_target, fingerprint, given_truth, prepare, read_target
+from .info import versions
 from .options import (
     closure_options,
     detector_option,
@@ -108,7 +109,7 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
         raise InputError("--iterations: with --optimizer adam allowed is --epochs")
     batch_length = options["batch_length"] or BATCH_LENGTH
 
-    from lartpc import __version__, fitfiles
+    from lartpc import fitfiles
     from lartpc.calibrate import calibrate as run
     from lartpc.hits import write_hits
 
@@ -144,7 +145,7 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
             progress=functools.partial(progress_bar, doing="fitting"),
         )
     more = {
-        "lartpc_version": __version__,
+        "versions": versions(),
         "command": shlex.join(["lartpc", *sys.argv[1:]]),
         "seed": seed,
         "fixed": {name: value for name, value in fixed.as_dict().items() if name not in fitted},

@@ -10,7 +10,19 @@ from lartpc import __version__
 
 from .options import detector_option, layout_option, load_detector, load_parameters, set_option
 
-PACKAGES = ("numpy", "scipy", "numba", "h5py", "click", "PyYAML", "matplotlib", "tqdm", "numba-cuda", "cupy-cuda13x")
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "numba",
+    "h5py",
+    "click",
+    "PyYAML",
+    "matplotlib",
+    "tqdm",
+    "iminuit",
+    "numba-cuda",
+    "cupy-cuda13x",
+)
 
 
 @click.command(epilog="Example: lartpc info --set eField=0.45")
@@ -28,7 +40,7 @@ def info(detector, layout, changes):
 
     described = describe(chosen, parameters)
     content = {
-        "versions": {"lartpc": __version__, "python": platform.python_version(), **package_versions()},
+        "versions": versions(),
         "device": devices(),
         "detector": {
             "name": described["detector"],
@@ -45,15 +57,15 @@ def info(detector, layout, changes):
     click.echo(json.dumps(content, indent=2))
 
 
-def package_versions():
-    """Name to version of what is installed of the packages that lartpc uses, null for what is not."""
-    versions = {}
+def versions():
+    """Name to version of lartpc, Python and the packages that lartpc uses, None for what is not installed."""
+    found = {"lartpc": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:
-            versions[name] = version(name)
+            found[name] = version(name)
         except PackageNotFoundError:
-            versions[name] = None
-    return versions
+            found[name] = None
+    return found
 
 
 def devices():

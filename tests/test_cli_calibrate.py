@@ -80,6 +80,7 @@ def test_closure(segments, tmp_path, monkeypatch):
     found = json.loads((folder / "fit.json").read_text())
     assert found["converged"] is True and found["loss"] == "residuals" and found["seed"] == 3
     assert found["command"] == "lartpc calibrate 'a file'" and found["detector"] == "module0"
+    assert found["versions"]["lartpc"] == lartpc.__version__ and found["versions"]["numba"]
     assert set(found["fixed"]).isdisjoint(SIX)
     truth = read_attrs(folder / "target.h5")["parameters"]
     rows = [line.split() for line in stdout.splitlines()]
