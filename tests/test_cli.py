@@ -386,6 +386,7 @@ def test_an_interrupt_is_one_line_and_leaves_nothing(folder, place):
     module, name, method = place.rsplit(".", 2)
     script = f"""
 import os, signal, {module} as module
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may start what is in its background without
 whole = module.{name}.{method}
 def interrupted(*arguments, **keywords):
     result = whole(*arguments, **keywords)
