@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from helpers import make_segments, one_plane
 from layouts import NOW, OLD, SIDE, tracks
 
+import lartpc
 from lartpc.channels import NAMES, Channels
 from lartpc.cli.main import main
 from lartpc.detector import Detector
@@ -556,7 +557,7 @@ def test_a_full_disk_leaves_neither_file(place, written, tmp_path, limit):
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit},) * 2)\nmain(prog_name='lartpc')"
     )
     arguments = ["simulate", written / "segments.h5", "-o", "h.h5", "--packets", "p.h5", *options(place)]
-    place_of_package = str(Path(__file__).parents[1])
+    place_of_package = str(Path(lartpc.__file__).parents[1])  # where the kernels are compiled
     done = subprocess.run(
         [sys.executable, "-B", "-c", script, *map(str, arguments)],
         cwd=tmp_path,
