@@ -14,12 +14,17 @@ import numpy as np
 from lartpc.detector import Detector
 from lartpc.generate import generate
 from lartpc.hdf5 import new_hdf5
+from lartpc.parameters import Parameters
 from lartpc.segments import read_segments
+from lartpc.selection import Cuts, lengths
+from lartpc.selection import selected as passing
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTICLES = (13, 211, 2212)  # muons, charged pions, protons, and their antiparticles
 SHORTEST_TRACK = 2.0  # [cm]
 SHORTEST_SEGMENT = 0.01  # [cm]
+# Of the targets of pulls, losses and starts: away from nominal.
+TRUTH = Parameters(Ab=0.82, kb=0.055, eField=0.49, lifetime=1500.0, long_diff=5e-6, tran_diff=9.5e-6)
 
 
 def generated(sample, events):
@@ -31,18 +36,18 @@ def generated(sample, events):
         return read_segments(path)
 
 
-def lengths(segments):
-    """Length of each segment [cm], (n,)."""
-    parts = [getattr(segments, f"{axis}_end") - getattr(segments, f"{axis}_start") for axis in "xyz"]
-    return np.sqrt(np.sum(np.square(parts, dtype=np.float64), axis=0))
-
-
 def selected(segments):
     """Segments above 0.01 cm of tracks of muons, pions and protons above 2 cm."""
     length = lengths(segments)
     _, track = np.unique(np.stack((segments.event_id, segments.traj_id)), axis=1, return_inverse=True)
     long_track = np.bincount(track.ravel(), length)[track.ravel()] > SHORTEST_TRACK
     return segments.select(np.isin(np.abs(segments.pdg_id), PARTICLES) & long_track & (length > SHORTEST_SEGMENT))
+
+
+def mixed(length):
+    """`length` [cm] of the generated sample `mixed` with the paper's cuts."""
+    segments = generated("mixed", 40)
+    return first_of(segments.select(passing(segments, Cuts())), length)
 
 
 def first_of(segments, length):

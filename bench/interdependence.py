@@ -13,15 +13,13 @@ import numpy as np
 
 from lartpc.calibrate import SIX, calibrate
 from lartpc.parameters import TABLE, Parameters
-from lartpc.selection import Cuts, selected
 from lartpc.simulation import Simulation
 
 
 def main():
     length = float(sys.argv[1]) if len(sys.argv) > 1 else 300.0
     loss = sys.argv[2] if len(sys.argv) > 2 else "residuals"
-    segments = common.generated("mixed", 40)
-    segments = common.first_of(segments.select(selected(segments, Cuts())), length)
+    segments = common.mixed(length)
     unit = {name: 0.5 * (TABLE[name].range[1] - TABLE[name].range[0]) for name in SIX}
     rows = []
     for shifted in SIX:

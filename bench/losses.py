@@ -11,11 +11,7 @@ import common
 import numpy as np
 
 from lartpc.calibrate import LOSSES, SIX, calibrate
-from lartpc.parameters import Parameters
-from lartpc.selection import Cuts, selected
 from lartpc.simulation import Simulation
-
-TRUTH = {"Ab": 0.82, "kb": 0.055, "eField": 0.49, "lifetime": 1500.0, "long_diff": 5e-6, "tran_diff": 9.5e-6}
 
 
 def main():
@@ -23,10 +19,9 @@ def main():
     parser.add_argument("repetitions", type=int, nargs="?", default=6)
     parser.add_argument("length", type=float, nargs="?", default=300.0)
     arguments = parser.parse_args()
-    segments = common.generated("mixed", 40)
-    segments = common.first_of(segments.select(selected(segments, Cuts())), arguments.length)
-    truth = Parameters(**TRUTH)
-    values = np.array([TRUTH[name] for name in SIX])
+    segments = common.mixed(arguments.length)
+    truth = common.TRUTH
+    values = np.array([getattr(common.TRUTH, name) for name in SIX])
     targets = [Simulation(parameters=truth, noise=True, seed=s)(segments).hits for s in range(arguments.repetitions)]
     table = {}
     for loss in LOSSES:
@@ -53,7 +48,7 @@ def main():
             "deviations": off,
         }
     content = {"machine": common.machine(), "repetitions": arguments.repetitions, "length_cm": arguments.length}
-    print(common.write("losses", {**content, "truth": TRUTH, "losses": table}))
+    print(common.write("losses", {**content, "truth": common.TRUTH.as_dict(), "losses": table}))
 
 
 if __name__ == "__main__":

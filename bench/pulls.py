@@ -12,11 +12,7 @@ import numpy as np
 
 from lartpc.calibrate import SIX, calibrate
 from lartpc.expected import expected_errors
-from lartpc.parameters import Parameters
-from lartpc.selection import Cuts, selected
 from lartpc.simulation import Simulation
-
-TRUTH = {"Ab": 0.82, "kb": 0.055, "eField": 0.49, "lifetime": 1500.0, "long_diff": 5e-6, "tran_diff": 9.5e-6}
 
 
 def parse():
@@ -30,9 +26,8 @@ def parse():
 def main():
     arguments = parse()
     repetitions, length, rounded = arguments.repetitions, arguments.centimetres, arguments.rounded
-    segments = common.generated("mixed", 40)
-    segments = common.first_of(segments.select(selected(segments, Cuts())), length)
-    truth = Parameters(**TRUTH)
+    segments = common.mixed(length)
+    truth = common.TRUTH
     bound = expected_errors(Simulation(parameters=truth), segments, SIX, rounded)
     pulls, off, squares, converged = [], [], [], 0
     for seed in range(repetitions):
@@ -54,7 +49,11 @@ def main():
         )
     print(f"mean square of the residuals {np.mean(squares):.3f}, converged {converged} of {repetitions}")
     content = {"machine": common.machine(), "segments": len(segments), "length_cm": length, "rounded": rounded}
-    content |= {"converged": converged, "mean_square": float(np.mean(squares)), "truth": TRUTH}
+    content |= {
+        "converged": converged,
+        "mean_square": float(np.mean(squares)),
+        "truth": common.TRUTH.as_dict(),
+    }
     columns = {"mean": mean, "width": width, "spread_over_bound": ratio, "bound": bound}
     content |= {key: dict(zip(SIX, column.tolist(), strict=True)) for key, column in columns.items()}
     content |= {"pulls": pulls.tolist()}

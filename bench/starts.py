@@ -10,21 +10,21 @@ import common
 import numpy as np
 
 from lartpc.calibrate import SIX, calibrate
-from lartpc.parameters import TABLE, Parameters
-from lartpc.selection import Cuts, selected
+from lartpc.parameters import TABLE
 from lartpc.simulation import Simulation
-
-TRUTH = {"Ab": 0.82, "kb": 0.055, "eField": 0.49, "lifetime": 1500.0, "long_diff": 5e-6, "tran_diff": 9.5e-6}
 
 
 def main():
     starts = int(sys.argv[1]) if len(sys.argv) > 1 else 20
     length = float(sys.argv[2]) if len(sys.argv) > 2 else 300.0
-    segments = common.generated("mixed", 40)
-    segments = common.first_of(segments.select(selected(segments, Cuts())), length)
-    content = {"machine": common.machine(), "length_cm": length, "truth": TRUTH}
+    segments = common.mixed(length)
+    content = {
+        "machine": common.machine(),
+        "length_cm": length,
+        "truth": common.TRUTH.as_dict(),
+    }
     for noise in (False, True):
-        hits = Simulation(parameters=Parameters(**TRUTH), noise=noise, seed=1)(segments).hits
+        hits = Simulation(parameters=common.TRUTH, noise=noise, seed=1)(segments).hits
         loss = "likelihood" if noise else "residuals"
         fits, best = [], None
         for seed in range(starts):

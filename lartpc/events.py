@@ -67,7 +67,7 @@ def event_loss(name: str) -> Callable[[Any, Batch, Any], Events]:
         tape.backward(seeds, until=waveforms.current)
         chosen = simulation.xp.flatnonzero(reads.count > 0)
         rows = objective.rows(tape, windows, tape.gradient(waveforms.current), chosen)
-        present = np.unique(to_numpy(batch.event))
+        present = losses.present_events(batch)
         gradients = np.zeros((len(present), rows.shape[1]))
         np.add.at(gradients, np.searchsorted(present, to_numpy(windows.event[chosen])), rows)
         hits = len(target.charge)

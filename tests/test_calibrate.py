@@ -18,13 +18,7 @@ from lartpc.simulation import Simulation
 TRUTH = Parameters(Ab=0.83, kb=0.053, eField=0.52, lifetime=1500.0, long_diff=5e-6, tran_diff=9e-6)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Batches are small: threads would wait for each other most of the time."""
-    threads = numba.get_num_threads()
-    numba.set_num_threads(1)
-    yield
-    numba.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

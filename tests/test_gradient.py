@@ -21,13 +21,7 @@ FITTED = ("Ab", "kb", "eField", "lifetime", "long_diff", "tran_diff")
 LOSSES = ("squares", "charges", "times", "adc")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Batches are small: threads would wait for each other most of the time."""
-    threads = numba.get_num_threads()
-    numba.set_num_threads(1)
-    yield
-    numba.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def smooth(detector=None, parameters=None, **keywords):

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import numba
 import numpy as np
 import pytest
 from helpers import make_segments, one_plane
@@ -25,13 +24,7 @@ TRUTH = Parameters(Ab=0.83, kb=0.053, eField=0.501, lifetime=1500.0, long_diff=5
 STEP = 1e-6  # relative, of central differences
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Batches are small: threads would wait for each other most of the time."""
-    threads = numba.get_num_threads()
-    numba.set_num_threads(1)
-    yield
-    numba.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def smooth(parameters=None, detector=None, **keywords):

@@ -2,7 +2,6 @@
 
 import importlib.util
 
-import numba
 import numpy as np
 import pytest
 from analytic import problem, quadratic, rosenbrock, squares
@@ -301,15 +300,6 @@ def test_without_iminuit(monkeypatch):
 
 
 # --- the chain
-
-
-@pytest.fixture
-def one_thread():
-    """Batches are small: threads would wait for each other most of the time."""
-    threads = numba.get_num_threads()
-    numba.set_num_threads(1)
-    yield
-    numba.set_num_threads(threads)
 
 
 def test_all_find_the_minimum_of_the_likelihood(one_thread):

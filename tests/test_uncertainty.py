@@ -1,6 +1,5 @@
 """Errors against known ones: of functions, of textbook regression, of toys, and of the chain."""
 
-import numba
 import numpy as np
 import pytest
 from analytic import NAMES, problem, quadratic, squares
@@ -266,15 +265,6 @@ def test_a_loss_with_its_minimum_beyond_a_bound_has_nothing_left_to_do():
 
 
 # --- the chain
-
-
-@pytest.fixture
-def one_thread():
-    """Batches are small: threads would wait for each other most of the time."""
-    threads = numba.get_num_threads()
-    numba.set_num_threads(1)
-    yield
-    numba.set_num_threads(threads)
 
 
 def test_hessian_and_information_of_the_likelihood_agree(one_thread):
