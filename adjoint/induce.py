@@ -14,11 +14,11 @@ of c, du/dc = -1/(c^2 RATE_HALF).
 
 import numpy as np
 
-from lartpc.adjoint.response import fast_slope, shift_slope, slow_slope, weight_slope
+from lartpc.adjoint.response import fast_slope, slow_slope, weight_slope
 from lartpc.kernels.induce import RATE_HALF, RATE_MIDDLE, at, edge, lane_before
 from lartpc.kernels.launch import device, kernel
 from lartpc.kernels.pair import LANES
-from lartpc.kernels.response import fast, shift, slow, weight
+from lartpc.kernels.response import fast, shift, shift_slope, slow, weight
 from lartpc.kernels.special import edge_width, exp_limit, exp_negative
 
 

@@ -1,4 +1,4 @@
-"""Slopes of the parametric response's coefficients along x, for x, y >= 0; along y exchange the arguments."""
+"""Slopes of the parametric response's coefficients along x, x, y >= 0; along y exchange the arguments."""
 
 from lartpc.kernels.launch import device
 
@@ -22,10 +22,3 @@ def slow_slope(x, y):
     """dc/dx [us/cm]."""
     T = type(x)
     return T(-9.174) + T(13.483) * y + T(2.0 * 45.887) * x
-
-
-@device
-def shift_slope(x, y):
-    """ds/dx [us/cm]."""
-    T = type(x)
-    return T(-2.705) + T(4.825) * y + T(2.0 * 20.814) * x

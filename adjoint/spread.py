@@ -47,7 +47,8 @@ def spread_axis_adjoint(
         high = min(edge1, width * sigma)
         if low >= high:
             continue
-        m = node_count(edge0, edge1, nominal_half_width(distance, width), nodes)
+        middle = half_pixel_edge(column, 1, pitch, position)
+        m = node_count(edge0, edge1, middle, nominal_half_width(distance, width), nodes)
         mass = half_mass(low, high, sigma, width)
         total = T(0.0)
         mean = T(0.0)

@@ -10,6 +10,7 @@ from dense_physics import NOMINAL, birks, response, vector
 from loss import loss_weights, windowed_pairs
 
 from lartpc.chain import Windows
+from lartpc.kernels.pair import ACROSS, BEYOND, EASY, HARD, NOMINAL_RATIO
 from lartpc.settings import gauss_rules
 
 CHUNK = 256  # pairs
@@ -49,8 +50,13 @@ def axis_rule(column, position, distance, sigma, pitch, settings, rules):
     """
     edges = 0.5 * pitch * (2 * column + np.arange(3)[:, None]) - position
     half_width = settings.width * TRANSVERSE * np.sqrt(np.maximum(distance, 0.01))
-    part = np.minimum(edges[1:], half_width) - np.maximum(edges[:2], -half_width)
-    count = np.maximum(2, np.ceil(np.maximum(part, 0.0) / (2.0 * half_width) * settings.nodes + 0.5).astype(int))
+    low, high = np.maximum(edges[:2], -half_width), np.minimum(edges[1:], half_width)
+    share = np.maximum(high - low, 0.0) / (2.0 * half_width)
+    most = np.abs(np.clip(0.0, low, high) - edges[1])
+    place = np.minimum(most + BEYOND * half_width, np.maximum(np.abs(low - edges[1]), np.abs(high - edges[1])))
+    ratio = NOMINAL_RATIO * (41.628 * place + 4.825 * ACROSS - 2.705)
+    hardness = np.minimum((EASY + ratio**2) / (EASY + HARD**2), 1.0)
+    count = np.maximum(2, np.ceil(share * np.sqrt(hardness) * settings.nodes + 0.5).astype(int))
     cut = settings.width * sigma
     count[np.maximum(edges[:2], -cut) >= np.minimum(edges[1:], cut)] = 0
     slot = np.arange(CLASSES[-1])[:, None]

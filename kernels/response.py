@@ -42,6 +42,13 @@ def shift(x, y):
 
 
 @device
+def shift_slope(x, y):
+    """ds/dx [us/cm]; x, y >= 0 [cm]."""
+    T = type(x)
+    return T(-2.705) + T(4.825) * y + T(2.0 * 20.814) * x
+
+
+@device
 def shift_bounds(x0, x1, y0, y1):
     """Bounds of s [us] over x0 <= x <= x1, y0 <= y <= y1, all >= 0 [cm]; s is convex along each axis."""
     T = type(x0)

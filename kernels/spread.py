@@ -37,7 +37,7 @@ def spread_axis(
         if low >= high:
             continue
         middle = half_pixel_edge(column, 1, pitch, position)
-        m = node_count(edge0, edge1, nominal_half_width(distance, width), nodes)
+        m = node_count(edge0, edge1, middle, nominal_half_width(distance, width), nodes)
         mass = half_mass(low, high, sigma, width)
         total = T(0.0)
         for k in range(m):
