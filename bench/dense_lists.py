@@ -17,7 +17,7 @@ CHUNK = 256  # pairs
 CLASSES = np.array((3, 5, 8, 11))  # nodes along an axis that pairs are padded to
 NODES = ("edges", "g", "omega", "upper")
 EDGE = 4.7  # standard deviations that a Gaussian edge reaches
-FAINT = 16.0  # exponent from which the fast exponential is left out
+FAINT = 14.0  # exponent from which the fast exponential is left out
 TRANSVERSE = 0.0105  # nominal sigma_T/sqrt(distance) [cm^0.5]
 
 

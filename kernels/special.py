@@ -69,7 +69,7 @@ def exp_negative(x):
 def exp_limit(x):
     """The exponent below which a term is left out, as too small for the precision of `x`."""
     T = type(x)
-    return T(-16.0) if is_single(x) else T(-36.0)
+    return T(-14.0) if is_single(x) else T(-36.0)
 
 
 @device
