@@ -2,6 +2,7 @@
 
 from lartpc.adjoint.trigger import add_between
 from lartpc.kernels.launch import kernel
+from lartpc.kernels.likelihood import DARK_CURRENT, highest
 
 
 @kernel("grad_waveform", light=True)
@@ -28,7 +29,8 @@ def likelihood_adjoint(
     """Gradient of the waveform of pixel i: each charge is tick times the sum of the samples between two times.
 
     d(before_k)/d(waveform) = tick between e_{k-1} and t_k, d(during_k) the same between t_k and e_k,
-    d(after) the same from e_n on, d(rate_k)/d(waveform) = 1 at the tick of t_k
+    d(after) the same from e_n to where the charge is highest, d(rate_k)/d(waveform) = 1 at the tick of t_k, or
+    (D/(D - I))^2 where the current I is negative
     """
     T = type(tick)
     low = pixel_window[i]
@@ -48,11 +50,12 @@ def likelihood_adjoint(
         for w in range(low, high):
             k = t - window_tick[w]
             if 0 <= k < window_first[w + 1] - window_first[w]:
-                grad_waveform[window_first[w] + k] += grad_rate[i, n]
+                root = T(DARK_CURRENT) / (T(DARK_CURRENT) - min(waveform[window_first[w] + k], T(0.0)))
+                grad_waveform[window_first[w] + k] += grad_rate[i, n] * root * root
         last = read
         last_part = part
-    end = window_tick[high - 1] + window_first[high] - window_first[high - 1]
+    _, end = highest(waveform, window_tick, window_first, low, high, last)
     if end >= last:
         add_between(
-            grad_waveform, window_tick, window_first, low, high, last, last_part, end, T(0.0), grad_after[i] * tick
+            grad_waveform, window_tick, window_first, low, high, last, last_part, end, T(1.0), grad_after[i] * tick
         )

@@ -2,9 +2,13 @@
 
 from typing import NamedTuple
 
+from lartpc.adjoint.assign import assign_adjoint
 from lartpc.adjoint.chamfer import chamfer_adjoint
 from lartpc.adjoint.collect import collect_adjoint
 from lartpc.adjoint.conserve import conserve_adjoint
+from lartpc.adjoint.convolve import convolve_adjoint
+from lartpc.adjoint.couple import couple_adjoint
+from lartpc.adjoint.deposit import deposit_adjoint
 from lartpc.adjoint.digitize import digitize_adjoint
 from lartpc.adjoint.drift import drift_adjoint
 from lartpc.adjoint.induce import induce_adjoint
@@ -16,10 +20,14 @@ from lartpc.adjoint.soft_dtw import soft_dtw_adjoint
 from lartpc.adjoint.split import split_adjoint
 from lartpc.adjoint.spread import spread_adjoint
 from lartpc.adjoint.trigger import trigger_adjoint
+from lartpc.kernels.assign import assign
 from lartpc.kernels.associate import associate
 from lartpc.kernels.chamfer import chamfer
 from lartpc.kernels.collect import collect
 from lartpc.kernels.conserve import conserve
+from lartpc.kernels.convolve import convolve
+from lartpc.kernels.couple import couple
+from lartpc.kernels.deposit import deposit
 from lartpc.kernels.digitize import digitize
 from lartpc.kernels.drift import drift
 from lartpc.kernels.induce import induce
@@ -29,6 +37,7 @@ from lartpc.kernels.mmd import mmd
 from lartpc.kernels.mse import mse
 from lartpc.kernels.pair import count_pairs, count_windows, pair, window
 from lartpc.kernels.quench import quench
+from lartpc.kernels.reach import count_reached, reach
 from lartpc.kernels.soft_dtw import soft_dtw
 from lartpc.kernels.split import count_steps, split
 from lartpc.kernels.spread import spread
@@ -50,6 +59,10 @@ ADJOINTS = {
     induce: Adjoint(induce_adjoint),
     collect: Adjoint(collect_adjoint),
     conserve: Adjoint(conserve_adjoint),
+    assign: Adjoint(assign_adjoint),
+    couple: Adjoint(couple_adjoint),
+    deposit: Adjoint(deposit_adjoint),
+    convolve: Adjoint(convolve_adjoint),
     trigger: Adjoint(trigger_adjoint),
     digitize: Adjoint(digitize_adjoint),
     likelihood: Adjoint(likelihood_adjoint),
@@ -63,6 +76,8 @@ NO_ADJOINT = {
     count_steps: "counts steps, from geometry alone",
     count_pairs: "counts pixels; a pixel enters with zero charge",
     pair: "lists pixels and ticks; what they leave out is below the precision",
+    count_reached: "counts pixels",
+    reach: "lists pixels and ticks",
     count_windows: "counts windows",
     window: "lists windows",
     associate: "tells which segments made a hit; no loss depends on it",

@@ -18,11 +18,13 @@ from .options import (
     folder_option,
     layout_option,
     load_detector,
+    load_response,
     loss_option,
     number,
     overwrite_option,
     pairs,
     recombination_option,
+    response_option,
     rounded_option,
 )
 from .simulate import announce_compilation, progress_bar
@@ -45,6 +47,7 @@ from .simulate import announce_compilation, progress_bar
     help="[default: gauss-newton where the loss is one of squares, else l-bfgs-b]",
 )
 @recombination_option
+@response_option
 @click.option("--iterations", type=click.IntRange(1), help="Iterations, at most [default: by the optimizer].")
 @click.option("--epochs", type=click.IntRange(1), help="Passes of adam through all batches [default: 80].")
 @click.option("--batch-length", type=click.FloatRange(0.0, min_open=True), help="Of adam's batches [cm; default: 100].")
@@ -89,7 +92,14 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
 
     measured = None if options["closure"] else read_target(target, chosen, deposits, detector, layout)
     thresholds = measured and measured.thresholds
-    simulation = Simulation(chosen, fixed, recombination=recombination, thresholds=thresholds, device=device)
+    simulation = Simulation(
+        chosen,
+        fixed,
+        recombination=recombination,
+        thresholds=thresholds,
+        response=load_response(options["response"], chosen),
+        device=device,
+    )
     announce_compilation(device)
     if options["closure"]:
         truth = draw_truth(simulation, fitted, options)
@@ -123,6 +133,7 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
         "optimizer": optimizer,
         "batches": [batch_length, seed] if optimizer == "adam" else None,
         "recombination": recombination,
+        "response": options["response"],
     }
     keeper = Keeper(folder, fitted, setup, fitfiles.read_history(folder, setup) if resume else [])
     with keeper:
@@ -150,6 +161,7 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
         "seed": seed,
         "fixed": {name: value for name, value in fixed.as_dict().items() if name not in fitted},
         "recombination": recombination,
+        "response": options["response"],
         "detector": chosen.name,
     }
     if options["closure"]:

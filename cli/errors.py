@@ -11,8 +11,10 @@ from .options import (
     device_option,
     layout_option,
     load_detector,
+    load_response,
     pairs,
     recombination_option,
+    response_option,
     rounded_option,
 )
 from .simulate import announce_compilation
@@ -27,9 +29,10 @@ from .simulate import announce_compilation
 @click.option("--truth", multiple=True, metavar="NAME=VALUE", help="Value of one that is [default: the nominal value].")
 @rounded_option
 @recombination_option
+@response_option
 @cut_options()
 @device_option
-def errors(segments, detector, layout, names, fix, rounded, recombination, device, **options):
+def errors(segments, detector, layout, names, fix, rounded, recombination, response, device, **options):
     """Print the errors and correlations to expect of a fit to hits that the energy deposits in SEGMENTS make.
 
     With the detector's noise: the Cramer-Rao bound, from the derivatives of the simulation.
@@ -50,7 +53,8 @@ def errors(segments, detector, layout, names, fix, rounded, recombination, devic
     if any(name in fitted for name in fixes):
         raise InputError("--fix: names a parameter that --fit names too, allowed is one of them; see --truth")
     parameters = chosen.parameters.replace(**fixes, **given_truth(fitted, "fitted", options))
-    simulation = Simulation(chosen, parameters, recombination=recombination, device=device)
+    table = load_response(response, chosen)
+    simulation = Simulation(chosen, parameters, recombination=recombination, response=table, device=device)
     check_names(simulation, fitted)
     announce_compilation(device)
     covariance, direction = expected_covariance(simulation, deposits, fitted, rounded)

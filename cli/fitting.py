@@ -97,6 +97,7 @@ def draw_target(simulation, deposits, truth, options):
         simulation.detector,
         truth,
         recombination=simulation.recombination,
+        response=simulation.response,
         noise=noise,
         seed=options["seed"],
         device=simulation.device,

@@ -4,7 +4,16 @@ import sys
 
 import click
 
-from .options import detector_option, layout_option, load_detector, load_parameters, recombination_option, set_option
+from .options import (
+    detector_option,
+    layout_option,
+    load_detector,
+    load_parameters,
+    load_response,
+    recombination_option,
+    response_option,
+    set_option,
+)
 from .simulate import announce_compilation
 
 MOST = 150  # segments; more only take longer
@@ -16,8 +25,9 @@ MOST = 150  # segments; more only take longer
 @layout_option
 @set_option
 @recombination_option
+@response_option
 @click.option("--fit", "names", metavar="NAME,...", help="Parameters to check [default: all that act].")
-def gradcheck(segments, detector, layout, changes, recombination, names):
+def gradcheck(segments, detector, layout, changes, recombination, response, names):
     """Compare the gradient of hits and waveforms with differences, on SEGMENTS or a small generated sample.
 
     For each parameter and each of four losses: the gradient by adjoints, the central difference, and the slope with
@@ -37,7 +47,9 @@ def gradcheck(segments, detector, layout, changes, recombination, names):
     click.echo(
         f"{source}: {len(used)} of {len(deposits)} segments, {len(used.events)} of {len(deposits.events)} events"
     )
-    simulation = Simulation(chosen, parameters, recombination=recombination, dtype=np.float64, settings=SMOOTH)
+    table = load_response(response, chosen)
+    keywords = {"recombination": recombination, "response": table, "dtype": np.float64, "settings": SMOOTH}
+    simulation = Simulation(chosen, parameters, **keywords)
     wanted = [name.strip() for name in names.split(",")] if names else None
     announce_compilation("cpu")
     report = check(simulation, used, wanted, progress_bar)

@@ -13,6 +13,7 @@ from lartpc.cli.generate import generate
 from lartpc.cli.gradcheck import gradcheck
 from lartpc.cli.info import info
 from lartpc.cli.plot import plot
+from lartpc.cli.response import response
 from lartpc.cli.scan import scan
 from lartpc.cli.simulate import simulate
 from lartpc.errors import InputError
@@ -61,7 +62,7 @@ def main(context):
         click.echo(context.get_help())
 
 
-for command in (simulate, calibrate, scan, errors, generate, plot, info, gradcheck, demo):
+for command in (simulate, calibrate, scan, errors, generate, response, plot, info, gradcheck, demo):
     main.add_command(command)
 
 if __name__ == "__main__":

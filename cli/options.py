@@ -32,6 +32,13 @@ set_option = click.option(
 recombination_option = click.option(
     "--recombination", type=click.Choice(["birks", "box"]), default="birks", show_default=True
 )
+response_option = click.option(
+    "--response",
+    default="parametric",
+    show_default=True,
+    metavar="parametric|electrostatic|FILE",
+    help="Induced currents: on the pixel alone, or with its neighbours by a table (larnd-sim's npz or npy).",
+)
 device_option = click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 folder_option = click.option("-o", "--output", required=True, metavar="DIR", help="The folder to write to.")
 loss_option = click.option(
@@ -92,6 +99,19 @@ def load_channels(chosen, detector, layout, purpose):
             "say which channel reads a pixel; the built-in tiles of module0 have none"
         )
     return Channels.load(chosen, detector, layout)
+
+
+def load_response(response, detector):
+    """The `Response` of the `Detector` that --response names, None for the parametric one."""
+    from lartpc.response import Response
+
+    if response == "parametric":
+        return None
+    if response == "electrostatic":
+        return Response.electrostatic(detector)
+    if not os.path.exists(response):
+        raise InputError(f"--response {response}: no such file, allowed is parametric, electrostatic or a table")
+    return Response.read(response, detector)
 
 
 def pairs(option, texts):

@@ -17,11 +17,13 @@ from .options import (
     folder_option,
     layout_option,
     load_detector,
+    load_response,
     loss_option,
     number,
     overwrite_option,
     pairs,
     recombination_option,
+    response_option,
     rounded_option,
 )
 from .simulate import announce_compilation, progress_bar
@@ -45,6 +47,7 @@ from .simulate import announce_compilation, progress_bar
 @loss_option
 @rounded_option
 @recombination_option
+@response_option
 @closure_options("nominal parameters")
 @click.option("--resume", is_flag=True, help="Continue the scan in DIR.")
 @device_option
@@ -80,6 +83,7 @@ def scan(segments, target, output, detector, layout, over, points, plane, fix, l
         fixed,
         recombination=options["recombination"],
         thresholds=measured and measured.thresholds,
+        response=load_response(options["response"], chosen),
         device=options["device"],
     )
     check_grid(simulation, ranges, points, plane)
@@ -103,6 +107,7 @@ def scan(segments, target, output, detector, layout, over, points, plane, fix, l
         "loss": loss,
         "rounded": rounded,
         "recombination": options["recombination"],
+        "response": options["response"],
     }
     history = fitfiles.read_history(folder, setup) if resume else []
     with Keeper(folder, list(ranges), setup, history, shown=False) as keeper:

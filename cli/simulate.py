@@ -18,9 +18,11 @@ from .options import (
     load_channels,
     load_detector,
     load_parameters,
+    load_response,
     output_option,
     overwrite_option,
     recombination_option,
+    response_option,
     seed_option,
     set_option,
 )
@@ -33,6 +35,7 @@ from .options import (
 @layout_option
 @set_option
 @recombination_option
+@response_option
 @click.option("--noise/--no-noise", default=True, show_default=True, help="Reset and readout noise.")
 @seed_option
 @click.option("--thresholds", metavar="FILE", help="Thresholds of pixels [e]: npz with keys, values, default.")
@@ -47,6 +50,7 @@ def simulate(
     layout,
     changes,
     recombination,
+    response,
     noise,
     seed,
     thresholds,
@@ -75,6 +79,7 @@ def simulate(
     from lartpc.detector import read_pixel_values
     from lartpc.segments import read_segments
 
+    table = load_response(response, chosen)
     values = None if thresholds is None else read_pixel_values(thresholds)
     deposits = read_segments(segments)
 
@@ -90,6 +95,7 @@ def simulate(
         noise=noise,
         seed=seed,
         thresholds=values,
+        response=table,
         device=device,
     )
     if len(deposits):
@@ -98,6 +104,7 @@ def simulate(
     attrs = {
         **describe(chosen, parameters),
         "recombination": recombination,
+        "response": response,
         "noise": noise,
         "seed": seed,
         "thresholds": "detector" if values is None else "pixels",

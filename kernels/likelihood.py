@@ -36,6 +36,29 @@ def current_at(waveform, window_tick, window_first, low, high, t):
     return type(waveform[0])(0.0)
 
 
+@device
+def density(current):
+    """The factor for a current [e/us], above 0 and smooth: current + D, below 0 D^2/(D - current), D the dark one."""
+    D = type(current)(DARK_CURRENT)
+    return current + D if current >= type(current)(0.0) else D * D / (D - current)
+
+
+@device
+def highest(waveform, window_tick, window_first, low, high, t):
+    """Sum of the samples of a pixel up to where it is highest, of the ends of ticks from t on, and that tick."""
+    T = type(waveform[0])
+    total = T(0.0)
+    most = T(0.0)
+    at = t - 1
+    for w in range(low, high):
+        for k in range(window_first[w + 1] - window_first[w]):
+            total += waveform[window_first[w] + k]
+            if window_tick[w] + k >= t and (at < t or total >= most):
+                most = total
+                at = window_tick[w] + k
+    return (total if at < t else most), at
+
+
 @kernel("before", "during", "rate", "after", light=True)
 def likelihood(
     i,
@@ -57,12 +80,13 @@ def likelihood(
 
     Target hits (n_pixels, max_hits), the first target_count (n_pixels,) used: at part target_part (0 to 1) of tick
     target_tick, int64. Outputs (n_pixels, max_hits): before = Q(t_k) - Q(e_{k-1}), during = Q(e_k) - Q(t_k) [e],
-    rate = I(t_k) + DARK_CURRENT [e/us]; after (n_pixels,) = Q(end) - Q(e_n) [e].
+    rate = I(t_k) + DARK_CURRENT [e/us] (`density`); after (n_pixels,) = Q(max) - Q(e_n) [e].
     """
     T = type(tick)
     low = pixel_window[i]
     high = pixel_window[i + 1]
     last = T(0.0)
+    start = window_tick[low]
     for n in range(target_count[i]):
         t = target_tick[i, n]
         part = target_part[i, n]
@@ -70,7 +94,8 @@ def likelihood(
         read = charge_until(waveform, window_tick, window_first, low, high, t + hold_ticks, part, tick)
         before[i, n] = crossing - last
         during[i, n] = read - crossing
-        rate[i, n] = current_at(waveform, window_tick, window_first, low, high, t) + T(DARK_CURRENT)
+        rate[i, n] = density(current_at(waveform, window_tick, window_first, low, high, t))
         last = read
-    end = window_tick[high - 1] + window_first[high] - window_first[high - 1]
-    after[i] = charge_until(waveform, window_tick, window_first, low, high, end, T(0.0), tick) - last
+        start = t + hold_ticks
+    total, _ = highest(waveform, window_tick, window_first, low, high, start)
+    after[i] = total * tick - last

@@ -15,6 +15,7 @@ from .kernels.quench import quench
 from .kernels.split import count_steps, split
 from .kernels.spread import spread
 from .kernels.trigger import trigger
+from .tabulated import tabulated_current
 from .windows import Pairs, Windows, group, inverse, namespace, offsets, owners
 
 
@@ -39,6 +40,7 @@ class Tables(NamedTuple):
     gauss_point: Any
     gauss_weight: Any
     decay: Any
+    response: Any = None  # `response.Tables`; None where the response is parametric
 
 
 class Steps(NamedTuple):
@@ -170,7 +172,10 @@ def make_pairs(steps, batch, tables, detector, settings):
 
 
 def make_waveforms(steps, batch, tables, detector, settings, launch=plain):
-    """Spread, induce, collect and conserve: `Waveforms`."""
+    """Spread, induce, collect and conserve, or with a tabulated response the stages of tabulated.py: `Waveforms`."""
+    if tables.response is not None:
+        current, pairs, windows = tabulated_current(steps, batch, tables, detector, settings, launch)
+        return Waveforms(current, steps, pairs, windows)
     xp, T = namespace(steps.x), steps.x.dtype.type
     pairs, windows, first_pair = make_pairs(steps, batch, tables, detector, settings)
     n, width = len(pairs.step), settings.nodes + 3

@@ -11,8 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from .adjoint.assign import assign_adjoint
 from .adjoint.collect import collect_adjoint
 from .adjoint.conserve import conserve_adjoint
+from .adjoint.convolve import convolve_adjoint
+from .adjoint.couple import couple_adjoint
+from .adjoint.deposit import deposit_adjoint
 from .adjoint.drift import drift_adjoint
 from .adjoint.induce import induce_adjoint
 from .adjoint.quench import quench_adjoint
@@ -21,6 +25,8 @@ from .chain import Windows
 from .kernels.launch import Kernel
 from .tape import Tape
 from .windows import namespace, offsets
+
+GRAD_STEP = ("x", "y", "charge", "arrival", "sigma_t", "sigma_T")
 
 
 def parameter_rows(tape: Tape, windows: Windows, grad_waveform: Any, pixels: Any) -> np.ndarray:
@@ -36,35 +42,12 @@ def parameter_rows(tape: Tape, windows: Windows, grad_waveform: Any, pixels: Any
     first = offsets(counts)
     at = xp.arange(int(first[-1])) - xp.repeat(first[:-1], counts) + xp.repeat(pair_of[pixels], counts)
     n = len(at)
-    dtype = grad_waveform.dtype
+    tabulated = "convolve" in forward
+    step = forward["couple" if tabulated else "spread"]["pair_step"][at]
+    grad_step = (by_table if tabulated else by_nodes)(forward, windows, grad_waveform, at, step)
 
     def zeros(*shape: int) -> Any:
-        return xp.zeros(shape, dtype=dtype)
-
-    conserve = forward["conserve"]
-    grads = {name: xp.zeros_like(conserve[name]) for name in ("weight_x", "weight_y", "current")}
-    back(conserve_adjoint, len(windows.tick), conserve, {"waveform": grad_waveform}, grads)
-
-    collect = select(forward["collect"], at, ("first_tick", "tail_tick", "pair_start"))
-    lengths = forward["collect"]["first_row"]
-    collect["first_row"] = offsets(lengths[at + 1] - lengths[at])
-    rows = {"row": zeros(int(collect["first_row"][-1])), "tail": zeros(n, len(collect["decay"]))}
-    back(collect_adjoint, n, collect, {"current": grads["current"]}, rows)
-
-    by_pair = ("pair_arrival", "pair_sigma", "pair_tick", "tail_tick", "first_tick", "nodes_x", "nodes_y")
-    nodes = ("node_x", "node_y", "weight_x", "weight_y")
-    induce = select(forward["induce"], at, by_pair + nodes)
-    induce["first_row"] = collect["first_row"]
-    grad_nodes = {name: xp.zeros_like(induce[name]) for name in ("pair_arrival", "pair_sigma", "node_x", "node_y")}
-    grad_nodes |= {name: grads[name][at] for name in ("weight_x", "weight_y")}
-    back(induce_adjoint, n, induce, rows, grad_nodes)
-
-    step = forward["spread"]["pair_step"][at]
-    spread = select(forward["spread"], at, ("pair_x", "pair_y"))
-    by_step = ("x", "y", "distance", "charge", "sigma_T", "step_volume")
-    spread = select(spread, step, by_step) | {"first_pair": xp.arange(n + 1), "pair_place": xp.arange(n)}
-    grad_step = {name: zeros(n) for name in ("x", "y", "charge", "arrival", "sigma_t", "sigma_T")}
-    back(spread_adjoint, n, spread, grad_nodes, grad_step)
+        return xp.zeros(shape, dtype=grad_waveform.dtype)
 
     drift = select(forward["drift"], step, ("electrons", "distance", "sigma_t", "sigma_T"))
     n_parameters = len(drift["parameters"])
@@ -80,6 +63,74 @@ def parameter_rows(tape: Tape, windows: Windows, grad_waveform: Any, pixels: Any
     xp.cumsum(by_pair_of_pixel, axis=0, out=sums[1:])
     result = sums[first[1:]] - sums[first[:-1]]
     return result if xp is np else result.get()
+
+
+def by_nodes(forward: dict[str, dict], windows: Windows, grad_waveform: Any, at: Any, step: Any) -> dict[str, Any]:
+    """Gradients of the steps `step` (n,) of the pairs `at`, of each pair apart, with the parametric response."""
+    xp, n, dtype = namespace(grad_waveform), len(at), grad_waveform.dtype
+    conserve = forward["conserve"]
+    grads = {name: xp.zeros_like(conserve[name]) for name in ("weight_x", "weight_y", "current")}
+    back(conserve_adjoint, len(windows.tick), conserve, {"waveform": grad_waveform}, grads)
+
+    collect = select(forward["collect"], at, ("first_tick", "tail_tick", "pair_start"))
+    lengths = forward["collect"]["first_row"]
+    collect["first_row"] = offsets(lengths[at + 1] - lengths[at])
+    shapes = {"row": int(collect["first_row"][-1]), "tail": (n, len(collect["decay"]))}
+    rows = {name: xp.zeros(shape, dtype=dtype) for name, shape in shapes.items()}
+    back(collect_adjoint, n, collect, {"current": grads["current"]}, rows)
+
+    by_pair = ("pair_arrival", "pair_sigma", "pair_tick", "tail_tick", "first_tick", "nodes_x", "nodes_y")
+    nodes = ("node_x", "node_y", "weight_x", "weight_y")
+    induce = select(forward["induce"], at, by_pair + nodes)
+    induce["first_row"] = collect["first_row"]
+    grad_nodes = {name: xp.zeros_like(induce[name]) for name in ("pair_arrival", "pair_sigma", "node_x", "node_y")}
+    grad_nodes |= {name: grads[name][at] for name in ("weight_x", "weight_y")}
+    back(induce_adjoint, n, induce, rows, grad_nodes)
+
+    spread = select(forward["spread"], at, ("pair_x", "pair_y"))
+    by_step = ("x", "y", "distance", "charge", "sigma_T", "step_volume")
+    spread = select(spread, step, by_step) | {"first_pair": xp.arange(n + 1), "pair_place": xp.arange(n)}
+    grad_step = {name: xp.zeros(n, dtype=dtype) for name in GRAD_STEP}
+    back(spread_adjoint, n, spread, grad_nodes, grad_step)
+    return grad_step
+
+
+def by_table(forward: dict[str, dict], windows: Windows, grad_waveform: Any, at: Any, step: Any) -> dict[str, Any]:
+    """The same with a tabulated response."""
+    xp, n = namespace(grad_waveform), len(at)
+    each = {"first_pair": xp.arange(n + 1), "pair_place": xp.arange(n)}
+    of_source = sources(forward, windows, grad_waveform)
+    grad_pair = coefficients(forward, of_source, at, step)
+    couple = select(forward["couple"], at, ("pair_x", "pair_y")) | each
+    couple = select(couple, step, ("site_x", "site_y", "sites_x", "sites_y", "share_x", "share_y"))
+    grad_share = {name: xp.zeros_like(couple[name]) for name in ("share_x", "share_y")}
+    back(couple_adjoint, n, couple, {"coefficient": grad_pair["coefficient"]}, grad_share)
+    assign = forward["assign"]
+    inputs = ("x", "y", "charge", "arrival", "sigma_t", "sigma_T", "step_volume", "step_tick")
+    found = ("site_x", "site_y", "site_t", "sites_x", "sites_y", "sites_t")
+    grad_step = {name: xp.zeros(n, dtype=grad_waveform.dtype) for name in GRAD_STEP}
+    grad_share["share_t"] = grad_pair["share_t"]
+    back(assign_adjoint, n, select(assign, step, inputs + found), grad_share, grad_step)
+    return grad_step
+
+
+def sources(forward: dict[str, dict], windows: Windows, grad_waveform: Any) -> Any:
+    """Gradient of the samples of `deposit`, (n_samples, rank)."""
+    convolve = forward["convolve"]
+    grad = {"source": namespace(grad_waveform).zeros_like(convolve["source"])}
+    back(convolve_adjoint, len(convolve["source"]), convolve, {"current": grad_waveform}, grad)
+    return grad["source"]
+
+
+def coefficients(forward: dict[str, dict], grad_source: Any, at: Any, step: Any) -> dict[str, Any]:
+    """Gradients of `coefficient` of the pairs `at` and of `share_t` of their steps `step`, of each pair apart."""
+    xp, n = namespace(grad_source), len(at)
+    deposit = select(forward["deposit"], at, ("pair_sample", "coefficient"))
+    deposit = select(deposit, step, ("sites_t", "share_t"))
+    deposit |= {"first_pair": xp.arange(n + 1), "pair_place": xp.arange(n)}
+    grad = {name: xp.zeros_like(deposit[name]) for name in ("coefficient", "share_t")}
+    back(deposit_adjoint, n, deposit, {"source": grad_source}, grad)
+    return grad
 
 
 def select(arguments: dict[str, Any], rows: Any, names: tuple[str, ...]) -> dict[str, Any]:

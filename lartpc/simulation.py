@@ -17,9 +17,19 @@ from .kernels import slots
 from .kernels.launch import cuda_available
 from .kernels.quench import BIRKS, BOX
 from .parameters import Parameters
+from .response import Response, make_response_tables
 from .segments import Segments
 from .settings import Settings, decay_table, gauss_rules
-from .truth import Recorder, Truth, arrivals, associations, contributions, file_trajectories, join
+from .truth import (
+    Recorder,
+    Truth,
+    arrivals,
+    associations,
+    contributions,
+    file_trajectories,
+    join,
+    table_contributions,
+)
 from .windows import to_numpy
 
 RECOMBINATION = {"birks": BIRKS, "box": BOX}
@@ -52,9 +62,11 @@ class Simulation:
 
     `thresholds`: (pixel ids, values, default) [e] as `read_pixel_values` gives, else the detector's. `noise` adds the
     detector's reset and readout noise, drawn by counter from `seed`, event id, pixel id and number of the read, so
-    that results are the same bits for any number of threads, batch size and order of events.
+    that results are the same bits for any number of threads, batch size and order of events. `response`: a table with
+    the pixel's neighbours, None for the parametric response.
 
-    Raises InputError: unknown `recombination` or `device`, no CUDA device, a seed that is no whole number from 0.
+    Raises InputError: unknown `recombination` or `device`, no CUDA device, a seed that is no whole number from 0, a
+    response that does not fit the detector's pixels.
     """
 
     def __init__(
@@ -66,6 +78,7 @@ class Simulation:
         noise: bool = False,
         seed: int = 0,
         thresholds: tuple[np.ndarray, np.ndarray, float] | None = None,
+        response: Response | None = None,
         device: str = "cpu",
         dtype: Any = np.float32,
         settings: Settings = Settings(),  # noqa: B008  (immutable)
@@ -82,6 +95,7 @@ class Simulation:
         self.noise = noise
         self.seed = int(seed)
         self.thresholds = thresholds
+        self.response = response
         self.device = device
         self.dtype = np.dtype(dtype)
         self.settings = settings
@@ -91,6 +105,9 @@ class Simulation:
 
             self.xp = cupy
         self.tables = make_tables(self.detector, settings, self.dtype, self.xp)
+        if response is not None:
+            made = make_response_tables(response, self.detector, self.dtype, self.xp)
+            self.tables = self.tables._replace(response=made)
 
     def __call__(
         self,
@@ -239,7 +256,10 @@ class Simulation:
         truth = None
         if recorder is not None:
             clock = (self.detector.tick, self.detector.hold_ticks)
-            found = contributions(recorder.collect, waveforms, reads, at, *clock)
+            if self.response is None:
+                found = contributions(recorder.collect, waveforms, reads, at, *clock)
+            else:
+                found = table_contributions(recorder.table, waveforms, reads, at, *clock)
             reach = arrivals(steps, len(batch.dE), len(self.tables.planes))
             truth = Truth(*associations(found, len(hits), trajectory), *reach)
         return hits, self.windows(waveforms, batch) if keep else None, counts, truth

@@ -7,8 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import chain
+from .adjoint.likelihood import likelihood_adjoint
+from .jacobian import coefficients, sources
 from .kernels.associate import associate
 from .kernels.collect import collect
+from .kernels.convolve import convolve
+from .kernels.deposit import deposit
 from .kernels.launch import Kernel
 from .segments import Segments
 from .windows import namespace, owners, to_numpy
@@ -40,15 +44,18 @@ class Contributions(NamedTuple):
 
 
 class Recorder:
-    """Launches kernels as `chain.plain` does, and keeps the arguments of `collect`."""
+    """Launches kernels as `chain.plain` does, and keeps the arguments of `collect`, or of `deposit` and `convolve`."""
 
     def __init__(self) -> None:
         self.collect: dict[str, Any] = {}
+        self.table: dict[str, dict[str, Any]] = {}
 
-    def __call__(self, kernel: Kernel, threads: int, *arguments: Any, **_: Any) -> None:
+    def __call__(self, kernel: Kernel, threads: int, *arguments: Any, **more: Any) -> None:
         kernel(threads, *arguments)
         if kernel is collect:
             self.collect = dict(zip(kernel.arguments, arguments, strict=True))
+        if kernel in (deposit, convolve):
+            self.table[kernel.name] = {**dict(zip(kernel.arguments, arguments, strict=True)), **more}
 
 
 def contributions(
@@ -80,13 +87,51 @@ def contributions(
         hold_ticks,
         share,
     )
+    factor = xp.asarray(_factors(waveforms, collected["current"]))
+    return _contributions(share, factor[pair_window], waveforms, reads, at)
+
+
+def table_contributions(
+    launched: dict[str, dict[str, Any]],
+    waveforms: chain.Waveforms,
+    reads: chain.Reads,
+    at: Any,
+    tick: float,
+    hold_ticks: int,
+) -> Contributions:
+    """The same with a tabulated response, by adjoints: a hit's charge is linear in what each pair brings.
+
+    `launched`: the arguments of the batch's `deposit` and `convolve`. Charge that other pixels collect contributes too,
+    and may take charge away.
+    """
+    pairs, windows, current = waveforms.pairs, waveforms.windows, waveforms.current
+    xp, n = namespace(current), len(pairs.step)
+    share = xp.zeros((n, reads.part.shape[1]), dtype=current.dtype)
+    read_tick = windows.tick[reads.window] + reads.tick
+    target = (reads.count, read_tick, reads.part, current.dtype.type(tick), hold_ticks)
+    zeros = xp.zeros_like(reads.part)
+    for read in range(int(reads.count.max()) if len(reads.count) else 0):
+        one, grad = xp.zeros_like(reads.part), xp.zeros_like(current)
+        one[:, read] = 1.0
+        grads = (one, one, zeros, zeros[:, 0].copy(), grad)
+        waveform = (current, windows.of_pixel, windows.first, windows.tick)
+        likelihood_adjoint(len(windows.pixel), *waveform, *target, *grads)
+        of_pair = coefficients(launched, sources(launched, windows, grad), xp.arange(n), pairs.step)
+        share[:, read] = (of_pair["coefficient"] * launched["deposit"]["coefficient"]).sum(axis=1)
+    return _contributions(share, xp.ones(n), waveforms, reads, at)
+
+
+def _contributions(share: Any, factor: Any, waveforms: chain.Waveforms, reads: chain.Reads, at: Any) -> Contributions:
+    """The sums over pairs of share (n_pairs, max_hits) times factor (n_pairs,)."""
+    pairs, windows = waveforms.pairs, waveforms.windows
+    xp = namespace(share)
+    pair_pixel = owners(windows.of_pixel, len(windows.tick))[owners(windows.pair, len(pairs.step))]
     number = xp.full(reads.part.shape, -1, dtype=np.int64)
     number[at] = xp.arange(len(at[0]))
     pair, read = xp.nonzero(share)
-    hit = number[window_pixel[pair_window[pair]], read]
+    hit = number[pair_pixel[pair], read]
     pair, read, hit = pair[hit >= 0], read[hit >= 0], to_numpy(hit[hit >= 0])
-    charge = to_numpy(share[pair, read]).astype(np.float64)
-    charge *= _factors(waveforms, collected["current"])[to_numpy(pair_window[pair])]
+    charge = to_numpy(share[pair, read]).astype(np.float64) * to_numpy(factor[pair])
     segment = to_numpy(waveforms.steps.segment[pairs.step[pair]])
     return Contributions(*_sums(hit, segment, charge))
 

@@ -25,6 +25,7 @@ from lartpc.kernelcheck import check_adjoint, directions
 from lartpc.kernels import slots
 from lartpc.kernels.launch import Kernel
 from lartpc.parameters import TABLE, Parameters
+from lartpc.response import Response
 from lartpc.settings import Settings
 from lartpc.simulation import Simulation, make_tables
 
@@ -33,9 +34,16 @@ ROUNDING = 1e-12  # of the losses, which are sums of numbers of order 1
 # Relative step of the central differences, 1e-6 for the others. Positions, of up to 120 cm, are moved by this share of
 # themselves, which must be far less than the diffusion width of 0.03 cm and the 0.03 cm between counts of steps.
 # In drift, the times of up to 0.1 us within a tick are added to a drift of 180 us: a larger step, against rounding.
-STEP = {"split": 1e-8, "spread": 1e-8, "drift": 1e-4}
+STEP = {"split": 1e-8, "spread": 1e-8, "assign": 1e-8, "drift": 1e-4}
 # Largest relative step of the Taylor remainders, 1e-3 for the others; they go down from it by three decades.
-LARGEST = {"spread x": 1e-6, "spread y": 1e-6, "induce": 1e-4, "split": 1e-4, "trigger": 1e-4}
+LARGEST = {
+    "spread x": 1e-6,
+    "spread y": 1e-6,
+    **{f"assign {at}": 1e-7 for at in ("x", "y", "arrival")},
+    "induce": 1e-4,
+    "split": 1e-4,
+    "trigger": 1e-4,
+}
 # Inputs in which a kernel is linear (the trigger piecewise): no remainder but rounding.
 LINEAR = {
     "split": ("dE", "dEdx", "time"),
@@ -45,6 +53,10 @@ LINEAR = {
     "induce": ("weight_x", "weight_y"),
     "collect": ("row", "tail"),
     "conserve": ("weight_x", "weight_y"),
+    "assign": ("charge",),
+    "couple": ("share_x", "share_y"),
+    "deposit": ("share_t", "coefficient"),
+    "convolve": ("source",),
     "trigger": ("threshold",),
     "digitize": ("hit_charge", "gain", "offset"),
     "likelihood": ("waveform",),
@@ -84,9 +96,8 @@ def record(segments, recombination="birks", vdrift=None, **changes):
 
     Of measured hits the likelihood takes the chain's own, the losses take some of them, moved.
     """
-    simulation = Simulation(
-        parameters=Parameters(vdrift=vdrift, **changes), recombination=recombination, dtype=np.float64
-    )
+    keywords = {"parameters": Parameters(vdrift=vdrift, **changes), "recombination": recombination}
+    simulation = Simulation(**keywords, dtype=np.float64)
     cases = {}
 
     def launch(kernel, threads, *arguments, adjoint_threads=None, **more):
@@ -104,7 +115,14 @@ def record(segments, recombination="birks", vdrift=None, **changes):
     target = SimpleNamespace(count=reads.count, tick=tick, part=reads.part)
     chain.make_charges(waveforms, target, simulation.detector, launch)
     hits, _ = losses.simulated_hits(simulation, batch, waveforms.windows, reads, adc)
+    tabulated = Simulation(**keywords, response=small_table(), dtype=np.float64)
+    tabulated.waveforms(batch, tabulated.vector(), launch)
     return cases | record_losses(hits, moved(hits, simulation.detector), simulation.detector)
+
+
+def small_table():
+    """Two neighbours on each side, two samples a clock cycle."""
+    return Response.electrostatic(Detector.module0(), bins=4, reach=10, height=1.0, time_tick=0.05)
 
 
 def moved(hits, detector):
@@ -242,6 +260,31 @@ def random_induce(rng):
     return Case(n, arguments)
 
 
+def random_assign(rng):
+    """Charges of all widths from a tenth of a site to three, anywhere in the table's lattice of ten sites a pixel."""
+    n, most = 20, 60
+    tables = make_tables(Detector.module0(), Settings(), np.float64, np)
+    arguments = {
+        "x": rng.uniform(3 * PITCH, 5 * PITCH, n),
+        "y": rng.uniform(3 * PITCH, 5 * PITCH, n),
+        "charge": rng.uniform(10.0, 1e4, n),
+        "arrival": rng.uniform(2.0, 9.0, n),
+        "sigma_t": rng.uniform(0.01, 0.3, n),
+        "sigma_T": rng.uniform(0.005, 0.12, n),
+        "step_volume": rng.integers(0, 2, n),
+        "step_tick": rng.integers(-50, 50, n),
+        "volumes": tables.volumes,
+        "bins": 10,
+        "per_tick": 1,
+        "tick": 0.1,
+        "shift": 31.0,
+        **{name: np.zeros(n, dtype=np.int64) for name in ("site_x", "site_y", "site_t")},
+        **{name: np.zeros(n, dtype=np.int64) for name in ("sites_x", "sites_y", "sites_t")},
+        **{name: np.zeros((n, most)) for name in ("share_x", "share_y", "share_t")},
+    }
+    return Case(n, arguments)
+
+
 def random_values(rng, name, draws):
     """A recorded launch, some of its inputs drawn anew."""
     case = recorded("special", "birks, vdrift linked")[name]
@@ -257,13 +300,18 @@ def random_conserve(rng):
     return random_values(rng, "conserve", dict.fromkeys(("weight_x", "weight_y", "current"), rng.random))
 
 
-def random_waveforms(rng, n):
-    """Pixels with two windows each and currents of up to 5000 e/us: {name: value}, and the last tick of each."""
+def random_table(rng, name):
+    draws = {"couple": ("share_x", "share_y"), "deposit": ("share_t", "coefficient"), "convolve": ("source",)}[name]
+    return random_values(rng, name, dict.fromkeys(draws, rng.normal))
+
+
+def random_waveforms(rng, n, lowest=0.0):
+    """Pixels with two windows each and currents of `lowest` to 5000 e/us: {name: value}, and the last tick of each."""
     length = rng.integers(40, 120, 2 * n)
     tick = np.stack((np.zeros(n, dtype=np.int64), length[::2] + rng.integers(1, 60, n)), axis=1)
     first = np.concatenate(([0], np.cumsum(length)))
     windows = {"pixel_window": 2 * np.arange(n + 1), "window_first": first, "window_tick": tick.ravel() + 1000}
-    return {"waveform": rng.uniform(0.0, 5e3, first[-1]), **windows}, 1000 + tick[:, 1] + length[1::2]
+    return {"waveform": rng.uniform(lowest, 5e3, first[-1]), **windows}, 1000 + tick[:, 1] + length[1::2]
 
 
 def random_trigger(rng):
@@ -304,9 +352,9 @@ def random_digitize(rng):
 
 
 def random_likelihood(rng):
-    """Hits at random ticks, also between windows and before the end of the hold."""
+    """Hits at random ticks, also between windows and before the end of the hold; currents of both signs."""
     n, hits = 15, 4
-    waveforms, last = random_waveforms(rng, n)
+    waveforms, last = random_waveforms(rng, n, -3e3)
     arguments = {
         **waveforms,
         "target_count": rng.integers(0, hits + 1, n),
@@ -328,6 +376,8 @@ RANDOM = {
     "induce": random_induce,
     "collect": random_collect,
     "conserve": random_conserve,
+    "assign": random_assign,
+    **{name: lambda rng, name=name: random_table(rng, name) for name in ("couple", "deposit", "convolve")},
     "trigger": random_trigger,
     "digitize": random_digitize,
     "likelihood": random_likelihood,

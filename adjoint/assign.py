@@ -1,0 +1,87 @@
+"""Adjoint of assign: from the shares on the lattice back to a step.
+
+w(z) = G(z + 1) - 2 G(z) + G(z - 1) at z = site - u:
+dw/du = -(Phi((z + 1)/s) - 2 Phi(z/s) + Phi((z - 1)/s)),  dw/ds = the same second difference of phi(z/s)
+"""
+
+from lartpc.kernels.assign import hat, lattice_place, rest
+from lartpc.kernels.launch import device, kernel
+from lartpc.kernels.special import normal_cdf, normal_density
+from lartpc.kernels.split import PITCH
+
+
+@device
+def assign_axis_adjoint(i, u, s, first, n, amount, grad_share):
+    """Gradients with respect to u, s and amount."""
+    T = type(u)
+    grad_u = T(0.0)
+    grad_s = T(0.0)
+    grad_amount = T(0.0)
+    for k in range(n):
+        z = T(first + k) - u
+        low = z - T(1.0)
+        high = z + T(1.0)
+        grad = grad_share[i, k]
+        second = rest(low, s) - rest(z, s) + (rest(high, s) - rest(z, s))
+        grad_amount += grad * (hat(z) + second)
+        grad_u -= grad * (normal_cdf(high / s) - normal_cdf(z / s) - (normal_cdf(z / s) - normal_cdf(low / s)))
+        grad_s += grad * (normal_density(high / s) - T(2.0) * normal_density(z / s) + normal_density(low / s))
+    return grad_u * amount, grad_s * amount, grad_amount
+
+
+@kernel("grad_x", "grad_y", "grad_charge", "grad_arrival", "grad_sigma_t", "grad_sigma_T")
+def assign_adjoint(
+    i,
+    # forward inputs
+    x,
+    y,
+    charge,
+    arrival,
+    sigma_t,
+    sigma_T,
+    step_volume,
+    step_tick,
+    volumes,
+    bins,
+    per_tick,
+    tick,
+    shift,
+    # forward outputs
+    site_x,
+    site_y,
+    site_t,
+    sites_x,
+    sites_y,
+    sites_t,
+    # gradients of outputs
+    grad_share_x,
+    grad_share_y,
+    grad_share_t,
+    # gradients of inputs
+    grad_x,
+    grad_y,
+    grad_charge,
+    grad_arrival,
+    grad_sigma_t,
+    grad_sigma_T,
+):
+    """Gradients of step i: u and s of each axis are position and spread in units of the lattice."""
+    T = type(tick)
+    pitch = volumes[step_volume[i], PITCH]
+    scale = T(bins) / pitch
+    s = sigma_T[i] * scale
+    u = lattice_place(x[i], pitch, bins)
+    by_u, by_s, amount = assign_axis_adjoint(i, u, s, site_x[i], sites_x[i], charge[i], grad_share_x)
+    grad_x[i] += by_u * scale
+    grad_sigma_T[i] += by_s * scale
+    grad_charge[i] += amount
+    u = lattice_place(y[i], pitch, bins)
+    by_u, by_s, amount = assign_axis_adjoint(i, u, s, site_y[i], sites_y[i], T(1.0), grad_share_y)
+    grad_y[i] += by_u * scale
+    grad_sigma_T[i] += by_s * scale
+    scale = T(per_tick) / tick
+    u = (arrival[i] - shift) * scale
+    first = site_t[i] - step_tick[i] * per_tick
+    by_u, by_s, amount = assign_axis_adjoint(i, u, sigma_t[i] * scale, first, sites_t[i], T(1.0), grad_share_t)
+    grad_arrival[i] += by_u * scale
+    grad_sigma_t[i] += by_s * scale

@@ -1,0 +1,38 @@
+"""Adjoint of deposit: from the samples of its pixels back to the coefficients and shares in time of a step."""
+
+import numpy as np
+
+from lartpc.kernels.launch import kernel
+
+
+@kernel("grad_coefficient", "grad_share_t")
+def deposit_adjoint(
+    i,
+    # forward inputs
+    pair_sample,
+    sites_t,
+    share_t,
+    coefficient,
+    first_pair,
+    pair_place,
+    # gradients of outputs
+    grad_source,
+    # gradients of inputs
+    grad_coefficient,
+    grad_share_t,
+):
+    """Gradients of step i and of its pairs pair_place[first_pair[i]] to ... [first_pair[i + 1]].
+
+    d(source_r)/d(coefficient_r) = share_t, d(source_r)/d(share_t) = coefficient_r
+    """
+    T = type(share_t[0, 0])
+    for j in range(first_pair[i], first_pair[i + 1]):
+        p = pair_place[j]
+        for m in range(sites_t[i]):
+            sample = pair_sample[p] + m
+            part = share_t[i, m]
+            total = T(0.0)
+            for r in range(grad_source.shape[1]):
+                total += coefficient[p, np.uint64(r)] * grad_source[sample, np.uint64(r)]
+                grad_coefficient[p, np.uint64(r)] += part * grad_source[sample, np.uint64(r)]
+            grad_share_t[i, m] += total

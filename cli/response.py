@@ -1,0 +1,54 @@
+"""lartpc response: a table of induced currents from electrostatics alone."""
+
+import click
+
+from .options import (
+    check_output,
+    detector_option,
+    layout_option,
+    load_detector,
+    load_parameters,
+    output_option,
+    overwrite_option,
+    set_option,
+)
+
+
+@click.command(epilog="Example: lartpc response -o response.npz --set eField=0.45")
+@output_option("NPZ")
+@detector_option
+@layout_option
+@set_option
+@overwrite_option
+def response(output, detector, layout, changes, overwrite):
+    """Make a tabulated response of the detector's pixels and their neighbours, and write it as larnd-sim's npz.
+
+    The electrons drift straight to square pads that fill the anode, at the velocity of eField, and induce currents by
+    Ramo's theorem. --response electrostatic of the other commands is the same table.
+    """
+    check_output(output, overwrite)
+    chosen = load_detector(detector, layout)
+
+    import dataclasses
+
+    from lartpc.response import Response
+
+    made = Response.electrostatic(dataclasses.replace(chosen, parameters=load_parameters(chosen, changes)))
+    made.write(output, overwrite)
+    click.echo(report(output, made, chosen))
+
+
+def report(path, made, detector):
+    """Size of the table and the charges that it collects, in one line."""
+    import numpy as np
+
+    own = made.bins(detector) // 2
+    charge = made.charge
+    on_pad = np.abs(charge[:own, :own] - 1.0).max()
+    charge[:own, :own] = 0.0
+    bins_x, bins_y, samples = made.response.shape
+    return (
+        f"{path}: {bins_x} x {bins_y} bins of {made.bin_size:g} cm, {samples} samples of {made.time_tick:g} us from "
+        f"{made.drift_length:g} cm on; charge within {on_pad:.1e} of 1 on the pad and {np.abs(charge).max():.1e} of 0 "
+        "on neighbours"
+    )
