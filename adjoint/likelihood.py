@@ -18,6 +18,8 @@ def likelihood_adjoint(
     target_part,
     tick,
     hold_ticks,
+    # forward outputs
+    after,
     # gradients of outputs
     grad_before,
     grad_during,
@@ -55,7 +57,7 @@ def likelihood_adjoint(
         last = read
         last_part = part
     _, end = highest(waveform, window_tick, window_first, low, high, last)
-    if end >= last:
+    if end >= last and after[i] > T(0.0):
         add_between(
             grad_waveform, window_tick, window_first, low, high, last, last_part, end, T(1.0), grad_after[i] * tick
         )

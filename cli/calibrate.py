@@ -18,7 +18,6 @@ from .options import (
     folder_option,
     layout_option,
     load_detector,
-    load_response,
     loss_option,
     number,
     overwrite_option,
@@ -97,7 +96,7 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
         fixed,
         recombination=recombination,
         thresholds=thresholds,
-        response=load_response(options["response"], chosen),
+        response=options["response"],
         device=device,
     )
     announce_compilation(device)

@@ -11,7 +11,6 @@ from .options import (
     device_option,
     layout_option,
     load_detector,
-    load_response,
     pairs,
     recombination_option,
     response_option,
@@ -53,8 +52,7 @@ def errors(segments, detector, layout, names, fix, rounded, recombination, respo
     if any(name in fitted for name in fixes):
         raise InputError("--fix: names a parameter that --fit names too, allowed is one of them; see --truth")
     parameters = chosen.parameters.replace(**fixes, **given_truth(fitted, "fitted", options))
-    table = load_response(response, chosen)
-    simulation = Simulation(chosen, parameters, recombination=recombination, response=table, device=device)
+    simulation = Simulation(chosen, parameters, recombination=recombination, response=response, device=device)
     check_names(simulation, fitted)
     announce_compilation(device)
     covariance, direction = expected_covariance(simulation, deposits, fitted, rounded)

@@ -9,7 +9,6 @@ from .options import (
     layout_option,
     load_detector,
     load_parameters,
-    load_response,
     recombination_option,
     response_option,
     set_option,
@@ -47,8 +46,7 @@ def gradcheck(segments, detector, layout, changes, recombination, response, name
     click.echo(
         f"{source}: {len(used)} of {len(deposits)} segments, {len(used.events)} of {len(deposits.events)} events"
     )
-    table = load_response(response, chosen)
-    keywords = {"recombination": recombination, "response": table, "dtype": np.float64, "settings": SMOOTH}
+    keywords = {"recombination": recombination, "response": response, "dtype": np.float64, "settings": SMOOTH}
     simulation = Simulation(chosen, parameters, **keywords)
     wanted = [name.strip() for name in names.split(",")] if names else None
     announce_compilation("cpu")

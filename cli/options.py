@@ -101,19 +101,6 @@ def load_channels(chosen, detector, layout, purpose):
     return Channels.load(chosen, detector, layout)
 
 
-def load_response(response, detector):
-    """The `Response` of the `Detector` that --response names, None for the parametric one."""
-    from lartpc.response import Response
-
-    if response == "parametric":
-        return None
-    if response == "electrostatic":
-        return Response.electrostatic(detector)
-    if not os.path.exists(response):
-        raise InputError(f"--response {response}: no such file, allowed is parametric, electrostatic or a table")
-    return Response.read(response, detector)
-
-
 def pairs(option, texts):
     """NAME to VALUE, of the NAME=VALUE of an option."""
     found = {}

@@ -17,7 +17,6 @@ from .options import (
     folder_option,
     layout_option,
     load_detector,
-    load_response,
     loss_option,
     number,
     overwrite_option,
@@ -83,7 +82,7 @@ def scan(segments, target, output, detector, layout, over, points, plane, fix, l
         fixed,
         recombination=options["recombination"],
         thresholds=measured and measured.thresholds,
-        response=load_response(options["response"], chosen),
+        response=options["response"],
         device=options["device"],
     )
     check_grid(simulation, ranges, points, plane)

@@ -18,7 +18,6 @@ from .options import (
     load_channels,
     load_detector,
     load_parameters,
-    load_response,
     output_option,
     overwrite_option,
     recombination_option,
@@ -79,7 +78,6 @@ def simulate(
     from lartpc.detector import read_pixel_values
     from lartpc.segments import read_segments
 
-    table = load_response(response, chosen)
     values = None if thresholds is None else read_pixel_values(thresholds)
     deposits = read_segments(segments)
 
@@ -95,7 +93,7 @@ def simulate(
         noise=noise,
         seed=seed,
         thresholds=values,
-        response=table,
+        response=response,
         device=device,
     )
     if len(deposits):

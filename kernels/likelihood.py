@@ -80,7 +80,8 @@ def likelihood(
 
     Target hits (n_pixels, max_hits), the first target_count (n_pixels,) used: at part target_part (0 to 1) of tick
     target_tick, int64. Outputs (n_pixels, max_hits): before = Q(t_k) - Q(e_{k-1}), during = Q(e_k) - Q(t_k) [e],
-    rate = I(t_k) + DARK_CURRENT [e/us] (`density`); after (n_pixels,) = Q(max) - Q(e_n) [e].
+    rate = I(t_k) + DARK_CURRENT [e/us] (`density`); after (n_pixels,) = Q(max) - Q(e_n) [e],
+    not below 0.
     """
     T = type(tick)
     low = pixel_window[i]
@@ -98,4 +99,4 @@ def likelihood(
         last = read
         start = t + hold_ticks
     total, _ = highest(waveform, window_tick, window_first, low, high, start)
-    after[i] = total * tick - last
+    after[i] = max(total * tick - last, T(0.0))

@@ -172,6 +172,22 @@ class Response:
         return self.drift_length / (_velocity(detector) if self.vdrift is None else self.vdrift)
 
 
+def find_response(response: Response | str | os.PathLike | None, detector: Detector) -> Response | None:
+    """The `Response` that is named parametric (that is None) or electrostatic, or in a file.
+
+    Raises InputError: no such file, and whatever `Response.read` refuses.
+    """
+    if response is None or isinstance(response, Response):
+        return response
+    if response == "parametric":
+        return None
+    if response == "electrostatic":
+        return Response.electrostatic(detector)
+    if not os.path.exists(response):
+        raise InputError(f"response: found {response}, no such file; allowed is parametric, electrostatic or a table")
+    return Response.read(response, detector)
+
+
 class Tables(NamedTuple):
     """A response as the kernels take it: sum over r of space[:, :, r] basis[r], on a lattice of place and time."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from .kernels import slots
 from .kernels.launch import cuda_available
 from .kernels.quench import BIRKS, BOX
 from .parameters import Parameters
-from .response import Response, make_response_tables
+from .response import Response, find_response, make_response_tables
 from .segments import Segments
 from .settings import Settings, decay_table, gauss_rules
 from .truth import (
@@ -34,6 +35,7 @@ from .windows import to_numpy
 
 RECOMBINATION = {"birks": BIRKS, "box": BOX}
 DEVICES = ("cpu", "cuda")
+REACHED = 16  # times as many pixels that a step reaches with a table: batches are so much smaller
 
 
 class Summary(NamedTuple):
@@ -62,11 +64,11 @@ class Simulation:
 
     `thresholds`: (pixel ids, values, default) [e] as `read_pixel_values` gives, else the detector's. `noise` adds the
     detector's reset and readout noise, drawn by counter from `seed`, event id, pixel id and number of the read, so
-    that results are the same bits for any number of threads, batch size and order of events. `response`: a table with
-    the pixel's neighbours, None for the parametric response.
+    that results are the same bits for any number of threads, batch size and order of events. `response`: `parametric`,
+    `electrostatic`, a `Response` or the file of one.
 
-    Raises InputError: unknown `recombination` or `device`, no CUDA device, a seed that is no whole number from 0, a
-    response that does not fit the detector's pixels.
+    Raises InputError: unknown `recombination` or `device`, no CUDA device, a seed that is no whole number from 0, no
+    such response or one that does not fit the detector's pixels.
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class Simulation:
         noise: bool = False,
         seed: int = 0,
         thresholds: tuple[np.ndarray, np.ndarray, float] | None = None,
-        response: Response | None = None,
+        response: Response | str | os.PathLike | None = "parametric",
         device: str = "cpu",
         dtype: Any = np.float32,
         settings: Settings = Settings(),  # noqa: B008  (immutable)
@@ -95,7 +97,7 @@ class Simulation:
         self.noise = noise
         self.seed = int(seed)
         self.thresholds = thresholds
-        self.response = response
+        self.response = find_response(response, self.detector)
         self.device = device
         self.dtype = np.dtype(dtype)
         self.settings = settings
@@ -105,8 +107,8 @@ class Simulation:
 
             self.xp = cupy
         self.tables = make_tables(self.detector, settings, self.dtype, self.xp)
-        if response is not None:
-            made = make_response_tables(response, self.detector, self.dtype, self.xp)
+        if self.response is not None:
+            made = make_response_tables(self.response, self.detector, self.dtype, self.xp)
             self.tables = self.tables._replace(response=made)
 
     def __call__(
@@ -183,7 +185,8 @@ class Simulation:
 
     def batches(self, segments: Segments, most: int | None = None) -> list[chain.Batch]:
         """The segments in batches of whole events, of up to about `most` steps each (settings.steps_per_batch)."""
-        most = self.settings.steps_per_batch if most is None else most
+        if most is None:
+            most = self.settings.steps_per_batch // (1 if self.response is None else REACHED)
         if len(segments) == 0:
             return []
         whole = self.batch(segments)

@@ -113,7 +113,7 @@ def table_contributions(
     for read in range(int(reads.count.max()) if len(reads.count) else 0):
         one, grad = xp.zeros_like(reads.part), xp.zeros_like(current)
         one[:, read] = 1.0
-        grads = (one, one, zeros, zeros[:, 0].copy(), grad)
+        grads = (zeros[:, 0].copy(), one, one, zeros, zeros[:, 0].copy(), grad)
         waveform = (current, windows.of_pixel, windows.first, windows.tick)
         likelihood_adjoint(len(windows.pixel), *waveform, *target, *grads)
         of_pair = coefficients(launched, sources(launched, windows, grad), xp.arange(n), pairs.step)

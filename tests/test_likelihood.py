@@ -68,6 +68,26 @@ def test_charges_between_hits(seed):
     assert (rate == DARK_CURRENT).any() and (rate > 2.0 * DARK_CURRENT).any()
 
 
+def test_currents_of_both_signs():
+    """Induced currents go below 0: after the last hit counts the highest charge; densities stay above 0."""
+    rng = np.random.default_rng(3)
+    waveforms, target = random_pixels(rng, 12)
+    waveforms.current[...] = rng.uniform(-4e3, 5e3, len(waveforms.current))
+    _, _, rate, after = chain.make_charges(waveforms, target, SimpleNamespace(tick=TICK, hold_ticks=HOLD))
+    for pixel, count in enumerate(target.count):
+        last, start = 0.0, 900
+        for n in range(count):
+            time = target.tick[pixel, n] + target.part[pixel, n]
+            _, current = cumulative(waveforms, pixel, time)
+            expected = current + DARK_CURRENT if current >= 0.0 else DARK_CURRENT**2 / (DARK_CURRENT - current)
+            assert rate[pixel, n] == pytest.approx(expected, rel=1e-12)
+            assert rate[pixel, n] > 0.0
+            last, start = cumulative(waveforms, pixel, time + HOLD)[0], target.tick[pixel, n] + HOLD
+        later = [cumulative(waveforms, pixel, float(tick))[0] for tick in range(start + 1, 2800)]
+        assert after[pixel] == pytest.approx(max(last, *later) - last, rel=1e-10, abs=1e-7)
+    assert (rate[rate != 0.0] < DARK_CURRENT).any()
+
+
 # --- P0
 
 

@@ -19,6 +19,7 @@ from lartpc.generate import generate
 from lartpc.gradient import Trace
 from lartpc.hdf5 import new_hdf5
 from lartpc.kernels.launch import Kernel, cuda_helper
+from lartpc.response import Response
 from lartpc.segments import read_segments
 from lartpc.simulation import Simulation
 
@@ -46,6 +47,10 @@ def record_runs(folder):
         file.create_dataset("segments", data=generate("muons", simulation.detector, 1, 0)[:20])
     segments = read_segments(folder / "segments.h5")
     result = simulation(segments, truth=True)
+    table = Response.electrostatic(simulation.detector, bins=4, reach=6, height=1.0)
+    tabulated = Simulation(response=table)
+    trace = Trace(tabulated, tabulated.batch(segments))
+    trace.backward(current=trace.waveforms.current)
     calibrate(simulation, segments, result.hits, names=("eField",), iterations=1)
     trace = Trace(simulation, simulation.batch(segments))
     reads = trace.reads
