@@ -34,12 +34,12 @@ ROUNDING = 1e-12  # of the losses, which are sums of numbers of order 1
 # Relative step of the central differences, 1e-6 for the others. Positions, of up to 120 cm, are moved by this share of
 # themselves, which must be far less than the diffusion width of 0.03 cm and the 0.03 cm between counts of steps.
 # In drift, the times of up to 0.1 us within a tick are added to a drift of 180 us: a larger step, against rounding.
-STEP = {"split": 1e-8, "spread": 1e-8, "assign": 1e-8, "drift": 1e-4}
+STEP = {"split": 1e-8, "spread": 1e-8, "assign": 1e-7, "drift": 1e-4}
 # Largest relative step of the Taylor remainders, 1e-3 for the others; they go down from it by three decades.
 LARGEST = {
     "spread x": 1e-6,
     "spread y": 1e-6,
-    **{f"assign {at}": 1e-7 for at in ("x", "y", "arrival")},
+    **{f"assign {at}": 1e-6 for at in ("x", "y", "arrival")},
     "induce": 1e-4,
     "split": 1e-4,
     "trigger": 1e-4,
