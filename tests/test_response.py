@@ -186,7 +186,7 @@ def test_against_a_direct_sum(response):
     ticks = np.arange(-400, 1400)
     peak = max(np.abs(current).max() for current in expected.values())
     for pixel in {*expected, *found.windows.pixel}:
-        np.testing.assert_allclose(sample(found, pixel, ticks), expected.get(pixel, 0.0), atol=1e-4 * peak)
+        np.testing.assert_allclose(sample(found, pixel, ticks), expected.get(pixel, 0.0), atol=1e-5 * peak)
 
 
 @pytest.mark.parametrize("dtype, rtol", [(np.float64, 1e-9), (np.float32, 1e-5)])
@@ -230,7 +230,7 @@ def test_planes_end_where_they_end():
 def test_parametric_response_as_a_table():
     """Hits agree within the resolution of the table, which falls with its bins: a pitch/10, /20, /40.
 
-    Measured: 7, 1.7 and 0.6 ns in time, 190, 46 and 25 e in charge (root mean square).
+    Measured: 9.4, 2.1 and 0.9 ns in time, 203, 49 and 22 e in charge (root mean square).
     """
     detector = one_plane()
     segments = make_segments(*zip(TRACK, ((0.2, -0.3, 3.0), (0.9, 0.4, 3.5)), strict=True), dE=8.0, event_id=[0, 1])
@@ -257,9 +257,9 @@ def test_finer_samples_and_neighbours_beyond_reach():
         for more in ({}, {"time_tick": 0.05}, {"reach": 14})
     )
     np.testing.assert_array_equal(fine.pixel_id, coarse.pixel_id)
-    np.testing.assert_allclose(fine.t, coarse.t, atol=0.05)
+    np.testing.assert_allclose(fine.t, coarse.t, atol=5e-3)
     np.testing.assert_array_equal(far.pixel_id, coarse.pixel_id)
-    np.testing.assert_allclose(far.t, coarse.t, atol=0.05)
+    np.testing.assert_allclose(far.t, coarse.t, atol=1e-3)
 
 
 def test_the_sum_of_products_is_the_table():
@@ -281,8 +281,8 @@ def test_single_precision_agrees_with_double():
         Simulation(one_plane(), response=small(), dtype=t)(segments).hits for t in (np.float32, np.float64)
     )
     np.testing.assert_array_equal(single.pixel_id, double.pixel_id)
-    np.testing.assert_allclose(single.t, double.t, atol=2e-3)
-    np.testing.assert_allclose(single.charge, double.charge, atol=20.0)
+    np.testing.assert_allclose(single.t, double.t, atol=1e-4)
+    np.testing.assert_allclose(single.charge, double.charge, atol=1.0)
 
 
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one core")
