@@ -8,9 +8,9 @@ from lartpc.kernels.slots import EFIELD, LIFETIME, LONG_DIFF, TEMPERATURE, TRAN_
 
 
 @device
-def velocity_slope(parameters, v):
+def velocity_slope(parameters, module, v):
     """dv/d(eField) = v (1/E + N'/N - D'/D) for v = E N/D (...), N and D of the mobility's fraction."""
-    E = parameters[EFIELD]
+    E = parameters[module, EFIELD]
     T = type(E)
     root = math.sqrt(E)
     N = T(A0) + E * (T(A1) + root * (T(A2) + T(A3) * E))
@@ -27,6 +27,7 @@ def drift_adjoint(
     electrons,
     distance,
     parameters,
+    step_module,
     drift_start,
     # forward outputs
     sigma_t,
@@ -42,7 +43,7 @@ def drift_adjoint(
     grad_step_time,
     grad_parameters,
 ):
-    """Gradients of step i; grad_parameters (n_steps, n_parameters) is one row a step.
+    """Gradients of step i; grad_parameters (n_steps, n_parameters) by those of its module.
 
     With p = (d - d_r)/v and s = d/v: charge = electrons exp(-p/lifetime), arrival = time + p
     d(charge)/dp = -charge/lifetime, d(charge)/d(lifetime) = charge p/lifetime^2, d(arrival)/dp = 1
@@ -50,9 +51,10 @@ def drift_adjoint(
     dp/dd = ds/dd = 1/v, dp/dv = -p/v, ds/dv = -s/v; below the distance NEAREST s does not depend on d
     dv/d(eField): `velocity_slope`, dv/d(temperature) = -1.5 v/temperature; dv/d(vdrift) = 1 where that is set
     """  # noqa: E501  (one line a formula)
-    T = type(parameters[0])
-    v = drift_velocity(parameters)
-    lifetime = parameters[LIFETIME]
+    T = type(distance[i])
+    module = step_module[i]
+    v = drift_velocity(parameters, module)
+    lifetime = parameters[module, LIFETIME]
     p = (distance[i] - drift_start) / v
     s = max(distance[i], T(NEAREST)) / v
     survival = math.exp(-p / lifetime)
@@ -67,11 +69,11 @@ def drift_adjoint(
     if distance[i] > T(NEAREST):
         grad_distance[i] += grad_s / v
     grad_parameters[i, LIFETIME] += along * p / lifetime
-    grad_parameters[i, TRAN_DIFF] += T(0.5) * transverse / parameters[TRAN_DIFF]
-    grad_parameters[i, LONG_DIFF] += T(0.5) * longitudinal / parameters[LONG_DIFF]
+    grad_parameters[i, TRAN_DIFF] += T(0.5) * transverse / parameters[module, TRAN_DIFF]
+    grad_parameters[i, LONG_DIFF] += T(0.5) * longitudinal / parameters[module, LONG_DIFF]
     grad_v = -(grad_p * p + grad_s * s + longitudinal) / v
-    if parameters[VDRIFT] != T(0.0):
+    if parameters[module, VDRIFT] != T(0.0):
         grad_parameters[i, VDRIFT] += grad_v
     else:
-        grad_parameters[i, EFIELD] += grad_v * velocity_slope(parameters, v)
-        grad_parameters[i, TEMPERATURE] -= grad_v * T(1.5) * v / parameters[TEMPERATURE]
+        grad_parameters[i, EFIELD] += grad_v * velocity_slope(parameters, module, v)
+        grad_parameters[i, TEMPERATURE] -= grad_v * T(1.5) * v / parameters[module, TEMPERATURE]

@@ -1,5 +1,7 @@
 """Every kernel with its adjoint, or with the reason why it has none."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from lartpc.adjoint.assign import assign_adjoint
@@ -11,6 +13,7 @@ from lartpc.adjoint.couple import couple_adjoint
 from lartpc.adjoint.deposit import deposit_adjoint
 from lartpc.adjoint.digitize import digitize_adjoint
 from lartpc.adjoint.drift import drift_adjoint
+from lartpc.adjoint.gather import gather_adjoint
 from lartpc.adjoint.induce import induce_adjoint
 from lartpc.adjoint.likelihood import likelihood_adjoint
 from lartpc.adjoint.mmd import mmd_adjoint
@@ -30,6 +33,7 @@ from lartpc.kernels.couple import couple
 from lartpc.kernels.deposit import deposit
 from lartpc.kernels.digitize import digitize
 from lartpc.kernels.drift import drift
+from lartpc.kernels.gather import gather
 from lartpc.kernels.induce import induce
 from lartpc.kernels.launch import Kernel
 from lartpc.kernels.likelihood import likelihood
@@ -39,22 +43,30 @@ from lartpc.kernels.pair import count_pairs, count_windows, pair, window
 from lartpc.kernels.quench import quench
 from lartpc.kernels.reach import count_reached, reach
 from lartpc.kernels.soft_dtw import soft_dtw
-from lartpc.kernels.split import count_steps, split
+from lartpc.kernels.split import count_pieces, count_steps, pieces, split
 from lartpc.kernels.spread import spread
 from lartpc.kernels.trigger import trigger
 
 
 class Adjoint(NamedTuple):
-    """An adjoint kernel; for `shared` inputs, which all threads read, it writes one row of gradients a thread."""
+    """An adjoint kernel.
+
+    `shared`: inputs of which each thread reads one row, and the argument (threads,) that says which. Of these it writes
+    a row of gradients a thread.
+    """
 
     kernel: Kernel
-    shared: tuple[str, ...] = ()
+    shared: Mapping[str, str] = MappingProxyType({})
+
+
+BY_MODULE = {"parameters": "step_module"}
 
 
 ADJOINTS = {
     split: Adjoint(split_adjoint),
-    quench: Adjoint(quench_adjoint, shared=("parameters",)),
-    drift: Adjoint(drift_adjoint, shared=("parameters",)),
+    gather: Adjoint(gather_adjoint),
+    quench: Adjoint(quench_adjoint, shared=BY_MODULE),
+    drift: Adjoint(drift_adjoint, shared=BY_MODULE),
     spread: Adjoint(spread_adjoint),
     induce: Adjoint(induce_adjoint),
     collect: Adjoint(collect_adjoint),
@@ -73,6 +85,8 @@ ADJOINTS = {
 }
 
 NO_ADJOINT = {
+    count_pieces: "counts the TPCs that a segment passes",
+    pieces: "lists them",
     count_steps: "counts steps, from geometry alone",
     count_pairs: "counts pixels; a pixel enters with zero charge",
     pair: "lists pixels and ticks; what they leave out is below the precision",

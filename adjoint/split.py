@@ -45,6 +45,8 @@ def split_adjoint(
     step_length,
     gauss_point,
     gauss_weight,
+    first_piece,
+    piece_volume,
     first_step,
     # gradients of outputs
     grad_x,
@@ -60,19 +62,18 @@ def split_adjoint(
     grad_dEdx,
     grad_time,
 ):
-    """Gradients of segment i, summed over its steps. With p = start + u (end - start), u = u0 + (u1 - u0) f:
+    """Gradients of segment i, summed over the steps of its pieces, first_piece[i] to first_piece[i + 1].
+
+    With p = start + u (end - start), u = u0 + (u1 - u0) f:
 
     dp/dstart = 1 - u, dp/dend = u, dp/du = end - start, du/du0 = 1 - f, du/du1 = f
     d(step_dE)/d(dE) = (u1 - u0) w, d(step_dE)/du1 = -d(step_dE)/du0 = dE w
     u0 and u1 depend on start and end where a border cuts the segment (`clip_adjoint`).
     """
     T = type(dE[i])
-    n_volumes = volumes.shape[0]
-    for volume in range(n_volumes):
-        piece = i * n_volumes + volume
+    for piece in range(first_piece[i], first_piece[i + 1]):
+        volume = piece_volume[piece]
         n = first_step[piece + 1] - first_step[piece]
-        if n == 0:
-            continue
         u0, u1 = clip(start, end, i, volumes, volume)
         parts, points = rule(start, end, i, volumes, volume, u0, u1, step_length)
         grad_u0 = T(0.0)

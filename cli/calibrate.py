@@ -182,9 +182,9 @@ def draw_truth(simulation, fitted, options):
     import numpy as np
 
     from lartpc.calibrate import check_names
-    from lartpc.parameters import TABLE
+    from lartpc.parameters import parameter
 
     check_names(simulation, fitted)
     rng = np.random.default_rng(options["seed"])
-    truth = simulation.parameters.replace(**{name: rng.uniform(*TABLE[name].range) for name in fitted})
+    truth = simulation.parameters.replace(**{name: rng.uniform(*parameter(name).range) for name in fitted})
     return truth.replace(**given_truth(fitted, "fitted", options))

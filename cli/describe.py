@@ -25,7 +25,7 @@ def detector_of(path, attrs):
     """The `Detector` of what `describe` gave. Raises InputError where the file `path` does not have it."""
     try:
         geometry = {name: np.array(values) for name, values in attrs["geometry"].items()}
-        parameters = Parameters(**attrs["parameters"])
+        parameters = Parameters().replace(**attrs["parameters"])
         return Detector(name=attrs["detector"], parameters=parameters, **geometry, **attrs["readout"])
     except KeyError as missing:
         raise InputError(f"{path}: no attribute {missing}, allowed are hits that lartpc simulate wrote") from None

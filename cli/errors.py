@@ -56,7 +56,7 @@ def errors(segments, detector, layout, names, fix, rounded, recombination, respo
     check_names(simulation, fitted)
     announce_compilation(device)
     covariance, direction = expected_covariance(simulation, deposits, fitted, rounded)
-    values = np.array([parameters.as_dict()[name] for name in fitted])
+    values = np.array([parameters.value(name) for name in fitted])
     for line in lines(fitted, values, covariance, direction):
         click.echo(line)
 
@@ -65,13 +65,13 @@ def lines(names, values, covariance, direction):
     """Errors, correlations, and the direction that is left open where there is one."""
     import numpy as np
 
-    from lartpc.parameters import TABLE
+    from lartpc.parameters import parameter
 
     error = np.sqrt(np.diag(covariance))
     yield f"{'':3}{'name':<15} {'value':>13} {'error':>11} {'rel. error':>10}  unit"
     for i, name in enumerate(names):
         row = f"{i:<3}{name:<15} {values[i]:13.7g} {error[i]:11.3g} {error[i] / abs(values[i]):10.1e}"
-        yield f"{row}  {TABLE[name].unit}".rstrip()
+        yield f"{row}  {parameter(name).unit}".rstrip()
     yield "correlation"
     correlation = covariance / np.where(np.isfinite(error), np.outer(error, error), np.nan)
     for i, name in enumerate(names):

@@ -34,7 +34,7 @@ def info(detector, layout, changes):
     chosen = load_detector(detector, layout)
     parameters = load_parameters(chosen, changes)
 
-    from lartpc.parameters import TABLE
+    from lartpc.parameters import parameter
 
     from .describe import describe
 
@@ -50,7 +50,7 @@ def info(detector, layout, changes):
             **described["readout"],
         },
         "parameters": {
-            name: {"value": value, "unit": TABLE[name].unit, "meaning": TABLE[name].meaning}
+            name: {"value": value, "unit": parameter(name).unit, "meaning": parameter(name).meaning}
             for name, value in described["parameters"].items()
         },
     }

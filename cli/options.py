@@ -124,7 +124,9 @@ def number(option, name, value):
 
 def load_parameters(detector, changes):
     """The detector's `Parameters` with the NAME=VALUE of --set."""
-    return detector.parameters.replace(**pairs("set", changes))
+    parameters = detector.parameters.replace(**pairs("set", changes))
+    parameters.place(detector.n_modules)  # refuses modules that there are not
+    return parameters
 
 
 def check_output(path, overwrite):

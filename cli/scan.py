@@ -134,17 +134,17 @@ def scan(segments, target, output, detector, layout, over, points, plane, fix, l
 def ranges_of(texts):
     """Name to (low, high), of the NAME or NAME=LOW:HIGH of --over; of the six where there are none."""
     from lartpc.calibrate import SIX
-    from lartpc.parameters import TABLE, nearest
+    from lartpc.parameters import TABLE, is_known, nearest, parameter
 
     found = {}
     for text in texts or SIX:
         name, given, limits = (part.strip() for part in text.partition("="))
-        if name not in TABLE:
+        if not is_known(name):
             raise InputError(f"--over {name}: is not known, nearest is {nearest(name, TABLE)}")
         if name in found:
             raise InputError(f"--over {name}: is named twice")
         low, colon, high = limits.partition(":")
         if given and not colon:
             raise InputError(f"--over {text}: allowed is NAME or NAME=LOW:HIGH")
-        found[name] = (number("over", name, low), number("over", name, high)) if given else TABLE[name].range
+        found[name] = (number("over", name, low), number("over", name, high)) if given else parameter(name).range
     return found

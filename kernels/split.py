@@ -73,22 +73,44 @@ def rule(start, end, segment, volumes, volume, u0, u1, step_length):
     return int(math.ceil(length / step_length)), 3
 
 
+@kernel("piece_count", light=True)
+def count_pieces(i, start, end, volumes, wanted, piece_count):
+    """Number of the TPCs in `wanted` that segment i passes: piece_count (n_segments,).
+
+    start, end (n_segments, 3) [cm]; volumes (n_volumes, 9); wanted (n_wanted,): rows of `volumes`, ascending.
+    """
+    n = 0
+    for w in range(wanted.shape[0]):
+        u0, u1 = clip(start, end, i, volumes, wanted[w])
+        if u0 < u1:
+            n += 1
+    piece_count[i] = n
+
+
+@kernel("piece_segment", "piece_volume", light=True)
+def pieces(i, start, end, volumes, wanted, first_piece, piece_segment, piece_volume):
+    """The TPCs in `wanted` that segment i passes, from first_piece[i] on: segment and TPC of each piece (n_pieces,)."""
+    p = first_piece[i]
+    for w in range(wanted.shape[0]):
+        u0, u1 = clip(start, end, i, volumes, wanted[w])
+        if u0 < u1:
+            piece_segment[p] = i
+            piece_volume[p] = wanted[w]
+            p += 1
+
+
 @kernel("step_count", light=True)
-def count_steps(i, start, end, volumes, step_length, step_count):
-    """Number of steps of each (segment, TPC): step_count (n_segments * n_volumes,), segment-major.
+def count_steps(i, start, end, volumes, step_length, piece_segment, piece_volume, step_count):
+    """Number of steps of piece i, the part of a segment in a TPC: step_count (n_pieces,).
 
     start, end (n_segments, 3) [cm]; volumes (n_volumes, 9); step_length: length of three points in units of the
     nominal diffusion width. Depends on geometry alone, so that gradients with respect to parameters stay exact.
     """
-    n_volumes = volumes.shape[0]
-    segment = i // n_volumes
-    volume = i % n_volumes
+    segment = piece_segment[i]
+    volume = piece_volume[i]
     u0, u1 = clip(start, end, segment, volumes, volume)
-    if u0 >= u1:
-        step_count[i] = 0
-    else:
-        parts, points = rule(start, end, segment, volumes, volume, u0, u1, step_length)
-        step_count[i] = parts * points
+    parts, points = rule(start, end, segment, volumes, volume, u0, u1, step_length)
+    step_count[i] = parts * points
 
 
 @kernel("x", "y", "distance", "step_dE", "step_dEdx", "step_time", light=True)
@@ -103,8 +125,9 @@ def split(
     step_length,
     gauss_point,
     gauss_weight,
-    piece,
-    first_step,
+    step_segment,
+    step_volume,
+    step_number,
     x,
     y,
     distance,
@@ -116,18 +139,17 @@ def split(
 
     p = start + u (end - start),  u = u0 + (u1 - u0) (part + (1 + g)/2) / parts,  step_dE = dE (u1 - u0) w / (2 parts)
 
-    Inputs: start, end (n_segments, 3) [cm], dE [MeV], dEdx [MeV/cm], time [us] (n_segments,); piece (n_steps,) number
-    of the (segment, TPC); first_step (n_pieces,) its first step; gauss_point, gauss_weight (4, 4), row k the rule of
-    k points on [-1, 1]. Outputs (n_steps,): x, y from the lower corner of the pixel plane [cm], distance to the anode
+    Inputs: start, end (n_segments, 3) [cm], dE [MeV], dEdx [MeV/cm], time [us] (n_segments,); segment, TPC and number
+    in its piece of each step (n_steps,); gauss_point, gauss_weight (4, 4), row k the rule of k points on [-1, 1].
+    Outputs (n_steps,): x, y from the lower corner of the pixel plane [cm], distance to the anode
     [cm], step_dE [MeV], step_dEdx [MeV/cm], step_time [us].
     """
     T = type(dE[0])
-    n_volumes = volumes.shape[0]
-    segment = piece[i] // n_volumes
-    volume = piece[i] % n_volumes
+    segment = step_segment[i]
+    volume = step_volume[i]
+    k = step_number[i]
     u0, u1 = clip(start, end, segment, volumes, volume)
     parts, points = rule(start, end, segment, volumes, volume, u0, u1, step_length)
-    k = i - first_step[piece[i]]
     fraction = (T(k // points) + T(0.5) * (T(1.0) + gauss_point[points, k % points])) / T(parts)
     u = u0 + (u1 - u0) * fraction
     x[i] = start[segment, 0] - volumes[volume, X_LOW] + u * (end[segment, 0] - start[segment, 0])

@@ -11,7 +11,7 @@ from .fit import Robust, warm_up
 from .hits import Hits
 from .objectives import OBJECTIVES, SQUARES, Objective
 from .optimizers import Outcome, check_optimizer
-from .parameters import TABLE, Parameters, nearest
+from .parameters import TABLE, Parameters, common_name, is_known, nearest, parameter
 from .problem import Evaluation, Problem, Record
 from .result import FitResult, make_result
 from .segments import Segments
@@ -62,6 +62,7 @@ def calibrate(
     the segments', no hit where the segments give charge. Raises FloatingPointError where a loss is not finite.
     """
     check_names(simulation, names)
+    simulation = simulation.apart(names)
     check_choice("loss", loss, LOSSES)
     check_choice("errors", errors, ERRORS)
     squares = loss in SQUARES
@@ -75,7 +76,7 @@ def calibrate(
     if len(missing):
         raise InputError(f"target: has hits of event {missing[0]}, which the segments do not have")
     quiet = simulation.without_noise()
-    bounds = np.array([TABLE[name].range for name in names])
+    bounds = np.array([parameter(name).range for name in names])
     record = Record(history, report)
     values = start_values
     if squares:
@@ -90,8 +91,14 @@ def calibrate(
     problem = Problem(Objective(loss, quiet, batches, target, names, progress), names, bounds, record)
     outcome = minimise(problem, values, iterations or most)
     found = errors_of(problem, outcome, loss, errors)
-    known = None if truth is None else np.array([truth.as_dict()[name] for name in names])
-    return make_result(problem, outcome, found, start_values, known, loss, optimizer)
+    return make_result(problem, outcome, found, start_values, truth_of(truth, names), loss, optimizer)
+
+
+def truth_of(truth: Parameters | None, names: Sequence[str]) -> np.ndarray | None:
+    """The values (n,) of `names`; None where not known, or where modules differ in what is to be common."""
+    if truth is None or {common_name(name) for name in truth.modules} & set(names):
+        return None
+    return np.array([truth.value(name) for name in names], dtype=np.float64)
 
 
 def start_of(simulation: Simulation, names: Sequence[str], start: dict[str, float]) -> np.ndarray:
@@ -102,7 +109,7 @@ def start_of(simulation: Simulation, names: Sequence[str], start: dict[str, floa
     nominal = simulation.parameters.as_dict()
     values = np.array([start.get(name, nominal[name]) for name in names], dtype=np.float64)
     for name, value in zip(names, values, strict=True):
-        low, high = TABLE[name].range
+        low, high = parameter(name).range
         if not low <= value <= high:
             raise InputError(f"start of {name}: found {value:g}, allowed is {low:g} to {high:g}")
     return values
@@ -121,12 +128,17 @@ def errors_of(problem: Problem, outcome: Outcome, loss: str, kind: str) -> Error
 
 def check_names(simulation: Simulation, names: Sequence[str]) -> None:
     """Raise InputError where `names` cannot be fitted."""
-    acting = simulation.acting()
     if not names:
-        raise InputError(f"fit: no parameter is named, allowed are {', '.join(acting)}")
+        raise InputError(f"fit: no parameter is named, allowed are {', '.join(simulation.acting())}")
     for name in names:
-        if name not in TABLE:
+        if not is_known(name):
             raise InputError(f"fit: parameter {name} is not known, nearest is {nearest(name, TABLE)}")
+    simulation = simulation.apart(names)
+    acting, single = simulation.acting(), simulation.parameters.modules
+    for name in names:
+        own = [other for other in single if other != name and common_name(other) == name]
+        if own:
+            raise InputError(f"fit: {name} is that of all modules, but {', '.join(own)} are of single ones: fit these")
         if name not in acting:
             raise InputError(
                 f"fit: nothing depends on {name} with recombination {simulation.recombination} and "

@@ -8,11 +8,12 @@ from .kernels.collect import collect
 from .kernels.conserve import conserve
 from .kernels.digitize import digitize
 from .kernels.drift import drift
+from .kernels.gather import gather
 from .kernels.induce import induce
 from .kernels.likelihood import likelihood
 from .kernels.pair import count_pairs, pair
 from .kernels.quench import quench
-from .kernels.split import count_steps, split
+from .kernels.split import count_pieces, count_steps, pieces, split
 from .kernels.spread import spread
 from .kernels.trigger import trigger
 from .tabulated import tabulated_current
@@ -30,6 +31,7 @@ class Batch(NamedTuple):
     dEdx: Any  # (n,) [MeV/cm]
     tick: Any  # (n,) int64, whole ticks of t0
     time: Any  # (n,) the rest of t0 [us]
+    volumes: Any  # (n_volumes,) int64, ascending: the TPCs that are simulated
 
 
 class Tables(NamedTuple):
@@ -37,10 +39,21 @@ class Tables(NamedTuple):
 
     volumes: Any
     planes: Any
+    module: Any  # (n_volumes,) int64
+    place: Any  # (n_modules, n_parameters) int64: which of the parameters' values each module has
     gauss_point: Any
     gauss_weight: Any
     decay: Any
     response: Any = None  # `response.Tables`; None where the response is parametric
+
+
+class Pieces(NamedTuple):
+    """The parts of segments in TPCs (n_pieces,), by segment and TPC."""
+
+    of_segment: Any  # (n_segments + 1,) first piece of each segment
+    segment: Any
+    volume: Any
+    first_step: Any  # (n_pieces + 1,) first step of each piece
 
 
 class Steps(NamedTuple):
@@ -92,21 +105,27 @@ def plain(kernel, threads, *arguments, **_):
     kernel(threads, *arguments)
 
 
-def piece_steps(batch, tables, settings):
-    """First step of every (segment, TPC) and the number of all: (n_pieces + 1,) int64."""
-    xp = namespace(batch.dE)
-    count = xp.zeros(len(batch.dE) * len(tables.planes), dtype=np.int64)
-    step_length = batch.dE.dtype.type(settings.step_length)
-    count_steps(len(count), batch.start, batch.end, tables.volumes, step_length, count)
-    return offsets(count)
+def make_pieces(batch, tables, settings):
+    """Cut the segments where they leave a TPC: `Pieces`."""
+    xp, n = namespace(batch.dE), len(batch.dE)
+    line = (batch.start, batch.end, tables.volumes)
+    count = xp.zeros(n, dtype=np.int64)
+    count_pieces(n, *line, batch.volumes, count)
+    of_segment = offsets(count)
+    n_pieces = int(of_segment[-1])
+    segment, volume, count = (xp.zeros(n_pieces, dtype=np.int64) for _ in range(3))
+    pieces(n, *line, batch.volumes, of_segment, segment, volume)
+    count_steps(n_pieces, *line, batch.dE.dtype.type(settings.step_length), segment, volume, count)
+    return Pieces(of_segment, segment, volume, offsets(count))
 
 
 def make_steps(batch, parameters, model, tables, detector, settings, launch=plain):
     """Split, quench and drift: `Steps`."""
     xp, T = namespace(batch.dE), batch.dE.dtype.type
-    first_step = piece_steps(batch, tables, settings)
-    n = int(first_step[-1])
-    piece = owners(first_step, n)
+    cut = make_pieces(batch, tables, settings)
+    n = int(cut.first_step[-1])
+    piece = owners(cut.first_step, n)
+    segment, volume, number = cut.segment[piece], cut.volume[piece], xp.arange(n) - cut.first_step[piece]
     x, y, distance, dE, dEdx, time, electrons, charge, arrival, sigma_t, sigma_T = (
         xp.zeros(n, dtype=T) for _ in range(11)
     )
@@ -119,8 +138,9 @@ def make_steps(batch, parameters, model, tables, detector, settings, launch=plai
         tables.volumes,
         T(settings.step_length),
         *rules,
-        piece,
-        first_step,
+        segment,
+        volume,
+        number,
         x,
         y,
         distance,
@@ -128,12 +148,16 @@ def make_steps(batch, parameters, model, tables, detector, settings, launch=plai
         dEdx,
         time,
         adjoint_threads=len(batch.dE),
+        first_piece=cut.of_segment,
+        piece_volume=cut.volume,
+        first_step=cut.first_step,
     )
-    launch(quench, n, dE, dEdx, parameters, model, electrons)
+    by_module = xp.zeros(tables.place.shape, dtype=T)
+    launch(gather, len(by_module), parameters, tables.place, by_module, adjoint_threads=len(parameters))
+    module = tables.module[volume]
+    launch(quench, n, dE, dEdx, by_module, module, model, electrons)
     drift_start = T(detector.drift_start)
-    launch(drift, n, electrons, distance, time, parameters, drift_start, charge, arrival, sigma_t, sigma_T)
-    n_volumes = len(tables.planes)
-    segment, volume = piece // n_volumes, piece % n_volumes
+    launch(drift, n, electrons, distance, time, by_module, module, drift_start, charge, arrival, sigma_t, sigma_T)
     return Steps(segment, volume, x, y, distance, electrons, charge, arrival, sigma_t, sigma_T)
 
 

@@ -14,7 +14,7 @@ from . import yamlfile
 from .errors import InputError
 from .kernels import slots
 from .layout import Anode, Layout, module0_layout, read_layout
-from .parameters import Parameters, check_parameter
+from .parameters import SINGLE, Parameters, check_parameter
 
 _MODULE0_DRIFT_LENGTH = 30.27225  # [cm]
 _HOLD_OFFSET = 3  # clock cycles between the crossing and the start of the hold delay
@@ -114,6 +114,10 @@ class Detector:
             **_geometry(placed, layout.pitch, drift_length),
             **electronics,
         )
+
+    @property
+    def n_modules(self) -> int:
+        return int(self.module.max()) + 1
 
     def locate(self, pixel: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """TPC, column, row and centre x, y [cm] of pixels by their ids, all (n,)."""
@@ -278,12 +282,17 @@ def _electronics(path: str | os.PathLike, content: dict[str, Any], n_modules: in
 def _parameters(path: str | os.PathLike, content: dict[str, Any], n_modules: int, link_vdrift: bool) -> Parameters:
     if all(key in content for key in _FIELD_KEYS):
         raise InputError(f"{path}: found both {' and '.join(_FIELD_KEYS)}, allowed is one of them")
-    values = {}
+    values, modules = {}, {}
     for key in (*slots.PARAMETERS, "e_field"):
-        if key in content:
-            name = "eField" if key == "e_field" else key
-            value = yamlfile.common_value(path, key, content[key], n_modules)
-            values[name] = check_parameter(name, value, f"{path}: {key}")
+        if key not in content:
+            continue
+        name, value = "eField" if key == "e_field" else key, content[key]
+        if name in SINGLE and isinstance(value, list) and len(value) == n_modules and value != value[:1] * n_modules:
+            own = [check_parameter(name, v, f"{path}: {key}[{m}]") for m, v in enumerate(value)]
+            modules |= {f"{name}.{m}": v for m, v in enumerate(own)}
+            value = sum(own) / n_modules
+        value = yamlfile.common_value(path, key, value, n_modules)
+        values[name] = check_parameter(name, value, f"{path}: {key}")
     if link_vdrift:
         values.pop("vdrift", None)
-    return Parameters(**values)
+    return Parameters(**values, modules=modules)

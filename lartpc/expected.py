@@ -30,8 +30,8 @@ def expected_covariance(
     simulation: Simulation, segments: Segments, names: Sequence[str], rounded: bool = False
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """The covariance (n, n) of which `expected_errors` gives the errors, and the open direction, as `invert` does."""
-    quiet = simulation.without_noise()
+    quiet = simulation.apart(names).without_noise()
     target = Target(quiet(segments).hits, quiet.detector, rounded)
     linear = Objective("likelihood", quiet, quiet.batches(segments), target, names)(quiet.parameters.vector(np.float64))
-    values = np.array([quiet.parameters.as_dict()[name] for name in names])
+    values = np.array([quiet.parameters.value(name) for name in names])
     return invert(linear.information, values)

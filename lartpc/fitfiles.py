@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from . import hdf5
 from .errors import InputError
 from .output import new_file
-from .parameters import TABLE
+from .parameters import parameter
 from .problem import Evaluation
 from .result import FitResult
 from .scan import Scan
@@ -98,7 +98,7 @@ def parameters_figure(result: FitResult, history: Sequence[Evaluation]) -> Figur
             ax.errorbar(len(values) - 1, values[-1, i], result.errors[i], color="tab:blue", capsize=3)
         if result.truth is not None:
             ax.axhline(result.truth[i], color="tab:red", linestyle="--", linewidth=1, label="truth")
-        unit = TABLE[name].unit
+        unit = parameter(name).unit
         ax.set_title(f"{name} [{unit}]" if unit else name, fontsize=10)
         ax.set_xlabel("iteration")
         ax.ticklabel_format(axis="y", style="sci", scilimits=(-3, 4), useOffset=False)

@@ -11,7 +11,6 @@ from . import chain
 from .errors import InputError
 from .gradient import Trace
 from .kernelcheck import relative
-from .kernels import slots
 from .segments import Segments
 from .settings import Settings
 from .simulation import Simulation, check_choice
@@ -78,6 +77,7 @@ def gradcheck(
     """
     if simulation.dtype != np.float64:
         raise InputError(f"dtype: found {simulation.dtype}, allowed is float64: differences need its precision")
+    simulation = simulation.apart(names or ())
     known = simulation.acting()
     for name in names or ():
         check_choice("parameter", name, known)
@@ -185,7 +185,7 @@ class Check:
         Those that do within the steps are left out; steps are smaller where a parameter shifts all times.
         """
         start = self.simulation.vector()
-        slot = slots.PARAMETERS.index(name)
+        slot = self.simulation.parameters.names.index(name)
 
         def at(h: float) -> Evaluation:
             moved = start.copy()

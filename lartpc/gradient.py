@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import chain
-from .kernels import slots
 from .simulation import Simulation, to_numpy
 from .tape import Tape
 
@@ -38,6 +37,7 @@ class Trace:
 
     def __init__(self, simulation: Simulation, batch: chain.Batch, parameters: Any = None) -> None:
         self.batch = batch
+        self.names = simulation.parameters.names
         self.tape = Tape()
         self.parameters = simulation.vector() if parameters is None else parameters
         self.waveforms = simulation.waveforms(batch, self.parameters, self.tape.launch)
@@ -57,7 +57,7 @@ class Trace:
         grad = self.tape.gradient
         values = to_numpy(grad(self.parameters)).tolist()
         return Gradient(
-            parameters=dict(zip(slots.PARAMETERS, values, strict=True)),
+            parameters=dict(zip(self.names, values, strict=True)),
             start=to_numpy(grad(self.batch.start)),
             end=to_numpy(grad(self.batch.end)),
             dE=to_numpy(grad(self.batch.dE)),

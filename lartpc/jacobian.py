@@ -30,7 +30,9 @@ GRAD_STEP = ("x", "y", "charge", "arrival", "sigma_t", "sigma_T")
 
 
 def parameter_rows(tape: Tape, windows: Windows, grad_waveform: Any, pixels: Any) -> np.ndarray:
-    """d(loss of pixel)/d(parameter), (len(pixels), n_parameters) float64, from d(loss)/d(waveform) of each pixel.
+    """d(loss of pixel)/d(value), (len(pixels), n_values) float64, from d(loss)/d(waveform) of each pixel.
+
+    Values are those of the parameters, as `Parameters.vector` has them.
 
     `tape` holds the chain up to the waveforms; `pixels` are indices into `windows`, ascending; the gradient of the
     waveform is read on their windows alone.
@@ -49,19 +51,22 @@ def parameter_rows(tape: Tape, windows: Windows, grad_waveform: Any, pixels: Any
     def zeros(*shape: int) -> Any:
         return xp.zeros(shape, dtype=grad_waveform.dtype)
 
-    drift = select(forward["drift"], step, ("electrons", "distance", "sigma_t", "sigma_T"))
-    n_parameters = len(drift["parameters"])
+    drift = select(forward["drift"], step, ("electrons", "distance", "step_module", "sigma_t", "sigma_T"))
+    n_parameters = drift["parameters"].shape[1]
     grad_drift = {name: zeros(n) for name in ("electrons", "distance", "step_time")}
     grad_drift["parameters"] = zeros(n, n_parameters)
     back(drift_adjoint, n, drift, grad_step, grad_drift)
-    quench = select(forward["quench"], step, ("step_dE", "step_dEdx"))
+    quench = select(forward["quench"], step, ("step_dE", "step_dEdx", "step_module"))
     grad_quench = {"step_dE": zeros(n), "step_dEdx": zeros(n), "parameters": zeros(n, n_parameters)}
     back(quench_adjoint, n, quench, grad_drift, grad_quench)
 
     by_pair_of_pixel = (grad_drift["parameters"] + grad_quench["parameters"]).astype(np.float64)
     sums = xp.zeros((n + 1, n_parameters))
     xp.cumsum(by_pair_of_pixel, axis=0, out=sums[1:])
-    result = sums[first[1:]] - sums[first[:-1]]
+    gathered = forward["gather"]
+    result = xp.zeros((len(pixels), len(gathered["values"])))
+    place = gathered["place"][drift["step_module"][first[:-1]]]  # of the pixel's module
+    result[xp.arange(len(pixels))[:, None], place] = sums[first[1:]] - sums[first[:-1]]
     return result if xp is np else result.get()
 
 

@@ -62,11 +62,14 @@ def directions(
     for name in adjoint.kernel.outputs:
         shape = np.shape(bound[name.removeprefix("grad_")])
         shared = name.removeprefix("grad_") in adjoint.shared
-        grads[name] = np.zeros((count, *shape) if shared else shape)
+        grads[name] = np.zeros((count, *shape[1:]) if shared else shape)
     adjoint.kernel(count, *({**bound, **grads}[name] for name in adjoint.kernel.arguments))
     found = []
     for name in (n.removeprefix("grad_") for n in adjoint.kernel.outputs):
-        grad = grads[f"grad_{name}"].sum(axis=0) if name in adjoint.shared else grads[f"grad_{name}"]
+        grad = grads[f"grad_{name}"]
+        if name in adjoint.shared:
+            of_thread, grad = grad, np.zeros(np.shape(bound[name]))
+            np.add.at(grad, bound[adjoint.shared[name]], of_thread)
         direction = rng.normal(size=np.shape(arguments[name])) * np.abs(arguments[name])
 
         def change(h: float, name: str = name, direction: Any = direction) -> float:

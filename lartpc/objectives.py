@@ -34,7 +34,6 @@ from . import chain, events, losses
 from .detector import Detector
 from .events import Events
 from .jacobian import parameter_rows
-from .kernels import slots
 from .probability import log_no_hit
 from .rounded import RoundedHits, log_hits
 from .simulation import Simulation, to_numpy
@@ -98,7 +97,7 @@ class Objective:
         self.simulation = simulation
         self.batches = batches
         self.target = target
-        self.slots = [slots.PARAMETERS.index(name) for name in names]
+        self.slots = [simulation.parameters.names.index(name) for name in names]
         self.progress = progress
 
     def __call__(self, parameters: np.ndarray, chosen: Sequence[int] | None = None) -> Linear | Events:

@@ -15,6 +15,7 @@ from .detector import Detector
 from .errors import InputError
 from .hits import Hits, copy_truth, write_attrs
 from .kernels.drift import drift_velocity
+from .kernels.slots import LIFETIME
 from .output import new_file
 from .packets import PACKET, Packets, find_hits
 from .parameters import Parameters
@@ -83,11 +84,12 @@ def new_packets(
                 file.create_dataset(name, data=table, track_times=False)
             file["packets"].attrs["packet_types"] = "\n".join(f"{k}: {name!r}," for k, name in enumerate(_TYPES))
             file["segments"].attrs["zbeam"] = True
+            table = parameters.table(detector.n_modules)
             configs = {
-                "vdrift": drift_velocity(parameters.vector(np.float64)),
+                "vdrift": one_or_each([drift_velocity(table, m) for m in range(len(table))]),
                 "long_diff": parameters.long_diff,
                 "tran_diff": parameters.tran_diff,
-                "lifetime": parameters.lifetime,
+                "lifetime": one_or_each(table[:, LIFETIME].tolist()),
                 "drift_length": abs(detector.z_cathode[0] - detector.z_anode[0]),
                 "asic_version": "2",
             }
@@ -99,6 +101,11 @@ def new_packets(
                     file.create_dataset(name, data=np.zeros(0, dtype=dtype), track_times=False)
             write_attrs(file, attrs)
         yield
+
+
+def one_or_each(values: list[float]) -> float | list[float]:
+    """The value of all modules, or where they differ that of each."""
+    return values[0] if len(set(values)) == 1 else values
 
 
 def association(packets: Packets, truth: Truth, segments: Segments) -> np.ndarray:

@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import math
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,6 +38,9 @@ TABLE: dict[str, Parameter] = {
     "lArDensity": Parameter("density of liquid argon", "g/cm^3", 1.38, (1.37, 1.41)),
     "temperature": Parameter("temperature of liquid argon", "K", 87.17, (84.0, 92.0)),
 }
+
+# Of these a module may have a value of its own, named as in eField.0, modules counted from 0.
+SINGLE = ("eField", "lifetime")
 
 # Beyond these no detector works: much wider than the ranges, so that a fit may wander; they catch wrong units.
 _LIMITS: dict[str, tuple[float, float]] = {
@@ -75,12 +78,33 @@ def nearest(name: Any, known: Iterable[str]) -> str:
     return lowered[difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.0)[0]]
 
 
+def common_name(name: str) -> str:
+    """`name` without the number of its module."""
+    return name.partition(".")[0]
+
+
+def parameter(name: str) -> Parameter:
+    """The row of `TABLE` of a parameter, also of one of a single module."""
+    return TABLE[common_name(name)]
+
+
+def is_known(name: str) -> bool:
+    """Whether `name` is that of a parameter, or of one of a single module."""
+    common, single, module = name.partition(".")
+    return common in TABLE and (not single or (common in SINGLE and module.isascii() and module.isdigit()))
+
+
+def module_of(name: str) -> int:
+    """The module in the name of a single module's parameter."""
+    return int(name.partition(".")[2])
+
+
 def check_parameter(name: str, value: Any, what: str) -> float:
     """`value` of parameter `name` as a float; raises InputError, its line beginning with `what`, where not sane."""
-    low, high = _LIMITS[name]
+    low, high = _LIMITS[common_name(name)]
     number = as_number(value)
     if number is None or not math.isfinite(number) or not low < number <= high:
-        unit = f" [{TABLE[name].unit}]" if TABLE[name].unit else ""
+        unit = f" [{parameter(name).unit}]" if parameter(name).unit else ""
         raise InputError(f"{what}: found {value!r}, allowed is a number above {low:g} and up to {high:g}{unit}")
     return number
 
@@ -90,7 +114,8 @@ class Parameters:
     """Values of the parameters of the charge chain; names are larnd-sim's, units are those of `TABLE`.
 
     `vdrift` None: the drift velocity follows from `eField` and `temperature` (mobility of Li et al.,
-    Nucl. Instrum. Meth. A 816 (2016) 160). Raises InputError for what is no finite number or not physical.
+    Nucl. Instrum. Meth. A 816 (2016) 160). `modules`: values of single modules, {"eField.0": 0.49}; the others have the
+    common one. Raises InputError for what is no finite number or not physical, and unknown names in `modules`.
     """
 
     Ab: float = TABLE["Ab"].nominal
@@ -105,26 +130,78 @@ class Parameters:
     MeVToElectrons: float = TABLE["MeVToElectrons"].nominal
     lArDensity: float = TABLE["lArDensity"].nominal
     temperature: float = TABLE["temperature"].nominal
+    modules: Mapping[str, float] = dataclasses.field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        for name, value in self.as_dict().items():
-            if name == "vdrift" and value is None:
-                continue
-            object.__setattr__(self, name, check_parameter(name, value, f"parameter {name}"))
+        for name in slots.PARAMETERS:
+            value = getattr(self, name)
+            if name != "vdrift" or value is not None:
+                object.__setattr__(self, name, check_parameter(name, value, f"parameter {name}"))
+        for name in self.modules:
+            if not is_known(name) or name in TABLE:
+                raise InputError(f"parameter {name}: allowed for single modules are {_of_modules()}")
+        ordered = sorted(self.modules, key=lambda name: (SINGLE.index(common_name(name)), module_of(name)))
+        own = {name: check_parameter(name, self.modules[name], f"parameter {name}") for name in ordered}
+        object.__setattr__(self, "modules", own)
 
     def replace(self, **values: Any) -> Parameters:
-        """A copy with some values changed; InputError for an unknown name, naming the nearest known one."""
+        """A copy with some values changed: eField is that of all modules, eField.0 that of one.
+
+        InputError for an unknown name, naming the nearest known one.
+        """
         for name in values:
-            if name not in TABLE:
+            if not is_known(name):
                 raise InputError(
-                    f"parameter {name}: not known, nearest is {nearest(name, TABLE)}; known are {', '.join(TABLE)}"
+                    f"parameter {name}: not known, nearest is {nearest(name, TABLE)}; known are {', '.join(TABLE)}, "
+                    f"and of single modules {_of_modules()}"
                 )
-        return dataclasses.replace(self, **values)
+        common = {name: value for name, value in values.items() if name in TABLE}
+        single = {name: value for name, value in values.items() if name not in TABLE}
+        kept = {name: value for name, value in self.modules.items() if common_name(name) not in common}
+        return dataclasses.replace(self, **common, modules=kept | single)
 
     def as_dict(self) -> dict[str, float | None]:
-        """Name to value, in the order of the parameter vector."""
-        return {name: getattr(self, name) for name in slots.PARAMETERS}
+        """Name to value, in the order of the vector: the common values, then those of single modules."""
+        return {name: getattr(self, name) for name in slots.PARAMETERS} | self.modules
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What `vector` holds."""
+        return (*slots.PARAMETERS, *self.modules)
+
+    def value(self, name: str) -> float | None:
+        """The value of a parameter; that of a single module is the common one where the module has none of its own."""
+        return self.as_dict().get(name, getattr(self, common_name(name)))
+
+    def apart(self, names: Iterable[str]) -> Parameters:
+        """The same, with values of their own for the modules that are named in `names`, as eField.0 is."""
+        return dataclasses.replace(
+            self, modules={name: self.value(name) for name in names if "." in name} | self.modules
+        )
 
     def vector(self, dtype: Any = np.float32) -> np.ndarray:
-        """The values as an array of shape (12,), in the order of `kernels.slots`; a linked `vdrift` is 0 there."""
+        """The values as an array (n_values,), in the order of `names`; a linked `vdrift` is 0 there."""
         return np.array([0.0 if value is None else value for value in self.as_dict().values()], dtype=dtype)
+
+    def place(self, n_modules: int) -> np.ndarray:
+        """Where in the vector each module has its values, (n_modules, 12) int64, in the order of `kernels.slots`.
+
+        InputError where a module is named that there is not.
+        """
+        place = np.tile(np.arange(len(slots.PARAMETERS)), (n_modules, 1))
+        for k, name in enumerate(self.modules, start=len(slots.PARAMETERS)):
+            if module_of(name) >= n_modules:
+                allowed = "module 0" if n_modules == 1 else f"modules 0 to {n_modules - 1}"
+                raise InputError(
+                    f"parameter {name}: the detector has no module {module_of(name)}, allowed are {allowed}"
+                )
+            place[module_of(name), slots.PARAMETERS.index(common_name(name))] = k
+        return place
+
+    def table(self, n_modules: int, dtype: Any = np.float64) -> np.ndarray:
+        """The values of each module as an array (n_modules, 12), in the order of `kernels.slots`."""
+        return self.vector(dtype)[self.place(n_modules)]
+
+
+def _of_modules() -> str:
+    return ", ".join(f"{name}.0, {name}.1 ..." for name in SINGLE)

@@ -13,7 +13,7 @@ import numpy as np
 
 from .errors import InputError
 from .objectives import Events, Linear, Objective
-from .parameters import TABLE
+from .parameters import parameter
 
 
 class Evaluation(NamedTuple):
@@ -64,7 +64,7 @@ class Problem:
         self.objective = objective
         self.names = tuple(names)
         self.bounds = bounds
-        self.nominal = np.array([TABLE[name].nominal for name in names])
+        self.nominal = np.array([parameter(name).nominal for name in names])
         self.record = record
         self.phase = phase
 

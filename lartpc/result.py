@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .optimizers import Outcome
-from .parameters import TABLE
+from .parameters import parameter
 from .problem import Problem
 from .uncertainty import Errors
 
@@ -53,7 +53,7 @@ class FitResult(NamedTuple):
                 "interval": None
                 if self.intervals is None
                 else [v if np.isfinite(v) else None for v in self.intervals[i].tolist()],
-                "unit": TABLE[name].unit,
+                "unit": parameter(name).unit,
                 "start": float(self.start[i]),
                 "bounds": self.bounds[i].tolist(),
                 "truth": None if self.truth is None else float(self.truth[i]),
@@ -90,7 +90,7 @@ class FitResult(NamedTuple):
         for i, name in enumerate(self.names):
             value, error = self.values[i], self.errors[i]
             line = f"{i:<3}{name:<15} {value:13.7g} {error:11.3g} {error / abs(value):10.1e} {self.start[i]:11.5g}"
-            line += f"  {TABLE[name].unit}"
+            line += f"  {parameter(name).unit}"
             if known:
                 off = value - self.truth[i]
                 line = f"{line:<{len(head) + 4}} {off / self.truth[i]:+15.2e} {off / error:+13.2f}"

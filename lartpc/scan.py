@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .calibrate import LOSSES, SIX, check_names
+from .calibrate import LOSSES, SIX, check_names, truth_of
 from .errors import InputError
 from .hits import Hits
 from .objectives import Objective
-from .parameters import TABLE, Parameters, check_parameter
+from .parameters import TABLE, Parameters, check_parameter, parameter
 from .problem import Evaluation, Problem, Record
 from .segments import Segments
 from .simulation import Simulation, check_choice
@@ -45,7 +45,7 @@ class Scan(NamedTuple):
         return self.values[np.argmin(self.loss)]
 
     def __str__(self) -> str:
-        unit = {name: TABLE[name].unit for name in self.names}
+        unit = {name: parameter(name).unit for name in self.names}
         if self.plane:
             found = ", ".join(f"{n} {v:.7g} {unit[n]}".rstrip() for n, v in zip(self.names, self.lowest(), strict=True))
             return f"{self.kind}: {self.loss.min():.6g} at the lowest of {len(self.loss)} points, {found}"
@@ -89,6 +89,7 @@ def scan(
     over = over if over is not None else {name: TABLE[name].range for name in SIX}
     names = tuple(over)
     check_grid(simulation, over, points, plane)
+    simulation = simulation.apart(names)
     check_choice("loss", loss, LOSSES)
     target = Target(hits, simulation.detector, rounded)
     missing = np.setdiff1d(hits.event_id, segments.event_id)
@@ -109,7 +110,7 @@ def scan(
         loss=np.array([evaluation.value for evaluation in found]),
         gradient=np.array([evaluation.gradient for evaluation in found]),
         fixed=fixed,
-        truth=None if truth is None else np.array([truth.as_dict()[name] for name in names], dtype=np.float64),
+        truth=truth_of(truth, names),
         kind=loss,
     )
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from scipy.interpolate import CubicHermiteSpline, PchipInterpolator
 
 from .objectives import SQUARES
-from .parameters import TABLE
+from .parameters import parameter
 from .scan import Scan
 
 SMALL = 1e-2  # of the largest rise, for losses that have no scale
@@ -136,13 +136,14 @@ def scan_height(scan: Scan) -> float:
 
 def label(name: str) -> str:
     """Meaning and unit of a parameter."""
-    unit = TABLE[name].unit.replace("us", "µs").replace("^2", "²")
+    unit = parameter(name).unit.replace("us", "µs").replace("^2", "²")
     return f"{title(name)} [{unit}]" if unit else title(name)
 
 
 def title(name: str) -> str:
     """Meaning of a parameter, its symbol set as one."""
-    return re.sub(r"\b(\w_\w+)\b", r"$\1$", TABLE[name].meaning)
+    _, single, module = name.partition(".")
+    return re.sub(r"\b(\w_\w+)\b", r"$\1$", parameter(name).meaning) + (f", module {module}" if single else "")
 
 
 def rise_label(scan: Scan) -> str:

@@ -39,7 +39,8 @@ def filled_segments(segments: Segments, truth: Truth, detector: Detector, parame
             table[name] = segments.t0
 
     inside = truth.plane >= 0
-    v = float(drift_velocity(parameters.vector(np.float64)))
+    table = parameters.table(detector.n_modules)
+    v = np.array([drift_velocity(table, m) for m in range(len(table))])[detector.module[truth.plane]]
     z_anode = detector.z_anode[truth.plane]
     length = np.abs(detector.z_cathode - detector.z_anode)[truth.plane]
     start, middle, end = (

@@ -14,7 +14,6 @@ from . import chain
 from .detector import Detector
 from .errors import InputError
 from .hits import Hits, Waveforms
-from .kernels import slots
 from .kernels.launch import cuda_available
 from .kernels.quench import BIRKS, BOX
 from .parameters import Parameters
@@ -106,7 +105,8 @@ class Simulation:
             import cupy
 
             self.xp = cupy
-        self.tables = make_tables(self.detector, settings, self.dtype, self.xp)
+        place = self.parameters.place(self.detector.n_modules)
+        self.tables = make_tables(self.detector, settings, self.dtype, self.xp)._replace(place=self.xp.asarray(place))
         if self.response is not None:
             made = make_response_tables(self.response, self.detector, self.dtype, self.xp)
             self.tables = self.tables._replace(response=made)
@@ -155,11 +155,24 @@ class Simulation:
         quiet.noise = False
         return quiet
 
+    def apart(self, names: Iterable[str]) -> Simulation:
+        """The same simulation with values of their own for the modules that are named in `names`, as eField.0 is.
+
+        Raises InputError where the detector has no such module.
+        """
+        single = copy.copy(self)
+        single.parameters = self.parameters.apart(names)
+        place = single.parameters.place(self.detector.n_modules)
+        single.tables = self.tables._replace(place=self.xp.asarray(place))
+        return single
+
     def acting(self) -> list[str]:
         """Names of the parameters that the results depend on."""
         off = ("alpha", "beta") if self.recombination == "birks" else ("Ab", "kb")
         off += ("vdrift",) if self.parameters.vdrift is None else ("temperature",)
-        return [name for name in slots.PARAMETERS if name not in off]
+        used = np.unique(to_numpy(self.tables.place))
+        names = self.parameters.names
+        return [names[k] for k in used if names[k] not in off]
 
     def vector(self) -> Any:
         """The parameters as the kernels take them."""
@@ -180,6 +193,7 @@ class Simulation:
             "tick": tick.astype(np.int64),
             "event": event[order].astype(np.int64),
             "event_id": event_id.astype(np.int64),
+            "volumes": np.arange(len(self.detector.z_anode)),
         }
         return chain.Batch(**{name: self.xp.asarray(column) for name, column in columns.items()})
 
@@ -190,7 +204,8 @@ class Simulation:
         if len(segments) == 0:
             return []
         whole = self.batch(segments)
-        first_step = chain.piece_steps(whole, self.tables, self.settings)[:: len(self.tables.planes)]
+        pieces = chain.make_pieces(whole, self.tables, self.settings)
+        first_step = pieces.first_step[pieces.of_segment]
         event = to_numpy(whole.event)
         edges = np.append(np.flatnonzero(np.diff(event, prepend=-1)), len(event))
         steps = to_numpy(first_step)[edges]
@@ -200,7 +215,7 @@ class Simulation:
                 start = i - 1
                 cuts.append(edges[start])
         cuts.append(len(event))
-        per_segment = [name for name in whole._fields if name != "event_id"]
+        per_segment = [name for name in whole._fields if name not in ("event_id", "volumes")]
         return [
             whole._replace(**{name: getattr(whole, name)[a:b] for name in per_segment})
             for a, b in zip(cuts[:-1], cuts[1:], strict=True)
@@ -332,7 +347,9 @@ def make_tables(detector: Detector, settings: Settings, dtype: Any, xp: Any) -> 
     planes = np.stack((d.n_x, d.n_y, d.first_pixel), axis=1).astype(np.int64)
     rules = gauss_rules(max(settings.nodes, 3) + 3, dtype)
     decay = decay_table(settings.moments, round(settings.memory / d.tick), d.tick, dtype)
-    return chain.Tables(*(xp.asarray(array) for array in (volumes.astype(dtype), planes, *rules, decay)))
+    place = d.parameters.place(d.n_modules)
+    arrays = (volumes.astype(dtype), planes, d.module, place, *rules, decay)
+    return chain.Tables(*(xp.asarray(array) for array in arrays))
 
 
 def check_choice(name: str, value: Any, allowed: Iterable[str]) -> None:

@@ -68,8 +68,10 @@ class Tape:
                 continue
             rows = {name: self.rows(launch, name) for name in adjoint.shared}
             adjoint.kernel(launch.threads, *(self.argument(launch, name, rows) for name in adjoint.kernel.arguments))
-            for name, row in rows.items():
-                self.gradient(launch.arguments[name])[...] += row.sum(axis=0, dtype=np.float64)
+            for name, of_thread in rows.items():
+                grad, row = self.gradient(launch.arguments[name]), launch.arguments[adjoint.shared[name]]
+                for k in range(len(grad)):
+                    grad[k] += of_thread[row == k].sum(axis=0, dtype=np.float64)
 
     def argument(self, launch: Launch, name: str, rows: dict[str, Any]) -> Any:
         if not name.startswith("grad_"):
@@ -79,7 +81,7 @@ class Tape:
 
     def rows(self, launch: Launch, name: str) -> Any:
         array = launch.arguments[name]
-        return namespace(array).zeros((launch.threads, *array.shape), dtype=array.dtype)
+        return namespace(array).zeros((launch.threads, *array.shape[1:]), dtype=array.dtype)
 
     def gradient(self, array: Any) -> Any:
         """The gradient with respect to an array, of its shape; zeros where nothing depends on it."""

@@ -69,7 +69,7 @@ def common_value(path: str | os.PathLike, key: str, value: Any, n_modules: int) 
         raise InputError(f"{path}: {key}: found a list of {len(value)} values, allowed is {allowed}")
     if any(element != value[0] for element in value):
         raise InputError(
-            f"{path}: {key}: found {_short(value)}; per-module values are not supported yet, allowed is one value"
+            f"{path}: {key}: found {_short(value)}; allowed is one value, modules may differ in field and lifetime only"
         )
     return value[0]
 

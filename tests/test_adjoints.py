@@ -47,6 +47,7 @@ LARGEST = {
 # Inputs in which a kernel is linear (the trigger piecewise): no remainder but rounding.
 LINEAR = {
     "split": ("dE", "dEdx", "time"),
+    "gather": ("values",),
     "quench": ("step_dE",),
     "drift": ("electrons", "step_time"),
     "spread": ("charge", "arrival", "sigma_t"),
@@ -165,9 +166,16 @@ def recorded(sample, model):
     return record(segments, *MODELS[model])
 
 
-def random_vector(rng):
-    """Parameters in their ranges, the drift velocity set."""
-    return np.array([rng.uniform(*TABLE[name].range) for name in slots.PARAMETERS])
+def random_table(rng, n):
+    """Parameters of three modules in their ranges, the drift velocity set, and a module for each of n steps."""
+    ranges = np.array([TABLE[name].range for name in slots.PARAMETERS])
+    return {"parameters": rng.uniform(*ranges.T, (3, len(ranges))), "step_module": rng.integers(0, 3, n)}
+
+
+def random_gather(rng):
+    """Values that are common to three modules and of one each."""
+    place = np.array([[0, 1, 2], [0, 3, 2], [4, 1, 2], [0, 1, 5]])
+    return Case(4, {"values": rng.uniform(0.5, 2.0, 6), "place": place, "module_parameters": np.zeros((4, 3))}, 6)
 
 
 def random_split(rng):
@@ -182,7 +190,7 @@ def random_split(rng):
 def random_quench(rng, model=1):
     n = 30
     inputs = {"step_dE": rng.uniform(0.01, 1.0, n), "step_dEdx": rng.uniform(1.0, 60.0, n)}
-    return Case(n, {**inputs, "parameters": random_vector(rng), "model": model, "electrons": np.zeros(n)})
+    return Case(n, {**inputs, **random_table(rng, n), "model": model, "electrons": np.zeros(n)})
 
 
 def random_drift(rng):
@@ -191,7 +199,7 @@ def random_drift(rng):
         "electrons": rng.uniform(10.0, 1e4, n),
         "distance": rng.uniform(0.02, 30.0, n),
         "step_time": rng.uniform(0.0, 0.1, n),
-        "parameters": random_vector(rng),
+        **random_table(rng, n),
         "drift_start": 0.5,
     }
     return Case(n, {**inputs, **{k: np.zeros(n) for k in ("charge", "arrival", "sigma_t", "sigma_T")}})
@@ -370,6 +378,7 @@ def random_likelihood(rng):
 
 RANDOM = {
     "split": random_split,
+    "gather": random_gather,
     "quench": random_quench,
     "drift": random_drift,
     "spread": random_spread,

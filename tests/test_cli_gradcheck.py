@@ -64,7 +64,7 @@ def test_a_wrong_gradient_fails(file, monkeypatch):
             right(threads, *arguments)
             arguments[self.arguments.index("grad_parameters")][:, 2] = 0.0
 
-    monkeypatch.setitem(ADJOINTS, quench, Adjoint(Wrong(), shared=("parameters",)))
+    monkeypatch.setitem(ADJOINTS, quench, Adjoint(Wrong(), ADJOINTS[quench].shared))
     code, lines, _ = run(file, "--fit", "eField,lifetime")
     assert code == 1
     results = {tuple(line.split()[:2]): line.split()[-1] for line in lines[2:10]}

@@ -11,7 +11,8 @@ def drifted(distance, electrons=1e4, time=3.0, dtype=np.float64, **values):
     distance = np.atleast_1d(np.asarray(distance, dtype))
     electrons, time = (np.broadcast_to(np.asarray(v, dtype), distance.shape).copy() for v in (electrons, time))
     results = np.zeros((4, len(distance)), dtype)
-    drift(len(distance), electrons, distance, time, Parameters(**values).vector(dtype), dtype(0.5), *results)
+    table, module = Parameters(**values).table(1, dtype), np.zeros(len(distance), dtype=np.int64)
+    drift(len(distance), electrons, distance, time, table, module, dtype(0.5), *results)
     return results
 
 
@@ -58,7 +59,8 @@ def test_reference_drift(reference, sample, dtype):
     values = dict(zip(z["param_names"], z["params"], strict=True))
     electrons = np.zeros(len(s["dE"]), dtype)
     dE, dEdx = (s[k].astype(dtype) for k in ("dE", "dEdx"))
-    quench(len(dE), dE, dEdx, Parameters(**values).vector(dtype), BIRKS, electrons)
+    table, module = Parameters(**values).table(1, dtype), np.zeros(len(dE), dtype=np.int64)
+    quench(len(dE), dE, dEdx, table, module, BIRKS, electrons)
     middle, first, last = (30.431 - np.abs(s[k]) for k in ("z", "z_start", "z_end"))
     charge, arrival, sigma_t, sigma_T = drifted(middle, electrons, 0.0, dtype, **values)
     np.testing.assert_allclose(charge, z["n_electrons"], rtol=1e-5)

@@ -32,7 +32,8 @@ from lartpc.kernels.quench import BIRKS, quench
 from lartpc.parameters import Parameters
 T = np.float32
 energy, electrons = np.linspace(1, 5, 1000, dtype=T), np.zeros(1000, dtype=T)
-quench(1000, energy, 2 * energy, Parameters().vector(T), BIRKS, electrons)
+module = np.zeros(1000, dtype=np.int64)
+quench(1000, energy, 2 * energy, Parameters().table(1, T), module, BIRKS, electrons)
 assert abs(electrons[0] / 29710.7 - 1) < 1e-4, electrons
 print(electrons.tobytes().hex(), cache_directory())
 """
@@ -90,15 +91,15 @@ def test_helpers_and_bodies_are_plain_functions():
     assert len(kernels) > 10
     assert {type(f) for f in helpers} == {types.FunctionType}
     assert {type(k.body) for k in kernels} == {types.FunctionType}
-    assert drift_velocity(Parameters().vector(np.float64)) == pytest.approx(0.1596452, rel=1e-6)
+    assert drift_velocity(Parameters().table(1), 0) == pytest.approx(0.1596452, rel=1e-6)
 
 
 def test_compiled_body_does_what_the_plain_body_does():
-    parameters = Parameters().vector(np.float64)
+    parameters, module = Parameters().table(1), np.zeros(len(ENERGIES), dtype=np.int64)
     compiled, plain = np.zeros_like(ENERGIES), np.zeros_like(ENERGIES)
-    quench(len(ENERGIES), ENERGIES, ENERGIES, parameters, BIRKS, compiled)
+    quench(len(ENERGIES), ENERGIES, ENERGIES, parameters, module, BIRKS, compiled)
     for i in range(len(ENERGIES)):
-        quench.body(i, ENERGIES, ENERGIES, parameters, BIRKS, plain)
+        quench.body(i, ENERGIES, ENERGIES, parameters, module, BIRKS, plain)
     assert compiled[1:].min() > 0
     np.testing.assert_allclose(compiled, plain, rtol=1e-14)
 

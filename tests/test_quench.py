@@ -10,7 +10,8 @@ DEDX = np.array([0.0, 0.5, 2.1, 10.0, 1e3, 1e6])
 def electrons(dE, dEdx, model, dtype=np.float64, **values):
     dE, dEdx = np.broadcast_arrays(*np.atleast_1d(np.asarray(dE, dtype), np.asarray(dEdx, dtype)))
     result = np.zeros(dE.size, dtype)
-    quench(dE.size, dE.copy(), dEdx.copy(), Parameters(**values).vector(dtype), model, result)
+    table, module = Parameters(**values).table(1, dtype), np.zeros(dE.size, dtype=np.int64)
+    quench(dE.size, dE.copy(), dEdx.copy(), table, module, model, result)
     return result
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lartpc.detector import Detector
-from lartpc.kernels.split import count_steps, split
+from lartpc.kernels.split import count_pieces, count_steps, pieces, split
 from lartpc.settings import Settings
 from lartpc.simulation import make_tables
 
@@ -13,15 +13,19 @@ def steps(start, end, dtype=np.float64, step_length=3.0):
     """Of one segment of 2 MeV at 5 us: counts by TPC, and x, y, distance, dE, dEdx, time of its steps."""
     tables = make_tables(DETECTOR, Settings(), dtype, np)
     start, end = np.array([start], dtype), np.array([end], dtype)
-    count = np.zeros(2, dtype=np.int64)
-    count_steps(2, start, end, tables.volumes, dtype(step_length), count)
-    piece = np.repeat([0, 1], count)
-    first = np.concatenate(([0], np.cumsum(count)))
-    columns = np.zeros((6, len(piece)), dtype)
+    line, both = (start, end, tables.volumes), np.arange(2)
+    n = np.zeros(1, dtype=np.int64)
+    count_pieces(1, *line, both, n)
+    segment, volume, of_piece = np.zeros((3, n[0]), dtype=np.int64)
+    pieces(1, *line, both, np.array([0, n[0]]), segment, volume)
+    count_steps(n[0], *line, dtype(step_length), segment, volume, of_piece)
+    place = [np.repeat(array, of_piece) for array in (segment, volume)]
+    place.append(np.concatenate([np.arange(k) for k in of_piece] or [np.zeros(0, dtype=np.int64)]))
+    columns = np.zeros((6, of_piece.sum()), dtype)
     deposit = [np.array([v], dtype) for v in (2.0, 3.0, 5.0)]
     rules = (tables.gauss_point, tables.gauss_weight)
-    split(len(piece), start, end, *deposit, tables.volumes, dtype(step_length), *rules, piece, first, *columns)
-    return count, columns
+    split(of_piece.sum(), start, end, *deposit, tables.volumes, dtype(step_length), *rules, *place, *columns)
+    return np.bincount(volume, of_piece, 2).astype(np.int64), columns
 
 
 LINES = {

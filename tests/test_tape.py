@@ -30,10 +30,10 @@ def scale(threads, x, factor, z):
 
 
 def scale_adjoint(threads, x, factor, unused, grad_z, grad_x, grad_factor):
-    assert grad_factor.shape == (threads, 1)
+    assert grad_factor.shape == (threads,)
     grad_x += factor[0] * grad_z
     for i in range(threads):
-        grad_factor[i, 0] += np.sum(grad_z[i::threads] * x[i::threads])
+        grad_factor[i] += np.sum(grad_z[i::threads] * x[i::threads])
 
 
 multiply = Plain("multiply", ("x", "y", "z"), ("z",), product)
@@ -57,7 +57,7 @@ def table(monkeypatch):
     arguments = ("x", "factor", "unused", "grad_z", "grad_x", "grad_factor")
     shared = adjoint("rescale", scale_adjoint, arguments, ("grad_x", "grad_factor"))
     monkeypatch.setitem(ADJOINTS, multiply, Adjoint(both))
-    monkeypatch.setitem(ADJOINTS, rescale, Adjoint(shared, shared=("factor",)))
+    monkeypatch.setitem(ADJOINTS, rescale, Adjoint(shared, shared={"factor": "row"}))
     return ran
 
 
@@ -70,7 +70,7 @@ def test_last_launch_first(table):
     tape = Tape()
     x, factor, square, double, cube = arrays([3.0, 4.0], [2.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0])
     tape.launch(multiply, 2, x, x, square)
-    tape.launch(rescale, 2, square, factor, double, unused=None)
+    tape.launch(rescale, 2, square, factor, double, unused=None, row=np.zeros(2))
     tape.launch(multiply, 2, double, x, cube)
     np.testing.assert_array_equal(cube, [54.0, 128.0])
     tape.backward([(cube, np.array([1.0, 10.0]))])
@@ -84,7 +84,7 @@ def test_seeds_are_summed_and_may_lie_in_the_middle(table):
     tape = Tape()
     x, y, z, factor, out = arrays([3.0], [5.0], [0.0], [2.0], [0.0])
     tape.launch(multiply, 1, x, y, z)
-    tape.launch(rescale, 1, z, factor, out, unused=None)
+    tape.launch(rescale, 1, z, factor, out, unused=None, row=np.zeros(1))
     tape.backward([(out, np.ones(1)), (z, np.array([7.0])), (z, np.array([0.5]))])
     np.testing.assert_array_equal(tape.gradient(z), [9.5])
     np.testing.assert_array_equal(tape.gradient(x), [5.0 * 9.5])
@@ -94,7 +94,7 @@ def test_adjoints_without_effect_do_not_run(table):
     tape = Tape()
     x, y, z, factor, out = arrays([3.0], [5.0], [0.0], [2.0], [0.0])
     tape.launch(multiply, 1, x, y, z)
-    tape.launch(rescale, 1, z, factor, out, unused=None)
+    tape.launch(rescale, 1, z, factor, out, unused=None, row=np.zeros(1))
     tape.backward([(z, np.ones(1))])
     assert table == ["multiply"]
     np.testing.assert_array_equal(tape.gradient(factor), [0.0])
@@ -105,7 +105,7 @@ def test_backward_stops_at_until(table):
     tape = Tape()
     x, y, z, factor, out = arrays([3.0], [5.0], [0.0], [2.0], [0.0])
     tape.launch(multiply, 1, x, y, z)
-    tape.launch(rescale, 1, z, factor, out, unused=None)
+    tape.launch(rescale, 1, z, factor, out, unused=None, row=np.zeros(1))
     tape.backward([(out, np.ones(1))], until=z)
     assert table == ["rescale"]
     np.testing.assert_array_equal(tape.gradient(z), [2.0])
@@ -114,9 +114,18 @@ def test_backward_stops_at_until(table):
 def test_shared_inputs_are_summed_over_threads():
     tape = Tape()
     x, factor, z = np.arange(6.0), np.array([2.0]), np.zeros(6)
-    tape.launch(rescale, 6, x, factor, z, adjoint_threads=4, unused=None)
+    tape.launch(rescale, 6, x, factor, z, adjoint_threads=4, unused=None, row=np.zeros(4))
     tape.backward([(z, np.ones(6))])
     np.testing.assert_array_equal(tape.gradient(factor), [15.0])
+
+
+def test_the_rows_of_shared_inputs_are_told_apart():
+    """Threads 0 to 3, which sum x of (0, 4), (1, 5), 2 and 3, with the third, second and first factor."""
+    tape = Tape()
+    x, factor, z = np.arange(6.0), np.array([2.0, 2.0, 2.0, 2.0]), np.zeros(6)
+    tape.launch(rescale, 6, x, factor, z, adjoint_threads=4, unused=None, row=np.array([2, 1, 0, 2]))
+    tape.backward([(z, np.ones(6))])
+    np.testing.assert_array_equal(tape.gradient(factor), [2.0, 6.0, 4.0 + 3.0, 0.0])
     np.testing.assert_array_equal(tape.gradient(x), np.full(6, 2.0))
 
 
@@ -125,7 +134,7 @@ def test_sums_over_threads_are_of_float64():
     tape = Tape()
     x, factor, z = np.ones(10_001, dtype=np.float32), np.ones(1, dtype=np.float32), np.zeros(10_001, dtype=np.float32)
     x[0] = 2.0**24
-    tape.launch(rescale, len(x), x, factor, z, unused=None)
+    tape.launch(rescale, len(x), x, factor, z, unused=None, row=np.zeros(len(x)))
     tape.backward([(z, np.ones_like(z))])
     assert tape.gradient(factor).dtype == np.float32
     np.testing.assert_allclose(tape.gradient(factor), [2.0**24 + 1e4], rtol=1e-7)
@@ -173,7 +182,7 @@ def test_exchanged_values_are_refused(values):
 def test_a_changed_array_for_the_adjoint_alone_is_refused():
     tape = Tape()
     x, factor, z, unused = arrays([3.0], [5.0], [0.0], [7])
-    tape.launch(rescale, 1, x, factor, z, unused=unused)
+    tape.launch(rescale, 1, x, factor, z, unused=unused, row=np.zeros(1))
     unused[0] = 8
     with pytest.raises(TapeError, match="rescale, argument unused"):
         tape.backward([(z, np.ones(1))])
