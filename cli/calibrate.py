@@ -9,12 +9,23 @@ import click
 
 from lartpc.errors import InputError
 
-from .fitting import Keeper, check_target, cut_segments, draw_target, fingerprint, given_truth, prepare, read_target
+from .fitting import (
+    Keeper,
+    check_target,
+    cut_segments,
+    draw_target,
+    fingerprint,
+    fitted_names,
+    given_truth,
+    prepare,
+    read_target,
+)
 from .info import versions
 from .options import (
     closure_options,
     detector_option,
     device_option,
+    fit_option,
     folder_option,
     layout_option,
     load_detector,
@@ -22,6 +33,7 @@ from .options import (
     number,
     overwrite_option,
     pairs,
+    per_module_option,
     recombination_option,
     response_option,
     rounded_option,
@@ -35,7 +47,8 @@ from .simulate import announce_compilation, progress_bar
 @folder_option
 @detector_option
 @layout_option
-@click.option("--fit", "names", metavar="NAME,...", help="Parameters to fit [default: the six of the paper].")
+@fit_option
+@per_module_option
 @click.option("--fix", multiple=True, metavar="NAME=VALUE", help="Value of a parameter that is not fitted.")
 @click.option("--start", multiple=True, metavar="NAME=VALUE", help="Where to start [default: the nominal value].")
 @loss_option
@@ -77,9 +90,9 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
 
     deposits = read_segments(segments)
     chosen = load_detector(detector, layout)
-    from lartpc.calibrate import BATCH_LENGTH, SIX
+    from lartpc.calibrate import BATCH_LENGTH
 
-    fitted = tuple(name.strip() for name in names.split(",")) if names is not None else SIX
+    fitted = fitted_names(names, options["per_module"], chosen.n_modules)
     recombination, device, seed = (options[name] for name in ("recombination", "device", "seed"))
     fixes = pairs("fix", fix)
     fixed = chosen.parameters.replace(**fixes)

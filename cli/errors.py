@@ -4,14 +4,16 @@ import click
 
 from lartpc.errors import InputError
 
-from .fitting import cut_segments, given_truth
+from .fitting import cut_segments, fitted_names, given_truth
 from .options import (
     cut_options,
     detector_option,
     device_option,
+    fit_option,
     layout_option,
     load_detector,
     pairs,
+    per_module_option,
     recombination_option,
     response_option,
     rounded_option,
@@ -23,7 +25,8 @@ from .simulate import announce_compilation
 @click.argument("segments")
 @detector_option
 @layout_option
-@click.option("--fit", "names", metavar="NAME,...", help="Parameters to fit [default: the six of the paper].")
+@fit_option
+@per_module_option
 @click.option("--fix", multiple=True, metavar="NAME=VALUE", help="Value of a parameter that is not fitted.")
 @click.option("--truth", multiple=True, metavar="NAME=VALUE", help="Value of one that is [default: the nominal value].")
 @rounded_option
@@ -43,11 +46,11 @@ def errors(segments, detector, layout, names, fix, rounded, recombination, respo
 
     import numpy as np
 
-    from lartpc.calibrate import SIX, check_names
+    from lartpc.calibrate import check_names
     from lartpc.expected import expected_covariance
     from lartpc.simulation import Simulation
 
-    fitted = tuple(name.strip() for name in names.split(",")) if names is not None else SIX
+    fitted = fitted_names(names, options["per_module"], chosen.n_modules)
     fixes = pairs("fix", fix)
     if any(name in fitted for name in fixes):
         raise InputError("--fix: names a parameter that --fit names too, allowed is one of them; see --truth")

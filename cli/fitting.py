@@ -15,6 +15,22 @@ from .options import load_channels, number, pairs
 NEVER = 1e9  # threshold [e] of a pixel that no channel reads: that it has no hit says nothing
 
 
+def fitted_names(names, per_module, n_modules):
+    """The NAME,... of --fit, by default the six of the paper; those of --per-module once for each module."""
+    from lartpc.calibrate import SIX
+    from lartpc.parameters import SINGLE
+
+    fitted = tuple(name.strip() for name in names.split(",")) if names is not None else SIX
+    apart = [name.strip() for name in per_module.split(",")] if per_module is not None else []
+    for name in apart:
+        if name not in SINGLE:
+            raise InputError(f"--per-module {name}: allowed are {', '.join(SINGLE)}")
+        if name not in fitted:
+            raise InputError(f"--per-module {name}: is not fitted")
+    of_modules = {name: tuple(f"{name}.{m}" for m in range(n_modules)) for name in apart}
+    return tuple(single for name in fitted for single in of_modules.get(name, (name,)))
+
+
 class Keeper:
     """Keeps the evaluations of the block in DIR, the first at once, later ones every second or so, and all at its end.
 

@@ -16,11 +16,14 @@ detector_option = click.option(
     "--detector",
     default="module0",
     show_default=True,
-    metavar="module0|FILE",
-    help="The built-in detector, or larnd-sim's detector YAML.",
+    metavar="module0|2x2|ndlar|FILE",
+    help="A built-in detector, or larnd-sim's detector YAML.",
 )
 layout_option = click.option(
-    "--layout", metavar="FILE", help="larnd-sim's pixel-layout YAML, for --detector FILE [default: tiles of module0]."
+    "--layout",
+    multiple=True,
+    metavar="FILE",
+    help="larnd-sim's pixel-layout YAML, for --detector FILE; once, or once a module.  [default: tiles of module0]",
 )
 set_option = click.option(
     "--set",
@@ -48,6 +51,14 @@ loss_option = click.option(
 )
 rounded_option = click.option(
     "--rounded", is_flag=True, help="Use ADC counts and clock ticks of the target only, as real data have."
+)
+
+
+fit_option = click.option(
+    "--fit", "names", metavar="NAME,...", help="Parameters to fit [default: the six of the paper]."
+)
+per_module_option = click.option(
+    "--per-module", metavar="NAME,...", help="Of these, one value a module: eField, lifetime (as --fit eField.0,...)."
 )
 
 
@@ -79,13 +90,15 @@ def output_option(metavar):
 def load_detector(detector, layout):
     """The `Detector` that --detector and --layout name."""
     from lartpc.detector import Detector
+    from lartpc.geometries import BUILT_IN
 
-    if detector == "module0":
-        if layout is not None:
-            raise InputError(f"--layout {layout}: allowed only with the YAML of a detector, --detector FILE")
-        return Detector.module0()
+    if detector in BUILT_IN:
+        if layout:
+            raise InputError(f"--layout {layout[0]}: allowed only with the YAML of a detector, --detector FILE")
+        return Detector.built_in(detector)
     if not os.path.exists(detector):
-        raise InputError(f"--detector {detector}: no such file, allowed is module0 or a detector YAML of larnd-sim")
+        names = ", ".join(BUILT_IN)
+        raise InputError(f"--detector {detector}: no such file, allowed is {names} or a detector YAML of larnd-sim")
     return Detector.load(detector, layout)
 
 
@@ -93,10 +106,10 @@ def load_channels(chosen, detector, layout, purpose):
     """The `Channels` of the detector `chosen`, that --detector and --layout named; `purpose` needs them."""
     from lartpc.channels import Channels
 
-    if layout is None:
+    if not layout:
         raise InputError(
             f"{purpose}: needs --detector FILE and --layout FILE, whose chip_channel_to_position and tile_chip_to_io "
-            "say which channel reads a pixel; the built-in tiles of module0 have none"
+            "say which channel reads a pixel; built-in tiles have none"
         )
     return Channels.load(chosen, detector, layout)
 

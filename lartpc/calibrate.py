@@ -80,14 +80,14 @@ def calibrate(
     record = Record(history, report)
     values = start_values
     if squares:
-        first = quiet.batches(segments, WARM_STEPS_PER_BATCH)[:1]
+        first = quiet.batches(segments, WARM_STEPS_PER_BATCH, whole=False)[:1]
         matched = Robust(Objective("matched", quiet, first, target, names))
         values = warm_up(Problem(matched, names, bounds, record, "warm-up"), values)
     if optimizer == "adam":
         chosen = length_batches(segments, batch_length, seed)
         batches = [quiet.batch(segments.select(rows)) for rows in chosen]
     else:
-        batches = quiet.batches(segments)
+        batches = quiet.batches(segments, whole=not squares)
     problem = Problem(Objective(loss, quiet, batches, target, names, progress), names, bounds, record)
     outcome = minimise(problem, values, iterations or most)
     found = errors_of(problem, outcome, loss, errors)

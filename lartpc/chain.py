@@ -33,6 +33,11 @@ class Batch(NamedTuple):
     time: Any  # (n,) the rest of t0 [us]
     volumes: Any  # (n_volumes,) int64, ascending: the TPCs that are simulated
 
+    def select(self, rows):
+        """Some of the segments."""
+        per_segment = [name for name in self._fields if name not in ("event_id", "volumes")]
+        return self._replace(**{name: getattr(self, name)[rows] for name in per_segment})
+
 
 class Tables(NamedTuple):
     """What the kernels need of detector and settings, on the device."""

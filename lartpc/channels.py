@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import yamlfile
-from .detector import KNOWN_KEYS, Detector
+from .detector import KNOWN_KEYS, Detector, layout_files
 from .errors import InputError
 from .layout import KNOWN_KEYS as LAYOUT_KEYS
 from .layout import read_layout
@@ -29,24 +30,27 @@ class Channels(NamedTuple):
     io_groups: tuple[dict[int, int], ...]
 
     @staticmethod
-    def load(detector: Detector, detector_yaml: str | os.PathLike, layout_yaml: str | os.PathLike) -> Channels:
-        """Read `chip_channel_to_position` and `tile_chip_to_io` of the layout that `detector` was loaded with.
+    def load(
+        detector: Detector,
+        detector_yaml: str | os.PathLike,
+        layout_yaml: str | os.PathLike | Sequence[str | os.PathLike],
+    ) -> Channels:
+        """Read `chip_channel_to_position` and `tile_chip_to_io` of the layouts that `detector` was loaded with.
 
         A tile's pixel (i, j) counts from its low x and y, or where its orientation is -1, from the high end. An
         io_group of the layout counts the groups of one module, for which `module_to_io_groups` of the detector file
         names those of all. InputError, one line: a key missing or of the wrong kind, channels twice.
         """
-        content = yamlfile.read_mapping(layout_yaml, LAYOUT_KEYS)
-        if not isinstance(content.get("tile_chip_to_io"), dict):
-            raise InputError(f"{layout_yaml}: key 'tile_chip_to_io' is missing, packets need it")
-        of_anode = _anodes(layout_yaml, content)
+        found = [_read_anodes(path) for path in layout_files(layout_yaml)]
+        widest = np.max([own.shape for own in found], axis=0)[1:3]
+        of_anode = np.full((sum(map(len, found)), *widest, len(NAMES)), -1, dtype=np.int64)
+        for a, own in enumerate(own for layout in found for own in layout):
+            of_anode[a, : own.shape[0], : own.shape[1]] = own
         anode = np.arange(len(detector.z_anode)) % len(of_anode)
         groups = np.unique(of_anode[..., 0][of_anode[..., 0] >= 0]).tolist()
         known = yamlfile.read_mapping(detector_yaml, KNOWN_KEYS).get("module_to_io_groups")
         per_module = _module_groups(detector_yaml, known, groups, detector.module)
-        channels = Channels(of_anode, anode, tuple(per_module[module] for module in detector.module.tolist()))
-        channels.check_unique(layout_yaml)
-        return channels
+        return Channels(of_anode, anode, tuple(per_module[module] for module in detector.module.tolist()))
 
     def of_pixels(self, detector: Detector, pixel: np.ndarray) -> np.ndarray:
         """io_group, io_channel, chip_id, channel_id of pixels by their ids, (n, 4) int64; -1 where there is none."""
@@ -91,16 +95,27 @@ class Channels(NamedTuple):
             found.append(_translate(own[own >= 0], names))
         return np.unique(np.concatenate(found))
 
-    def check_unique(self, path: str | os.PathLike) -> None:
-        """Raise InputError where one channel reads two pixels of a module."""
-        own = self.of_anode.reshape(-1, 4)
-        code, count = np.unique(_code(own[own[:, 0] >= 0]), return_counts=True)
-        if (count > 1).any():
-            group, channel, chip, number = _parts(int(code[np.argmax(count > 1)]))
-            raise InputError(
-                f"{path}: io_group {group}, io_channel {channel}, chip {chip}, channel {number} reads {count.max()} "
-                "pixels, allowed is one"
-            )
+
+def _read_anodes(path: str | os.PathLike) -> np.ndarray:
+    """`of_anode` of a layout's file."""
+    content = yamlfile.read_mapping(path, LAYOUT_KEYS)
+    if not isinstance(content.get("tile_chip_to_io"), dict):
+        raise InputError(f"{path}: key 'tile_chip_to_io' is missing, packets need it")
+    of_anode = _anodes(path, content)
+    _check_unique(path, of_anode)
+    return of_anode
+
+
+def _check_unique(path: str | os.PathLike, of_anode: np.ndarray) -> None:
+    """Raise InputError where one channel reads two pixels of a module."""
+    own = of_anode.reshape(-1, len(NAMES))
+    code, count = np.unique(_code(own[own[:, 0] >= 0]), return_counts=True)
+    if (count > 1).any():
+        group, channel, chip, number = _parts(int(code[np.argmax(count > 1)]))
+        raise InputError(
+            f"{path}: io_group {group}, io_channel {channel}, chip {chip}, channel {number} reads {count.max()} "
+            "pixels, allowed is one"
+        )
 
 
 def _anodes(path: str | os.PathLike, content: dict[str, Any]) -> np.ndarray:
@@ -115,8 +130,8 @@ def _anodes(path: str | os.PathLike, content: dict[str, Any]) -> np.ndarray:
         a = planes.index(tuple(index[:-1]))
         anode = layout.anodes[a]
         _, y, x = (0.1 * value for value in content["tile_positions"][tile])  # [cm]
-        low_x = round((x - anode.x_lo) / layout.pitch - 0.5 * n_x)
-        low_y = round((y - anode.y_lo) / layout.pitch - 0.5 * n_y)
+        low_x = round((x - anode.x_lo) / anode.pitch - 0.5 * n_x)
+        low_y = round((y - anode.y_lo) / anode.pitch - 0.5 * n_y)
         _, up_y, up_x = content["tile_orientations"][tile]
         io = content["tile_chip_to_io"].get(tile, {})
         if not isinstance(io, dict):

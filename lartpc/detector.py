@@ -1,4 +1,4 @@
-"""The detector: pixel planes, drift volumes and readout electronics; module0 built in, others from larnd-sim's YAML."""
+"""The detector: pixel planes, drift volumes and readout electronics; built in, or from larnd-sim's YAML."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import dataclasses
 import os
 import zipfile
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from . import yamlfile
 from .errors import InputError
+from .geometries import BUILT_IN
 from .kernels import slots
-from .layout import Anode, Layout, module0_layout, read_layout
+from .layout import Anode, Layout, read_layout
 from .parameters import SINGLE, Parameters, check_parameter
 
-_MODULE0_DRIFT_LENGTH = 30.27225  # [cm]
 _HOLD_OFFSET = 3  # clock cycles between the crossing and the start of the hold delay
 
 # key of the file: (field, unit, lowest, highest, whole number)
@@ -89,29 +90,42 @@ class Detector:
     @staticmethod
     def module0() -> Detector:
         """The detector of the paper: two TPCs of 140 x 280 pixels, pitch 0.4434 cm, drift 30.27225 cm."""
-        geometry = _geometry(_place_module0(), module0_layout().pitch, _MODULE0_DRIFT_LENGTH)
-        return Detector(name="module0", parameters=Parameters(), **geometry)
+        return Detector.built_in("module0")
+
+    @staticmethod
+    def built_in(name: str) -> Detector:
+        """One of `geometries.BUILT_IN`: module0, 2x2 (4 modules), ndlar (35); InputError for any other name."""
+        if name not in BUILT_IN:
+            raise InputError(f"detector: found {name!r}, allowed is {', '.join(BUILT_IN)}")
+        built = BUILT_IN[name]()
+        placed = _place_modules(built.layouts, built.offsets)
+        return Detector(name, Parameters(), **_geometry(placed, built.drift_length), **built.electronics)
 
     @staticmethod
     def load(
-        detector_yaml: str | os.PathLike, layout_yaml: str | os.PathLike | None = None, *, link_vdrift: bool = True
+        detector_yaml: str | os.PathLike,
+        layout_yaml: str | os.PathLike | Sequence[str | os.PathLike] = (),
+        *,
+        link_vdrift: bool = True,
     ) -> Detector:
         """Read larnd-sim's detector YAML, of either generation, and its pixel layout (none: the tiles of module0).
 
-        What the file does not say is as in module0. Keys of light and packets are known and ignored. `link_vdrift`
-        False takes the file's `vdrift`, where it has one, as a parameter of its own; else it follows from the field.
-        Raises InputError, one line: unknown key (with the nearest), wrong type, value that is not physical.
+        Several layouts are those of one module each. What the file does not say is as in module0. Lists of e_field and
+        lifetime, one value a module, are values of single modules. Keys of light and packets are known and ignored.
+        `link_vdrift` False takes the file's `vdrift`, where it has one, as a parameter of its own; else it follows from
+        the field. Raises InputError, one line: unknown key (with the nearest), wrong type, value that is not physical.
         """
         content = yamlfile.read_mapping(detector_yaml, KNOWN_KEYS)
-        layout = module0_layout() if layout_yaml is None else read_layout(layout_yaml)
-        placed = _place(detector_yaml, content, layout, built_in=layout_yaml is None)
+        files = layout_files(layout_yaml)
+        layouts = tuple(read_layout(file) for file in files) or BUILT_IN["module0"]().layouts
+        placed = _place(detector_yaml, content, layouts, built_in=not files)
         n_modules = 1 + max(module for module, _, _ in placed)
         electronics = _electronics(detector_yaml, content, n_modules)
-        drift_length = _drift_length(detector_yaml, content, layout, built_in=layout_yaml is None)
+        drift_length = _drift_length(detector_yaml, content, layouts, built_in=not files)
         return Detector(
             name=os.path.splitext(os.path.basename(detector_yaml))[0],
             parameters=_parameters(detector_yaml, content, n_modules, link_vdrift),
-            **_geometry(placed, layout.pitch, drift_length),
+            **_geometry(placed, drift_length),
             **electronics,
         )
 
@@ -132,6 +146,11 @@ class Detector:
         """ADC counts of charges [e], clipped and not rounded, as `digitize` gives them; that of 0 is the pedestal."""
         counts = (charge * self.gain + self.v_pedestal - self.v_cm) * self.adc_counts / (self.v_ref - self.v_cm)
         return np.clip(counts, 0.0, self.adc_counts - 1.0)
+
+
+def layout_files(layout_yaml: str | os.PathLike | Sequence[str | os.PathLike]) -> list[str | os.PathLike]:
+    """One file or several as a list."""
+    return [layout_yaml] if isinstance(layout_yaml, str | os.PathLike) else list(layout_yaml)
 
 
 def read_pixel_values(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, float]:
@@ -175,56 +194,65 @@ def read_pixel_values(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, 
 
 
 def _place(
-    path: str | os.PathLike, content: dict[str, Any], layout: Layout, built_in: bool
-) -> list[tuple[int, Anode, list[float]]]:
+    path: str | os.PathLike, content: dict[str, Any], layouts: tuple[Layout, ...], built_in: bool
+) -> list[tuple[int, Anode, Sequence[float]]]:
     """(module, anode, offset [cm] in the simulation frame) of each TPC.
 
-    `tpc_offsets` has a row a module, which holds every anode of the layout; the older `tpc_centers` a row an anode.
+    `tpc_offsets` has a row a module, which holds every anode of its layout; the older `tpc_centers` a row an anode.
     """
     if "tpc_offsets" in content and "tpc_centers" in content:
         raise InputError(f"{path}: found both tpc_offsets and tpc_centers, allowed is one of them")
     if "tpc_offsets" not in content and "tpc_centers" not in content:
         if not built_in:
             raise InputError(f"{path}: key 'tpc_offsets' is missing, a layout needs the place of each module")
-        return _place_module0()
+        return _place_modules(layouts, BUILT_IN["module0"]().offsets)
     key = "tpc_offsets" if "tpc_offsets" in content else "tpc_centers"
     rows = content[key]
     if not isinstance(rows, list) or not rows:
         raise InputError(f"{path}: {key}: found {rows!r}, allowed is a list of offsets [x, y, z] [cm]")
     offsets = [yamlfile.vector(path, f"{key}[{i}]", row, 3, 1e5, "cm")[::-1] for i, row in enumerate(rows)]
     if key == "tpc_offsets":
-        layout_modules = 1 + max(anode.module for anode in layout.anodes)
-        return [
-            (anode.module + layout_modules * i, anode, offset)
-            for i, offset in enumerate(offsets)
-            for anode in layout.anodes
-        ]
-    if len(offsets) != len(layout.anodes):
+        if len(layouts) not in (1, len(offsets)):
+            raise InputError(
+                f"{path}: tpc_offsets: found {len(offsets)} modules for {len(layouts)} layouts, "
+                "allowed is one layout, or one a module"
+            )
+        return _place_modules(layouts, offsets)
+    anodes = [anode for layout in layouts for anode in layout.anodes]
+    if len(offsets) != len(anodes):
         raise InputError(
-            f"{path}: tpc_centers: found {len(offsets)} rows, "
-            f"allowed are {len(layout.anodes)}, one an anode of the layout"
+            f"{path}: tpc_centers: found {len(offsets)} rows, allowed are {len(anodes)}, one an anode of the layout"
         )
-    return [(anode.module, anode, offset) for anode, offset in zip(layout.anodes, offsets, strict=True)]
+    return [(anode.module, anode, offset) for anode, offset in zip(anodes, offsets, strict=True)]
 
 
-def _place_module0() -> list[tuple[int, Anode, list[float]]]:
-    return [(0, anode, [0.0, -21.8236, 0.0]) for anode in module0_layout().anodes]  # [cm]
+def _place_modules(
+    layouts: tuple[Layout, ...], offsets: Sequence[Sequence[float]]
+) -> list[tuple[int, Anode, Sequence[float]]]:
+    """A layout at each offset; what it calls modules are counted through."""
+    placed, n_modules = [], 0
+    for i, offset in enumerate(offsets):
+        anodes = layouts[i % len(layouts)].anodes
+        placed += [(n_modules + anode.module, anode, offset) for anode in anodes]
+        n_modules += 1 + max(anode.module for anode in anodes)
+    return placed
 
 
-def _drift_length(path: str | os.PathLike, content: dict[str, Any], layout: Layout, built_in: bool) -> float:
+def _drift_length(
+    path: str | os.PathLike, content: dict[str, Any], layouts: tuple[Layout, ...], built_in: bool
+) -> float:
     """Distance from the anode to the cathode's surface [cm].
 
     The detector file's, else the layout's, else half the distance of the anodes (a cathode of no thickness), which
     is what larnd-sim takes for its newest files, that have neither.
     """
-    z = [anode.z for anode in layout.anodes]
-    half_gap = 0.5 * (max(z) - min(z))
+    half_gap = min(0.5 * float(np.ptp([anode.z for anode in layout.anodes])) for layout in layouts)
     if "drift_length" in content:
         length = yamlfile.number(path, "drift_length", content["drift_length"], 1.0, 1e4, "cm")
-    elif layout.drift_length is not None:
-        length = layout.drift_length
+    elif layouts[0].drift_length is not None:
+        length = layouts[0].drift_length
     elif built_in:
-        length = _MODULE0_DRIFT_LENGTH
+        length = BUILT_IN["module0"]().drift_length
     elif half_gap > 0.0:
         length = half_gap
     else:
@@ -237,7 +265,7 @@ def _drift_length(path: str | os.PathLike, content: dict[str, Any], layout: Layo
     return length
 
 
-def _geometry(placed: list[tuple[int, Anode, list[float]]], pitch: float, drift_length: float) -> dict[str, np.ndarray]:
+def _geometry(placed: list[tuple[int, Anode, Sequence[float]]], drift_length: float) -> dict[str, np.ndarray]:
     anodes = [anode for _, anode, _ in placed]
     x, y, z = np.array([offset for _, _, offset in placed], dtype=np.float64).T
     z_anode = z + np.array([anode.z for anode in anodes])
@@ -250,7 +278,7 @@ def _geometry(placed: list[tuple[int, Anode, list[float]]], pitch: float, drift_
         "y_hi": y + np.array([anode.y_hi for anode in anodes]),
         "z_anode": z_anode,
         "z_cathode": z_anode + drift_length * np.array([anode.drift for anode in anodes]),
-        "pitch": np.full(len(anodes), pitch),
+        "pitch": np.array([anode.pitch for anode in anodes]),
         "n_x": n_x,
         "n_y": n_y,
         "first_pixel": np.cumsum(n_x * n_y) - n_x * n_y,

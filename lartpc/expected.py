@@ -32,6 +32,7 @@ def expected_covariance(
     """The covariance (n, n) of which `expected_errors` gives the errors, and the open direction, as `invert` does."""
     quiet = simulation.apart(names).without_noise()
     target = Target(quiet(segments).hits, quiet.detector, rounded)
-    linear = Objective("likelihood", quiet, quiet.batches(segments), target, names)(quiet.parameters.vector(np.float64))
+    batches = quiet.batches(segments, whole=False)
+    linear = Objective("likelihood", quiet, batches, target, names)(quiet.parameters.vector(np.float64))
     values = np.array([quiet.parameters.value(name) for name in names])
     return invert(linear.information, values)

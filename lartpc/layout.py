@@ -1,4 +1,4 @@
-"""Tile layouts of pixel anodes: larnd-sim's pixel-layout YAML, and the tiles of module0 built in."""
+"""Tile layouts of pixel anodes: larnd-sim's pixel-layout YAML, and regular ones."""
 
 from __future__ import annotations
 
@@ -38,24 +38,25 @@ class Anode(NamedTuple):
     drift: int  # +1 or -1: the direction from the anode to the cathode
     n_x: int
     n_y: int
+    pitch: float
 
 
 class Layout(NamedTuple):
     """The anodes that a layout file describes, in its order; `drift_length` [cm] is None where the file has none."""
 
-    pitch: float
     anodes: tuple[Anode, ...]
     drift_length: float | None
 
 
-def module0_layout() -> Layout:
-    """The tiles of module0, as in larnd-sim's multi-tile layout 2.2.16: 2 anodes of 2 x 4 tiles of 70 x 70 pixels."""
-    tiles = [(y, z) for y in (465.2, 155.2, -155.2, -465.2) for z in (-155.2, 155.2)]
+def tiled_layout(
+    drift: float, y: tuple[float, ...], z: tuple[float, ...], pitch: float, tile_pixels: tuple[int, int]
+) -> Layout:
+    """One module: two anodes at -drift and +drift with tiles around every (y, z), all [mm] in the frame of files."""
     anodes = tuple(
-        _anode(0, np.array([(drift, y, z) for y, z in tiles]), direction, 4.434 * _MM, (70, 70))
-        for drift, direction in ((-304.31, 1), (304.31, -1))
+        _anode(0, np.array([(at, yy, zz) for yy in y for zz in z]), direction, pitch * _MM, tile_pixels)
+        for at, direction in ((-drift, 1), (drift, -1))
     )
-    return Layout(4.434 * _MM, anodes, None)
+    return Layout(anodes, None)
 
 
 def read_layout(path: str | os.PathLike) -> Layout:
@@ -103,7 +104,7 @@ def read_layout(path: str | os.PathLike) -> Layout:
     drift_length = content.get("drift_length")
     if drift_length is not None:
         drift_length = yamlfile.number(path, "drift_length", drift_length, 1.0, 1e5, "mm") * _MM
-    return Layout(pitch, tuple(anodes), drift_length)
+    return Layout(tuple(anodes), drift_length)
 
 
 def _anode(module: int, tiles: np.ndarray, drift: int, pitch: float, tile_pixels: tuple[int, int]) -> Anode:
@@ -120,6 +121,7 @@ def _anode(module: int, tiles: np.ndarray, drift: int, pitch: float, tile_pixels
         drift=drift,
         n_x=len(np.unique(x)) * tile_pixels[0],
         n_y=len(np.unique(y)) * tile_pixels[1],
+        pitch=pitch,
     )
 
 

@@ -14,12 +14,11 @@ from .channels import Channels
 from .detector import Detector
 from .errors import InputError
 from .hits import Hits, copy_truth, write_attrs
-from .kernels.drift import drift_velocity
 from .kernels.slots import LIFETIME
 from .output import new_file
 from .packets import PACKET, Packets, find_hits
 from .parameters import Parameters
-from .scratch import filled_segments
+from .scratch import drift_velocities, filled_segments
 from .segments import Segments, from_table
 from .truth import STORED, Truth
 
@@ -84,12 +83,12 @@ def new_packets(
                 file.create_dataset(name, data=table, track_times=False)
             file["packets"].attrs["packet_types"] = "\n".join(f"{k}: {name!r}," for k, name in enumerate(_TYPES))
             file["segments"].attrs["zbeam"] = True
-            table = parameters.table(detector.n_modules)
+            lifetime = parameters.table(detector.n_modules)[:, LIFETIME]
             configs = {
-                "vdrift": one_or_each([drift_velocity(table, m) for m in range(len(table))]),
+                "vdrift": one_or_each(drift_velocities(detector, parameters)),
                 "long_diff": parameters.long_diff,
                 "tran_diff": parameters.tran_diff,
-                "lifetime": one_or_each(table[:, LIFETIME].tolist()),
+                "lifetime": one_or_each(lifetime),
                 "drift_length": abs(detector.z_cathode[0] - detector.z_anode[0]),
                 "asic_version": "2",
             }
@@ -103,9 +102,9 @@ def new_packets(
         yield
 
 
-def one_or_each(values: list[float]) -> float | list[float]:
+def one_or_each(values: np.ndarray) -> float | np.ndarray:
     """The value of all modules, or where they differ that of each."""
-    return values[0] if len(set(values)) == 1 else values
+    return float(values[0]) if (values == values[0]).all() else values
 
 
 def association(packets: Packets, truth: Truth, segments: Segments) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from .calibrate import LOSSES, SIX, check_names, truth_of
 from .errors import InputError
 from .hits import Hits
-from .objectives import Objective
+from .objectives import SQUARES, Objective
 from .parameters import TABLE, Parameters, check_parameter, parameter
 from .problem import Evaluation, Problem, Record
 from .segments import Segments
@@ -98,7 +98,8 @@ def scan(
     fixed = np.array([simulation.parameters.as_dict()[name] for name in names], dtype=np.float64)
     along, values = plane_of(over, points) if plane else lines_of(over, points, fixed)
     quiet = simulation.without_noise()
-    objective = Objective(loss, quiet, quiet.batches(segments), target, names)
+    batches = quiet.batches(segments, whole=loss not in SQUARES)
+    objective = Objective(loss, quiet, batches, target, names)
     problem = Problem(objective, names, np.array(list(over.values())), Record(history, report), "scan")
     found = [problem(row) for row in progress(values)]
     if not any(evaluation.hits for evaluation in found):

@@ -16,6 +16,12 @@ _ADDED += [("long_diff", "f4"), ("tran_diff", "f4"), ("t", "f4"), ("t_start", "f
 _DEPOSIT = ("t0", "t0_start", "t0_end")
 
 
+def drift_velocities(detector: Detector, parameters: Parameters) -> np.ndarray:
+    """The drift velocity in each module (n_modules,) [cm/us]."""
+    table = parameters.table(detector.n_modules)
+    return np.array([drift_velocity(table, m) for m in range(len(table))])
+
+
 def filled_segments(segments: Segments, truth: Truth, detector: Detector, parameters: Parameters) -> np.ndarray:
     """The table of `segments`, in the file's frame, with its scratch columns filled and those added that it lacks.
 
@@ -39,8 +45,7 @@ def filled_segments(segments: Segments, truth: Truth, detector: Detector, parame
             table[name] = segments.t0
 
     inside = truth.plane >= 0
-    table = parameters.table(detector.n_modules)
-    v = np.array([drift_velocity(table, m) for m in range(len(table))])[detector.module[truth.plane]]
+    v = drift_velocities(detector, parameters)[detector.module[truth.plane]]
     z_anode = detector.z_anode[truth.plane]
     length = np.abs(detector.z_cathode - detector.z_anode)[truth.plane]
     start, middle, end = (

@@ -197,16 +197,20 @@ class Simulation:
         }
         return chain.Batch(**{name: self.xp.asarray(column) for name, column in columns.items()})
 
-    def batches(self, segments: Segments, most: int | None = None) -> list[chain.Batch]:
-        """The segments in batches of whole events, of up to about `most` steps each (settings.steps_per_batch)."""
-        if most is None:
-            most = self.settings.steps_per_batch // (1 if self.response is None else REACHED)
+    def batches(self, segments: Segments, most: int | None = None, whole: bool = True) -> list[chain.Batch]:
+        """The segments in batches of whole events, of up to about `most` steps each (settings.steps_per_batch).
+
+        Where events need not be `whole`, those with more come in `parts`.
+        """
+        most = self.most_steps() if most is None else most
+        if not whole:
+            return [part for batch in self.batches(segments, most) for _, part in self.parts(batch, most)]
         if len(segments) == 0:
             return []
-        whole = self.batch(segments)
-        pieces = chain.make_pieces(whole, self.tables, self.settings)
+        every = self.batch(segments)
+        pieces = chain.make_pieces(every, self.tables, self.settings)
         first_step = pieces.first_step[pieces.of_segment]
-        event = to_numpy(whole.event)
+        event = to_numpy(every.event)
         edges = np.append(np.flatnonzero(np.diff(event, prepend=-1)), len(event))
         steps = to_numpy(first_step)[edges]
         cuts, start = [0], 0
@@ -215,10 +219,34 @@ class Simulation:
                 start = i - 1
                 cuts.append(edges[start])
         cuts.append(len(event))
-        per_segment = [name for name in whole._fields if name not in ("event_id", "volumes")]
+        return [every.select(slice(a, b)) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+
+    def most_steps(self) -> int:
+        """Steps that are simulated together, about."""
+        return self.settings.steps_per_batch // (1 if self.response is None else REACHED)
+
+    def parts(self, batch: chain.Batch, most: int | None = None) -> list[tuple[Any, chain.Batch]]:
+        """A batch of more than `most` steps in parts of whole TPCs, of about as many, each with its segments' rows.
+
+        No pixel sees charge of two parts. A segment that passes TPCs of several is in each of them.
+        """
+        most = self.most_steps() if most is None else most
+        pieces = chain.make_pieces(batch, self.tables, self.settings)
+        if int(pieces.first_step[-1]) <= most:
+            return [(slice(None), batch)]
+        xp, volumes = self.xp, to_numpy(batch.volumes)
+        of_piece, volume = np.diff(to_numpy(pieces.first_step)), to_numpy(pieces.volume)
+        steps = np.bincount(volume, of_piece, len(self.tables.planes))[volumes]
+        groups, size = [[]], 0
+        for v, n in zip(volumes.tolist(), steps.tolist(), strict=True):
+            if n and size and size + n > most:
+                groups, size = [*groups, []], 0
+            groups[-1].append(v)
+            size += n
+        chosen = [xp.asarray(np.unique(to_numpy(pieces.segment)[np.isin(volume, group)])) for group in groups]
         return [
-            whole._replace(**{name: getattr(whole, name)[a:b] for name in per_segment})
-            for a, b in zip(cuts[:-1], cuts[1:], strict=True)
+            (rows, batch.select(rows)._replace(volumes=xp.asarray(np.array(group))))
+            for rows, group in zip(chosen, groups, strict=True)
         ]
 
     def waveforms(self, batch: chain.Batch, parameters: Any, launch: Callable = chain.plain) -> chain.Waveforms:
@@ -259,28 +287,38 @@ class Simulation:
         self, batch: chain.Batch, parameters: Any, keep: bool, trajectory: np.ndarray | None = None
     ) -> tuple[Hits, Waveforms | None, tuple, Truth | None]:
         """Hits, waveforms (where to `keep`), the sums of `Summary` and, given the segments' trajectories, the truth."""
-        recorder = Recorder() if trajectory is not None else None
-        waveforms = self.waveforms(batch, parameters, recorder or chain.plain)
-        pixels = self.pixels(waveforms.windows)
-        reads = self.reads(waveforms, batch, pixels)
-        at = self.valid(reads)
-        hits = self.hits(waveforms, reads, at, self.adc(reads, pixels, rounded=True), batch)
-        steps = waveforms.steps
-        charge = total(steps.charge)
-        collected = total(waveforms.current) * self.detector.tick
-        cut = self.beyond_planes(steps)
-        kept = len(np.unique(to_numpy(steps.segment)))
-        counts = (kept, total(steps.electrons), charge, cut, collected)
+        segment = np.arange(len(batch.dE))
+        hits, windows, truths, sums = [], [], [], np.zeros(4)
+        kept = np.zeros(len(segment), dtype=bool)
+        arrived = None if trajectory is None else np.zeros((len(segment), len(self.tables.planes)))
+        for rows, part in self.parts(batch):
+            recorder = None if trajectory is None else Recorder()
+            waveforms = self.waveforms(part, parameters, recorder or chain.plain)
+            pixels = self.pixels(waveforms.windows)
+            reads = self.reads(waveforms, part, pixels)
+            at = self.valid(reads)
+            hits.append(self.hits(waveforms, reads, at, self.adc(reads, pixels, rounded=True), part))
+            steps, own = waveforms.steps, segment[rows if isinstance(rows, slice) else to_numpy(rows)]
+            collected = total(waveforms.current) * self.detector.tick
+            sums += (total(steps.electrons), total(steps.charge), self.beyond_planes(steps), collected)
+            kept[own[to_numpy(steps.segment)]] = True
+            if keep:
+                windows.append(self.windows(waveforms, part))
+            if recorder is not None:
+                clock = (self.detector.tick, self.detector.hold_ticks)
+                if self.response is None:
+                    found = contributions(recorder.collect, waveforms, reads, at, *clock)
+                else:
+                    found = table_contributions(recorder.table, waveforms, reads, at, *clock)
+                arrived[own] += arrivals(steps, len(own), len(self.tables.planes))
+                of_hits, *others = associations(found, len(hits[-1]), trajectory[own])
+                truths.append((np.append(own, -1)[of_hits], *others))
         truth = None
-        if recorder is not None:
-            clock = (self.detector.tick, self.detector.hold_ticks)
-            if self.response is None:
-                found = contributions(recorder.collect, waveforms, reads, at, *clock)
-            else:
-                found = table_contributions(recorder.table, waveforms, reads, at, *clock)
-            reach = arrivals(steps, len(batch.dE), len(self.tables.planes))
-            truth = Truth(*associations(found, len(hits), trajectory), *reach)
-        return hits, self.windows(waveforms, batch) if keep else None, counts, truth
+        if arrived is not None:
+            plane = np.where(arrived.any(axis=1), arrived.argmax(axis=1), -1)
+            truth = Truth(*map(np.concatenate, zip(*truths, strict=True)), arrived.sum(axis=1), plane)
+        table = join_windows(windows) if keep else None
+        return concatenate(Hits, hits), table, (int(kept.sum()), *sums), truth
 
     def valid(self, reads: chain.Reads) -> tuple[Any, Any]:
         """(pixel, read) of the reads that are hits, in the order of pixel and read."""

@@ -81,11 +81,12 @@ class Target:
         """The hits of the pixels in `windows`, as arrays of the device."""
         d = self.detector
         event_id = to_numpy(batch.event_id)
-        # Of all hits, those of the batch's events, as (event, pixel) keys in the order of the windows.
+        # Of all hits, those of the batch's events and TPCs, as (event, pixel) keys in the order of the windows.
         pixel_event, pixel_id = self.event[self.first[:-1]], self.pixel[self.first[:-1]]
         present = np.unique(to_numpy(batch.event))
         index = np.searchsorted(event_id, pixel_event)
-        known = np.isin(pixel_event, event_id[present])
+        tpc = np.searchsorted(d.first_pixel, pixel_id, side="right") - 1
+        known = np.isin(pixel_event, event_id[present]) & np.isin(tpc, to_numpy(batch.volumes))
         key = np.where(known, index * self.n_pixels + pixel_id, -1)
         window_key = to_numpy(windows.event) * self.n_pixels + to_numpy(windows.pixel)
         at = np.minimum(np.searchsorted(window_key, key), max(len(window_key) - 1, 0))

@@ -145,13 +145,11 @@ def associations(found: Contributions, n_hits: int, trajectory: np.ndarray) -> t
     return *_largest(*found, n_hits), *_largest(*by_trajectory, n_hits)
 
 
-def arrivals(steps: chain.Steps, n_segments: int, n_planes: int) -> tuple[np.ndarray, np.ndarray]:
-    """`electrons` and `plane` of `Truth` for the segments of a batch."""
+def arrivals(steps: chain.Steps, n_segments: int, n_planes: int) -> np.ndarray:
+    """The electrons of each segment of a batch that arrive at each plane, (n_segments, n_planes)."""
     place = to_numpy(steps.segment) * n_planes + to_numpy(steps.volume)
     electrons = np.bincount(place, to_numpy(steps.charge), minlength=n_segments * n_planes)
-    electrons = electrons.reshape(n_segments, n_planes)
-    total = electrons.sum(axis=1)
-    return total, np.where(total > 0.0, electrons.argmax(axis=1), -1)
+    return electrons.reshape(n_segments, n_planes)
 
 
 def file_trajectories(segments: Segments) -> np.ndarray:

@@ -308,7 +308,7 @@ def random_conserve(rng):
     return random_values(rng, "conserve", dict.fromkeys(("weight_x", "weight_y", "current"), rng.random))
 
 
-def random_table(rng, name):
+def random_tabulated(rng, name):
     draws = {"couple": ("share_x", "share_y"), "deposit": ("share_t", "coefficient"), "convolve": ("source",)}[name]
     return random_values(rng, name, dict.fromkeys(draws, rng.normal))
 
@@ -386,7 +386,7 @@ RANDOM = {
     "collect": random_collect,
     "conserve": random_conserve,
     "assign": random_assign,
-    **{name: lambda rng, name=name: random_table(rng, name) for name in ("couple", "deposit", "convolve")},
+    **{name: lambda rng, name=name: random_tabulated(rng, name) for name in ("couple", "deposit", "convolve")},
     "trigger": random_trigger,
     "digitize": random_digitize,
     "likelihood": random_likelihood,

@@ -8,6 +8,7 @@ import yaml
 
 from lartpc.detector import Detector, read_pixel_values
 from lartpc.errors import InputError
+from lartpc.parameters import Parameters
 
 needs_reference = pytest.mark.skipif("LARTPC_REFERENCE_DATA" not in os.environ, reason="LARTPC_REFERENCE_DATA not set")
 ARRAYS = "x_lo x_hi y_lo y_hi z_anode z_cathode pitch n_x n_y first_pixel module".split()
@@ -45,7 +46,7 @@ def load(tmp_path):
 
     def load(detector, layout=None, **keywords):
         return Detector.load(
-            write("detector.yaml", detector), None if layout is None else write("layout.yaml", layout), **keywords
+            write("detector.yaml", detector), () if layout is None else write("layout.yaml", layout), **keywords
         )
 
     return load
@@ -184,11 +185,17 @@ def test_both_names_of_the_field_are_one_too_many(load):
     assert "found both e_field and eField" in refused(load, {"e_field": 0.5, "eField": 0.5})
 
 
-def test_values_that_differ_between_modules_are_refused(load):
-    two = [[0, 0, 10.0], [0, 0, -10.0]]
-    assert load(small_detector(tpc_offsets=two, e_field=[0.48, 0.48]), small_layout()).parameters.eField == 0.48
-    message = refused(load, small_detector(tpc_offsets=two, e_field=[0.5, 0.48]), small_layout())
-    assert "per-module values are not supported yet" in message
+def test_modules_differ_in_field_and_lifetime_only(load):
+    two = {"tpc_offsets": [[0, 0, 10.0], [0, 0, -10.0]]}
+    assert load(small_detector(**two, e_field=[0.48, 0.48]), small_layout()).parameters == Parameters(eField=0.48)
+    found = load(small_detector(**two, eField=[0.5, 0.48], lifetime=[1e3, "2e3"]), small_layout()).parameters
+    assert found.modules == {"eField.0": 0.5, "eField.1": 0.48, "lifetime.0": 1e3, "lifetime.1": 2e3}
+    message = refused(load, small_detector(**two, temperature=[87.0, 88.0]), small_layout())
+    assert "modules may differ in field and lifetime only" in message
+    message = refused(load, small_detector(**two, lifetime=[1e3, -1.0]), small_layout())
+    assert "lifetime[1]: found -1.0, allowed is a number above 0" in message
+    message = refused(load, small_detector(**two, e_field=[0.5, 0.49, 0.48]), small_layout())
+    assert "e_field: found a list of 3 values, allowed is one value, or 2, one a module" in message
 
 
 @pytest.mark.parametrize(

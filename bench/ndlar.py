@@ -1,0 +1,82 @@
+"""ND-LAr: time and memory of one event with many segments, forward and gradient.
+
+Usage: python bench/ndlar.py [SEGMENTS]     (default 100000; muons through 35 modules, 70 TPCs, 14.3 million pixels)
+
+The gradient: of the sums of the squared current and of all hit times and charges, by all parameters and segments. The
+event is simulated in parts, as `Simulation` does it.
+Memory is the largest of the whole process, loaded kernels and all.
+"""
+
+import argparse
+import time
+
+import common
+import memory
+import numpy as np
+
+from lartpc.detector import Detector
+from lartpc.generate import generate
+from lartpc.gradient import Trace
+from lartpc.segments import from_table
+from lartpc.simulation import Simulation
+
+LIMIT = 2000.0  # MB
+SEGMENTS = 100_000
+
+
+def spill(detector, n):
+    """n segments of muons as one event."""
+    per_event = len(generate("muons", detector, 1, 0))
+    segments = from_table(generate("muons", detector, 2 + 2 * n // per_event, 0), "generated")
+    segments = segments.select(np.arange(len(segments)) < n)
+    segments.event_id = np.zeros_like(segments.event_id)
+    return segments
+
+
+def gradient(simulation, segments):
+    """Of each part; returns what is summed over them, the derivatives by the parameters."""
+    parameters = np.zeros(len(simulation.parameters.names))
+    for batch in simulation.batches(segments, whole=False):
+        trace = Trace(simulation, batch)
+        used = np.arange(trace.reads.time.shape[1]) < trace.reads.count[:, None]
+        ones = used.astype(simulation.dtype)
+        found = trace.backward(current=2.0 * trace.waveforms.current, time=ones, charge=ones)
+        parameters += list(found.parameters.values())
+    return parameters
+
+
+def measure(name, run, segments):
+    """One row of the table; `run` has been compiled before."""
+    memory.begin()
+    started = time.perf_counter()
+    run(segments)
+    seconds = time.perf_counter() - started
+    return {
+        "run": name,
+        "segments": len(segments),
+        "seconds": seconds,
+        "ms_per_1000_segments": 1e6 * seconds / len(segments),
+        "peak_MB": memory.peak(),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("segments", nargs="?", type=int, default=SEGMENTS)
+    simulation = Simulation(Detector.built_in("ndlar"), noise=True)
+    segments = spill(simulation.detector, parser.parse_args().segments)
+    runs = {"forward": simulation, "gradient": lambda chosen: gradient(simulation, chosen)}
+    for run in runs.values():
+        run(segments.select(np.arange(100)))
+    rows = [measure(name, run, segments) for name, run in runs.items()]
+    print("".join(f"{title:>22}" for title in rows[0]))
+    for row in rows:
+        print("".join(f"{value if not isinstance(value, float) else f'{value:.1f}':>22}" for value in row.values()))
+    hits = len(simulation(segments).hits)
+    print(f"{hits} hits; less than {LIMIT:.0f} MB: {all(row['peak_MB'] < LIMIT for row in rows)}")
+    content = {"detector": "ndlar", "dtype": "float32", "machine": common.machine(), "hits": hits, "rows": rows}
+    print(common.write("ndlar", content))
+
+
+if __name__ == "__main__":
+    main()
