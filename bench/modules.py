@@ -27,7 +27,7 @@ NAMES = (*COMMON, *MODULES)
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("repetitions", nargs="?", type=int, default=5)
-    parser.add_argument("events", nargs="?", type=int, default=20)
+    parser.add_argument("events", nargs="?", type=int, default=2)
     arguments = parser.parse_args()
     detector = Detector.built_in("2x2")
     segments = from_table(generate("muons", detector, arguments.events, 0), "generated")

@@ -17,7 +17,7 @@ detector_option = click.option(
     default="module0",
     show_default=True,
     metavar="module0|2x2|ndlar|FILE",
-    help="A built-in detector, or larnd-sim's detector YAML.",
+    help="A built-in detector, or else larnd-sim's detector YAML.",
 )
 layout_option = click.option(
     "--layout",

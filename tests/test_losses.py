@@ -314,8 +314,7 @@ def simulated():
     segments = make_segments(starts, ends, dE=4.0, event_id=np.array([5, 7, 8, 11]), t0=np.array([0.0, 3.3, 0.1, 9.9]))
     simulation = Simulation(dtype=np.float64)
     first, rest = (simulation.batches(segments)[0]._replace() for _ in range(2))
-    per_segment = [name for name in first._fields if name != "event_id"]
-    rest = rest._replace(**{name: getattr(rest, name)[1:] for name in per_segment})
+    rest = rest.select(slice(1, None))
     return SimpleNamespace(simulation=simulation, hits=simulation(segments).hits, batches=(first, rest))
 
 

@@ -318,6 +318,7 @@ def test_derivatives_of_a_fit_by_values_of_modules(kind, one_thread):
 def test_parameters_of_all_modules_are_fitted_together():
     """Four fields, four lifetimes and what is common, from few muons with noise: all within three errors."""
     segments = muons(TWO_BY_TWO, 1, seed=5)
+    segments = segments.select(np.arange(len(segments)) % 20 < 4)
     hits = Simulation(TWO_BY_TWO, TRUTH, noise=True, seed=5)(segments).hits
     names = ("Ab", "kb", "long_diff", "tran_diff", *OWN)
     result = calibrate(Simulation(TWO_BY_TWO), segments, hits, names=names, truth=TRUTH)
@@ -329,7 +330,7 @@ def test_parameters_of_all_modules_are_fitted_together():
     assert of_fields.max() < 1e-3  # the modules differ by some per cent
     np.testing.assert_allclose(result.as_dict()["parameters"]["eField.2"]["value"], 0.515, rtol=1e-3)
     bound = expected_errors(Simulation(TWO_BY_TWO, TRUTH), segments, names)
-    np.testing.assert_allclose(result.errors, bound, rtol=0.3)
+    np.testing.assert_allclose(result.errors, bound, rtol=0.5)
     # fields of different modules have little to do with each other
     assert np.abs(result.correlation[4:8, 4:8] - np.eye(4)).max() < 0.3
 
@@ -429,6 +430,10 @@ def test_commands_take_values_of_modules(file, tmp_path):
     assert code == 0, out
     fitted = json.loads((tmp_path / "fit/fit.json").read_text())["parameters"]["eField.2"]
     assert fitted["value"] == pytest.approx(0.515, rel=1e-4) and fitted["truth"] == 0.515
+    over = ("--over", "eField.2=0.514:0.517", "--over", "eField.1=0.499:0.502", "--points", "4")
+    code, out = run("scan", file, hits, "-o", str(tmp_path / "scan"), "--detector", "2x2", *over)
+    assert code == 0, out
+    assert [line.split()[1:3] for line in out.splitlines()[2:4]] == [["eField.2", "0.515"], ["eField.1", "0.5"]]
 
 
 @pytest.mark.parametrize(
