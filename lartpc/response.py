@@ -314,7 +314,8 @@ def _products(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _velocity(detector: Detector) -> float:
-    return float(drift_velocity(detector.parameters.vector(np.float64)))
+    """Of the values that all modules have in common."""
+    return float(drift_velocity(detector.parameters.vector(np.float64)[None], 0))
 
 
 def _pitch(detector: Detector) -> float:
