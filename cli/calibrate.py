@@ -25,6 +25,7 @@ from .options import (
     closure_options,
     detector_option,
     device_option,
+    events_option,
     fit_option,
     folder_option,
     layout_option,
@@ -47,6 +48,7 @@ from .simulate import announce_compilation, progress_bar
 @folder_option
 @detector_option
 @layout_option
+@events_option
 @fit_option
 @per_module_option
 @click.option("--fix", multiple=True, metavar="NAME=VALUE", help="Value of a parameter that is not fitted.")
@@ -88,7 +90,8 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
 
     from lartpc.segments import read_segments
 
-    deposits = read_segments(segments)
+    whole = read_segments(segments)
+    deposits = whole.of_events(options["events"])
     chosen = load_detector(detector, layout)
     from lartpc.calibrate import BATCH_LENGTH
 
@@ -102,7 +105,8 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
     from lartpc.selection import separate_tracks
     from lartpc.simulation import Simulation
 
-    measured = None if options["closure"] else read_target(target, chosen, deposits, detector, layout)
+    target_of = (chosen, whole, detector, layout, options["events"])
+    measured = None if options["closure"] else read_target(target, *target_of)
     thresholds = measured and measured.thresholds
     simulation = Simulation(
         chosen,

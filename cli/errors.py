@@ -9,6 +9,7 @@ from .options import (
     cut_options,
     detector_option,
     device_option,
+    events_option,
     fit_option,
     layout_option,
     load_detector,
@@ -25,6 +26,7 @@ from .simulate import announce_compilation
 @click.argument("segments")
 @detector_option
 @layout_option
+@events_option
 @fit_option
 @per_module_option
 @click.option("--fix", multiple=True, metavar="NAME=VALUE", help="Value of a parameter that is not fitted.")
@@ -34,14 +36,14 @@ from .simulate import announce_compilation
 @response_option
 @cut_options()
 @device_option
-def errors(segments, detector, layout, names, fix, rounded, recombination, response, device, **options):
+def errors(segments, detector, layout, events, names, fix, rounded, recombination, response, device, **options):
     """Print the errors and correlations to expect of a fit to hits that the energy deposits in SEGMENTS make.
 
     With the detector's noise: the Cramer-Rao bound, from the derivatives of the simulation.
     """
     from lartpc.segments import read_segments
 
-    deposits = cut_segments(read_segments(segments), options)
+    deposits = cut_segments(read_segments(segments).of_events(events), options)
     chosen = load_detector(detector, layout)
 
     import numpy as np

@@ -152,13 +152,17 @@ class Measured(NamedTuple):
     thresholds: Any  # of the pixels for `Simulation`, None where the detector's
 
 
-def read_target(path, chosen, deposits, detector, layout):
-    """The `Measured` of a file of hits or packets; `detector` and `layout` are the options that `chosen` came from."""
+def read_target(path, chosen, deposits, detector, layout, events=None):
+    """The `Measured` of a file of hits or packets, of which to take the given range of `events`.
+
+    `deposits`: those of all events; `detector` and `layout`: the options that `chosen` came from.
+    """
     import numpy as np
 
-    from lartpc.hits import read_attrs, read_hits
+    from lartpc.hits import Hits, read_attrs, read_hits
     from lartpc.packetfile import has_packets, read_packets
     from lartpc.parameters import Parameters
+    from lartpc.segments import within
 
     rounded, thresholds = has_packets(path), None
     if rounded:
@@ -175,4 +179,11 @@ def read_target(path, chosen, deposits, detector, layout):
         raise InputError(f"{path}: attribute 'parameters' is damaged: {error}") from None
     if attrs.get("detector", chosen.name) != chosen.name:
         raise InputError(f"{path}: hits of detector {attrs['detector']}, but --detector is {chosen.name}")
+    if attrs.get("events") is not None:
+        needed = deposits.of_events(events).events
+        missing = needed[~within(needed, range(*attrs["events"]))]
+        if len(missing):
+            raise InputError(f"{path}: holds no hits of event {missing[0]}, --events selects those that it has")
+    if events is not None:
+        hits = Hits(**{name: column[within(hits.event_id, events)] for name, column in vars(hits).items()})
     return Measured(hits, truth, bool(attrs.get("noise", True)), rounded, thresholds)

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import re
 
 import click
 
@@ -51,6 +52,30 @@ loss_option = click.option(
 )
 rounded_option = click.option(
     "--rounded", is_flag=True, help="Use ADC counts and clock ticks of the target only, as real data have."
+)
+
+
+class EventRange(click.ParamType):
+    """Event ids as a half-open `range`."""
+
+    name = "events"
+
+    def convert(self, value, parameter, context):
+        found = re.fullmatch(r"\s*(\d+)?\s*(:)?\s*(\d+)?\s*", value) if isinstance(value, str) else None
+        if not found or found[1] is found[3] is None or (found[3] and not found[2]):
+            raise InputError(f"--events {value}: allowed are event ids A:B (B not included), A:, :B, or A alone")
+        low = int(found[1]) if found[1] else -(2**63)
+        high = int(found[3]) if found[3] else 2**63 if found[2] else low + 1
+        if low >= high:
+            raise InputError(f"--events {value}: has no event, allowed is A:B with A below B, which is not included")
+        return range(low, high)
+
+
+events_option = click.option(
+    "--events",
+    type=EventRange(),
+    metavar="A:B",
+    help="Take the events with ids from A to below B; also A:, :B, or one id.  [default: all]",
 )
 
 

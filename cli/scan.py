@@ -14,6 +14,7 @@ from .options import (
     closure_options,
     detector_option,
     device_option,
+    events_option,
     folder_option,
     layout_option,
     load_detector,
@@ -34,6 +35,7 @@ from .simulate import announce_compilation, progress_bar
 @folder_option
 @detector_option
 @layout_option
+@events_option
 @click.option(
     "--over",
     multiple=True,
@@ -63,7 +65,8 @@ def scan(segments, target, output, detector, layout, over, points, plane, fix, l
 
     from lartpc.segments import read_segments
 
-    deposits = read_segments(segments)
+    whole = read_segments(segments)
+    deposits = whole.of_events(options["events"])
     chosen = load_detector(detector, layout)
     fixes = pairs("fix", fix)
     fixed = chosen.parameters.replace(**fixes)
@@ -76,7 +79,8 @@ def scan(segments, target, output, detector, layout, over, points, plane, fix, l
     from lartpc.simulation import Simulation
 
     fixed = fixed.replace(**given_truth(ranges, "scanned", options))
-    measured = None if options["closure"] else read_target(target, chosen, deposits, detector, layout)
+    target_of = (chosen, whole, detector, layout, options["events"])
+    measured = None if options["closure"] else read_target(target, *target_of)
     simulation = Simulation(
         chosen,
         fixed,

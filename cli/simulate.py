@@ -1,6 +1,5 @@
 """lartpc simulate: segments in, hits out."""
 
-import contextlib
 import os
 import sys
 import time
@@ -14,6 +13,7 @@ from .options import (
     check_output,
     detector_option,
     device_option,
+    events_option,
     layout_option,
     load_channels,
     load_detector,
@@ -32,6 +32,7 @@ from .options import (
 @output_option("HITS")
 @detector_option
 @layout_option
+@events_option
 @set_option
 @recombination_option
 @response_option
@@ -47,6 +48,7 @@ def simulate(
     output,
     detector,
     layout,
+    events,
     changes,
     recombination,
     response,
@@ -60,8 +62,9 @@ def simulate(
 ):
     """Simulate the energy deposits of SEGMENTS (HDF5 like edep-sim's) and write HITS (HDF5).
 
-    --packets writes what larpix-control, h5flow and users of larnd-sim read. The same command writes the same bytes, on
-    any number of threads.
+    --packets writes what larpix-control, h5flow and users of larnd-sim read. Files may be of any size: some events at a
+    time are read and written. The same command writes the same bytes, on any number of threads; an event has the same
+    hits with any --events.
     """
     started = time.perf_counter()
     outputs = [output] if packets is None else [output, packets]
@@ -76,13 +79,14 @@ def simulate(
     parameters = load_parameters(chosen, changes)
 
     from lartpc.detector import read_pixel_values
-    from lartpc.segments import read_segments
+    from lartpc.eventfile import EventFile
 
     values = None if thresholds is None else read_pixel_values(thresholds)
-    deposits = read_segments(segments)
+    deposits = EventFile(segments, events)
 
-    from lartpc.hits import write_hits
-    from lartpc.simulation import Simulation
+    from lartpc.hdf5 import new_hdf5s
+    from lartpc.hits import HitWriter, write_attrs
+    from lartpc.simulation import Simulation, add
 
     from .describe import describe
 
@@ -98,7 +102,6 @@ def simulate(
     )
     if len(deposits):
         announce_compilation(device)
-    result = simulation(deposits, waveforms=waveforms, truth=packets is not None, progress=progress_bar)
     attrs = {
         **describe(chosen, parameters),
         "recombination": recombination,
@@ -106,20 +109,30 @@ def simulate(
         "noise": noise,
         "seed": seed,
         "thresholds": "detector" if values is None else "pixels",
+        "events": None if events is None else [events.start, events.stop],
     }
-    line = None
-    with contextlib.ExitStack() as stack:
+    summaries, packet_writer = [], None
+    with new_hdf5s(outputs, overwrite) as files:
+        deposits.copy_segments(files[0])
+        deposits.copy_truth(files[0])
+        hit_writer = HitWriter(files[0], waveforms)
         if packets is not None:
-            from lartpc.packetfile import new_packets
-            from lartpc.packets import make_packets
+            from lartpc.packetfile import PacketWriter
 
-            made = make_packets(result.hits, deposits, channels, chosen)
-            writing = new_packets(packets, made, result.truth, deposits, chosen, parameters, attrs, overwrite)
-            stack.enter_context(writing)
-            line = packets_report(packets, made)
-        write_hits(output, result.hits, deposits, attrs, overwrite, result.waveforms)
-    click.echo(report(output, result, time.perf_counter() - started))
-    if line is not None:
+            packet_writer = PacketWriter(files[1], deposits, channels, chosen, parameters)
+        for file in files:
+            write_attrs(file, attrs)
+        for k in progress_bar(range(len(deposits)), unit="part"):
+            part, place = deposits.read(k)
+            result = simulation(part, waveforms=waveforms, truth=packet_writer is not None)
+            hit_writer.append(result.hits, result.waveforms)
+            if packet_writer is not None:
+                packet_writer.append(result.hits, result.truth, part, place)
+            summaries.append(result.summary)
+        lines = [report(output, add(summaries), time.perf_counter() - started)]
+        if packet_writer is not None:
+            lines.append(packets_report(packets, packet_writer))
+    for line in lines:
         click.echo(line)
 
 
@@ -140,19 +153,17 @@ def progress_bar(batches, doing="simulating", unit="batch"):
     return tqdm(batches, desc=doing, unit=unit, file=sys.stderr, disable=not sys.stderr.isatty(), leave=False)
 
 
-def packets_report(path, packets):
+def packets_report(path, written):
     """How many packets there are, in one line."""
-    data = int((packets.hit >= 0).sum())
-    unread = f"; {packets.unread} hits are on pixels without a channel" if packets.unread else ""
-    return f"{path}: {len(packets.table)} packets, {data} of data{unread}"
+    unread = f"; {written.unread} hits are on pixels without a channel" if written.unread else ""
+    return f"{path}: {len(written.packets)} packets, {written.data} of data{unread}"
 
 
-def report(output, result, seconds):
+def report(output, s, seconds):
     """What went in and what came out, in one line."""
-    s = result.summary
     dropped = f", {s.outside} dropped (outside every TPC)" if s.outside else ""
     return (
         f"{output}: {s.segments} segments read, {s.kept} kept{dropped}; "
         f"{s.energy:.1f} MeV deposited, {s.electrons:.4g} e freed, {s.drifted:.4g} e at the anodes, "
-        f"{s.collected:.4g} e on pixels; {s.hits} hits with {result.hits.charge.sum(dtype='f8'):.4g} e; {seconds:.1f} s"
+        f"{s.collected:.4g} e on pixels; {s.hits} hits with {s.charge:.4g} e; {seconds:.1f} s"
     )

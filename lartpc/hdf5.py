@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import h5py
 import numpy as np
 
 from .errors import InputError
-from .output import new_file
+from .output import new_file, write_errors
+
+BLOCK = 16384  # rows of a table that are read or copied together
+_CHUNK = 65536  # [bytes] by which a growing dataset is stored
 
 
 def open_hdf5(path: str | os.PathLike) -> h5py.File:
@@ -31,8 +34,8 @@ def open_hdf5(path: str | os.PathLike) -> h5py.File:
         raise InputError(f"{path}: HDF5 file is truncated or damaged: {_one_line(error)}") from None
 
 
-def read_table(file: h5py.File, *names: str) -> np.ndarray:
-    """The compound dataset under the first of `names` that exists, as a structured array of shape (n,).
+def open_table(file: h5py.File, *names: str) -> h5py.Dataset:
+    """The compound dataset of shape (n,) under the first of `names` that exists.
 
     Raises InputError naming what the file has instead, or the type of what is no table, or that it is damaged.
     """
@@ -46,34 +49,99 @@ def read_table(file: h5py.File, *names: str) -> np.ndarray:
         if not isinstance(dataset, h5py.Dataset) or dataset.dtype.names is None or dataset.ndim != 1:
             kind = f"an array of {dataset.dtype}" if isinstance(dataset, h5py.Dataset) else "a group"
             raise InputError(f"{path}: {name!r} is {kind}, allowed is a table with named fields")
-        return dataset[()]
+        return dataset
     except (OSError, RuntimeError, KeyError) as error:  # what h5py raises for a damaged object
         raise InputError(f"{path}: HDF5 file is truncated or damaged: {_one_line(error)}") from None
 
 
+def read_rows(dataset: h5py.Dataset, start: int = 0, end: int | None = None) -> np.ndarray:
+    """Rows `start` to `end` (excluded; None: all). Raises InputError where they are damaged."""
+    try:
+        return dataset[start:end]
+    except (OSError, RuntimeError, KeyError) as error:
+        path = dataset.file.filename
+        raise InputError(f"{path}: HDF5 file is truncated or damaged: {_one_line(error)}") from None
+
+
+def read_table(file: h5py.File, *names: str) -> np.ndarray:
+    """All rows of `open_table`, with its errors."""
+    return read_rows(open_table(file, *names))
+
+
+class NewFile(h5py.File):
+    """An HDF5 file that is being written."""
+
+    def __init__(self, sink: _Sink) -> None:
+        super().__init__(sink, "w")
+        self._sink = sink
+
+    def check(self) -> None:
+        """Raise what writing has failed with until now: InputError, or an interrupt."""
+        self._sink.check()
+
+    def growing(self, name: str, dtype: Any) -> h5py.Dataset:
+        """A new dataset without rows, for `append`."""
+        rows = max(1, _CHUNK // np.dtype(dtype).itemsize)
+        return self.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(rows,), track_times=False)
+
+
+def append(dataset: h5py.Dataset, rows: np.ndarray) -> None:
+    """Add rows at the end of a growing dataset."""
+    n = len(dataset)
+    dataset.resize(n + len(rows), axis=0)
+    dataset[n:] = rows
+
+
+def write_rows(dataset: h5py.Dataset, place: np.ndarray, rows: np.ndarray) -> None:
+    """Write `rows` to the rows `place` (ascending) of a dataset; block by block, so that it is fast in any case."""
+    for k in np.unique(place // BLOCK):
+        chosen = place // BLOCK == k
+        at, part = place[chosen], rows[chosen]
+        first, end = at[0], at[-1] + 1
+        if len(at) < end - first:
+            between = part
+            part = dataset[first:end]
+            part[at - first] = between
+        dataset[first:end] = part
+
+
 @contextlib.contextmanager
-def new_hdf5(path: str | os.PathLike, overwrite: bool = False) -> Iterator[h5py.File]:
+def new_hdf5(path: str | os.PathLike, overwrite: bool = False) -> Iterator[NewFile]:
     """A new HDF5 file, under its name only when the block ended well. Raises InputError as `output.new_file` does."""
-    with new_file(path, overwrite) as temporary, filled_hdf5(temporary) as file:
+    with new_hdf5s([path], overwrite) as (file,):
         yield file
 
 
 @contextlib.contextmanager
-def filled_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
-    """An HDF5 file to write, in place of what is there; any failure to write is raised when the block ends."""
-    with _Sink(path, "w+") as sink:
+def new_hdf5s(paths: Sequence[str | os.PathLike], overwrite: bool = False) -> Iterator[list[NewFile]]:
+    """Several at once: none has its name before all are complete."""
+    with contextlib.ExitStack() as stack:
+        temporary = [stack.enter_context(new_file(path, overwrite)) for path in paths]
+        yield [stack.enter_context(_filled(*names)) for names in zip(temporary, paths, strict=True)]
+
+
+@contextlib.contextmanager
+def _filled(temporary: str | os.PathLike, path: str | os.PathLike) -> Iterator[NewFile]:
+    with _Sink(temporary, path) as sink:
         try:
-            with h5py.File(sink, "w") as file:
+            with NewFile(sink) as file:
                 yield file
         finally:
-            if sink.failure is not None:
-                raise sink.failure
+            sink.check()
 
 
 class _Sink(io.FileIO):
     """A file that keeps its first failure to itself: told of a full disk, HDF5 may crash the process on closing."""
 
-    failure: BaseException | None = None
+    def __init__(self, temporary: str | os.PathLike, path: str | os.PathLike) -> None:
+        super().__init__(temporary, "w+")
+        self.path = path
+        self.failure: BaseException | None = None
+
+    def check(self) -> None:
+        if self.failure is not None:
+            with write_errors(self.path):
+                raise self.failure
 
     def write(self, data: Any) -> int:
         view = memoryview(data).cast("B")

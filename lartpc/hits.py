@@ -13,6 +13,7 @@ import numpy as np
 
 from . import __version__, hdf5
 from .errors import InputError
+from .eventfile import copy_truth
 from .segments import Segments, file_table
 
 _HIT = np.dtype(
@@ -32,7 +33,6 @@ _HIT = np.dtype(
     ]
 )
 _WINDOW = np.dtype([("event_id", "i8"), ("pixel_id", "i8"), ("start_tick", "i8"), ("offset", "i8"), ("ticks", "i4")])
-_COPIED = ("trajectories", "vertices", "mc_hdr", "mc_stack")
 
 
 @dataclasses.dataclass
@@ -92,28 +92,34 @@ def write_hits(
     version of lartpc. Nothing depends on time or place: the same input gives the same bytes. Raises InputError where
     the file exists (without `overwrite`) or cannot be written.
     """
-    table = _table(hits, _HIT)
-    table = table[np.lexsort((table["hit"], table["pixel_id"], table["event_id"]))]
     with hdf5.new_hdf5(path, overwrite) as file:
-        file.create_dataset("hits", data=table, track_times=False)
+        HitWriter(file, waveforms is not None).append(hits, waveforms)
         raw = segments.raw if segments.raw is not None else file_table(segments)
         file.create_dataset("segments", data=raw, track_times=False).attrs["zbeam"] = True
-        copy_truth(segments, file)
-        if waveforms is not None:
-            windows = _table(waveforms, _WINDOW)
-            file.create_dataset("waveforms/windows", data=windows, track_times=False)
-            current = np.asarray(waveforms.current, dtype=np.float32)
-            file.create_dataset("waveforms/current", data=current, track_times=False)
+        copy_truth(segments.source, file)
         write_attrs(file, attrs)
 
 
-def copy_truth(segments: Segments, file: h5py.File) -> None:
-    """Copy what the file of `segments` holds of the event's truth."""
-    if segments.source is not None:
-        with hdf5.open_hdf5(segments.source) as source:
-            for name in _COPIED:
-                if name in source:
-                    source.copy(name, file)
+class HitWriter:
+    """Writes `/hits` of a new file and, where it shall have them, `/waveforms`, some events at a time."""
+
+    def __init__(self, file: hdf5.NewFile, waveforms: bool) -> None:
+        self.file = file
+        self.hits = file.growing("hits", _HIT)
+        if waveforms:
+            self.windows = file.growing("waveforms/windows", _WINDOW)
+            self.current = file.growing("waveforms/current", np.float32)
+
+    def append(self, hits: Hits, waveforms: Waveforms | None) -> None:
+        """Write the hits of events that follow those before, in their order. Raises what writing has failed with."""
+        table = _table(hits, _HIT)
+        hdf5.append(self.hits, table[np.lexsort((table["hit"], table["pixel_id"], table["event_id"]))])
+        if waveforms is not None:
+            windows = _table(waveforms, _WINDOW)
+            windows["offset"] += len(self.current)
+            hdf5.append(self.windows, windows)
+            hdf5.append(self.current, waveforms.current)
+        self.file.check()
 
 
 def write_attrs(file: h5py.File, attrs: Mapping[str, Any]) -> None:

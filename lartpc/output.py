@@ -28,18 +28,26 @@ def new_file(path: str | os.PathLike, overwrite: bool = False) -> Iterator[Path]
         raise InputError(f"{path}: folder {final.parent} does not exist")
     temporary = final.parent / f".{final.name}.{os.getpid()}.part"
     try:
-        temporary.touch()
-        yield temporary
-        os.replace(temporary, final)
+        with write_errors(path):
+            temporary.touch()
+            yield temporary
+            os.replace(temporary, final)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+@contextlib.contextmanager
+def write_errors(path: str | os.PathLike) -> Iterator[None]:
+    """Raise InputError, naming `path`, for any failure to write in the block."""
+    try:
+        yield
     except (OSError, RuntimeError) as error:  # HDF5 reports a write that fails on closing as a RuntimeError
         number = _error_number(error)
         if number is None and not isinstance(error, OSError):
             raise
         reason = os.strerror(number) if number else " ".join(str(error).split())
         raise InputError(f"{path}: cannot be written: {reason}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
 
 
 def _error_number(error: OSError | RuntimeError) -> int | None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 
@@ -13,12 +10,12 @@ from . import hdf5
 from .channels import Channels
 from .detector import Detector
 from .errors import InputError
-from .hits import Hits, copy_truth, write_attrs
+from .eventfile import EventFile
+from .hits import Hits
 from .kernels.slots import LIFETIME
-from .output import new_file
-from .packets import PACKET, Packets, find_hits
+from .packets import PACKET, Clock, Packets, check_adc, find_hits, make_packets
 from .parameters import Parameters
-from .scratch import drift_velocities, filled_segments
+from .scratch import drift_velocities, filled_dtype, filled_segments
 from .segments import Segments, from_table
 from .truth import STORED, Truth
 
@@ -52,54 +49,57 @@ _EMPTY = {
 }
 
 
-@contextlib.contextmanager
-def new_packets(
-    path: str | os.PathLike,
-    packets: Packets,
-    truth: Truth,
-    segments: Segments,
-    detector: Detector,
-    parameters: Parameters,
-    attrs: Mapping[str, Any],
-    overwrite: bool = False,
-) -> Iterator[None]:
-    """Write packets and truth; the file has its name only when the block ended well.
+class PacketWriter:
+    """Writes packets with their truth into a new file, some events at a time, and all else that such a file holds.
 
-    `attrs` become attributes of the file, as in `write_hits`. Nothing depends on time or place, so `created` and
-    `modified` are 0. Raises InputError where the file exists (without `overwrite`) or cannot be written.
+    Nothing depends on time or place, so `created` and `modified` are 0. Raises InputError as `check_adc` does.
     """
-    with new_file(path, overwrite) as temporary:
-        with hdf5.filled_hdf5(temporary) as file:
-            header = file.create_group("_header").attrs
-            header["created"], header["modified"], header["version"] = 0.0, 0.0, VERSION
-            tables = {
-                "packets": packets.table,
-                "messages": np.zeros(0, dtype=_MESSAGE),
-                "configs": np.zeros(0, dtype=_CONFIG),
-                "mc_packets_assn": association(packets, truth, segments),
-                "segments": filled_segments(segments, truth, detector, parameters),
-            }
-            for name, table in tables.items():
-                file.create_dataset(name, data=table, track_times=False)
-            file["packets"].attrs["packet_types"] = "\n".join(f"{k}: {name!r}," for k, name in enumerate(_TYPES))
-            file["segments"].attrs["zbeam"] = True
-            lifetime = parameters.table(detector.n_modules)[:, LIFETIME]
-            configs = {
-                "vdrift": one_or_each(drift_velocities(detector, parameters)),
-                "long_diff": parameters.long_diff,
-                "tran_diff": parameters.tran_diff,
-                "lifetime": one_or_each(lifetime),
-                "drift_length": abs(detector.z_cathode[0] - detector.z_anode[0]),
-                "asic_version": "2",
-            }
-            for name, value in configs.items():
-                file["configs"].attrs[name] = value
-            copy_truth(segments, file)
-            for name, dtype in _EMPTY.items():
-                if name not in file:
-                    file.create_dataset(name, data=np.zeros(0, dtype=dtype), track_times=False)
-            write_attrs(file, attrs)
-        yield
+
+    def __init__(
+        self, file: hdf5.NewFile, deposits: EventFile, channels: Channels, detector: Detector, parameters: Parameters
+    ) -> None:
+        check_adc(detector)
+        self.file, self.channels, self.detector, self.parameters = file, channels, detector, parameters
+        self.clock = Clock()
+        self.data = self.unread = 0  # packets of hits, and hits that have none
+        header = file.create_group("_header").attrs
+        header["created"], header["modified"], header["version"] = 0.0, 0.0, VERSION
+        self.packets = file.growing("packets", PACKET)
+        self.packets.attrs["packet_types"] = "\n".join(f"{k}: {name!r}," for k, name in enumerate(_TYPES))
+        self.associations = file.growing("mc_packets_assn", ASSOCIATION)
+        shape, dtype = (deposits.n_segments,), filled_dtype(deposits.dtype)
+        self.segments = file.create_dataset("segments", shape, dtype, track_times=False)
+        self.segments.attrs["zbeam"] = True
+        file.create_dataset("messages", data=np.zeros(0, dtype=_MESSAGE), track_times=False)
+        configs = file.create_dataset("configs", data=np.zeros(0, dtype=_CONFIG), track_times=False)
+        values = {
+            "vdrift": one_or_each(drift_velocities(detector, parameters)),
+            "long_diff": parameters.long_diff,
+            "tran_diff": parameters.tran_diff,
+            "lifetime": one_or_each(parameters.table(detector.n_modules)[:, LIFETIME]),
+            "drift_length": abs(detector.z_cathode[0] - detector.z_anode[0]),
+            "asic_version": "2",
+        }
+        for name, value in values.items():
+            configs.attrs[name] = value
+        deposits.copy_truth(file)
+        for name, fields in _EMPTY.items():
+            if name not in file:
+                file.create_dataset(name, data=np.zeros(0, dtype=fields), track_times=False)
+
+    def append(self, hits: Hits, truth: Truth, segments: Segments, place: np.ndarray) -> None:
+        """Write events that follow those before; `place`: of their segments among all, as `EventFile.read` gives.
+
+        Raises what writing has failed with.
+        """
+        packets = make_packets(hits, segments, self.channels, self.detector, self.clock)
+        hdf5.append(self.packets, packets.table)
+        hdf5.append(self.associations, association(packets, truth, segments))
+        filled = filled_segments(segments, truth, self.detector, self.parameters)
+        hdf5.write_rows(self.segments, place, filled)
+        self.data += int((packets.hit >= 0).sum())
+        self.unread += packets.unread
+        self.file.check()
 
 
 def one_or_each(values: np.ndarray) -> float | np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from typing import NamedTuple
 
@@ -72,6 +73,14 @@ class Packets(NamedTuple):
     unread: int  # hits on pixels that no channel reads, which have no packet
 
 
+@dataclasses.dataclass
+class Clock:
+    """How far the packets of a file have come, for the events that follow."""
+
+    free: int | None = None  # tick from which an event may begin, None: from 0.1 s after a reset
+    second: int = -1  # the last that was announced
+
+
 def parity(table: np.ndarray) -> np.ndarray:
     """The bit that makes the number of bits set in each data packet odd, (n,) of 0 and 1."""
     word = np.zeros(len(table), dtype=np.uint64)
@@ -85,8 +94,16 @@ def reset_period(detector: Detector) -> int:
     return round(1e6 / detector.tick)
 
 
-def make_packets(hits: Hits, segments: Segments, channels: Channels, detector: Detector) -> Packets:
-    """The packets of all hits and events.
+def check_adc(detector: Detector) -> None:
+    """Raise InputError where the ADC has more than the 8 bits of a packet."""
+    if detector.adc_counts > 256:
+        raise InputError(f"packets: hold 8 bits of ADC, found a detector with {detector.adc_counts} adc_counts")
+
+
+def make_packets(
+    hits: Hits, segments: Segments, channels: Channels, detector: Detector, clock: Clock | None = None
+) -> Packets:
+    """The packets of all hits and events, which follow those before that `clock` was given with; it is brought up.
 
     Timestamps count ticks since the last clock reset, which a sync packet announces in each io_group before the first
     packet after it (one for several where nothing came between). A timestamp packet gives the second, a trigger packet
@@ -94,8 +111,8 @@ def make_packets(hits: Hits, segments: Segments, channels: Channels, detector: D
     ended is put off, to 0.1 s after a clock reset: so are all where the time of each begins at 0.
     InputError: an ADC of more than 8 bits.
     """
-    if detector.adc_counts > 256:
-        raise InputError(f"packets: hold 8 bits of ADC, found a detector with {detector.adc_counts} adc_counts")
+    check_adc(detector)
+    clock = Clock() if clock is None else clock
     period, groups = reset_period(detector), channels.groups()
     place = channels.of_pixels(detector, hits.pixel_id.astype(np.int64))
     row = np.flatnonzero(place[:, 0] >= 0)
@@ -104,7 +121,7 @@ def make_packets(hits: Hits, segments: Segments, channels: Channels, detector: D
     first = first_ticks(events, segments, detector)
     event = np.searchsorted(events, hits.event_id[row])
     lead, apart = round(_LEAD / detector.tick), round(_APART / detector.tick)
-    shift = _shifts(event, tick, first, period, lead, apart)
+    shift, clock.free = _shifts(event, tick, first, clock.free, period, lead, apart)
 
     data = np.zeros(len(row), dtype=PACKET)
     for k, name in enumerate(NAMES):
@@ -118,8 +135,10 @@ def make_packets(hits: Hits, segments: Segments, channels: Channels, detector: D
     begin = np.repeat(first + shift, len(groups))
     trigger = _announcements(TRIGGER, EXTERNAL, np.tile(groups, len(events)), begin % period)
     seconds = np.unique(np.concatenate((time, begin)) // period)
+    seconds = seconds[seconds > clock.second]
     stamp = _announcements(TIMESTAMP, 0, np.tile(groups, len(seconds)), np.repeat(seconds, len(groups)))
-    after, resets = _resets(seconds)
+    after, resets = _resets(seconds, max(clock.second, 0))
+    clock.second = int(max([clock.second, *seconds]))
     sync = _announcements(SYNC, CLOCK_RESET, np.tile(groups, len(after)), np.repeat(resets * period, len(groups)))
 
     parts = (stamp, sync, trigger, data)
@@ -221,18 +240,20 @@ def first_ticks(events: np.ndarray, segments: Segments, detector: Detector) -> n
     return np.where(first == np.iinfo(np.int64).max, 0, first)
 
 
-def _shifts(event: np.ndarray, tick: np.ndarray, first: np.ndarray, period: int, lead: int, apart: int) -> np.ndarray:
-    """Ticks by which each event is put off, (n_events,)."""
+def _shifts(
+    event: np.ndarray, tick: np.ndarray, first: np.ndarray, free: int | None, period: int, lead: int, apart: int
+) -> tuple[np.ndarray, int | None]:
+    """Ticks by which each event is put off, (n_events,), and the tick from which the next may begin."""
     low, high = first.copy(), first.copy()
     np.minimum.at(low, event, tick)
     np.maximum.at(high, event, tick)
-    shift, free = np.zeros(len(first), dtype=np.int64), lead - apart
+    shift, free = np.zeros(len(first), dtype=np.int64), lead - apart if free is None else free
     for k in range(len(first)):
         if low[k] < free:
             to = lead - first[k]
             shift[k] = to - (low[k] + to - free) // period * period
-        free = high[k] + shift[k] + apart
-    return shift
+        free = int(high[k] + shift[k] + apart)
+    return shift, free
 
 
 def _announcements(packet_type: int, trigger_type: int, group: np.ndarray, timestamp: np.ndarray) -> np.ndarray:
@@ -242,9 +263,9 @@ def _announcements(packet_type: int, trigger_type: int, group: np.ndarray, times
     return table
 
 
-def _resets(seconds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _resets(seconds: np.ndarray, before: int) -> tuple[np.ndarray, np.ndarray]:
     """Sync packets of one io_group: the second that each comes before, and the resets that it stands for."""
-    passed = np.diff(seconds, prepend=0)
+    passed = np.diff(seconds, prepend=before)
     number = -(-passed // _MOST_RESETS)
     resets = np.full(number.sum(), _MOST_RESETS, dtype=np.int64)
     ends = np.cumsum(number)[number > 0] - 1

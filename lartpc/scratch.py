@@ -22,6 +22,14 @@ def drift_velocities(detector: Detector, parameters: Parameters) -> np.ndarray:
     return np.array([drift_velocity(table, m) for m in range(len(table))])
 
 
+def filled_dtype(dtype: np.dtype) -> np.dtype:
+    """The type of `filled_segments` of a table of the given type."""
+    fields = [(name, dtype.fields[name][0]) for name in dtype.names]
+    fields += [(name, kind) for name, kind in _ADDED if name not in dtype.names]
+    fields += [(name, "f8") for name in _DEPOSIT if name not in dtype.names]
+    return np.dtype(fields)
+
+
 def filled_segments(segments: Segments, truth: Truth, detector: Detector, parameters: Parameters) -> np.ndarray:
     """The table of `segments`, in the file's frame, with its scratch columns filled and those added that it lacks.
 
@@ -32,10 +40,7 @@ def filled_segments(segments: Segments, truth: Truth, detector: Detector, parame
     """
     raw = file_table(segments) if segments.raw is None else segments.raw
     names = raw.dtype.names
-    fields = [(name, raw.dtype.fields[name][0]) for name in names]
-    fields += [(name, kind) for name, kind in _ADDED if name not in names]
-    fields += [(name, "f8") for name in _DEPOSIT if name not in names]
-    table = np.zeros(len(raw), dtype=fields)
+    table = np.zeros(len(raw), dtype=filled_dtype(raw.dtype))
     for name in names:
         table[name] = raw[name]
     if "segment_id" not in names:

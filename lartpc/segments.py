@@ -23,7 +23,7 @@ _FLOATS = {
 }
 # Files that have t0 use t as a scratch column; the oldest have no t0, and t is when the energy was deposited.
 _TIME = ("t0", "t0_start", "t")
-_EVENT = ("event_id", "eventID")
+EVENT = ("event_id", "eventID")
 _OPTIONAL = {
     "segment_id": ("segment_id",),
     "traj_id": ("traj_id", "local_trackID", "trackID"),
@@ -63,6 +63,15 @@ class Segments:
         """The event ids that occur, ascending."""
         return np.unique(self.event_id)
 
+    def of_events(self, events: range | None) -> Segments:
+        """Those whose event ids lie in a range, half-open as Python's; all where it is None. InputError: none does."""
+        if events is None:
+            return self
+        found = self.select(within(self.event_id, events))
+        if len(found) == 0:
+            raise no_events(self.source, events, self.event_id)
+        return found
+
     def select(self, rows: np.ndarray) -> Segments:
         """The given rows (indices, or a mask of shape (n,)) of every column, `raw` included."""
         columns = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
@@ -80,19 +89,38 @@ def read_segments(path: str | os.PathLike) -> Segments:
         return from_table(hdf5.read_table(file, "segments", "tracks"), path)
 
 
-def from_table(raw: np.ndarray, path: str | os.PathLike) -> Segments:
-    """`Segments` of a structured array like that of `read_segments`, with its errors; `path` names it in messages."""
+def within(event_id: np.ndarray, events: range | None) -> np.ndarray:
+    """Which event ids (n,) lie in a range; all where it is None."""
+    if events is None:
+        return np.ones(len(event_id), dtype=bool)
+    return (event_id >= events.start) & (event_id < events.stop)
+
+
+def no_events(path: str | os.PathLike | None, events: range, event_id: np.ndarray) -> InputError:
+    """The error that none of the ids (n,) lies in the range."""
+    low = "" if events.start <= -(2**63) else events.start
+    high = "" if events.stop >= 2**63 else events.stop
+    found = f"event ids from {event_id.min()} to {event_id.max()}" if len(event_id) else "no event at all"
+    return InputError(f"{path or 'segments'}: no event in {low}:{high}, found {found}")
+
+
+def from_table(raw: np.ndarray, path: str | os.PathLike, rows: np.ndarray | None = None) -> Segments:
+    """`Segments` of a structured array like that of `read_segments`, with its errors; `path` names it in messages.
+
+    `rows` (n,): where in the file they are, None for all of it.
+    """
+    rows = np.arange(len(raw)) if rows is None else rows
     width = np.result_type(np.float32, *(_column(path, raw, names, "iuf") for names in _FLOATS.values()))
     floats = {name: _column(path, raw, names, "iuf").astype(width) for name, names in _FLOATS.items()}
     t0 = _column(path, raw, _TIME, "iuf").astype(np.float64)
-    ids = {"event_id": _whole(path, raw, _EVENT)}
+    ids = {"event_id": _whole(path, raw, EVENT, rows)}
     for name, names in _OPTIONAL.items():
         if any(n in raw.dtype.names for n in names):
-            ids[name] = _whole(path, raw, names)
+            ids[name] = _whole(path, raw, names, rows)
         else:
-            ids[name] = np.arange(len(raw)) if name == "segment_id" else np.zeros(len(raw), dtype=np.int64)
+            ids[name] = rows if name == "segment_id" else np.zeros(len(raw), dtype=np.int64)
     segments = Segments(**ids, **floats, t0=t0, raw=raw, source=os.fspath(path))
-    _validate(path, segments)
+    _validate(path, segments, rows)
     return segments
 
 
@@ -174,15 +202,15 @@ def _column(path: str | os.PathLike, raw: np.ndarray, names: tuple[str, ...], ki
     return column
 
 
-def _whole(path: str | os.PathLike, raw: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+def _whole(path: str | os.PathLike, raw: np.ndarray, names: tuple[str, ...], rows: np.ndarray) -> np.ndarray:
     column = _column(path, raw, names, "iu")
     if column.dtype.kind == "u" and np.any(column > np.iinfo(np.int64).max):
         row = int(np.argmax(column > np.iinfo(np.int64).max))
-        raise InputError(f"{path}: segments row {row}: {names[0]} is {column[row]}, allowed is up to 2^63 - 1")
+        raise InputError(f"{path}: segments row {rows[row]}: {names[0]} is {column[row]}, allowed is up to 2^63 - 1")
     return column.astype(np.int64)
 
 
-def _validate(path: str | os.PathLike, segments: Segments) -> None:
+def _validate(path: str | os.PathLike, segments: Segments, rows: np.ndarray) -> None:
     for name, file_names in {**_FLOATS, "t0": _TIME}.items():
         column = getattr(segments, name)
         field = next(n for n in file_names if n in segments.raw.dtype.names)
@@ -193,4 +221,4 @@ def _validate(path: str | os.PathLike, segments: Segments) -> None:
             allowed += ", 0 or above"
         if wrong.any():
             row = int(np.argmax(wrong))
-            raise InputError(f"{path}: segments row {row}: {field} is {column[row]:g}, allowed is {allowed}")
+            raise InputError(f"{path}: segments row {rows[row]}: {field} is {column[row]:g}, allowed is {allowed}")

@@ -49,6 +49,13 @@ class Summary(NamedTuple):
     cut: float  # of these, beyond the edge of a pixel plane
     collected: float  # integral of all waveforms
     hits: int
+    charge: float  # of the hits, as read
+
+
+def add(summaries: Iterable[Summary]) -> Summary:
+    """The summary of all together."""
+    none = Summary(0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0.0)
+    return Summary(*map(sum, zip(none, *summaries, strict=True)))
 
 
 class Result(NamedTuple):
@@ -145,6 +152,7 @@ class Simulation:
             cut=float(cut),
             collected=float(collected),
             hits=len(hits),
+            charge=total(hits.charge),
         )
         found = join(truths, len(segments), order) if truth else None
         return Result(hits, join_windows(windows) if waveforms else None, summary, found)

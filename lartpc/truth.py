@@ -176,8 +176,9 @@ def _factors(waveforms: chain.Waveforms, current: Any) -> np.ndarray:
     if len(current) == 0:
         return np.zeros(0)
     first = to_numpy(waveforms.windows.first)[:-1]
+    # All as float64 at once: reduceat converts in blocks, and would add in another order in another batch.
     after, before = (
-        np.add.reduceat(to_numpy(array), first, dtype=np.float64) for array in (waveforms.current, current)
+        np.add.reduceat(to_numpy(array).astype(np.float64), first) for array in (waveforms.current, current)
     )
     return np.divide(after, before, out=np.ones(len(first)), where=before > 0.0)
 

@@ -19,8 +19,10 @@ from lartpc.channels import NAMES, Channels
 from lartpc.cli.main import main
 from lartpc.detector import Detector
 from lartpc.errors import InputError
+from lartpc.eventfile import EventFile
+from lartpc.hdf5 import new_hdf5
 from lartpc.hits import read_hits
-from lartpc.packetfile import new_packets, read_packets
+from lartpc.packetfile import PacketWriter, read_packets
 from lartpc.packets import PACKET, find_hits, make_packets, unrolled
 from lartpc.segments import read_segments, write_segments
 from lartpc.simulation import Simulation
@@ -456,9 +458,9 @@ def test_scratch_columns_are_filled(place, tmp_path):
     write_segments(tmp_path / "s.h5", made)
     segments = read_segments(tmp_path / "s.h5")
     result = simulated(detector, segments)
-    packets = make_packets(result.hits, segments, channels, detector)
-    with new_packets(tmp_path / "p.h5", packets, result.truth, segments, detector, detector.parameters, {}):
-        pass
+    with new_hdf5(tmp_path / "p.h5") as file:
+        writer = PacketWriter(file, EventFile(tmp_path / "s.h5"), channels, detector, detector.parameters)
+        writer.append(result.hits, result.truth, segments, np.arange(3))
     with h5py.File(tmp_path / "p.h5") as file:
         table = file["segments"][()]
     v = 0.1596452482
@@ -507,11 +509,10 @@ def test_events_without_hits_and_no_events(place, tmp_path):
     assert len(trigger_times(packets.table)) == 2
     assert set(packets.table["packet_type"]) == {4, 6, 7}
     none = segments.select(np.zeros(0, dtype=int))
-    result = simulated(detector, none)
-    packets = make_packets(result.hits, none, channels, detector)
-    with new_packets(tmp_path / "p.h5", packets, result.truth, none, detector, detector.parameters, {}):
-        pass
-    assert len(read_packets(tmp_path / "p.h5", none, channels, detector)) == len(packets.table) == 0
+    assert len(make_packets(simulated(detector, none).hits, none, channels, detector).table) == 0
+    write_segments(tmp_path / "none.h5", none)
+    run("simulate", tmp_path / "none.h5", "-o", tmp_path / "h.h5", "--packets", tmp_path / "p.h5", *options(place))
+    assert len(read_packets(tmp_path / "p.h5", none, channels, detector)) == 0
 
 
 def test_wide_adcs_do_not_fit(place):
