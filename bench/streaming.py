@@ -77,7 +77,7 @@ def main():
     print(f"{'segments':>10}{'input [MB]':>12}{'output [MB]':>13}{'time [s]':>10}{'peak memory [MB]':>18}")
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        for number in (0, arguments.segments, arguments.times * arguments.segments):
+        for number in (1, arguments.segments, arguments.times * arguments.segments):
             n = write_file(folder / "segments.h5", sample, number)
             size = (folder / "segments.h5").stat().st_size / 1e6
             row = {"segments": n, "input_MB": size, **simulate(folder, folder / "segments.h5", options)}

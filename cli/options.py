@@ -62,7 +62,7 @@ class EventRange(click.ParamType):
 
     def convert(self, value, parameter, context):
         found = re.fullmatch(r"\s*(\d+)?\s*(:)?\s*(\d+)?\s*", value) if isinstance(value, str) else None
-        if not found or found[1] is found[3] is None or (found[3] and not found[2]):
+        if not found or not (found[1] or found[3]) or (found[3] and not found[2]):
             raise InputError(f"--events {value}: allowed are event ids A:B (B not included), A:, :B, or A alone")
         low = int(found[1]) if found[1] else -(2**63)
         high = int(found[3]) if found[3] else 2**63 if found[2] else low + 1

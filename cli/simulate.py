@@ -156,7 +156,8 @@ def progress_bar(batches, doing="simulating", unit="batch"):
 def packets_report(path, written):
     """How many packets there are, in one line."""
     unread = f"; {written.unread} hits are on pixels without a channel" if written.unread else ""
-    return f"{path}: {len(written.packets)} packets, {written.data} of data{unread}"
+    late = f"; {written.late} hits are more than 11 days late" if written.late else ""
+    return f"{path}: {len(written.packets)} packets, {written.data} of data{unread}{late}"
 
 
 def report(output, s, seconds):

@@ -61,7 +61,7 @@ class PacketWriter:
         check_adc(detector)
         self.file, self.channels, self.detector, self.parameters = file, channels, detector, parameters
         self.clock = Clock()
-        self.data = self.unread = 0  # packets of hits, and hits that have none
+        self.data = self.unread = self.late = 0  # packets of hits, and hits that have none
         header = file.create_group("_header").attrs
         header["created"], header["modified"], header["version"] = 0.0, 0.0, VERSION
         self.packets = file.growing("packets", PACKET)
@@ -99,6 +99,7 @@ class PacketWriter:
         hdf5.write_rows(self.segments, place, filled)
         self.data += int((packets.hit >= 0).sum())
         self.unread += packets.unread
+        self.late += packets.late
         self.file.check()
 
 

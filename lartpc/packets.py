@@ -61,6 +61,7 @@ _BITS = {
 _MOST_RESETS = 200  # that one sync packet stands for: readers take its timestamp modulo 2^31
 _APART = 1000.0  # [us] from the end of an event to the next, at least, so that readers can tell them apart
 _LEAD = 1e5  # [us] from a clock reset to an event that is put off
+_LONGEST = 1e12  # [us] without a packet that clocks are followed through: 11 days
 _EARLY = 10.0  # [us] that charge freed just above the anode may come before its trigger, by the response's own length
 
 
@@ -71,6 +72,7 @@ class Packets(NamedTuple):
     event: np.ndarray  # (n,) int64 event id of data and triggers, else -1
     hit: np.ndarray  # (n,) int64 row in the hits of data, else -1
     unread: int  # hits on pixels that no channel reads, which have no packet
+    late: int  # hits more than 11 days after their event's first deposit, which have none either
 
 
 @dataclasses.dataclass
@@ -108,7 +110,9 @@ def make_packets(
     Timestamps count ticks since the last clock reset, which a sync packet announces in each io_group before the first
     packet after it (one for several where nothing came between). A timestamp packet gives the second, a trigger packet
     in every io_group the tick of each event's first deposit. An event that would not begin after the one before it has
-    ended is put off, to 0.1 s after a clock reset: so are all where the time of each begins at 0.
+    ended is put off, to 0.1 s after a clock reset: so are all where the time of each begins at 0. One that would begin
+    more than 11 days later is put forward by whole seconds, and hits that late in an event are left out: every 200 s of
+    a gap take a sync packet an io_group, and nuclei may decay after millions of years.
     InputError: an ADC of more than 8 bits.
     """
     check_adc(detector)
@@ -120,8 +124,11 @@ def make_packets(
     tick = whole_ticks(hits.t[row], detector.tick).astype(np.int64)
     first = first_ticks(events, segments, detector)
     event = np.searchsorted(events, hits.event_id[row])
+    longest = round(_LONGEST / detector.tick)
+    timely = tick - first[event] <= longest
+    row, tick, event, late = row[timely], tick[timely], event[timely], int(np.sum(~timely))
     lead, apart = round(_LEAD / detector.tick), round(_APART / detector.tick)
-    shift, clock.free = _shifts(event, tick, first, clock.free, period, lead, apart)
+    shift, clock.free = _shifts(event, tick, first, clock.free, period, lead, apart, longest)
 
     data = np.zeros(len(row), dtype=PACKET)
     for k, name in enumerate(NAMES):
@@ -149,7 +156,7 @@ def make_packets(
     none = [np.full(len(part), -1) for part in parts]
     event_ids = np.concatenate((*none[:2], np.repeat(events, len(groups)), events[event]))
     rows = np.concatenate((*none[:3], row))
-    return Packets(table[order], event_ids[order], rows[order], len(hits) - len(row))
+    return Packets(table[order], event_ids[order], rows[order], len(hits) - len(row) - late, late)
 
 
 def find_hits(
@@ -241,8 +248,15 @@ def first_ticks(events: np.ndarray, segments: Segments, detector: Detector) -> n
 
 
 def _shifts(
-    event: np.ndarray, tick: np.ndarray, first: np.ndarray, free: int | None, period: int, lead: int, apart: int
-) -> tuple[np.ndarray, int | None]:
+    event: np.ndarray,
+    tick: np.ndarray,
+    first: np.ndarray,
+    free: int | None,
+    period: int,
+    lead: int,
+    apart: int,
+    longest: int,
+) -> tuple[np.ndarray, int]:
     """Ticks by which each event is put off, (n_events,), and the tick from which the next may begin."""
     low, high = first.copy(), first.copy()
     np.minimum.at(low, event, tick)
@@ -252,6 +266,8 @@ def _shifts(
         if low[k] < free:
             to = lead - first[k]
             shift[k] = to - (low[k] + to - free) // period * period
+        elif low[k] - free > longest:
+            shift[k] = -((low[k] - free) // period * period)
         free = int(high[k] + shift[k] + apart)
     return shift, free
 

@@ -24,6 +24,7 @@ _FLOATS = {
 # Files that have t0 use t as a scratch column; the oldest have no t0, and t is when the energy was deposited.
 _TIME = ("t0", "t0_start", "t")
 EVENT = ("event_id", "eventID")
+_LATEST = 5e15  # [us] 160 years: later ones (nuclei decay) are taken to be then, so that ticks fit into 64 bits
 _OPTIONAL = {
     "segment_id": ("segment_id",),
     "traj_id": ("traj_id", "local_trackID", "trackID"),
@@ -121,6 +122,7 @@ def from_table(raw: np.ndarray, path: str | os.PathLike, rows: np.ndarray | None
             ids[name] = rows if name == "segment_id" else np.zeros(len(raw), dtype=np.int64)
     segments = Segments(**ids, **floats, t0=t0, raw=raw, source=os.fspath(path))
     _validate(path, segments, rows)
+    segments.t0 = np.clip(t0, -_LATEST, _LATEST)
     return segments
 
 

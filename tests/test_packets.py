@@ -349,7 +349,7 @@ def test_clocks_that_missed_a_reset_and_late_packets_are_unrolled():
 
 
 def test_every_segment_contributes_its_own_current(place):
-    """Against the waveform of each segment simulated alone, integrated between the resets and reads of all together."""
+    """`associate` against the waveform of each segment alone, integrated between resets and reads of all together."""
     detector = place[0]
     segments = tracks(1)
     simulation = Simulation(detector, noise=False, dtype=np.float64)
