@@ -15,7 +15,6 @@ from .errors import InputError
 from .output import new_file, write_errors
 
 BLOCK = 16384  # rows of a table that are read or copied together
-_CHUNK = 65536  # [bytes] by which a growing dataset is stored
 
 
 def open_hdf5(path: str | os.PathLike) -> h5py.File:
@@ -79,9 +78,9 @@ class NewFile(h5py.File):
         """Raise what writing has failed with until now: InputError, or an interrupt."""
         self._sink.check()
 
-    def growing(self, name: str, dtype: Any) -> h5py.Dataset:
-        """A new dataset without rows, for `append`."""
-        rows = max(1, _CHUNK // np.dtype(dtype).itemsize)
+    def growing(self, name: str, dtype: Any, chunk: int = 2**16) -> h5py.Dataset:
+        """A new dataset without rows, for `append`; HDF5 keeps a list of all its chunks [bytes] in memory."""
+        rows = max(1, chunk // np.dtype(dtype).itemsize)
         return self.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(rows,), track_times=False)
 
 

@@ -108,7 +108,7 @@ class HitWriter:
         self.hits = file.growing("hits", _HIT)
         if waveforms:
             self.windows = file.growing("waveforms/windows", _WINDOW)
-            self.current = file.growing("waveforms/current", np.float32)
+            self.current = file.growing("waveforms/current", np.float32, chunk=2**19)
 
     def append(self, hits: Hits, waveforms: Waveforms | None) -> None:
         """Write the hits of events that follow those before, in their order. Raises what writing has failed with."""
