@@ -18,21 +18,23 @@ def likelihood_adjoint(
     target_part,
     tick,
     hold_ticks,
+    reset_cycles,
     # forward outputs
     after,
     # gradients of outputs
     grad_before,
     grad_during,
     grad_rate,
+    grad_resume,
     grad_after,
     # gradients of inputs
     grad_waveform,
 ):
     """Gradient of the waveform of pixel i: each charge is tick times the sum of the samples between two times.
 
-    d(before_k)/d(waveform) = tick between e_{k-1} and t_k, d(during_k) the same between t_k and e_k,
-    d(after) the same from e_n to where the charge is highest, d(rate_k)/d(waveform) = 1 at the tick of t_k, or
-    (D/(D - I))^2 where the current I is negative
+    d(before_k)/d(waveform) = tick between s_{k-1} and t_k, d(during_k) the same between t_k and e_k,
+    d(after) the same from s_n to where the charge is highest, d(rate_k)/d(waveform) = 1 at the tick of t_k, or
+    (D/(D - I))^2 where the current I is negative, d(resume_k)/d(waveform) = 1 at the tick of s_k
     """
     T = type(tick)
     low = pixel_window[i]
@@ -49,12 +51,15 @@ def likelihood_adjoint(
         else:
             add_between(grad_waveform, window_tick, window_first, low, high, t, part, last, last_part, -value)
         add_between(grad_waveform, window_tick, window_first, low, high, t, part, read, part, grad_during[i, n] * tick)
+        last = read + reset_cycles
         for w in range(low, high):
             k = t - window_tick[w]
             if 0 <= k < window_first[w + 1] - window_first[w]:
                 root = T(DARK_CURRENT) / (T(DARK_CURRENT) - min(waveform[window_first[w] + k], T(0.0)))
                 grad_waveform[window_first[w] + k] += grad_rate[i, n] * root * root
-        last = read
+            k = last - window_tick[w]
+            if 0 <= k < window_first[w + 1] - window_first[w]:
+                grad_waveform[window_first[w] + k] += grad_resume[i, n]
         last_part = part
     _, end = highest(waveform, window_tick, window_first, low, high, last)
     if end >= last and after[i] > T(0.0):

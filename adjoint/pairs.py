@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from lartpc.adjoint.assign import assign_adjoint
+from lartpc.adjoint.buffer import buffer_adjoint
 from lartpc.adjoint.chamfer import chamfer_adjoint
 from lartpc.adjoint.collect import collect_adjoint
 from lartpc.adjoint.conserve import conserve_adjoint
@@ -25,6 +26,7 @@ from lartpc.adjoint.spread import spread_adjoint
 from lartpc.adjoint.trigger import trigger_adjoint
 from lartpc.kernels.assign import assign
 from lartpc.kernels.associate import associate
+from lartpc.kernels.buffer import buffer
 from lartpc.kernels.chamfer import chamfer
 from lartpc.kernels.collect import collect
 from lartpc.kernels.conserve import conserve
@@ -75,6 +77,7 @@ ADJOINTS = {
     couple: Adjoint(couple_adjoint),
     deposit: Adjoint(deposit_adjoint),
     convolve: Adjoint(convolve_adjoint),
+    buffer: Adjoint(buffer_adjoint),
     trigger: Adjoint(trigger_adjoint),
     digitize: Adjoint(digitize_adjoint),
     likelihood: Adjoint(likelihood_adjoint),

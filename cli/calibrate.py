@@ -35,9 +35,11 @@ from .options import (
     overwrite_option,
     pairs,
     per_module_option,
+    pixel_options,
     recombination_option,
     response_option,
     rounded_option,
+    with_pixel_values,
 )
 from .simulate import announce_compilation, progress_bar
 
@@ -49,6 +51,7 @@ from .simulate import announce_compilation, progress_bar
 @detector_option
 @layout_option
 @events_option
+@pixel_options
 @fit_option
 @per_module_option
 @click.option("--fix", multiple=True, metavar="NAME=VALUE", help="Value of a parameter that is not fitted.")
@@ -92,7 +95,7 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
 
     whole = read_segments(segments)
     deposits = whole.of_events(options["events"])
-    chosen = load_detector(detector, layout)
+    chosen = with_pixel_values(load_detector(detector, layout), options)
     from lartpc.calibrate import BATCH_LENGTH
 
     fitted = fitted_names(names, options["per_module"], chosen.n_modules)

@@ -10,14 +10,19 @@ from lartpc.parameters import Parameters
 
 
 def describe(detector, parameters):
-    """`detector` (its name), `parameters`, `geometry` (arrays, one value a TPC) and `readout` (scalars) as a dict."""
+    """`detector` (its name), `parameters`, `geometry` (arrays, one value a TPC) and `readout` (scalars) as a dict.
+
+    `thresholds`, `gains` and `pedestals` say whether they are those of the detector or of pixels, which are left out.
+    """
     fields = {field.name: getattr(detector, field.name) for field in dataclasses.fields(detector)}
     del fields["parameters"]
+    of_pixels = {name: fields.pop(name) for name in ("thresholds", "gains", "pedestals")}
     return {
         "detector": fields.pop("name"),
         "parameters": parameters.as_dict(),
         "geometry": {name: value.tolist() for name, value in fields.items() if isinstance(value, np.ndarray)},
         "readout": {name: value for name, value in fields.items() if not isinstance(value, np.ndarray)},
+        **{name: "detector" if table is None else "pixels" for name, table in of_pixels.items()},
     }
 
 

@@ -15,9 +15,11 @@ from .options import (
     load_detector,
     pairs,
     per_module_option,
+    pixel_options,
     recombination_option,
     response_option,
     rounded_option,
+    with_pixel_values,
 )
 from .simulate import announce_compilation
 
@@ -27,6 +29,7 @@ from .simulate import announce_compilation
 @detector_option
 @layout_option
 @events_option
+@pixel_options
 @fit_option
 @per_module_option
 @click.option("--fix", multiple=True, metavar="NAME=VALUE", help="Value of a parameter that is not fitted.")
@@ -44,7 +47,7 @@ def errors(segments, detector, layout, events, names, fix, rounded, recombinatio
     from lartpc.segments import read_segments
 
     deposits = cut_segments(read_segments(segments).of_events(events), options)
-    chosen = load_detector(detector, layout)
+    chosen = with_pixel_values(load_detector(detector, layout), options)
 
     import numpy as np
 

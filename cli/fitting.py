@@ -10,7 +10,7 @@ import click
 
 from lartpc.errors import InputError
 
-from .options import load_channels, number, pairs
+from .options import PIXEL_VALUES, load_channels, number, pairs
 
 NEVER = 1e9  # threshold [e] of a pixel that no channel reads: that it has no hit says nothing
 
@@ -162,6 +162,7 @@ def read_target(path, chosen, deposits, detector, layout, events=None):
     from lartpc.hits import Hits, read_attrs, read_hits
     from lartpc.packetfile import has_packets, read_packets
     from lartpc.parameters import Parameters
+    from lartpc.pixelvalues import PixelValues, with_values
     from lartpc.segments import within
 
     rounded, thresholds = has_packets(path), None
@@ -169,7 +170,8 @@ def read_target(path, chosen, deposits, detector, layout, events=None):
         channels = load_channels(chosen, detector, layout, f"{path}: a file of packets")
         hits = read_packets(path, deposits, channels, chosen)
         unread = channels.unread(chosen)
-        thresholds = (unread, np.full(len(unread), NEVER), chosen.threshold)
+        given = chosen.thresholds or PixelValues(np.zeros(0, dtype=np.int64), np.zeros(0), chosen.threshold)
+        thresholds = with_values(given, unread, NEVER)
     else:
         hits = read_hits(path)
     try:
@@ -179,6 +181,9 @@ def read_target(path, chosen, deposits, detector, layout, events=None):
         raise InputError(f"{path}: attribute 'parameters' is damaged: {error}") from None
     if attrs.get("detector", chosen.name) != chosen.name:
         raise InputError(f"{path}: hits of detector {attrs['detector']}, but --detector is {chosen.name}")
+    for name in PIXEL_VALUES:
+        if attrs.get(name) == "pixels" and getattr(chosen, name) is None:
+            raise InputError(f"{path}: hits with {name} of pixels, which are not in the file: give --{name} FILE")
     if attrs.get("events") is not None:
         needed = deposits.of_events(events).events
         missing = needed[~within(needed, range(*attrs["events"]))]

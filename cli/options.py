@@ -1,6 +1,7 @@
 """Options and checks that several commands share. Library modules are imported late: help and refusals are quick."""
 
 import contextlib
+import dataclasses
 import functools
 import os
 import re
@@ -85,6 +86,24 @@ fit_option = click.option(
 per_module_option = click.option(
     "--per-module", metavar="NAME,...", help="Of these, one value a module: eField, lifetime (as --fit eField.0,...)."
 )
+PIXEL_VALUES = {"thresholds": "e", "gains": "mV/e", "pedestals": "mV"}
+
+
+def pixel_options(command):
+    """The decorator with --thresholds, --gains and --pedestals; see `with_pixel_values`."""
+    for name, unit in reversed(PIXEL_VALUES.items()):
+        text = f"{name.capitalize()} of pixels [{unit}]: npz with keys, values, default."
+        command = click.option(f"--{name}", metavar="FILE", help=text)(command)
+    return command
+
+
+def with_pixel_values(detector, options):
+    """The detector with the tables that --thresholds, --gains and --pedestals name, taken out of `options`."""
+    from lartpc.pixelvalues import read_pixel_values
+
+    paths = {name: options.pop(name) for name in PIXEL_VALUES}
+    given = {name: read_pixel_values(path, PIXEL_VALUES[name]) for name, path in paths.items() if path is not None}
+    return dataclasses.replace(detector, **given)
 
 
 def cut_options(condition=""):

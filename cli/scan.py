@@ -22,9 +22,11 @@ from .options import (
     number,
     overwrite_option,
     pairs,
+    pixel_options,
     recombination_option,
     response_option,
     rounded_option,
+    with_pixel_values,
 )
 from .simulate import announce_compilation, progress_bar
 
@@ -36,6 +38,7 @@ from .simulate import announce_compilation, progress_bar
 @detector_option
 @layout_option
 @events_option
+@pixel_options
 @click.option(
     "--over",
     multiple=True,
@@ -67,7 +70,7 @@ def scan(segments, target, output, detector, layout, over, points, plane, fix, l
 
     whole = read_segments(segments)
     deposits = whole.of_events(options["events"])
-    chosen = load_detector(detector, layout)
+    chosen = with_pixel_values(load_detector(detector, layout), options)
     fixes = pairs("fix", fix)
     fixed = chosen.parameters.replace(**fixes)
     ranges = ranges_of(over)

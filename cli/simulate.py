@@ -20,10 +20,12 @@ from .options import (
     load_parameters,
     output_option,
     overwrite_option,
+    pixel_options,
     recombination_option,
     response_option,
     seed_option,
     set_option,
+    with_pixel_values,
 )
 
 
@@ -38,7 +40,7 @@ from .options import (
 @response_option
 @click.option("--noise/--no-noise", default=True, show_default=True, help="Reset and readout noise.")
 @seed_option
-@click.option("--thresholds", metavar="FILE", help="Thresholds of pixels [e]: npz with keys, values, default.")
+@pixel_options
 @click.option("--packets", metavar="FILE", help="Write LArPix packets with their truth, too (needs --layout).")
 @click.option("--waveforms", is_flag=True, help="Write the current of every pixel, too.")
 @device_option
@@ -54,11 +56,11 @@ def simulate(
     response,
     noise,
     seed,
-    thresholds,
     packets,
     waveforms,
     device,
     overwrite,
+    **options,
 ):
     """Simulate the energy deposits of SEGMENTS (HDF5 like edep-sim's) and write HITS (HDF5).
 
@@ -74,14 +76,12 @@ def simulate(
             raise InputError(f"{path}: is the input, another name is needed for the output")
     if len({os.path.realpath(path) for path in outputs}) < len(outputs):
         raise InputError(f"--packets {packets}: is the output of hits, too; another name is needed")
-    chosen = load_detector(detector, layout)
+    chosen = with_pixel_values(load_detector(detector, layout), options)
     channels = None if packets is None else load_channels(chosen, detector, layout, "--packets")
     parameters = load_parameters(chosen, changes)
 
-    from lartpc.detector import read_pixel_values
     from lartpc.eventfile import EventFile
 
-    values = None if thresholds is None else read_pixel_values(thresholds)
     deposits = EventFile(segments, events)
 
     from lartpc.hdf5 import new_hdf5s
@@ -96,7 +96,6 @@ def simulate(
         recombination=recombination,
         noise=noise,
         seed=seed,
-        thresholds=values,
         response=response,
         device=device,
     )
@@ -108,7 +107,6 @@ def simulate(
         "response": response,
         "noise": noise,
         "seed": seed,
-        "thresholds": "detector" if values is None else "pixels",
         "events": None if events is None else [events.start, events.stop],
     }
     summaries, packet_writer = [], None

@@ -1,8 +1,9 @@
 """Likelihood: what measured hits say of the noiseless charge of their pixel.
 
-With Q(t) the noiseless charge, hits (t_k, q_k), resets at e_k = t_k + hold, threshold T, the reset noise of read k must
-have been T - [Q(t_k) - Q(e_{k-1})] and its readout noise q_k - T - [Q(e_k) - Q(t_k)]. The density of t_k takes the
-factor I(t_k) = dQ/dt. After the last hit no more than Q(end) - Q(e_n) arrives.
+With Q(t) the noiseless charge, hits (t_k, q_k), reads at e_k = t_k + hold, from which charge is lost until the reset
+ends at s_k = e_k + reset, threshold T, the reset noise of read k must have been T - [Q(t_k) - Q(s_{k-1})] and its
+readout noise q_k - T - [Q(e_k) - Q(t_k)]. The density of t_k takes the factor I(t_k) = dQ/dt. After the last hit no
+more than Q(end) - Q(s_n) arrives.
 """
 
 from lartpc.kernels.launch import device, kernel
@@ -59,7 +60,7 @@ def highest(waveform, window_tick, window_first, low, high, t):
     return (total if at < t else most), at
 
 
-@kernel("before", "during", "rate", "after", light=True)
+@kernel("before", "during", "rate", "resume", "after", light=True)
 def likelihood(
     i,
     waveform,
@@ -71,17 +72,19 @@ def likelihood(
     target_part,
     tick,
     hold_ticks,
+    reset_cycles,
     before,
     during,
     rate,
+    resume,
     after,
 ):
     """Charges of pixel i between the times of its measured hits.
 
     Target hits (n_pixels, max_hits), the first target_count (n_pixels,) used: at part target_part (0 to 1) of tick
-    target_tick, int64. Outputs (n_pixels, max_hits): before = Q(t_k) - Q(e_{k-1}), during = Q(e_k) - Q(t_k) [e],
-    rate = I(t_k) + DARK_CURRENT [e/us] (`density`); after (n_pixels,) = Q(max) - Q(e_n) [e],
-    not below 0.
+    target_tick, int64. Outputs (n_pixels, max_hits): before = Q(t_k) - Q(s_{k-1}), during = Q(e_k) - Q(t_k) [e],
+    rate = I(t_k) + DARK_CURRENT (`density`), resume = I(s_k) [e/us]; after (n_pixels,) = Q(max) - Q(s_n) [e], not
+    below 0.
     """
     T = type(tick)
     low = pixel_window[i]
@@ -96,7 +99,8 @@ def likelihood(
         before[i, n] = crossing - last
         during[i, n] = read - crossing
         rate[i, n] = density(current_at(waveform, window_tick, window_first, low, high, t))
-        last = read
-        start = t + hold_ticks
+        start = t + hold_ticks + reset_cycles
+        resume[i, n] = current_at(waveform, window_tick, window_first, low, high, start)
+        last = charge_until(waveform, window_tick, window_first, low, high, start, part, tick) if reset_cycles else read
     total, _ = highest(waveform, window_tick, window_first, low, high, start)
     after[i] = max(total * tick - last, T(0.0))

@@ -20,6 +20,8 @@ SHIFT = np.uint64(32)
 DROP = np.uint64(8)
 ROUNDS = 10
 TWO_PI = 6.283185307179586
+FURTHEST = 6.0  # no normal number of `normal` is further from 0
+TICKS = np.uint64(1 << 31)  # marks the counters of ticks, so that they differ from those of reads
 
 
 @device
@@ -64,4 +66,17 @@ def draw(seed, event, pixel, read, one):
     s = np.uint64(seed)
     e = np.uint64(event)
     u, v, p, q = philox(e & MASK, e >> SHIFT, np.uint64(pixel), np.uint64(read), s & MASK, s >> SHIFT)
+    return normal(u, v, one), normal(p, q, one)
+
+
+@device
+def draw_tick(seed, event, pixel, tick, one):
+    """Two standard normal numbers for one tick of one pixel: for the comparisons with its threshold and of its read.
+
+    seed, event, pixel, tick: int64; pixel must fit in 31 bits.
+    """
+    s = np.uint64(seed)
+    e = np.uint64(event)
+    k = np.uint64(tick & 0xFFFFFFFF)
+    u, v, p, q = philox(e & MASK, e >> SHIFT, np.uint64(pixel) | TICKS, k, s & MASK, s >> SHIFT)
     return normal(u, v, one), normal(p, q, one)

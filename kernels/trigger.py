@@ -5,11 +5,19 @@ noise, a hit starts where Q reaches the threshold; `hold_ticks` later the charge
 
     Q(t_c) = threshold,  e = t_c + hold,  charge = Q(e) + readout noise,  Q(e+) = reset noise
 
-A read below threshold (readout noise may do that) is vetoed, but resets all the same.
+A read below threshold (readout noise may do that) is vetoed, but resets all the same. What larnd-sim's front end adds:
+
+reset_cycles: charge that arrives so long after a read is lost.
+adc_busy_delay: so long after a hit and its reset no other begins; charge counts. Where the threshold has been reached
+meanwhile, a hit begins as soon as the ADC is free.
+discriminator_noise: the threshold in each tick, and the one that a read must reach, has a noise of its own. Where no
+current is, between and after windows, it has none (larnd-sim adds readout noise to each comparison, too).
 """
 
 from lartpc.kernels.launch import device, kernel
-from lartpc.kernels.noise import draw
+from lartpc.kernels.noise import FURTHEST, draw, draw_tick
+
+ARMED, HOLD, RESET, BUSY = range(4)  # what a pixel does; all but the first until a certain tick
 
 
 @device
@@ -20,6 +28,16 @@ def noise(seed, event, pixel, read, reset_noise, uncorrelated_noise):
         return T(0.0), T(0.0)
     r, u = draw(seed, event, pixel, read, reset_noise)
     return r * reset_noise, u * uncorrelated_noise
+
+
+@device
+def thresholds_at(seed, event, pixel, t, limit, charge, discriminator_noise):
+    """The thresholds [e] of a crossing and of a read in tick t; the limit where no noise lets `charge` reach it."""
+    T = type(discriminator_noise)
+    if discriminator_noise == T(0.0) or charge < limit - T(FURTHEST) * discriminator_noise:
+        return limit, limit
+    d, v = draw_tick(seed, event, pixel, t, discriminator_noise)
+    return limit + d * discriminator_noise, limit + v * discriminator_noise
 
 
 @kernel("read_count", "read_window", "read_tick", "read_part", "hit_time", "hit_charge", "hit_valid", light=True)
@@ -34,9 +52,12 @@ def trigger(
     threshold,
     tick,
     hold_ticks,
+    reset_cycles,
+    adc_busy_delay,
     seed,
     reset_noise,
     uncorrelated_noise,
+    discriminator_noise,
     read_count,
     read_window,
     read_tick,
@@ -47,19 +68,23 @@ def trigger(
 ):
     """The reads of pixel i: windows pixel_window[i] to pixel_window[i + 1] of `waveform` [e/us], in time order.
 
-    window_first (n_windows + 1,): first sample; window_tick (n_windows,) int64: its tick; threshold (n_pixels,) [e].
-    Outputs: read_count (n_pixels,) and, for read n < read_count[i] of at most read_window.shape[1]: read_window the
-    window of the crossing, read_tick the sample in it and read_part where between t_{k-1} (0) and t_k (1);
-    hit_time [us] from the first tick of that window, hit_charge [e], hit_valid (0 where vetoed).
+    window_first (n_windows + 1,): first sample; window_tick (n_windows,) int64: its tick; threshold (n_pixels,) [e];
+    reset_cycles, adc_busy_delay [ticks]. Outputs: read_count (n_pixels,) and, for read n < read_count[i] of at most
+    read_window.shape[1]: read_window the window of the crossing, read_tick the sample in it and read_part where between
+    t_{k-1} (0) and t_k (1); hit_time [us] from the first tick of that window, hit_charge [e], hit_valid (0 where
+    vetoed).
     """
     T = type(tick)
     read = 0
-    holding = False
+    state = ARMED
     done = False
-    r, u = noise(seed, pixel_event[i], pixel_id[i], read, reset_noise, uncorrelated_noise)
+    event = pixel_event[i]
+    pixel = pixel_id[i]
+    r, u = noise(seed, event, pixel, read, reset_noise, uncorrelated_noise)
     level = r
     limit = threshold[i]
-    end = window_tick[0]  # tick of the end of the hold; any int64 to begin with
+    crossing = T(0.0)  # part of a tick at which the crossing was, and hold, reset and busy time end
+    end = window_tick[0]  # tick of the end of the state; any int64 to begin with
     for w in range(pixel_window[i], pixel_window[i + 1]):
         if done:
             break
@@ -70,12 +95,17 @@ def trigger(
             part = T(0.0)
             now = k
             while not done:
-                if not holding:
-                    if level >= limit:
+                if state == ARMED:
+                    bound = limit
+                    if not beyond:
+                        t = window_tick[w] + k
+                        most = max(level, level + charge)
+                        bound, _ = thresholds_at(seed, event, pixel, t, limit, most, discriminator_noise)
+                    if level >= bound:
                         crossing = part
-                    elif level + charge * (T(1.0) - part) >= limit:
-                        crossing = part + (limit - level) / charge
-                        level = limit
+                    elif level + charge * (T(1.0) - part) >= bound:
+                        crossing = part + (bound - level) / charge
+                        level = bound
                     else:
                         level += charge * (T(1.0) - part)
                         break
@@ -85,22 +115,30 @@ def trigger(
                     read_part[i, read] = part
                     hit_time[i, read] = (T(now - 1) + part) * tick
                     end = window_tick[w] + now + hold_ticks
-                    holding = True
-                crossing = read_part[i, read]
+                    state = HOLD
+                counted = T(0.0) if state == RESET else charge
                 wait = w + 1 < pixel_window[i + 1] and window_tick[w + 1] <= end if beyond else window_tick[w] + k < end
                 if wait:
-                    level += charge * (T(1.0) - part)
+                    level += counted * (T(1.0) - part)
                     break
                 late = max(crossing, part)
-                level += charge * (late - part)
+                level += counted * (late - part)
                 part = late
-                hit_charge[i, read] = level + u
-                hit_valid[i, read] = 1 if hit_charge[i, read] >= limit else 0
-                read += 1
-                holding = False
-                done = read == read_window.shape[1]
-                r, u = noise(seed, pixel_event[i], pixel_id[i], read, reset_noise, uncorrelated_noise)
-                level = r
+                if state == HOLD:
+                    hit_charge[i, read] = level + u
+                    _, least = thresholds_at(seed, event, pixel, end, limit, level + u, discriminator_noise)
+                    hit_valid[i, read] = 1 if hit_charge[i, read] >= least else 0
+                    read += 1
+                    done = read == read_window.shape[1]
+                    r, u = noise(seed, event, pixel, read, reset_noise, uncorrelated_noise)
+                    level = r
+                    end += reset_cycles
+                    state = RESET
+                elif state == RESET:
+                    end += adc_busy_delay if hit_valid[i, read - 1] == 1 else 0
+                    state = BUSY
+                else:
+                    state = ARMED
                 if beyond:
                     now = end - window_tick[w]
     read_count[i] = read

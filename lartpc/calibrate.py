@@ -9,7 +9,7 @@ import numpy as np
 from .errors import InputError
 from .fit import Robust, warm_up
 from .hits import Hits
-from .objectives import OBJECTIVES, SQUARES, Objective
+from .objectives import OBJECTIVES, SQUARES, Objective, check_noise
 from .optimizers import Outcome, check_optimizer
 from .parameters import TABLE, Parameters, common_name, is_known, nearest, parameter
 from .problem import Evaluation, Problem, Record
@@ -58,12 +58,14 @@ def calibrate(
     are already done. The simulation's own `noise` is not used.
 
     Raises InputError: unknown or repeated name, one that nothing depends on, a start outside the range or of what is
-    not fitted, an unknown loss, optimizer or errors or ones that do not go together, no hit, hits of other events than
-    the segments', no hit where the segments give charge. Raises FloatingPointError where a loss is not finite.
+    not fitted, an unknown loss, optimizer or errors or ones that do not go together, a likelihood with discriminator
+    noise, no hit, hits of other events than the segments', no hit where the segments give charge. Raises
+    FloatingPointError where a loss is not finite.
     """
     check_names(simulation, names)
     simulation = simulation.apart(names)
     check_choice("loss", loss, LOSSES)
+    check_noise(loss, simulation.detector)
     check_choice("errors", errors, ERRORS)
     squares = loss in SQUARES
     if errors != "gauss-newton" and loss != "likelihood":

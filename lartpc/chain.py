@@ -1,9 +1,11 @@
 """The charge chain on one batch of events: the only place that knows the order of the stages."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from .kernels.buffer import buffer
 from .kernels.collect import collect
 from .kernels.conserve import conserve
 from .kernels.digitize import digitize
@@ -18,6 +20,8 @@ from .kernels.spread import spread
 from .kernels.trigger import trigger
 from .tabulated import tabulated_current
 from .windows import Pairs, Windows, group, inverse, namespace, offsets, owners
+
+SETTLE = 10  # rise times of the buffer for which a window goes on
 
 
 class Batch(NamedTuple):
@@ -83,6 +87,7 @@ class Waveforms(NamedTuple):
     steps: Steps
     pairs: Pairs
     windows: Windows
+    buffered: Any  # current behind the buffer, which the trigger sees; `current` itself where there is no rise time
 
 
 class Pixels(NamedTuple):
@@ -196,15 +201,15 @@ def make_pairs(steps, batch, tables, detector, settings):
     step, column, row, pixel, *ticks = index
     event = batch.event[steps.segment[step]]
     memory = tables.decay.shape[1]
-    pairs, windows = group(step, column, row, pixel, event, step_tick, *ticks, memory, settings.block)
+    pairs, windows = group(step, column, row, pixel, event, step_tick, *ticks, memory, settle(detector), settings.block)
     return pairs, windows, first_pair
 
 
 def make_waveforms(steps, batch, tables, detector, settings, launch=plain):
-    """Spread, induce, collect and conserve, or with a tabulated response the stages of tabulated.py: `Waveforms`."""
+    """Spread, induce, collect, conserve, or the stages of tabulated.py; where there is a rise time, buffer."""
     if tables.response is not None:
-        current, pairs, windows = tabulated_current(steps, batch, tables, detector, settings, launch)
-        return Waveforms(current, steps, pairs, windows)
+        current, pairs, windows = tabulated_current(steps, batch, tables, detector, settings, settle(detector), launch)
+        return Waveforms(current, steps, pairs, windows, behind_buffer(current, windows, detector, launch))
     xp, T = namespace(steps.x), steps.x.dtype.type
     pairs, windows, first_pair = make_pairs(steps, batch, tables, detector, settings)
     n, width = len(pairs.step), settings.nodes + 3
@@ -266,11 +271,34 @@ def make_waveforms(steps, batch, tables, detector, settings, launch=plain):
         pair_start=windows.first[of_pair] + pairs.first_tick - windows.tick[of_pair],
     )
     launch(conserve, len(windows.tick), windows.pair, windows.first, *nodes[2:], tick, current, waveform)
-    return Waveforms(waveform, steps, pairs, windows)
+    return Waveforms(waveform, steps, pairs, windows, behind_buffer(waveform, windows, detector, launch))
+
+
+def settle(detector):
+    """Ticks for which a window goes on after its last current."""
+    return math.ceil(SETTLE * detector.buffer_risetime / detector.tick)
+
+
+def behind_buffer(waveform, windows, detector, launch):
+    """What the rise time of the buffer makes of a waveform: the same array where there is none."""
+    if detector.buffer_risetime == 0.0:
+        return waveform
+    buffered = namespace(waveform).zeros_like(waveform)
+    factors = buffer_factors(detector, waveform.dtype.type)
+    launch(buffer, len(windows.tick), windows.first, waveform, *factors, buffered)
+    return buffered
+
+
+def buffer_factors(detector, T):
+    """held_ticks, decay and share of `buffer`; all 0 without a rise time."""
+    held_ticks = detector.buffer_risetime / detector.tick
+    decay = math.exp(-1.0 / held_ticks) if held_ticks > 0.0 else 0.0
+    share = -held_ticks * math.expm1(-1.0 / held_ticks) if held_ticks > 0.0 else 0.0
+    return T(held_ticks), T(decay), T(share)
 
 
 def make_reads(waveforms, batch, threshold, seed, noise, detector, launch=plain):
-    """Trigger: `Reads`. threshold (n_pixels,) [e]; without `noise` the two noise charges are 0."""
+    """Trigger: `Reads`. threshold (n_pixels,) [e]; without `noise` the noise charges are 0."""
     xp, T = namespace(waveforms.current), waveforms.current.dtype.type
     windows = waveforms.windows
     n = len(windows.pixel)
@@ -281,7 +309,7 @@ def make_reads(waveforms, batch, threshold, seed, noise, detector, launch=plain)
     launch(
         trigger,
         n,
-        waveforms.current,
+        waveforms.buffered,
         windows.of_pixel,
         windows.first,
         windows.tick,
@@ -290,9 +318,12 @@ def make_reads(waveforms, batch, threshold, seed, noise, detector, launch=plain)
         threshold,
         T(detector.tick),
         detector.hold_ticks,
+        detector.reset_cycles,
+        detector.adc_busy_delay,
         seed,
         T(detector.reset_noise if noise else 0.0),
         T(detector.uncorrelated_noise if noise else 0.0),
+        T(detector.discriminator_noise if noise else 0.0),
         count,
         window,
         tick,
@@ -305,15 +336,18 @@ def make_reads(waveforms, batch, threshold, seed, noise, detector, launch=plain)
 
 
 def make_charges(waveforms, target, detector, launch=plain):
-    """Likelihood: charges between measured hits, (before, during, rate) (n_pixels, max_hits) and after (n_pixels,)."""
+    """Likelihood: charges between measured hits.
+
+    before, during, rate, resume (n_pixels, max_hits) and after (n_pixels,), see `likelihood`.
+    """
     xp, T = namespace(waveforms.current), waveforms.current.dtype.type
     windows = waveforms.windows
-    before, during, rate = (xp.zeros(target.part.shape, dtype=T) for _ in range(3))
+    before, during, rate, resume = (xp.zeros(target.part.shape, dtype=T) for _ in range(4))
     after = xp.zeros(len(windows.pixel), dtype=T)
     launch(
         likelihood,
         len(windows.pixel),
-        waveforms.current,
+        waveforms.buffered,
         windows.of_pixel,
         windows.first,
         windows.tick,
@@ -322,12 +356,14 @@ def make_charges(waveforms, target, detector, launch=plain):
         target.part,
         T(detector.tick),
         detector.hold_ticks,
+        detector.reset_cycles,
         before,
         during,
         rate,
+        resume,
         after,
     )
-    return before, during, rate, after
+    return before, during, rate, resume, after
 
 
 def make_adc(reads, gain, offset, detector, rounded=True, launch=plain):

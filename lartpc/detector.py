@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import zipfile
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +15,7 @@ from .geometries import BUILT_IN
 from .kernels import slots
 from .layout import Anode, Layout, read_layout
 from .parameters import SINGLE, Parameters, check_parameter
+from .pixelvalues import PixelValues, values_of
 
 _HOLD_OFFSET = 3  # clock cycles between the crossing and the start of the hold delay
 
@@ -32,17 +31,21 @@ _ELECTRONICS = {
     "clock_cycle": ("tick", "us", 1e-3, 10.0, False),
     "reset_noise_charge": ("reset_noise", "e", 0.0, 1e9, False),
     "uncorrelated_noise_charge": ("uncorrelated_noise", "e", 0.0, 1e9, False),
+    "discriminator_noise": ("discriminator_noise", "e", 0.0, 1e9, False),
+    "buffer_risetime": ("buffer_risetime", "us", 0.0, 100.0, False),
+    "adc_busy_delay": ("adc_busy_delay", "", 0, 100_000, True),
+    "reset_cycles": ("reset_cycles", "", 0, 100_000, True),
 }
 _FIELD_KEYS = ("e_field", "eField")  # now, and in the older generation
 _GEOMETRY_KEYS = ("drift_length", "tpc_offsets", "tpc_centers")
 # What real files carry and the charge chain does not use: light, packets, windows, the table of a tabulated response.
 _OTHER_KEYS = """
-    adc_busy_delay buffer_risetime clock_reset_period diff_n_sigmas discriminator_noise enable_lut_smearing
+    clock_reset_period diff_n_sigmas enable_lut_smearing
     event_rate impulse_model impulse_tick_size larpix_version light_det_noise_sample_spacing
     light_digit_sample_spacing light_gain light_nbit light_oscillation_period light_response_time light_simulated
     light_tick_size light_trig_mode light_trig_threshold light_trig_window light_window lut_vox_div
     max_light_truth_ids max_radius mc_truth_threshold module_to_io_groups module_to_tpcs n_op_channel
-    non_beam_event_gap op_channel_efficiency op_channel_per_det pps_cycles reponse_bin_size reset_cycles
+    non_beam_event_gap op_channel_efficiency op_channel_per_det pps_cycles reponse_bin_size
     response_bin_size response_sampling rollover_cycles singlet_fraction sipm_response_model tau_s tau_t tile_map
     time_interval time_padding time_window tpc_to_op_channel use_pps_rollover vdrift_static
 """.split()
@@ -85,7 +88,15 @@ class Detector:
     hold_ticks: int = 15 + _HOLD_OFFSET  # from the crossing to the read
     reset_noise: float = 900.0  # [e]
     uncorrelated_noise: float = 500.0  # [e]
+    # Off unless a file says otherwise; larnd-sim has 650 e, 0.1 us, 9 and 1 where it does not.
+    discriminator_noise: float = 0.0  # [e]
+    buffer_risetime: float = 0.0  # [us]
+    adc_busy_delay: int = 0  # [ticks] after a read and its reset without another hit
+    reset_cycles: int = 0  # [ticks] after a read in which charge is lost
     max_hits: int = 10  # a pixel
+    thresholds: PixelValues | None = None  # of single pixels [e], else `threshold`
+    gains: PixelValues | None = None  # [mV/e], else `gain`
+    pedestals: PixelValues | None = None  # [mV], else `v_pedestal`
 
     @staticmethod
     def module0() -> Detector:
@@ -142,55 +153,30 @@ class Detector:
         y = self.y_lo[tpc] + (iy + 0.5) * self.pitch[tpc]
         return tpc, ix, iy, x, y
 
-    def adc(self, charge: np.ndarray) -> np.ndarray:
-        """ADC counts of charges [e], clipped and not rounded, as `digitize` gives them; that of 0 is the pedestal."""
-        counts = (charge * self.gain + self.v_pedestal - self.v_cm) * self.adc_counts / (self.v_ref - self.v_cm)
-        return np.clip(counts, 0.0, self.adc_counts - 1.0)
+    def of_pixels(self, name: str, pixel: np.ndarray) -> np.ndarray:
+        """The `threshold` [e], `gain` [mV/e] or `v_pedestal` [mV] of pixels by their ids, (n,) float64."""
+        table = {"threshold": self.thresholds, "gain": self.gains, "v_pedestal": self.pedestals}[name]
+        return np.full(len(pixel), getattr(self, name)) if table is None else values_of(table, pixel)
+
+    def adc_scale(self, pixel: np.ndarray | None = None) -> tuple[Any, Any, float]:
+        """The counts of a charge q [e] are (q gain + offset) per_mV: these three, of pixels where ids are given."""
+        gain, pedestal = self.gain, self.v_pedestal
+        if pixel is not None:
+            gain, pedestal = self.of_pixels("gain", pixel), self.of_pixels("v_pedestal", pixel)
+        return gain, pedestal - self.v_cm, self.adc_counts / (self.v_ref - self.v_cm)
+
+    def adc(self, charge: np.ndarray, pixel: np.ndarray | None = None) -> np.ndarray:
+        """ADC counts of charges [e], clipped and not rounded, as `digitize` gives them; that of 0 is the pedestal.
+
+        By the gain and pedestal of the pixel of each, where their ids are given.
+        """
+        gain, offset, per_mV = self.adc_scale(pixel)
+        return np.clip((charge * gain + offset) * per_mV, 0.0, self.adc_counts - 1.0)
 
 
 def layout_files(layout_yaml: str | os.PathLike | Sequence[str | os.PathLike]) -> list[str | os.PathLike]:
     """One file or several as a list."""
     return [layout_yaml] if isinstance(layout_yaml, str | os.PathLike) else list(layout_yaml)
-
-
-def read_pixel_values(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, float]:
-    """Per-pixel thresholds [e]: pixel ids (n,) int64, ascending, their values (n,) float64, the value of others.
-
-    The file is larnd-sim's npz with `keys` (pixel ids), `values`, `default`. InputError, one line: not an npz file, a
-    field missing, lengths that differ, a pixel id negative, not whole or given twice, a value that is not above 0.
-    """
-    try:
-        with open(path, "rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            content = {name: loaded[name] for name in loaded.files}
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or 'not an npz file'}") from None
-    except (ValueError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error):
-        raise InputError(f"{path}: not an npz file of numbers, allowed is one with keys, values, default") from None
-    for name in ("keys", "values", "default"):
-        if name not in content:
-            raise InputError(f"{path}: field {name!r} is missing, found are {', '.join(content) or 'none'}")
-        if content[name].dtype.kind not in "iuf":
-            raise InputError(f"{path}: {name}: found type {content[name].dtype}, allowed are numbers")
-    keys, values = content["keys"].ravel(), content["values"].ravel().astype(np.float64)
-    if len(keys) != len(values):
-        raise InputError(f"{path}: found {len(keys)} keys and {len(values)} values, allowed is one value a key")
-    if content["default"].size != 1:
-        raise InputError(f"{path}: default: found {content['default'].size} values, allowed is one")
-    default = float(content["default"].ravel()[0])
-    if not np.isfinite(keys).all() or (keys < 0).any() or (keys != np.floor(keys)).any() or (keys >= 2.0**63).any():
-        raise InputError(f"{path}: keys: found a pixel id that is negative or not whole, allowed are ids from 0")
-    for name, column in (("values", values), ("default", np.array([default]))):
-        wrong = ~(np.isfinite(column) & (column > 0))
-        if wrong.any():
-            raise InputError(f"{path}: {name}: found {column[wrong][0]:g}, allowed are finite thresholds above 0 [e]")
-    keys = keys.astype(np.int64)
-    order = np.argsort(keys, kind="stable")
-    keys, values = keys[order], values[order]
-    twice = keys[1:][np.diff(keys) == 0]
-    if twice.size:
-        raise InputError(f"{path}: keys: found pixel {twice[0]} twice, allowed is one value a pixel")
-    return keys, values, default
 
 
 def _place(

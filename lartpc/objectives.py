@@ -4,14 +4,16 @@ matched: time and charge of simulated hits against measured ones of the same pix
 number of hits. Robust and convergent from far away; biased by noise.
 
 likelihood: the probability of the measured hit list. With the simulated noiseless charge Q(t) of a pixel, measured
-hits (t_k, q_k), e_k = t_k + hold, reset noise s_r and readout noise s_u:
+hits (t_k, q_k), reads e_k = t_k + hold, ends of reset s_k = e_k + reset_cycles, reset noise s_r and readout noise s_u:
 
-r_k = (threshold - [Q(t_k) - Q(e_{k-1})])/s_r,  u_k = (q_k - threshold - [Q(e_k) - Q(t_k)])/s_u
--log L = sum_k [r_k^2/2 + u_k^2/2 - log I(t_k)] - sum_pixels log P0(threshold - [Q(end) - Q(e_n)])
+r_k = (threshold - [Q(t_k) - Q(s_{k-1})])/s_r,  u_k = (q_k - threshold - [Q(e_k) - Q(t_k)])/s_u
+-log L = sum_k [r_k^2/2 + u_k^2/2 - log I(t_k)] - sum_pixels log P0(threshold - [Q(end) - Q(s_n)])
 
 P0(x) is the probability that the charge threshold - x which is left gives no hit: with A = reset noise and B = A +
 readout noise, it is not both A >= x (the threshold is crossed) and B >= x (the read is not vetoed), as all of it has
 arrived by the time of the read. Pixels without hits count too; where the number of hits is capped the term is left out.
+Where the ADC is busy after a hit, a pixel counts up to its first hit that waited for it (`target.until_deferred`), and
+its last term is -log Phi(-(threshold - [Q(free) - Q(s_n)])/s_r). There is no term for the noise of a discriminator.
 
 residuals: r_k and u_k alone, which vanish at the truth for a target without noise.
 
@@ -32,13 +34,13 @@ import numpy as np
 
 from . import chain, events, losses
 from .detector import Detector
+from .errors import InputError
 from .events import Events
 from .jacobian import parameter_rows
-from .probability import log_no_hit
-from .rounded import RoundedHits, log_hits
+from .rounded import RoundedHits, log_ending, log_hits
 from .simulation import Simulation, to_numpy
 from .tape import Tape
-from .target import Aligned, Target
+from .target import Aligned, Target, until_deferred
 from .windows import namespace
 
 LEAST_CURVATURE = 1e-3  # of -log L by r_k, u_k of rounded hits: a charge far inside a clipped count says nothing
@@ -82,7 +84,10 @@ def join(parts: Sequence[Linear]) -> Linear:
 
 
 class Objective:
-    """One of `OBJECTIVES` on batches of segments; call with a parameter vector for value and derivatives."""
+    """One of `OBJECTIVES` on batches of segments; call with a parameter vector for value and derivatives.
+
+    Raises InputError: the likelihood with a detector that has discriminator noise.
+    """
 
     def __init__(
         self,
@@ -93,6 +98,7 @@ class Objective:
         names: Sequence[str],
         progress: Callable[[Iterable], Iterable] = lambda batches: batches,
     ) -> None:
+        check_noise(kind, simulation.detector)
         self.part = OBJECTIVES[kind]
         self.simulation = simulation
         self.batches = batches
@@ -109,6 +115,13 @@ class Objective:
 
     def rows(self, tape: Tape, windows: chain.Windows, grad: Any, pixels: Any) -> np.ndarray:
         return parameter_rows(tape, windows, grad, pixels)[:, self.slots]
+
+
+def check_noise(kind: str, detector: Detector) -> None:
+    """Raise InputError where there is noise that an objective of this kind has no term for."""
+    sigma = detector.discriminator_noise
+    if kind == "likelihood" and sigma > 0.0:
+        raise InputError(f"discriminator_noise: found {sigma:g} e, the likelihood has no term for it: allowed is 0")
 
 
 def matched(objective: Objective, batch: chain.Batch, parameters: Any) -> Linear:
@@ -159,6 +172,8 @@ def hit_list(objective: Objective, batch: chain.Batch, parameters: Any, whole: b
     windows = waveforms.windows
     threshold = simulation.pixels(windows).threshold
     target = objective.target.align(windows, batch, simulation.dtype)
+    if simulation.detector.adc_busy_delay > 0:
+        target = until_deferred(target, simulation.detector)
 
     def derivative(pixels: Any, seeds: Sequence[Seed]) -> np.ndarray:
         tape.backward(seeds, until=waveforms.current)
@@ -173,7 +188,8 @@ def hit_list(objective: Objective, batch: chain.Batch, parameters: Any, whole: b
     rest, gradient_rest = 0.0, 0.0
     if whole:
         rest, gradient_rest = terms.rest, derivative(*terms.of_rest).sum(axis=0)
-    return linear(objective, residual, jacobian, rest, gradient_rest, int(target.count.sum()), target.unmatched)
+    used = int((target.count - target.deferred).sum())
+    return linear(objective, residual, jacobian, rest, gradient_rest, used, target.unmatched)
 
 
 Seed = tuple[Any, Any]  # an output of a kernel, and what its derivatives count with
@@ -189,15 +205,15 @@ class Terms(NamedTuple):
 
 def exact_terms(waveforms: chain.Waveforms, target: Aligned, threshold: Any, detector: Detector, tape: Tape) -> Terms:
     """r_k^2/2 + u_k^2/2 - log I(t_k) and -log P0."""
-    before, during, rate, after = chain.make_charges(waveforms, target, detector, tape.launch)
-    xp = namespace(before)
-    used = xp.arange(before.shape[1]) < target.count[:, None]
+    before, during, rate, _, after = chain.make_charges(waveforms, target, detector, tape.launch)
+    xp, count = namespace(before), target.count - target.deferred
+    used = xp.arange(before.shape[1]) < count[:, None]
     r = (threshold[:, None] - before) / detector.reset_noise
     u = (target.charge - threshold[:, None] - during) / detector.uncorrelated_noise
 
     def squares() -> Iterator[tuple[Any, np.ndarray, list[Seed]]]:
-        for n in range(int(to_numpy(target.count).max(initial=0))):
-            chosen = xp.flatnonzero(target.count > n)
+        for n in range(int(to_numpy(count).max(initial=0))):
+            chosen = xp.flatnonzero(count > n)
             for output, value, unit in (
                 (before, r, detector.reset_noise),
                 (during, u, detector.uncorrelated_noise),
@@ -206,13 +222,12 @@ def exact_terms(waveforms: chain.Waveforms, target: Aligned, threshold: Any, det
                 seed[chosen, n] = -1.0 / unit
                 yield chosen, to_numpy(value[chosen, n]).astype(np.float64), [(output, seed)]
 
-    left = left_of(threshold, after, target, detector)
-    log_none, slope = log_no_hit(left, detector.reset_noise, detector.uncorrelated_noise)
-    rest = -float(np.sum(log_none)) - float(xp.log(rate[used].astype(np.float64)).sum())
-    grad_after = xp.asarray(slope.astype(after.dtype))
-    chosen = xp.flatnonzero((xp.abs(grad_after) > SMALLEST) | (target.count > 0))
+    left, deferred = left_of(threshold, before, after, target, detector)
+    log_end, slope = log_ending(left, deferred, detector.reset_noise, detector.uncorrelated_noise)
+    rest = -float(np.sum(log_end)) - float(xp.log(rate[used].astype(np.float64)).sum())
+    chosen = xp.asarray(np.flatnonzero((np.abs(slope) > SMALLEST) | (to_numpy(target.count) > 0)))
     grad_rate = xp.where(used, -1.0 / xp.where(used, rate, 1.0), 0.0)
-    return Terms(squares(), rest, (chosen, [(rate, grad_rate), (after, grad_after)]))
+    return Terms(squares(), rest, (chosen, [(rate, grad_rate), *seeds_of_left(slope, before, after, target)]))
 
 
 def rounded_terms(waveforms: chain.Waveforms, target: Aligned, threshold: Any, detector: Detector, tape: Tape) -> Terms:
@@ -221,23 +236,23 @@ def rounded_terms(waveforms: chain.Waveforms, target: Aligned, threshold: Any, d
     With its derivative f' by z = (r_1, u_1, r_2, ...) and Hessian H = V diag(l) V^T, a pixel has the residuals
     l^{-1/2} V^T f' with the Jacobian l^{1/2} V^T dz: the gradient is exact and the information H.
     """
-    before, during, rate, after = chain.make_charges(waveforms, target, detector, tape.launch)
+    before, during, rate, resume, after = chain.make_charges(waveforms, target, detector, tape.launch)
     xp = namespace(before)
     start = target._replace(part=xp.zeros_like(target.part))
-    _, during_start, _, _ = chain.make_charges(waveforms, start, detector, tape.launch)
+    _, during_start, *_ = chain.make_charges(waveforms, start, detector, tape.launch)
     noises = detector.reset_noise, detector.uncorrelated_noise
-    count = to_numpy(target.count)
-    limit, q, low, high, before_, during_, start_, rate_ = (
-        to_numpy(a).astype(np.float64)
-        for a in (threshold[:, None], target.charge, target.low, target.high, before, during, during_start, rate)
+    count = to_numpy(target.count - target.deferred)
+    charges = (before, during, during_start, rate, resume)
+    limit, q, low, high, before_, during_, start_, rate_, resume_ = (
+        to_numpy(a).astype(np.float64) for a in (threshold[:, None], target.charge, target.low, target.high, *charges)
     )
     low = np.where((low < limit) & (limit < high), limit, low)  # a read below threshold is vetoed
-    left = left_of(threshold, after, target, detector)
-    log_none, slope = log_no_hit(np.where(count == 0, left, np.inf), *noises)
-    rest, grad_after = -float(np.sum(log_none)), slope
+    left, deferred = left_of(threshold, before, after, target, detector)
+    log_none, slope = log_ending(np.where(count == 0, left, np.inf), False, *noises)
+    rest, grad_left = -float(np.sum(log_none)), slope
     most = int(count.max(initial=0))
     residual, root = np.zeros((len(count), 2 * most)), np.zeros((len(count), 2, most, 2 * most))
-    grad_rate, grad_during = (np.zeros(before.shape) for _ in range(2))
+    grad_rate, grad_during, grad_resume = (np.zeros(before.shape) for _ in range(3))
     for n in np.unique(count[count > 0]):
         at = np.flatnonzero(count == n)
         hits = RoundedHits(
@@ -245,9 +260,11 @@ def rounded_terms(waveforms: chain.Waveforms, target: Aligned, threshold: Any, d
             (q - limit - during_)[at, :n] / noises[1],
             rate_[at, :n] * detector.tick,
             2.0 * (during_ - start_)[at, :n],
+            resume_[at, :n] * detector.tick,
             (q - low)[at, :n] / noises[1],
             (high - q)[at, :n] / noises[1],
             left[at],
+            deferred[at],
         )
         f = log_hits(hits, *noises)
         squared, vectors = np.linalg.eigh(f.hessian)
@@ -257,7 +274,8 @@ def rounded_terms(waveforms: chain.Waveforms, target: Aligned, threshold: Any, d
         pairs = (vectors * scale[:, None, :]).reshape(len(at), n, 2, 2 * n)
         root[at, :, :n, : 2 * n] = -pairs.transpose(0, 2, 1, 3) / np.reshape(noises, (1, 2, 1, 1))
         rest += float(np.sum(f.value) - 0.5 * np.sum(residual[at] ** 2))
-        grad_rate[at, :n], grad_during[at, :n], grad_after[at] = f.charge * detector.tick, 2.0 * f.swing, -f.left
+        grad_rate[at, :n], grad_resume[at, :n] = f.charge * detector.tick, f.resume * detector.tick
+        grad_during[at, :n], grad_left[at] = 2.0 * f.swing, -f.left
 
     def device(array: np.ndarray) -> Any:
         return xp.asarray(array.astype(before.dtype))
@@ -269,15 +287,36 @@ def rounded_terms(waveforms: chain.Waveforms, target: Aligned, threshold: Any, d
             seeds[:, :, :most] = root[..., j].transpose(1, 0, 2)
             yield xp.asarray(chosen), residual[chosen, j], [(before, device(seeds[0])), (during, device(seeds[1]))]
 
-    chosen = xp.asarray(np.flatnonzero((np.abs(grad_after) > SMALLEST) | (count > 0)))
-    seeds = [(rate, grad_rate), (during, grad_during), (during_start, -grad_during), (after, grad_after)]
-    return Terms(squares(), rest, (chosen, [(output, device(seed)) for output, seed in seeds]))
+    chosen = xp.asarray(np.flatnonzero((np.abs(grad_left) > SMALLEST) | (count > 0)))
+    seeds = [(rate, grad_rate), (resume, grad_resume), (during, grad_during), (during_start, -grad_during)]
+    seeds = [(output, device(seed)) for output, seed in seeds] + seeds_of_left(grad_left, before, after, target)
+    return Terms(squares(), rest, (chosen, seeds))
 
 
-def left_of(threshold: Any, after: Any, target: Aligned, detector: Detector) -> np.ndarray:
-    """Threshold less the charge after the last read [e], (n_pixels,); infinite where hits are capped."""
+def left_of(
+    threshold: Any, before: Any, after: Any, target: Aligned, detector: Detector
+) -> tuple[np.ndarray, np.ndarray]:
+    """Threshold less the charge after the last reset [e], (n_pixels,), and where that is up to a deferred hit.
+
+    Infinite where hits are capped.
+    """
     xp = namespace(after)
-    return to_numpy(xp.where(target.count < detector.max_hits, threshold - after, np.inf)).astype(np.float64)
+    deferred = xp.zeros(len(after), dtype=bool) | (target.deferred == 1)
+    last = xp.maximum(target.count - 1, 0)
+    charge = xp.where(deferred, before[xp.arange(len(after)), last], after)
+    left = xp.where(deferred | (target.count < detector.max_hits), threshold - charge, np.inf)
+    return to_numpy(left).astype(np.float64), to_numpy(deferred)
+
+
+def seeds_of_left(slope: np.ndarray, before: Any, after: Any, target: Aligned) -> list[Seed]:
+    """The seeds for a derivative (n_pixels,) by the charge that `left_of` takes from the threshold."""
+    xp = namespace(after)
+    slope = xp.asarray(slope.astype(after.dtype))
+    deferred = xp.zeros(len(after), dtype=bool) | (target.deferred == 1)
+    rows = xp.flatnonzero(deferred)
+    grad_before = xp.zeros_like(before)
+    grad_before[rows, target.count[rows] - 1] = slope[rows]
+    return [(after, xp.where(deferred, xp.zeros_like(slope), slope)), (before, grad_before)]
 
 
 def linear(

@@ -215,7 +215,7 @@ def find_hits(
         y=y,
         z_anode=detector.z_anode[tpc],
         t=(time - 0.5) * detector.tick,
-        charge=charge_of(adc, detector)[0],
+        charge=charge_of(adc, detector, pixel)[0],
         adc=adc.astype(np.float32),
     )
 

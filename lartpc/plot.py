@@ -137,7 +137,7 @@ def draw_waveform(
 ) -> None:
     """Current and collected charge of the pixel of hit `best` (None: no hit), with its threshold and its hits.
 
-    The charge counts from the last reset, which follows each read, and leaves the noise out.
+    The charge counts from the last reset, which follows each read, and leaves noise and rise time out.
     """
     if best is None:
         ax.set_axis_off()
@@ -162,13 +162,15 @@ def draw_waveform(
     left = min(time[used[0]], t.min()) - 0.5
     right = max(time[used[-1]], t.max() + hold) + 0.5
     total = np.cumsum(current) * tick
-    resets = np.concatenate(([0.0], np.interp(t + hold, time, total)))
+    counts_from = np.append(-np.inf, t + hold + detector.reset_cycles * tick)
+    resets = np.interp(counts_from, time, total, left=0.0)
+    read = np.searchsorted(t + hold, time, side="left")
     # twice at each read: the charge before the reset, and 0 after it
     charge_time = np.concatenate((time, t + hold, t + hold))
     since_reset = np.concatenate(
         (
-            total - resets[np.searchsorted(t + hold, time, side="left")],
-            np.diff(resets),
+            np.where(time > counts_from[read], total - resets[read], 0.0),
+            np.interp(t + hold, time, total) - resets[:-1],
             np.zeros(len(t)),
         )
     )

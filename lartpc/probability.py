@@ -92,5 +92,11 @@ def log_no_hit(x: np.ndarray, reset_noise: float, uncorrelated_noise: float) -> 
     return np.where(far, log_far, np.log(safe)), np.where(far, slope_far, density / safe)
 
 
+def log_hit(x: np.ndarray, reset_noise: float) -> tuple[np.ndarray, np.ndarray]:
+    """log P(A >= x), A the reset noise, and its derivative: the threshold was reached; x as in `log_no_hit`."""
+    value = log_ndtr(-x / reset_noise)
+    return value, -np.exp(-0.5 * (x / reset_noise) ** 2 - value) / np.sqrt(2.0 * np.pi) / reset_noise
+
+
 def normal(z: np.ndarray) -> np.ndarray:
     return np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)

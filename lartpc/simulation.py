@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import os
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from .hits import Hits, Waveforms
 from .kernels.launch import cuda_available
 from .kernels.quench import BIRKS, BOX
 from .parameters import Parameters
+from .pixelvalues import PixelValues
 from .response import Response, find_response, make_response_tables
 from .segments import Segments
 from .settings import Settings, decay_table, gauss_rules
@@ -68,10 +70,10 @@ class Result(NamedTuple):
 class Simulation:
     """The chain segments -> hits of one detector, on the CPU or a CUDA device, in float32 or float64.
 
-    `thresholds`: (pixel ids, values, default) [e] as `read_pixel_values` gives, else the detector's. `noise` adds the
-    detector's reset and readout noise, drawn by counter from `seed`, event id, pixel id and number of the read, so
-    that results are the same bits for any number of threads, batch size and order of events. `response`: `parametric`,
-    `electrostatic`, a `Response` or the file of one.
+    `thresholds` [e], `gains` [mV/e], `pedestals` [mV]: (pixel ids, values, default) as `read_pixel_values` gives, else
+    the detector's. `noise` adds the detector's reset, readout and discriminator noise, drawn by counter from `seed`,
+    event id, pixel id and number of the read or tick, so that results are the same bits for any number of threads,
+    batch size and order of events. `response`: `parametric`, `electrostatic`, a `Response` or the file of one.
 
     Raises InputError: unknown `recombination` or `device`, no CUDA device, a seed that is no whole number from 0, no
     such response or one that does not fit the detector's pixels.
@@ -85,7 +87,9 @@ class Simulation:
         recombination: str = "birks",
         noise: bool = False,
         seed: int = 0,
-        thresholds: tuple[np.ndarray, np.ndarray, float] | None = None,
+        thresholds: PixelValues | None = None,
+        gains: PixelValues | None = None,
+        pedestals: PixelValues | None = None,
         response: Response | str | os.PathLike | None = "parametric",
         device: str = "cpu",
         dtype: Any = np.float32,
@@ -98,11 +102,14 @@ class Simulation:
         if device == "cuda" and not cuda_available():
             raise InputError("device: found 'cuda', but there is no CUDA device with the packages of lartpc[cuda]")
         self.detector = Detector.module0() if detector is None else detector
+        given = {"thresholds": thresholds, "gains": gains, "pedestals": pedestals}
+        given = {name: table for name, table in given.items() if table is not None}
+        if given:
+            self.detector = dataclasses.replace(self.detector, **given)
         self.parameters = self.detector.parameters if parameters is None else parameters
         self.recombination = recombination
         self.noise = noise
         self.seed = int(seed)
-        self.thresholds = thresholds
         self.response = find_response(response, self.detector)
         self.device = device
         self.dtype = np.dtype(dtype)
@@ -258,18 +265,17 @@ class Simulation:
         ]
 
     def waveforms(self, batch: chain.Batch, parameters: Any, launch: Callable = chain.plain) -> chain.Waveforms:
-        """Split, quench, drift, pair, spread, induce, collect, conserve."""
+        """Split, quench, drift, pair, spread, induce, collect, conserve, buffer."""
         model = RECOMBINATION[self.recombination]
         steps = chain.make_steps(batch, parameters, model, self.tables, self.detector, self.settings, launch)
         return chain.make_waveforms(steps, batch, self.tables, self.detector, self.settings, launch)
 
     def pixels(self, windows: chain.Windows) -> chain.Pixels:
         """Threshold, gain and offset of the pixels of `windows`."""
-        n = len(windows.pixel)
-        offset = self.detector.v_pedestal - self.detector.v_cm
-        threshold = self.xp.asarray(self.threshold(to_numpy(windows.pixel)))
-        gain, offset = (self.xp.full(n, value, dtype=self.dtype) for value in (self.detector.gain, offset))
-        return chain.Pixels(threshold, gain, offset)
+        pixel = to_numpy(windows.pixel)
+        gain, offset, _ = self.detector.adc_scale(pixel)
+        columns = (self.detector.of_pixels("threshold", pixel), gain, offset)
+        return chain.Pixels(*(self.xp.asarray(column.astype(self.dtype)) for column in columns))
 
     def reads(
         self, waveforms: chain.Waveforms, batch: chain.Batch, pixels: chain.Pixels, launch: Callable = chain.plain
@@ -280,16 +286,6 @@ class Simulation:
     def adc(self, reads: chain.Reads, pixels: chain.Pixels, rounded: bool, launch: Callable = chain.plain) -> Any:
         """Digitize."""
         return chain.make_adc(reads, pixels.gain, pixels.offset, self.detector, rounded, launch)
-
-    def threshold(self, pixel: np.ndarray) -> np.ndarray:
-        """Thresholds [e] of pixels (n,)."""
-        if self.thresholds is None:
-            return np.full(len(pixel), self.detector.threshold, dtype=self.dtype)
-        keys, values, default = self.thresholds
-        if len(keys) == 0:
-            return np.full(len(pixel), default, dtype=self.dtype)
-        at = np.minimum(np.searchsorted(keys, pixel), len(keys) - 1)
-        return np.where(keys[at] == pixel, values[at], default).astype(self.dtype)
 
     def simulate(
         self, batch: chain.Batch, parameters: Any, keep: bool, trajectory: np.ndarray | None = None
@@ -313,11 +309,10 @@ class Simulation:
             if keep:
                 windows.append(self.windows(waveforms, part))
             if recorder is not None:
-                clock = (self.detector.tick, self.detector.hold_ticks)
                 if self.response is None:
-                    found = contributions(recorder.collect, waveforms, reads, at, *clock)
+                    found = contributions(recorder.collect, waveforms, reads, at, self.detector)
                 else:
-                    found = table_contributions(recorder.table, waveforms, reads, at, *clock)
+                    found = table_contributions(recorder.table, waveforms, reads, at, self.detector)
                 arrived[own] += arrivals(steps, len(own), len(self.tables.planes))
                 of_hits, *others = associations(found, len(hits[-1]), trajectory[own])
                 truths.append((np.append(own, -1)[of_hits], *others))

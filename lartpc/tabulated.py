@@ -17,9 +17,9 @@ from .windows import Pairs, Windows, group, inverse, namespace, offsets, owners
 
 
 def tabulated_current(
-    steps: Any, batch: Any, tables: Any, detector: Any, settings: Any, launch: Callable
+    steps: Any, batch: Any, tables: Any, detector: Any, settings: Any, settle: int, launch: Callable
 ) -> tuple[Any, Pairs, Windows]:
-    """Current of every pixel that the response of `tables` reaches [e/us], `Pairs` and `Windows`.
+    """Current of every pixel that the response reaches [e/us], `Pairs` and `Windows`, which go on for `settle` ticks.
 
     The charge of a step is shared over a lattice in x, y and time, on which the response is tabulated. The response is
     a sum of products of functions of place and of time: so a pixel's pairs are summed first, each by its `coefficient`
@@ -69,7 +69,7 @@ def tabulated_current(
     step, column, row, pixel, first_tick, last_tick = index
     event = batch.event[steps.segment[step]]
     ticks = (step_tick, first_tick, first_tick, last_tick)
-    pairs, windows = group(step, column, row, pixel, event, *ticks, 0, settings.block)
+    pairs, windows = group(step, column, row, pixel, event, *ticks, 0, settle, settings.block)
 
     n_pairs, rank = len(pairs.step), len(response.basis)
     of_steps = {"adjoint_threads": n, "first_pair": first_pair, "pair_place": inverse(pairs.order)}

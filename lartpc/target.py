@@ -15,6 +15,7 @@ from .simulation import to_numpy
 from .windows import namespace
 
 ON_TICK = 1e-6  # [ticks] above a tick that still belong to it: rounding of times
+SOON = 1e-2  # [ticks] between the end of the busy time and a hit within which this waited for it
 
 
 class Aligned(NamedTuple):
@@ -32,6 +33,7 @@ class Aligned(NamedTuple):
     unmatched: int  # hits of the batch's events on pixels that have no window
     low: Any = None  # [e], None where the readout is exact
     high: Any = None
+    deferred: Any = 0  # (n_pixels,) 1 where of the last hit no more is used than that it began: see `until_deferred`
 
 
 class Target:
@@ -63,7 +65,7 @@ class Target:
         if rounded:
             self.part = np.full(len(hits), 0.5)
             self.t = (self.tick - 0.5) * detector.tick
-            self.charge, self.low, self.high = charge_of(hits.adc[order], detector)
+            self.charge, self.low, self.high = charge_of(hits.adc[order], detector, self.pixel)
         else:
             self.part = hits.t[order] / detector.tick - (self.tick - 1.0)
             self.t, self.charge = hits.t[order], hits.charge[order].astype(np.float64)
@@ -114,7 +116,7 @@ class Target:
     def hit_list(self, batch: Batch) -> HitList:
         """All hits of the batch's events, also on pixels without a window, numbered as `present_events(batch)` says.
 
-        The ADC values are those of the charges, by the detector's gain.
+        The ADC values are those of the charges, by the gains and pedestals of the pixels.
         """
         events = to_numpy(batch.event_id)[present_events(batch)]
         at = np.flatnonzero(np.isin(self.event, events))
@@ -128,9 +130,33 @@ class Target:
             y=y,
             time=self.t[at],
             charge=self.charge[at],
-            adc=self.detector.adc(self.charge[at]),
+            adc=self.detector.adc(self.charge[at], self.pixel[at]),
         )
         return hits
+
+
+def until_deferred(target: Aligned, detector: Detector) -> Aligned:
+    """The hits of each pixel up to the first that began as soon as the ADC was free, which has `deferred` set.
+
+    The threshold had been reached at some time since the reset, which one no time or charge tells. What is used is that
+    it was, before the ADC was free or, where the readout is rounded, before the end of that tick. To stop there, at a
+    moment that the data before it give, leaves information out and biases nothing.
+    """
+    xp = namespace(target.part)
+    wait = xp.diff(target.tick, axis=1) + xp.diff(target.part, axis=1)
+    busy = detector.hold_ticks + detector.reset_cycles + detector.adc_busy_delay
+    deferred = xp.arange(target.part.shape[1]) < target.count[:, None]
+    deferred[:, :1] = False
+    deferred[:, 1:] &= xp.abs(wait - busy) < SOON
+    any_deferred = deferred.any(axis=1)
+    count = xp.where(any_deferred, deferred.argmax(axis=1) + 1, target.count)
+    part = target.part
+    if target.low is not None:
+        part = part.copy()
+        rows = xp.flatnonzero(any_deferred)
+        part[rows, count[rows] - 1] = 1.0
+    unmatched = target.unmatched + int((target.count - count + any_deferred).sum())
+    return target._replace(count=count, part=part, unmatched=unmatched, deferred=any_deferred.astype(np.int64))
 
 
 def whole_ticks(t: np.ndarray, tick: float) -> np.ndarray:
@@ -139,8 +165,12 @@ def whole_ticks(t: np.ndarray, tick: float) -> np.ndarray:
     return np.ceil(ticks - ON_TICK - 4.0 * np.finfo(np.float64).eps * np.abs(ticks))
 
 
-def charge_of(adc: np.ndarray, detector: Detector) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def charge_of(
+    adc: np.ndarray, detector: Detector, pixel: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The middle of each ADC count, its lower and its upper edge [e], (n,); the inverse of `digitize`.
+
+    By the gain and pedestal of the pixel of each, where their ids (n,) are given.
 
     A count holds the charges with floor((charge gain + offset) adc_counts/full scale + 1/2) = adc; the first those
     below it too, the last those above. Raises InputError where `adc` is no count of the detector.
@@ -149,9 +179,7 @@ def charge_of(adc: np.ndarray, detector: Detector) -> tuple[np.ndarray, np.ndarr
     wrong = (adc < 0) | (adc > last) | (adc != np.floor(adc))
     if wrong.any():
         raise InputError(f"target: found an adc of {adc[wrong][0]:g}, allowed are whole counts from 0 to {last}")
-    full_scale, offset = detector.v_ref - detector.v_cm, detector.v_pedestal - detector.v_cm
+    gain, offset, per_mV = detector.adc_scale(pixel)
     adc = adc.astype(np.float64)
-    middle, low, high = (
-        (value * full_scale / detector.adc_counts - offset) / detector.gain for value in (adc, adc - 0.5, adc + 0.5)
-    )
+    middle, low, high = ((value / per_mV - offset) / gain for value in (adc, adc - 0.5, adc + 0.5))
     return middle, np.where(adc == 0, -np.inf, low), np.where(adc == last, np.inf, high)

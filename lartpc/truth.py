@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import chain
+from .adjoint.buffer import buffer_adjoint
 from .adjoint.likelihood import likelihood_adjoint
+from .detector import Detector
 from .jacobian import coefficients, sources
 from .kernels.associate import associate
 from .kernels.collect import collect
@@ -59,14 +61,14 @@ class Recorder:
 
 
 def contributions(
-    collected: dict[str, Any], waveforms: chain.Waveforms, reads: chain.Reads, at: Any, tick: float, hold_ticks: int
+    collected: dict[str, Any], waveforms: chain.Waveforms, reads: chain.Reads, at: Any, detector: Detector
 ) -> Contributions:
     """What every segment of a batch contributes to every hit: its own current from the reset before to the read.
 
-    `collected`: arguments of the batch's `collect`; `at`: (pixel, read) of the hits, in their order; `tick` [us].
+    `collected`: arguments of the batch's `collect`; `at`: (pixel, read) of the hits, in their order.
     """
     pairs, windows = waveforms.pairs, waveforms.windows
-    xp, n = namespace(waveforms.current), len(pairs.step)
+    xp, n, T = namespace(waveforms.current), len(pairs.step), waveforms.current.dtype.type
     pair_window = owners(windows.pair, n)
     window_pixel = owners(windows.of_pixel, len(windows.tick))
     share = xp.zeros((n, reads.part.shape[1]), dtype=waveforms.current.dtype)
@@ -74,17 +76,20 @@ def contributions(
         n,
         pair_window,
         window_pixel,
+        windows.first,
         windows.tick,
         pairs.first_tick,
         pairs.tail_tick,
         pairs.first_row,
         *(collected[name] for name in ("row", "tail", "decay")),
+        *chain.buffer_factors(detector, T),
         reads.count,
         reads.window,
         reads.tick,
         reads.part,
-        waveforms.current.dtype.type(tick),
-        hold_ticks,
+        T(detector.tick),
+        detector.hold_ticks,
+        detector.reset_cycles,
         share,
     )
     factor = xp.asarray(_factors(waveforms, collected["current"]))
@@ -96,8 +101,7 @@ def table_contributions(
     waveforms: chain.Waveforms,
     reads: chain.Reads,
     at: Any,
-    tick: float,
-    hold_ticks: int,
+    detector: Detector,
 ) -> Contributions:
     """The same with a tabulated response, by adjoints: a hit's charge is linear in what each pair brings.
 
@@ -105,17 +109,20 @@ def table_contributions(
     and may take charge away.
     """
     pairs, windows, current = waveforms.pairs, waveforms.windows, waveforms.current
-    xp, n = namespace(current), len(pairs.step)
+    xp, n, T = namespace(current), len(pairs.step), current.dtype.type
     share = xp.zeros((n, reads.part.shape[1]), dtype=current.dtype)
     read_tick = windows.tick[reads.window] + reads.tick
-    target = (reads.count, read_tick, reads.part, current.dtype.type(tick), hold_ticks)
-    zeros = xp.zeros_like(reads.part)
+    target = (reads.count, read_tick, reads.part, T(detector.tick), detector.hold_ticks, detector.reset_cycles)
+    zeros, no_rest = xp.zeros_like(reads.part), xp.zeros(len(windows.pixel), dtype=current.dtype)
+    waveform = (waveforms.buffered, windows.of_pixel, windows.first, windows.tick)
     for read in range(int(reads.count.max()) if len(reads.count) else 0):
         one, grad = xp.zeros_like(reads.part), xp.zeros_like(current)
         one[:, read] = 1.0
-        grads = (zeros[:, 0].copy(), one, one, zeros, zeros[:, 0].copy(), grad)
-        waveform = (current, windows.of_pixel, windows.first, windows.tick)
-        likelihood_adjoint(len(windows.pixel), *waveform, *target, *grads)
+        grads = (one, one, zeros, zeros, no_rest, grad)
+        likelihood_adjoint(len(windows.pixel), *waveform, *target, no_rest, *grads)
+        if waveforms.buffered is not current:
+            behind, grad = grad, xp.zeros_like(current)
+            buffer_adjoint(len(windows.tick), windows.first, *chain.buffer_factors(detector, T), behind, grad)
         of_pair = coefficients(launched, sources(launched, windows, grad), xp.arange(n), pairs.step)
         share[:, read] = (of_pair["coefficient"] * launched["deposit"]["coefficient"]).sum(axis=1)
     return _contributions(share, xp.ones(n), waveforms, reads, at)

@@ -69,14 +69,15 @@ class Windows(NamedTuple):
     block_tick: Any  # (n_blocks,) its first tick
 
 
-def group(step, column, row, pixel, event, step_tick, first_tick, tail_tick, last_tick, memory, block):
+def group(step, column, row, pixel, event, step_tick, first_tick, tail_tick, last_tick, memory, settle, block):
     """Sort the pairs and find the windows: `Pairs`, `Windows`. Arguments (n_pairs,), but step_tick (n_steps,).
 
-    A pair needs the ticks from `memory` ticks before its tail_tick, or from its first_tick, to its last_tick.
+    A pair needs the ticks from `memory` ticks before its tail_tick, or from its first_tick, to `settle` ticks after its
+    last_tick.
     """
     xp = namespace(step)
     first_block = xp.minimum(first_tick, tail_tick - memory) // block
-    last_block = -(-last_tick // block)
+    last_block = -(-(last_tick + settle) // block)
     order = xp.lexsort(xp.stack((first_block, pixel, event)))
     event, pixel, first_block, last_block = event[order], pixel[order], first_block[order], last_block[order]
     step = step[order]

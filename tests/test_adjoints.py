@@ -5,6 +5,7 @@ where it moves to another tick, loops over ticks are cut where terms vanish. Ste
 seeds) such, that no such number changes; `STEP` and `LARGEST` say how small.
 """
 
+import dataclasses
 import functools
 import importlib
 import pkgutil
@@ -58,6 +59,7 @@ LINEAR = {
     "couple": ("share_x", "share_y"),
     "deposit": ("share_t", "coefficient"),
     "convolve": ("source",),
+    "buffer": ("waveform",),
     "trigger": ("threshold",),
     "digitize": ("hit_charge", "gain", "offset"),
     "likelihood": ("waveform",),
@@ -65,6 +67,12 @@ LINEAR = {
 }
 MODELS = {"birks, vdrift linked": ("birks", None), "box, vdrift set": ("box", 0.158)}
 KERNELS = {kernel.name: kernel for kernel in ADJOINTS}
+FRONT_ENDS = {
+    "reset": {"reset_cycles": 3},
+    "busy": {"adc_busy_delay": 9},
+    "discriminator": {"discriminator_noise": 650.0},
+    "all": {"reset_cycles": 1, "adc_busy_delay": 9, "discriminator_noise": 650.0},
+}
 
 
 class Case(NamedTuple):
@@ -93,12 +101,13 @@ class Case(NamedTuple):
 
 
 def record(segments, recombination="birks", vdrift=None, **changes):
-    """Every launch of the chain and the losses: {kernel: `Case`}.
+    """Every launch of the chain and the losses: {kernel: `Case`}; the front end with all that it can do.
 
     Of measured hits the likelihood takes the chain's own, the losses take some of them, moved.
     """
+    detector = dataclasses.replace(Detector.module0(), buffer_risetime=0.15, adc_busy_delay=9, reset_cycles=1)
     keywords = {"parameters": Parameters(vdrift=vdrift, **changes), "recombination": recombination}
-    simulation = Simulation(**keywords, dtype=np.float64)
+    simulation = Simulation(detector, **keywords, dtype=np.float64)
     cases = {}
 
     def launch(kernel, threads, *arguments, adjoint_threads=None, **more):
@@ -322,7 +331,17 @@ def random_waveforms(rng, n, lowest=0.0):
     return {"waveform": rng.uniform(lowest, 5e3, first[-1]), **windows}, 1000 + tick[:, 1] + length[1::2]
 
 
-def random_trigger(rng):
+def random_buffer(rng):
+    """Windows of random currents and a rise time of some ticks; one window has no sample."""
+    first = np.concatenate(([0, 0], np.cumsum(rng.integers(1, 40, 10))))
+    ticks = rng.uniform(0.3, 5.0)
+    factors = {"held_ticks": ticks, "decay": np.exp(-1.0 / ticks), "share": ticks * (1.0 - np.exp(-1.0 / ticks))}
+    inputs = {"window_first": first, "waveform": rng.uniform(0.0, 5e3, first[-1])}
+    return Case(len(first) - 1, {**inputs, **factors, "buffered": np.zeros(first[-1])})
+
+
+def random_trigger(rng, **front_end):
+    """Of the front end nothing but hold and noise, unless it is given."""
     n, hits = 15, 4
     waveforms, _ = random_waveforms(rng, n)
     integers, floats = np.zeros((n, hits), dtype=np.int64), np.zeros((n, hits))
@@ -333,14 +352,17 @@ def random_trigger(rng):
         "threshold": rng.uniform(3e3, 8e3, n),
         "tick": 0.1,
         "hold_ticks": 18,
+        "reset_cycles": 0,
+        "adc_busy_delay": 0,
         "seed": 5,
         "reset_noise": 900.0,
         "uncorrelated_noise": 500.0,
+        "discriminator_noise": 0.0,
         "read_count": np.zeros(n, dtype=np.int64),
         **{name: integers for name in ("read_window", "read_tick", "hit_valid")},
         **{name: floats for name in ("read_part", "hit_time", "hit_charge")},
     }
-    return Case(n, arguments)
+    return Case(n, {**arguments, **front_end})
 
 
 def random_digitize(rng):
@@ -370,7 +392,8 @@ def random_likelihood(rng):
         "target_part": rng.random((n, hits)),
         "tick": 0.1,
         "hold_ticks": 18,
-        **{name: np.zeros((n, hits)) for name in ("before", "during", "rate")},
+        "reset_cycles": 2,
+        **{name: np.zeros((n, hits)) for name in ("before", "during", "rate", "resume")},
         "after": np.zeros(n),
     }
     return Case(n, arguments)
@@ -387,6 +410,7 @@ RANDOM = {
     "conserve": random_conserve,
     "assign": random_assign,
     **{name: lambda rng, name=name: random_tabulated(rng, name) for name in ("couple", "deposit", "convolve")},
+    "buffer": random_buffer,
     "trigger": random_trigger,
     "digitize": random_digitize,
     "likelihood": random_likelihood,
@@ -437,6 +461,12 @@ def test_names_of_an_adjoint(name):
 @pytest.mark.parametrize("seed", [1, 2])
 def test_random_inputs(name, seed):
     assert_agree(RANDOM[name](np.random.default_rng(seed)).check(name))
+
+
+@pytest.mark.parametrize("front_end", FRONT_ENDS.values(), ids=FRONT_ENDS)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_random_inputs_of_a_front_end(front_end, seed):
+    assert_agree(random_trigger(np.random.default_rng(seed), **front_end).check("trigger"))
 
 
 def test_random_inputs_of_birks():

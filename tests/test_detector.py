@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import yaml
 
-from lartpc.detector import Detector, read_pixel_values
+from lartpc.detector import Detector
 from lartpc.errors import InputError
 from lartpc.parameters import Parameters
+from lartpc.pixelvalues import read_pixel_values
 
 needs_reference = pytest.mark.skipif("LARTPC_REFERENCE_DATA" not in os.environ, reason="LARTPC_REFERENCE_DATA not set")
 ARRAYS = "x_lo x_hi y_lo y_hi z_anode z_cathode pitch n_x n_y first_pixel module".split()

@@ -31,7 +31,7 @@ def random_pixels(rng, n, windows=3, most=4):
     waveform = rng.uniform(0.0, 5e3, first[-1])
     hits = np.sort(rng.integers(980, tick[:, -1:] + 80, (n, most)), axis=1)
     target = SimpleNamespace(count=rng.integers(0, most + 1, n), tick=hits, part=rng.random((n, most)))
-    return SimpleNamespace(current=waveform, windows=Windows(**fields)), target
+    return SimpleNamespace(current=waveform, buffered=waveform, windows=Windows(**fields)), target
 
 
 def cumulative(waveforms, pixel, time):
@@ -45,11 +45,11 @@ def cumulative(waveforms, pixel, time):
     return np.interp(time - start, np.arange(2001), charge), current[int(np.floor(time)) - start]
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_charges_between_hits(seed):
+@pytest.mark.parametrize("seed, reset", [(0, 0), (1, 0), (2, 3)])
+def test_charges_between_hits(seed, reset):
     waveforms, target = random_pixels(np.random.default_rng(seed), 12)
-    detector = SimpleNamespace(tick=TICK, hold_ticks=HOLD)
-    before, during, rate, after = chain.make_charges(waveforms, target, detector)
+    detector = SimpleNamespace(tick=TICK, hold_ticks=HOLD, reset_cycles=reset)
+    before, during, rate, resume, after = chain.make_charges(waveforms, target, detector)
     assert set(target.count) >= {0, 4}
     for pixel, count in enumerate(target.count):
         last = 0.0
@@ -60,7 +60,8 @@ def test_charges_between_hits(seed):
             assert before[pixel, n] == pytest.approx(crossing - last, rel=1e-10, abs=1e-7)
             assert during[pixel, n] == pytest.approx(read - crossing, rel=1e-10, abs=1e-7)
             assert rate[pixel, n] == pytest.approx(current + DARK_CURRENT, rel=1e-12)
-            last = read
+            last, current = cumulative(waveforms, pixel, time + HOLD + reset)
+            assert resume[pixel, n] == pytest.approx(current, rel=1e-12)
         total, _ = cumulative(waveforms, pixel, 2800.0)
         assert after[pixel] == pytest.approx(total - last, rel=1e-10, abs=1e-7)
         np.testing.assert_array_equal(before[pixel, count:], 0.0)
@@ -73,7 +74,8 @@ def test_currents_of_both_signs():
     rng = np.random.default_rng(3)
     waveforms, target = random_pixels(rng, 12)
     waveforms.current[...] = rng.uniform(-4e3, 5e3, len(waveforms.current))
-    _, _, rate, after = chain.make_charges(waveforms, target, SimpleNamespace(tick=TICK, hold_ticks=HOLD))
+    detector = SimpleNamespace(tick=TICK, hold_ticks=HOLD, reset_cycles=0)
+    _, _, rate, _, after = chain.make_charges(waveforms, target, detector)
     for pixel, count in enumerate(target.count):
         last, start = 0.0, 900
         for n in range(count):
@@ -215,9 +217,11 @@ def some_hits(n, seed, pixels=6):
         u=rng.normal(0.0, 1.5, shape),
         charge=rng.uniform(50.0, 2500.0, shape),
         swing=rng.uniform(-1000.0, 2000.0, shape),
+        resume=rng.uniform(0.0, 3000.0, shape),
         below=np.where(rng.random(shape) < 0.1, np.inf, rng.uniform(0.2, 1.0, shape)),
         above=np.full(shape, 0.99),
         left=rng.uniform(-2000.0, 6000.0, pixels),
+        deferred=np.arange(pixels) % 3 == 2,
     )
 
 
@@ -226,13 +230,16 @@ def likelihood_by_sum(hits, i, points=400):
     y = (np.arange(points) + 0.5) / points - 0.5
     total, end = np.ones((1, 1)), np.zeros(1)
     for k in range(hits.r.shape[1]):
-        h = {name: value[i, k] for name, value in hits._asdict().items() if name != "left"}
+        h = {name: value[i, k] for name, value in hits._asdict().items() if value.ndim == 2}
         z = h["r"] + (end[:, None] - h["charge"] * y) / RESET
         v = h["u"] - h["swing"] * y / READOUT
         count = ndtr(v + h["above"]) - ndtr(v - h["below"])
         total = total.sum(axis=0)[:, None] * h["charge"] / RESET * norm.pdf(z) * count / points
-        end = (h["charge"] + h["swing"]) * y
-    return float(total.sum(axis=0) @ np.exp(log_no_hit(hits.left[i] + end, RESET, READOUT)[0]))
+        end = h["resume"] * y
+    x = hits.left[i] + end
+    return float(
+        total.sum(axis=0) @ (ndtr(-x / RESET) if hits.deferred[i] else np.exp(log_no_hit(x, RESET, READOUT)[0]))
+    )
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
@@ -248,12 +255,13 @@ def test_counts_of_a_tick_add_up():
     edges = np.arange(-20.0, 21.0, 1.3)
     n = len(edges) + 1
     low, high = np.append(-np.inf, edges), np.append(edges, np.inf)
-    columns = {"r": 0.7, "u": 0.3, "charge": 1300.0, "swing": 900.0}
+    columns = {"r": 0.7, "u": 0.3, "charge": 1300.0, "swing": 900.0, "resume": 2200.0}
     hits = RoundedHits(
         **{name: np.full((n, 1), value) for name, value in columns.items()},
         below=0.3 - low[:, None],
         above=high[:, None] - 0.3,
         left=np.full(n, np.inf),
+        deferred=np.zeros(n, dtype=bool),
     )
     total = np.exp(-log_hits(hits, RESET, READOUT).value).sum()
     half = 0.5 * 1300.0 / RESET
@@ -264,7 +272,7 @@ def test_counts_of_a_tick_add_up():
 def test_derivatives_of_rounded_hits(n):
     hits = some_hits(n, seed=10 + n)
     at = log_hits(hits, RESET, READOUT)
-    for name, size in (("r", 1.0), ("u", 1.0), ("charge", RESET), ("swing", RESET), ("left", RESET)):
+    for name, size in (("r", 1.0), ("u", 1.0), ("charge", RESET), ("swing", RESET), ("resume", RESET), ("left", RESET)):
         column = getattr(hits, name)
         for k in range(n if column.ndim == 2 else 1):
             place = (slice(None), k) if column.ndim == 2 else slice(None)

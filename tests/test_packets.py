@@ -348,9 +348,10 @@ def test_clocks_that_missed_a_reset_and_late_packets_are_unrolled():
     assert time[[0, 2, 4, 5]].tolist() == [5, 9_999_990, 30_000_007, 8]
 
 
-def test_every_segment_contributes_its_own_current(place):
-    """`associate` against the waveform of each segment alone, integrated between resets and reads of all together."""
-    detector = place[0]
+@pytest.mark.parametrize("front_end", [{}, {"buffer_risetime": 0.3, "adc_busy_delay": 9, "reset_cycles": 2}])
+def test_every_segment_contributes_its_own_current(place, front_end):
+    """Against the waveform of each segment alone, integrated between the resets and reads of all together."""
+    detector = dataclasses.replace(place[0], **front_end)
     segments = tracks(1)
     simulation = Simulation(detector, noise=False, dtype=np.float64)
     batch = simulation.batch(segments)
@@ -358,7 +359,7 @@ def test_every_segment_contributes_its_own_current(place):
     waveforms = simulation.waveforms(batch, simulation.vector(), recorder)
     reads = simulation.reads(waveforms, batch, simulation.pixels(waveforms.windows))
     at = simulation.valid(reads)
-    found = contributions(recorder.collect, waveforms, reads, at, detector.tick, detector.hold_ticks)
+    found = contributions(recorder.collect, waveforms, reads, at, detector)
     # in all: the charge of the hit
     n_hits = len(at[0])
     np.testing.assert_allclose(np.bincount(found.hit, found.charge, n_hits), reads.charge[at], rtol=1e-9)
@@ -368,14 +369,15 @@ def test_every_segment_contributes_its_own_current(place):
     pixel = waveforms.windows.pixel[at[0]]
     table = np.zeros((n_hits, len(segments)))
     for s in range(len(segments)):
-        alone = simulation(segments.select(np.array([s])), waveforms=True).waveforms
-        for w in range(len(alone)):
-            current = alone.current[alone.offset[w] : alone.offset[w] + alone.ticks[w]].astype(np.float64)
-            edges = alone.start_tick[w] - 1 + np.arange(len(current) + 1)
+        alone = simulation.waveforms(simulation.batch(segments.select(np.array([s]))), simulation.vector())
+        of_window = np.repeat(alone.windows.pixel, np.diff(alone.windows.of_pixel))
+        for w, of in enumerate(of_window):
+            current = alone.buffered[alone.windows.first[w] : alone.windows.first[w + 1]]
+            edges = alone.windows.tick[w] - 1 + np.arange(len(current) + 1)
             summed = np.append(0.0, np.cumsum(current)) * detector.tick
-            low = -np.inf
-            for h in np.flatnonzero(pixel == alone.pixel_id[w]):
-                low = -np.inf if h == 0 or pixel[h - 1] != pixel[h] else read_at[h - 1]
+            for h in np.flatnonzero(pixel == of):
+                first = h == 0 or pixel[h - 1] != pixel[h]
+                low = -np.inf if first else read_at[h - 1] + detector.reset_cycles
                 ends = np.interp([low, read_at[h]], edges, summed)
                 table[h, s] += ends[1] - ends[0]
     expected = np.zeros_like(table)

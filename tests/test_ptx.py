@@ -1,5 +1,6 @@
 """Every kernel compiles for CUDA, and float32 kernels hold no float64 instruction; needs no GPU."""
 
+import dataclasses
 import importlib
 import pkgutil
 import re
@@ -15,6 +16,7 @@ import lartpc.adjoint
 import lartpc.kernels
 from lartpc.adjoint.pairs import ADJOINTS
 from lartpc.calibrate import calibrate
+from lartpc.detector import Detector
 from lartpc.generate import generate
 from lartpc.gradient import Trace
 from lartpc.hdf5 import new_hdf5
@@ -42,7 +44,8 @@ def all_kernels():
 
 def record_runs(folder):
     """Run every stage once in float32, forwards and backwards; only the launches matter."""
-    simulation = Simulation(noise=True)
+    detector = dataclasses.replace(Detector.module0(), buffer_risetime=0.1, adc_busy_delay=9, reset_cycles=1)
+    simulation = Simulation(detector, noise=True)
     with new_hdf5(folder / "segments.h5") as file:
         file.create_dataset("segments", data=generate("muons", simulation.detector, 1, 0)[:20])
     segments = read_segments(folder / "segments.h5")
