@@ -101,13 +101,11 @@ class Case(NamedTuple):
 
 
 def record(segments, recombination="birks", vdrift=None, **changes):
-    """Every launch of the chain and the losses: {kernel: `Case`}; the front end with all that it can do.
+    """Every launch of the chain, its front end with all that it can do, and of the losses: {kernel: `Case`}.
 
-    Of measured hits the likelihood takes the chain's own, the losses take some of them, moved.
+    Of measured hits the likelihood takes the chain's own, the losses take some of those of a plain front end, moved.
     """
-    detector = dataclasses.replace(Detector.module0(), buffer_risetime=0.15, adc_busy_delay=9, reset_cycles=1)
-    keywords = {"parameters": Parameters(vdrift=vdrift, **changes), "recombination": recombination}
-    simulation = Simulation(detector, **keywords, dtype=np.float64)
+    keywords = {"parameters": Parameters(vdrift=vdrift, **changes), "recombination": recombination, "dtype": np.float64}
     cases = {}
 
     def launch(kernel, threads, *arguments, adjoint_threads=None, **more):
@@ -115,19 +113,23 @@ def record(segments, recombination="birks", vdrift=None, **changes):
         cases[kernel.name] = Case(threads, dict(zip(kernel.arguments, copies, strict=True)), adjoint_threads, more)
         kernel(threads, *arguments)
 
-    batch = simulation.batch(segments)
-    waveforms = simulation.waveforms(batch, simulation.vector(), launch)
-    pixels = simulation.pixels(waveforms.windows)
-    reads = simulation.reads(waveforms, batch, pixels, launch)
-    adc = simulation.adc(reads, pixels, False, launch)
-    assert reads.count.sum() > 0
-    tick = waveforms.windows.tick[reads.window] + reads.tick
-    target = SimpleNamespace(count=reads.count, tick=tick, part=reads.part)
-    chain.make_charges(waveforms, target, simulation.detector, launch)
+    for front_end in ({"buffer_risetime": 0.1, "adc_busy_delay": 9, "reset_cycles": 1}, {}):
+        detector = dataclasses.replace(Detector.module0(), **front_end)
+        simulation = Simulation(detector, **keywords)
+        run = launch if front_end else chain.plain
+        batch = simulation.batch(segments)
+        waveforms = simulation.waveforms(batch, simulation.vector(), run)
+        pixels = simulation.pixels(waveforms.windows)
+        reads = simulation.reads(waveforms, batch, pixels, run)
+        adc = simulation.adc(reads, pixels, False, run)
+        assert reads.count.sum() > 0
+        tick = waveforms.windows.tick[reads.window] + reads.tick
+        target = SimpleNamespace(count=reads.count, tick=tick, part=reads.part)
+        chain.make_charges(waveforms, target, detector, run)
     hits, _ = losses.simulated_hits(simulation, batch, waveforms.windows, reads, adc)
-    tabulated = Simulation(**keywords, response=small_table(), dtype=np.float64)
+    tabulated = Simulation(**keywords, response=small_table())
     tabulated.waveforms(batch, tabulated.vector(), launch)
-    return cases | record_losses(hits, moved(hits, simulation.detector), simulation.detector)
+    return cases | record_losses(hits, moved(hits, detector), detector)
 
 
 def small_table():
