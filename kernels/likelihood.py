@@ -45,19 +45,35 @@ def density(current):
 
 
 @device
-def highest(waveform, window_tick, window_first, low, high, t):
-    """Sum of the samples of a pixel up to where it is highest, of the ends of ticks from t on, and that tick."""
+def highest(waveform, window_tick, window_first, low, high, t, hold_ticks):
+    """Sum of a pixel's samples that some read after tick t finds at most, and the tick up to which it goes.
+
+    The most, over the ends of ticks from t on, of the charge there and hold_ticks later, whichever is lower: charge
+    that is gone when it is read makes no hit.
+    """
     T = type(waveform[0])
     total = T(0.0)
+    ahead = T(0.0)
     most = T(0.0)
     at = t - 1
+    found = False
+    lead = low
+    step = 0
     for w in range(low, high):
         for k in range(window_first[w + 1] - window_first[w]):
             total += waveform[window_first[w] + k]
-            if window_tick[w] + k >= t and (at < t or total >= most):
-                most = total
-                at = window_tick[w] + k
-    return (total if at < t else most), at
+            now = window_tick[w] + k
+            while lead < high and window_tick[lead] + step <= now + hold_ticks:
+                ahead += waveform[window_first[lead] + step]
+                step += 1
+                if step == window_first[lead + 1] - window_first[lead]:
+                    lead += 1
+                    step = 0
+            if now >= t and (not found or min(total, ahead) >= most):
+                found = True
+                most = min(total, ahead)
+                at = now if total <= ahead else now + hold_ticks
+    return (most if found else total), at
 
 
 @kernel("before", "during", "rate", "resume", "after", light=True)
@@ -102,5 +118,5 @@ def likelihood(
         start = t + hold_ticks + reset_cycles
         resume[i, n] = current_at(waveform, window_tick, window_first, low, high, start)
         last = charge_until(waveform, window_tick, window_first, low, high, start, part, tick) if reset_cycles else read
-    total, _ = highest(waveform, window_tick, window_first, low, high, start)
+    total, _ = highest(waveform, window_tick, window_first, low, high, start, hold_ticks)
     after[i] = max(total * tick - last, T(0.0))
