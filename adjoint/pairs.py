@@ -1,7 +1,5 @@
 """Every kernel with its adjoint, or with the reason why it has none."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import NamedTuple
 
 from lartpc.adjoint.assign import assign_adjoint
@@ -51,24 +49,21 @@ from lartpc.kernels.trigger import trigger
 
 
 class Adjoint(NamedTuple):
-    """An adjoint kernel.
+    """An adjoint kernel; for `shared` inputs, of which a thread reads one row, it writes one row of gradients a thread.
 
-    `shared`: inputs of which each thread reads one row, and the argument (threads,) that says which. Of these it writes
-    a row of gradients a thread.
+    `row`: the argument (threads,) that says which row a thread reads.
     """
 
     kernel: Kernel
-    shared: Mapping[str, str] = MappingProxyType({})
-
-
-BY_MODULE = {"parameters": "step_module"}
+    shared: tuple[str, ...] = ()
+    row: str = ""
 
 
 ADJOINTS = {
     split: Adjoint(split_adjoint),
     gather: Adjoint(gather_adjoint),
-    quench: Adjoint(quench_adjoint, shared=BY_MODULE),
-    drift: Adjoint(drift_adjoint, shared=BY_MODULE),
+    quench: Adjoint(quench_adjoint, shared=("parameters",), row="step_module"),
+    drift: Adjoint(drift_adjoint, shared=("parameters",), row="step_module"),
     spread: Adjoint(spread_adjoint),
     induce: Adjoint(induce_adjoint),
     collect: Adjoint(collect_adjoint),

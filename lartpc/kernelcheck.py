@@ -69,7 +69,7 @@ def directions(
         grad = grads[f"grad_{name}"]
         if name in adjoint.shared:
             of_thread, grad = grad, np.zeros(np.shape(bound[name]))
-            np.add.at(grad, bound[adjoint.shared[name]], of_thread)
+            np.add.at(grad, bound[adjoint.row], of_thread)
         direction = rng.normal(size=np.shape(arguments[name])) * np.abs(arguments[name])
 
         def change(h: float, name: str = name, direction: Any = direction) -> float:

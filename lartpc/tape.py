@@ -69,7 +69,7 @@ class Tape:
             rows = {name: self.rows(launch, name) for name in adjoint.shared}
             adjoint.kernel(launch.threads, *(self.argument(launch, name, rows) for name in adjoint.kernel.arguments))
             for name, of_thread in rows.items():
-                grad, row = self.gradient(launch.arguments[name]), launch.arguments[adjoint.shared[name]]
+                grad, row = self.gradient(launch.arguments[name]), launch.arguments[adjoint.row]
                 for k in range(len(grad)):
                     grad[k] += of_thread[row == k].sum(axis=0, dtype=np.float64)
 

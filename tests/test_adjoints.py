@@ -20,7 +20,7 @@ from samples import generated, real, special
 
 import lartpc.kernels
 from lartpc import chain, losses
-from lartpc.adjoint.pairs import ADJOINTS, NO_ADJOINT, Adjoint
+from lartpc.adjoint.pairs import ADJOINTS, NO_ADJOINT
 from lartpc.detector import Detector
 from lartpc.kernelcheck import check_adjoint, directions
 from lartpc.kernels import slots
@@ -528,7 +528,7 @@ class Wrong:
 def caught(name, output, spoil):
     """Whether the checker sees what `spoil` does to the gradient `output`, and to no other."""
     adjoint = ADJOINTS[KERNELS[name]]
-    wrong = Adjoint(Wrong(adjoint.kernel, lambda grads: spoil(grads[output])), adjoint.shared)
+    wrong = adjoint._replace(kernel=Wrong(adjoint.kernel, lambda grads: spoil(grads[output])))
     failed = [p.name for p in RANDOM[name](np.random.default_rng(1)).check(name, wrong) if p.relative > RTOL]
     assert set(failed) <= {output.removeprefix("grad_")}
     return bool(failed)
@@ -571,7 +571,7 @@ def test_the_checker_sees_a_dropped_term(name):
     adjoint = ADJOINTS[KERNELS[name]]
     given = [a for a in adjoint.kernel.arguments if a.startswith("grad_") and a not in adjoint.kernel.outputs]
     for term in given:
-        wrong = Adjoint(Dropped(adjoint.kernel, term), adjoint.shared)
+        wrong = adjoint._replace(kernel=Dropped(adjoint.kernel, term))
         case = RANDOM[name](np.random.default_rng(1))
         assert any(p.relative > RTOL for p in case.check(name, wrong)), term
 
@@ -584,7 +584,7 @@ def test_the_checker_sees_exchanged_axes(name, pairs):
             x[...], y[...] = y.copy(), x.copy()
 
     adjoint = ADJOINTS[KERNELS[name]]
-    wrong = Adjoint(Wrong(adjoint.kernel, exchange), adjoint.shared)
+    wrong = adjoint._replace(kernel=Wrong(adjoint.kernel, exchange))
     failed = {p.name for p in RANDOM[name](np.random.default_rng(1)).check(name, wrong) if p.relative > RTOL}
     assert len(failed) == 2 * len(pairs)
 
@@ -598,6 +598,6 @@ def test_the_checker_sees_a_dropped_parameter():
             def forget(grads, slot=slot):
                 grads["grad_parameters"][:, slot] = 0.0
 
-            wrong = Adjoint(Wrong(adjoint.kernel, forget), adjoint.shared)
+            wrong = adjoint._replace(kernel=Wrong(adjoint.kernel, forget))
             acts = slot in ((slots.EFIELD, slots.BETA) if name == "quench" else (slots.VDRIFT, slots.LIFETIME))
             assert acts == any(p.relative > RTOL for p in case.check(name, wrong))

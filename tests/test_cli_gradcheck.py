@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 from helpers import make_segments
 
-from lartpc.adjoint.pairs import ADJOINTS, Adjoint
+from lartpc.adjoint.pairs import ADJOINTS
 from lartpc.cli.gradcheck import first_events
 from lartpc.cli.main import main
 from lartpc.kernels.quench import quench
@@ -64,7 +64,7 @@ def test_a_wrong_gradient_fails(file, monkeypatch):
             right(threads, *arguments)
             arguments[self.arguments.index("grad_parameters")][:, 2] = 0.0
 
-    monkeypatch.setitem(ADJOINTS, quench, Adjoint(Wrong(), ADJOINTS[quench].shared))
+    monkeypatch.setitem(ADJOINTS, quench, ADJOINTS[quench]._replace(kernel=Wrong()))
     code, lines, _ = run(file, "--fit", "eField,lifetime")
     assert code == 1
     results = {tuple(line.split()[:2]): line.split()[-1] for line in lines[2:10]}

@@ -57,7 +57,7 @@ def table(monkeypatch):
     arguments = ("x", "factor", "unused", "grad_z", "grad_x", "grad_factor")
     shared = adjoint("rescale", scale_adjoint, arguments, ("grad_x", "grad_factor"))
     monkeypatch.setitem(ADJOINTS, multiply, Adjoint(both))
-    monkeypatch.setitem(ADJOINTS, rescale, Adjoint(shared, shared={"factor": "row"}))
+    monkeypatch.setitem(ADJOINTS, rescale, Adjoint(shared, shared=("factor",), row="row"))
     return ran
 
 
