@@ -19,8 +19,10 @@ from lartpc.generate import generate
 from lartpc.gradcheck import SMOOTH, gradcheck
 from lartpc.gradient import Trace
 from lartpc.hdf5 import new_hdf5
+from lartpc.kernels.drift import drift_velocity
 from lartpc.objectives import Objective
 from lartpc.parameters import Parameters
+from lartpc.scratch import drift_velocities, filled_segments
 from lartpc.segments import from_table
 from lartpc.settings import Settings
 from lartpc.simulation import Simulation
@@ -193,6 +195,17 @@ def test_each_module_is_simulated_with_its_own_values():
         assert len(found["t"]) > 10
         for name in found:
             np.testing.assert_array_equal(found[name], expected[name], err_msg=f"{name} of module {m}")
+
+
+def test_filled_columns_are_by_the_velocity_of_the_module():
+    segments = tracks(TWO_BY_TWO)
+    result = Simulation(TWO_BY_TWO, TRUTH)(segments, truth=True)
+    table = filled_segments(segments, result.truth, TWO_BY_TWO, TRUTH)
+    middle = 0.5 * (segments.z_start + segments.z_end)
+    distance = np.abs(middle - TWO_BY_TWO.z_anode[table["pixel_plane"]])
+    v = np.array([drift_velocity(Parameters(eField=OWN[f"eField.{m}"]).table(1), 0) for m in range(4)])
+    np.testing.assert_allclose(drift_velocities(TWO_BY_TWO, TRUTH), v, rtol=1e-12)
+    np.testing.assert_allclose(table["t"], distance / v[TWO_BY_TWO.module[table["pixel_plane"]]], rtol=1e-5)
 
 
 def test_modules_without_a_value_of_their_own_have_the_common_one():
