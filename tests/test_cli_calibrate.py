@@ -164,7 +164,7 @@ def evaluations(path):
     "arguments, least",
     [
         ((), 1),
-        (("--optimizer", "adam", "--epochs", "80", "--fit", "eField,kb", "--batch-length", "1"), 8),
+        (("--optimizer", "adam", "--epochs", "25", "--fit", "eField,kb", "--batch-length", "1"), 8),
     ],
 )
 def test_killed_and_resumed(arguments, least, segments, target, tmp_path):

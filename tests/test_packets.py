@@ -350,7 +350,7 @@ def test_clocks_that_missed_a_reset_and_late_packets_are_unrolled():
 
 @pytest.mark.parametrize("front_end", [{}, {"buffer_risetime": 0.3, "adc_busy_delay": 9, "reset_cycles": 2}])
 def test_every_segment_contributes_its_own_current(place, front_end):
-    """Against the waveform of each segment alone, integrated between the resets and reads of all together."""
+    """`associate`: the waveform of each segment alone, integrated between the resets and reads of all together."""
     detector = dataclasses.replace(place[0], **front_end)
     segments = tracks(1)
     simulation = Simulation(detector, noise=False, dtype=np.float64)

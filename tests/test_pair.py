@@ -108,6 +108,7 @@ def test_pixel_ids_go_on_in_the_next_plane():
     one = one_plane()
     values = {name: np.repeat(getattr(one, name), 2) for name in "x_lo x_hi y_lo y_hi pitch n_x n_y".split()}
     planes = {"z_anode": np.array([0.0, 40.0]), "z_cathode": np.full(2, 20.0), "first_pixel": np.array([0, 100])}
+    planes["module"] = np.zeros(2, dtype=np.int64)
     detector = one_plane(**values, **planes)
     place = np.array([(0.2217, -0.2217, 10.0), (0.2217, -0.2217, 30.0)])
     result = waveforms(make_segments(place, place), detector)

@@ -420,9 +420,10 @@ def test_fit():
 # --- truth
 
 
-def test_every_segment_contributes_its_own_current():
+@pytest.mark.parametrize("front_end", [{}, {"buffer_risetime": 0.3, "adc_busy_delay": 9, "reset_cycles": 2}])
+def test_every_segment_contributes_its_own_current(front_end):
     """The contributions to a hit sum to its charge; segments over other pixels contribute, some of them below 0."""
-    detector = one_plane()
+    detector = one_plane(**front_end)
     start = np.array([(0.1, 0.05, 10.0), (0.4, 0.02, 10.0), (0.62, 0.3, 10.1)])
     segments = make_segments(start, start + (0.3, 0.0, 0.05), dE=3.0)
     simulation = Simulation(detector, response=small(), dtype=np.float64)
@@ -430,7 +431,7 @@ def test_every_segment_contributes_its_own_current():
     found = simulation.waveforms(batch, simulation.vector(), recorder)
     reads = simulation.reads(found, batch, simulation.pixels(found.windows))
     at = simulation.valid(reads)
-    shares = table_contributions(recorder.table, found, reads, at, detector.tick, detector.hold_ticks)
+    shares = table_contributions(recorder.table, found, reads, at, detector)
     charge = np.bincount(shares.hit, shares.charge, len(at[0]))
     np.testing.assert_allclose(charge, reads.charge[at], rtol=1e-9)
     assert shares.charge.min() < -1.0
@@ -441,6 +442,7 @@ def test_every_segment_contributes_its_own_current():
     pixel, read = at[0][0], at[1][0]
     assert read == 0
     end = found.windows.tick[reads.window[pixel, 0]] + reads.tick[pixel, 0] + detector.hold_ticks
+    alone = alone._replace(current=alone.buffered)
     current = sample(alone, found.windows.pixel[pixel], np.arange(-400, end + 1))
     by_hand = 0.1 * (current[:-1].sum() + reads.part[pixel, 0] * current[-1])
     mine = shares.charge[(shares.hit == 0) & (shares.segment == 0)]
