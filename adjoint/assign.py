@@ -40,6 +40,7 @@ def assign_adjoint(
     sigma_t,
     sigma_T,
     step_volume,
+    step_table,
     step_tick,
     volumes,
     bins,
@@ -80,7 +81,7 @@ def assign_adjoint(
     grad_y[i] += by_u * scale
     grad_sigma_T[i] += by_s * scale
     scale = T(per_tick) / tick
-    u = (arrival[i] - shift) * scale
+    u = (arrival[i] - shift[step_table[i]]) * scale
     first = site_t[i] - step_tick[i] * per_tick
     by_u, by_s, amount = assign_axis_adjoint(i, u, sigma_t[i] * scale, first, sites_t[i], T(1.0), grad_share_t)
     grad_arrival[i] += by_u * scale

@@ -11,6 +11,7 @@ def convolve_adjoint(
     i,
     # forward inputs
     window_tick,
+    window_table,
     per_tick,
     basis,
     window_first,
@@ -25,14 +26,15 @@ def convolve_adjoint(
 
     d(current(t))/d(source_r) = waveform_r(t - t_i); window_first (n_windows + 1,): first sample of the current.
     """
-    T = type(basis[0, 0, 0])
+    T = type(basis[0, 0, 0, 0])
     w = sample_window[i]
+    table = window_table[w]
     phase, q = since(sample_place[i], window_tick[w], per_tick)
     start = window_first[w]
     low = max(-q, 0)
-    high = min(basis.shape[2] - q, window_first[w + 1] - start)
-    for r in range(basis.shape[0]):
+    high = min(basis.shape[3] - q, window_first[w + 1] - start)
+    for r in range(basis.shape[1]):
         total = T(0.0)
         for k in range(low, high):
-            total += grad_current[np.uint64(start + k)] * basis[r, phase, np.uint64(q + k)]
+            total += grad_current[np.uint64(start + k)] * basis[table, r, phase, np.uint64(q + k)]
         grad_source[i, r] += total

@@ -42,7 +42,7 @@ def report(path, made, detector):
     """Size of the table and the charges that it collects, in one line."""
     import numpy as np
 
-    own = made.bins(detector) // 2
+    own = made.bins(float(detector.pitch[0])) // 2
     charge = made.charge
     on_pad = np.abs(charge[:own, :own] - 1.0).max()
     charge[:own, :own] = 0.0

@@ -68,6 +68,7 @@ def assign(
     sigma_t,
     sigma_T,
     step_volume,
+    step_table,
     step_tick,
     volumes,
     bins,
@@ -87,9 +88,9 @@ def assign(
     """Shares of step i: its charge at site (site_x + j, site_y + k, site_t + m) is share_x share_y share_t.
 
     Inputs (n_steps,): x, y [cm], charge [e], arrival [us] counted from step_tick, sigma_t [us], sigma_T [cm]. The
-    lattice has `bins` sites a pitch and `per_tick` a tick; `shift` [us] is how long before the arrival the table
-    begins. Outputs: first sites, int64, those in time counted in tick/per_tick from 0; numbers of sites; share_x [e],
-    share_y, share_t [1] (n_steps, most sites).
+    lattice has `bins` sites a pitch and `per_tick` a tick; shift (n_tables,) [us] is how long before the arrival table
+    step_table[i] begins. Outputs: first sites, int64, those in time counted in tick/per_tick from 0; numbers of sites;
+    share_x [e], share_y, share_t [1] (n_steps, most sites).
     """
     T = type(tick)
     pitch = volumes[step_volume[i], PITCH]
@@ -101,7 +102,7 @@ def assign(
     site_y[i], sites_y[i] = sites(u, sigma_T[i] * scale)
     assign_axis(i, u, sigma_T[i] * scale, site_y[i], sites_y[i], T(1.0), share_y)
     scale = T(per_tick) / tick
-    u = (arrival[i] - shift) * scale
+    u = (arrival[i] - shift[step_table[i]]) * scale
     first, sites_t[i] = sites(u, sigma_t[i] * scale)
     assign_axis(i, u, sigma_t[i] * scale, first, sites_t[i], T(1.0), share_t)
     site_t[i] = step_tick[i] * per_tick + first

@@ -20,6 +20,7 @@ def convolve(
     block_tick,
     window_source,
     window_tick,
+    window_table,
     per_tick,
     basis,
     source,
@@ -31,11 +32,13 @@ def convolve(
     current(t) = sum over samples n and r of source[n, r] waveform_r(t - t_n)
 
     The samples of the block's window w are window_source[w] to window_source[w + 1], `per_tick` a tick from
-    window_tick[w] on. basis (rank, per_tick, ticks) [1/us]: waveform r at (tick per_tick + phase) samples.
+    window_tick[w] on. basis (n_tables, rank, per_tick, ticks) [1/us]: waveform r of table window_table[w] at
+    (tick per_tick + phase) samples.
     """
     w = block_window[i]
     base = i * block
-    ticks = basis.shape[2]
+    table = window_table[w]
+    ticks = basis.shape[3]
     place = window_tick[w] * per_tick - window_source[w]
     first = max(window_source[w], (block_tick[i] - ticks) * per_tick + 1 - place)
     last = min(window_source[w + 1], (block_tick[i] + block - 1) * per_tick + 1 - place)
@@ -43,7 +46,7 @@ def convolve(
         phase, q = since(place + n, block_tick[i], per_tick)
         low = max(-q, 0)
         high = min(ticks - q, block)
-        for r in range(basis.shape[0]):
+        for r in range(basis.shape[1]):
             amount = source[n, r]
             for k in range(low, high):
-                current[np.uint64(base + k)] += amount * basis[r, phase, np.uint64(q + k)]
+                current[np.uint64(base + k)] += amount * basis[table, r, phase, np.uint64(q + k)]

@@ -25,24 +25,27 @@ def couple(
     sites_y,
     share_x,
     share_y,
+    step_table,
     bins,
     space,
     coefficient,
 ):
-    """Coefficients of pair i: coefficient[i, r] = sum over sites of share_x share_y space[|x| bin, |y| bin, r] [e].
+    """Coefficients of pair i: coefficient[i, r] = sum over sites of share_x share_y space[table, |x| bin, |y| bin, r].
 
-    Sites and shares of the steps as in `assign`; the response is the sum over r of space[:, :, r] (bins_x, bins_y,
-    rank) times a waveform; it is 0 beyond its bins. coefficient (n_pairs, rank).
+    Sites and shares of the steps as in `assign`; the response of table step_table[step] is the sum over r of
+    space[table, :, :, r] (n_tables, bins_x, bins_y, rank) times a waveform; it is 0 beyond its bins. coefficient
+    (n_pairs, rank) [e].
     """
     step = pair_step[i]
+    table = step_table[step]
     for jx in range(sites_x[step]):
         u = table_bin(site_x[step] + jx, pair_x[i], bins)
-        if u >= space.shape[0]:
+        if u >= space.shape[1]:
             continue
         for jy in range(sites_y[step]):
             v = table_bin(site_y[step] + jy, pair_y[i], bins)
-            if v >= space.shape[1]:
+            if v >= space.shape[2]:
                 continue
             Q = share_x[step, jx] * share_y[step, jy]
-            for r in range(space.shape[2]):
-                coefficient[i, np.uint64(r)] += Q * space[u, v, np.uint64(r)]
+            for r in range(space.shape[3]):
+                coefficient[i, np.uint64(r)] += Q * space[table, u, v, np.uint64(r)]

@@ -107,11 +107,11 @@ def by_table(forward: dict[str, dict], windows: Windows, grad_waveform: Any, at:
     of_source = sources(forward, windows, grad_waveform)
     grad_pair = coefficients(forward, of_source, at, step)
     couple = select(forward["couple"], at, ("pair_x", "pair_y")) | each
-    couple = select(couple, step, ("site_x", "site_y", "sites_x", "sites_y", "share_x", "share_y"))
+    couple = select(couple, step, ("site_x", "site_y", "sites_x", "sites_y", "share_x", "share_y", "step_table"))
     grad_share = {name: xp.zeros_like(couple[name]) for name in ("share_x", "share_y")}
     back(couple_adjoint, n, couple, {"coefficient": grad_pair["coefficient"]}, grad_share)
     assign = forward["assign"]
-    inputs = ("x", "y", "charge", "arrival", "sigma_t", "sigma_T", "step_volume", "step_tick")
+    inputs = ("x", "y", "charge", "arrival", "sigma_t", "sigma_T", "step_volume", "step_table", "step_tick")
     found = ("site_x", "site_y", "site_t", "sites_x", "sites_y", "sites_t")
     grad_step = {name: xp.zeros(n, dtype=grad_waveform.dtype) for name in GRAD_STEP}
     grad_share["share_t"] = grad_pair["share_t"]

@@ -7,6 +7,7 @@ import math
 import os
 import zipfile
 import zlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,8 +53,9 @@ class Response:
         An npy holds the table alone: then bin_size is a tenth of the detector's pitch, time_tick its clock cycle, and
         the charge at the pixel's centre has arrived when 99.9 % of it are collected. Raises InputError, one line: not
         an npy or npz file, a field missing or of the wrong kind, a table that is not of three axes, not finite, smaller
-        than a pixel or not of unit charge on it.
+        than a pixel or not of unit charge on it, or a detector of several pitches.
         """
+        pitch = _pitch(path, detector)
         content = _load(path)
         if "response" not in content:
             raise InputError(f"{path}: field 'response' is missing, found are {', '.join(content) or 'none'}")
@@ -68,7 +70,7 @@ class Response:
             place = tuple(wrong[0].tolist())
             raise InputError(f"{path}: response: found {table[place]} at {list(place)}, allowed are finite numbers")
         if len(content) == 1:
-            tick, bin_size = detector.tick, float(detector.pitch[0]) / PARTS
+            tick, bin_size = detector.tick, pitch / PARTS
             collected = np.cumsum(table[0, 0]) / table[0, 0].sum()
             arrived = (np.argmax(collected >= COLLECTED) + 0.5) * tick
             made = Response(table, tick, arrived * _velocity(detector), bin_size)
@@ -76,13 +78,14 @@ class Response:
             values = {name: _number(path, content, name) for name in ("time_tick", "drift_length", "bin_size")}
             vdrift = _number(path, content, "vdrift") if "vdrift" in content else None
             made = Response(table, **values, vdrift=vdrift)
-        made.check(path, detector)
+        made.check(path, detector, pitch)
         return made
 
     @staticmethod
     def electrostatic(
         detector: Detector,
         *,
+        pitch: float | None = None,
         bins: int = PARTS,
         reach: int = REACH,
         height: float = HEIGHT,
@@ -91,10 +94,12 @@ class Response:
         """From electrostatics alone (Ramo): straight drift at v(eField) under the weighting potential of a square pad.
 
         The pads fill the anode's plane; a grounded plane at `height` [cm] stands for what lies beyond. current =
-        d(phi_w)/dt, so that charge collected is exactly 1 on the pad and 0 on others. `bins` a pitch, `reach` bins of a
-        quadrant, `time_tick` [us] of the table (None: the clock cycle). Raises InputError: pitches that differ.
+        d(phi_w)/dt, so that charge collected is exactly 1 on the pad and 0 on others. `pitch` [cm] of the pads (None:
+        the detector's), `bins` a pitch, `reach` bins of a quadrant, `time_tick` [us] of the table (None: the clock
+        cycle). Raises InputError: pitches that differ, where none is given.
         """
-        pitch, tick = _pitch(detector), detector.tick if time_tick is None else time_tick
+        pitch = _pitch("response", detector) if pitch is None else pitch
+        tick = detector.tick if time_tick is None else time_tick
         v = _velocity(detector)
         edges = (np.arange(math.ceil(height / v / tick) + 2) - 0.5) * tick
         z = np.clip(height - v * edges, 0.0, height)
@@ -108,7 +113,7 @@ class Response:
     @staticmethod
     def from_parametric(detector: Detector, *, bins: int = PARTS, time_tick: float | None = None) -> Response:
         """The parametric response as a table; `bins` a pitch, even. What comes before it is in its first sample."""
-        pitch, tick = _pitch(detector), detector.tick if time_tick is None else time_tick
+        pitch, tick = _pitch("response", detector), detector.tick if time_tick is None else time_tick
         x = ((np.arange(bins // 2) + 0.5) * pitch / bins)[:, None]
         X, Y = (axis[..., None] for axis in np.broadcast_arrays(x, x.T))
         functions = (parametric.weight, parametric.fast, parametric.slow, parametric.shift)
@@ -133,22 +138,18 @@ class Response:
         """Charge collected for one electron in each bin, (bins along |x|, bins along |y|)."""
         return self.response.sum(axis=2) * self.time_tick
 
-    def bins(self, detector: Detector, where: str = "response") -> int:
-        """Bins a pitch. Raises InputError, beginning with `where`, unless they fit the detector's pixels."""
-        for pitch in np.unique(detector.pitch):
-            parts = round(pitch / self.bin_size)
-            if parts < 1 or abs(pitch / self.bin_size / parts - 1.0) > 1e-3:
-                raise InputError(
-                    f"{where}: bin_size: found {self.bin_size:g}, allowed is a whole part of the pixel pitch "
-                    f"{pitch:g} [cm] of detector {detector.name}"
-                )
-        if parts != round(np.min(detector.pitch) / self.bin_size):
-            raise InputError(f"{where}: bin_size: detector {detector.name} has several pitches, allowed is one")
+    def bins(self, pitch: float, where: str | os.PathLike = "response") -> int:
+        """Bins a pitch. Raises InputError, beginning with `where`, unless they fit pixels of `pitch` [cm]."""
+        parts = round(pitch / self.bin_size)
+        if parts < 1 or abs(pitch / self.bin_size / parts - 1.0) > 1e-3:
+            raise InputError(
+                f"{where}: bin_size: found {self.bin_size:g}, allowed is a whole part of the pixel pitch {pitch:g} [cm]"
+            )
         return parts
 
-    def check(self, where: str | os.PathLike, detector: Detector) -> None:
-        """Raise InputError, beginning with `where`, unless the table is one of the detector's pixels."""
-        own = max(self.bins(detector, str(where)) // 2, 1)
+    def check(self, where: str | os.PathLike, detector: Detector, pitch: float) -> None:
+        """Raise InputError, beginning with `where`, unless the table is one of the detector's pixels of `pitch`."""
+        own = max(self.bins(pitch, where) // 2, 1)
         if min(self.response.shape[:2]) < own:
             raise InputError(
                 f"{where}: response: found {self.response.shape[0]} x {self.response.shape[1]} bins, allowed are "
@@ -172,52 +173,88 @@ class Response:
         return self.drift_length / (_velocity(detector) if self.vdrift is None else self.vdrift)
 
 
-def find_response(response: Response | str | os.PathLike | None, detector: Detector) -> Response | None:
-    """The `Response` that is named parametric (that is None) or electrostatic, or in a file.
+def find_response(
+    response: Response | Sequence[Response] | str | os.PathLike | None, detector: Detector
+) -> tuple[Response, ...] | None:
+    """The tables that are named parametric (that is None) or electrostatic (one for each pitch), or in a file.
 
     Raises InputError: no such file, and whatever `Response.read` refuses.
     """
-    if response is None or isinstance(response, Response):
-        return response
-    if response == "parametric":
+    if response is None or response == "parametric":
         return None
+    if isinstance(response, Response):
+        return (response,)
+    if isinstance(response, tuple | list):
+        return tuple(response)
     if response == "electrostatic":
-        return Response.electrostatic(detector)
+        return tuple(Response.electrostatic(detector, pitch=float(pitch)) for pitch in np.unique(detector.pitch))
     if not os.path.exists(response):
         raise InputError(f"response: found {response}, no such file; allowed is parametric, electrostatic or a table")
-    return Response.read(response, detector)
+    return (Response.read(response, detector),)
 
 
 class Tables(NamedTuple):
-    """A response as the kernels take it: sum over r of space[:, :, r] basis[r], on a lattice of place and time."""
+    """Responses as the kernels take them, a table t for each pitch, on a lattice of place and time.
 
-    space: Any  # (bins along |x|, bins along |y|, rank)
-    basis: Any  # (rank, per_tick, ticks) [1/us]
+    Table t is the sum over r of space[t, :, :, r] basis[t, r]; zeros fill up what it has less than others.
+    """
+
+    space: Any  # (n_tables, bins along |x|, bins along |y|, rank)
+    basis: Any  # (n_tables, rank, per_tick, ticks) [1/us]
     bins: int  # a pitch
     per_tick: int  # samples a clock cycle
-    shift: float  # [us] from the table's begin to the arrival at the detector's drift_start
+    shift: Any  # (n_tables,) [us] from the table's begin to the arrival at the detector's drift_start
+    of_volume: Any  # (n_volumes,) int64: which of the tables each TPC has
 
 
-def make_response_tables(response: Response, detector: Detector, dtype: Any, xp: Any) -> Tables:
-    """The sum of products of functions of place and of time that stands for `response`.
+def make_response_tables(responses: Sequence[Response], detector: Detector, dtype: Any, xp: Any) -> Tables:
+    """The sums of products of functions of place and of time that stand for `responses`, one for each pitch, ascending.
 
     The charge of each bin is kept, the rest until no entry deviates by more than `PRECISION` of the peak. Raises
-    InputError where the response does not fit the detector.
+    InputError where the responses do not fit the detector, or differ in bins a pitch or samples a clock cycle.
     """
-    response.check("response", detector)
+    pitches, of_volume = np.unique(detector.pitch, return_inverse=True)
+    if len(responses) != len(pitches):
+        raise InputError(
+            f"response: found tables: {len(responses)}, allowed is one for each pixel pitch of detector "
+            f"{detector.name}: {_list(pitches)} [cm]"
+        )
+    made = [_product(response, detector, pitch) for response, pitch in zip(responses, pitches.tolist(), strict=True)]
+    space, basis, bins, per_tick, shift = zip(*made, strict=True)
+    if len({*bins}) > 1 or len({*per_tick}) > 1:
+        raise InputError(
+            f"response: found tables of {_list(bins)} bins a pitch and {_list(per_tick)} samples a clock cycle, "
+            "allowed is one number of each"
+        )
+    return Tables(
+        xp.asarray(_stack(space).astype(dtype)),
+        xp.asarray(_stack(basis).astype(dtype)),
+        bins[0],
+        per_tick[0],
+        xp.asarray(np.array(shift, dtype=dtype)),
+        xp.asarray(of_volume.astype(np.int64)),
+    )
+
+
+def _stack(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Arrays as one with a leading axis; zeros follow where one is smaller than others."""
+    stacked = np.zeros((len(arrays), *np.max([array.shape for array in arrays], axis=0)))
+    for whole, array in zip(stacked, arrays, strict=True):
+        whole[tuple(map(slice, array.shape))] = array
+    return stacked
+
+
+def _product(response: Response, detector: Detector, pitch: float) -> tuple[np.ndarray, np.ndarray, int, int, float]:
+    """space, basis, bins, per_tick and shift of one of `Tables`."""
+    response.check("response", detector, pitch)
     table, per_tick, first = _samples(response, detector.tick)
     space, basis = _products(table)
     samples = np.zeros((len(basis), -(-basis.shape[1] // per_tick) * per_tick))
     samples[:, : basis.shape[1]] = basis
     basis = samples.reshape(len(basis), -1, per_tick).transpose(0, 2, 1)
     below = detector.drift_start * response.arrival(detector) / response.drift_length  # [us] from there to the anode
-    return Tables(
-        xp.asarray(np.ascontiguousarray(space, dtype=dtype)),
-        xp.asarray(np.ascontiguousarray(basis, dtype=dtype)),
-        response.bins(detector),
-        per_tick,
-        response.arrival(detector) - below - first * detector.tick / per_tick,
-    )
+    shift = response.arrival(detector) - below - first * detector.tick / per_tick
+    return space, basis, response.bins(pitch), per_tick, shift
 
 
 def weighting_potential(x: Any, y: Any, z: Any, pitch: float, height: float) -> np.ndarray:
@@ -318,10 +355,19 @@ def _velocity(detector: Detector) -> float:
     return float(drift_velocity(detector.parameters.vector(np.float64)[None], 0))
 
 
-def _pitch(detector: Detector) -> float:
-    if np.ptp(detector.pitch) > 0.0:
-        raise InputError(f"response: detector {detector.name} has several pitches, allowed is one")
-    return float(detector.pitch[0])
+def _pitch(where: str | os.PathLike, detector: Detector) -> float:
+    """The detector's pitch [cm]. Raises InputError, beginning with `where`, where it has several."""
+    pitches = np.unique(detector.pitch)
+    if len(pitches) > 1:
+        raise InputError(
+            f"{where}: found the pixel pitches {_list(pitches)} [cm] in detector {detector.name}, a table holds one; "
+            "allowed is --response electrostatic, which makes a table for each"
+        )
+    return float(pitches[0])
+
+
+def _list(numbers: Sequence[float]) -> str:
+    return ", ".join(f"{number:g}" for number in numbers)
 
 
 def _load(path: str | os.PathLike) -> dict[str, np.ndarray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,7 +73,8 @@ class Simulation:
     `thresholds` [e], `gains` [mV/e], `pedestals` [mV]: (pixel ids, values, default) as `read_pixel_values` gives, else
     the detector's. `noise` adds the detector's reset, readout and discriminator noise, drawn by counter from `seed`,
     event id, pixel id and number of the read or tick, so that results are the same bits for any number of threads,
-    batch size and order of events. `response`: `parametric`, `electrostatic`, a `Response` or the file of one.
+    batch size and order of events. `response`: `parametric`, `electrostatic`, a `Response`, one for each
+    pixel pitch of the TPCs, ascending, or the file of one.
 
     Raises InputError: unknown `recombination` or `device`, no CUDA device, a seed that is no whole number from 0, no
     such response or one that does not fit the detector's pixels.
@@ -90,7 +91,7 @@ class Simulation:
         thresholds: PixelValues | None = None,
         gains: PixelValues | None = None,
         pedestals: PixelValues | None = None,
-        response: Response | str | os.PathLike | None = "parametric",
+        response: Response | Sequence[Response] | str | os.PathLike | None = "parametric",
         device: str = "cpu",
         dtype: Any = np.float32,
         settings: Settings = Settings(),  # noqa: B008  (immutable)

@@ -31,6 +31,7 @@ def tabulated_current(
     n = len(steps.x)
     bins, per_tick, tick = response.bins, response.per_tick, T(detector.tick)
     step_tick = batch.tick[steps.segment]
+    step_table = response.of_volume[steps.volume]
     first = [xp.zeros(n, dtype=np.int64) for _ in range(3)]
     count = [xp.zeros(n, dtype=np.int64) for _ in range(3)]
     across = float(detector.pitch.min()) / bins
@@ -46,24 +47,25 @@ def tabulated_current(
         steps.sigma_t,
         steps.sigma_T,
         steps.volume,
+        step_table,
         step_tick,
         tables.volumes,
         bins,
         per_tick,
         tick,
-        T(response.shift),
+        response.shift,
         *first,
         *count,
         *share,
     )
     *place, site_t = first
     *places, sites_t = count
-    size = response.space.shape[:2]
+    size = response.space.shape[1:3]
     pair_count = xp.zeros(n, dtype=np.int64)
     count_reached(n, *place, *places, steps.volume, tables.planes, bins, *size, pair_count)
     first_pair = offsets(pair_count)
     index = [xp.zeros(int(first_pair[-1]), dtype=np.int64) for _ in range(6)]
-    length = response.basis.shape[2] * per_tick
+    length = response.basis.shape[3] * per_tick
     where = (steps.volume, tables.planes, bins, *size, per_tick, length, first_pair)
     reach(n, *first, *count, *where, *index)
     step, column, row, pixel, first_tick, last_tick = index
@@ -71,10 +73,11 @@ def tabulated_current(
     ticks = (step_tick, first_tick, first_tick, last_tick)
     pairs, windows = group(step, column, row, pixel, event, *ticks, 0, settle, settings.block)
 
-    n_pairs, rank = len(pairs.step), len(response.basis)
+    n_pairs, rank = len(pairs.step), response.basis.shape[1]
     of_steps = {"adjoint_threads": n, "first_pair": first_pair, "pair_place": inverse(pairs.order)}
     coefficient = xp.zeros((n_pairs, rank), dtype=T)
-    arguments = (pairs.step, pairs.x, pairs.y, *place, *places, *share[:2], bins, response.space, coefficient)
+    sites = (*place, *places, *share[:2], step_table)
+    arguments = (pairs.step, pairs.x, pairs.y, *sites, bins, response.space, coefficient)
     launch(couple, n_pairs, *arguments, **of_steps)
 
     window_source = offsets(xp.diff(windows.first) * per_tick - length + 1)
@@ -93,6 +96,7 @@ def tabulated_current(
         windows.block_tick,
         window_source,
         windows.tick,
+        step_table[pairs.step[windows.pair[:-1]]],
         per_tick,
         response.basis,
         source,

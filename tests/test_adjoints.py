@@ -22,7 +22,7 @@ import lartpc.kernels
 from lartpc import chain, losses
 from lartpc.adjoint.pairs import ADJOINTS, NO_ADJOINT
 from lartpc.detector import Detector
-from lartpc.kernelcheck import check_adjoint, directions
+from lartpc.kernelcheck import check_adjoint, directions, scale
 from lartpc.kernels import slots
 from lartpc.kernels.launch import Kernel
 from lartpc.parameters import TABLE, Parameters
@@ -291,12 +291,13 @@ def random_assign(rng):
         "sigma_t": rng.uniform(0.01, 0.3, n),
         "sigma_T": rng.uniform(0.005, 0.12, n),
         "step_volume": rng.integers(0, 2, n),
+        "step_table": rng.integers(0, 3, n),
         "step_tick": rng.integers(-50, 50, n),
         "volumes": tables.volumes,
         "bins": 10,
         "per_tick": 1,
         "tick": 0.1,
-        "shift": 31.0,
+        "shift": np.array([31.0, 28.3, 33.1]),
         **{name: np.zeros(n, dtype=np.int64) for name in ("site_x", "site_y", "site_t")},
         **{name: np.zeros(n, dtype=np.int64) for name in ("sites_x", "sites_y", "sites_t")},
         **{name: np.zeros((n, most)) for name in ("share_x", "share_y", "share_t")},
@@ -320,8 +321,16 @@ def random_conserve(rng):
 
 
 def random_tabulated(rng, name):
+    """Of three tables, the second and third of random numbers, any for each step or window."""
     draws = {"couple": ("share_x", "share_y"), "deposit": ("share_t", "coefficient"), "convolve": ("source",)}[name]
-    return random_values(rng, name, dict.fromkeys(draws, rng.normal))
+    case = random_values(rng, name, dict.fromkeys(draws, rng.normal))
+    for tables, owner in (("space", "step_table"), ("basis", "window_table")):
+        if tables in case.arguments:
+            one, of = case.arguments[tables], case.arguments[owner]
+            more = scale(one) * rng.normal(size=(2, *one.shape[1:]))
+            drawn = {tables: np.concatenate((one, more)), owner: rng.integers(0, 3, len(of))}
+            case = case._replace(arguments={**case.arguments, **drawn})
+    return case
 
 
 def random_waveforms(rng, n, lowest=0.0):

@@ -264,12 +264,111 @@ def test_finer_samples_and_neighbours_beyond_reach():
 
 def test_the_sum_of_products_is_the_table():
     for response in (small(), abrupt()):
-        tables = make_response_tables(response, one_plane(), np.float64, np)
-        made = np.einsum("xyr,rpt->xytp", tables.space, tables.basis)
+        tables = make_response_tables([response], one_plane(), np.float64, np)
+        made = np.einsum("xyr,rpt->xytp", tables.space[0], tables.basis[0])
         charge = made.sum(axis=(2, 3)) * 0.1 / tables.per_tick
         assert charge[:2, :2].sum() == pytest.approx(response.charge[:2, :2].sum(), rel=0.2)
         assert charge.sum() == pytest.approx(response.charge.sum(), rel=1e-9)
-        assert tables.space.shape[2] < response.response.shape[2] / 3
+        assert tables.space.shape[3] < response.response.shape[2] / 3
+
+
+# --- TPCs of several pitches
+
+
+FINE = 0.388  # [cm]
+BOUNDS = (("x_lo", "x_hi"), ("y_lo", "y_hi"), ("z_anode", "z_cathode"))
+BESIDE = np.array([40.0, 0.0, 0.0])  # from the plane of the wide pixels to that of the fine ones
+
+
+def two_planes(pitches=(PITCH, FINE), n=14):
+    """TPCs of n x n pixels of different pitches, one beside the other."""
+    planes = [one_plane(n) for _ in pitches]
+    values = {f.name: getattr(planes[0], f.name) for f in dataclasses.fields(Detector)}
+    both = {name: np.concatenate([value] * len(pitches)) for name, value in values.items() if np.ndim(value)}
+    half, place = 0.5 * n * np.array(pitches), BESIDE[0] * np.arange(len(pitches))
+    both |= {"x_lo": place - half, "x_hi": place + half, "y_lo": -half, "y_hi": half}
+    both |= {"pitch": np.array(pitches), "first_pixel": n * n * np.arange(len(pitches))}
+    return Detector(**{**values, **both, "name": "two planes"})
+
+
+def two_tables(**values):
+    return tuple(
+        Response.electrostatic(two_planes(), **{"pitch": pitch, "bins": 4, "reach": 10, "height": 1.5, **values})
+        for pitch in (FINE, PITCH)
+    )
+
+
+def both_tracks(beside=BESIDE):
+    """A track over each of the planes."""
+    return make_segments(np.array([TRACK[0], TRACK[0] + beside]), np.array([TRACK[1], TRACK[1] + beside]), dE=8.0)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_each_pitch_has_its_table(dtype):
+    """A TPC gives the bits that it gives in a detector of its pitch alone; the charge of both is conserved."""
+    segments, tables = both_tracks(), two_tables()
+    together = Simulation(two_planes(), response=tables, dtype=dtype)
+    found = together(segments, waveforms=True)
+    assert found.summary.collected == pytest.approx(found.summary.drifted, rel=1e-9 if dtype is np.float64 else 1e-5)
+    assert tables[0].response.shape == tables[1].response.shape
+    waveform = together.waveforms(together.batch(segments), together.vector())
+    ticks, n_hits = np.arange(-400, 1400), 0
+    for plane, (pitch, table) in enumerate(zip((PITCH, FINE), tables[::-1], strict=True)):
+        alone = Simulation(two_planes((pitch, pitch)), response=table, dtype=dtype)
+        only = segments.select(np.array([plane]))
+        expected, hits = alone(only), alone(only).hits
+        mine = found.hits.pixel_id // 196 == plane
+        n_hits += len(hits)
+        for name in ("pixel_id", "t", "charge", "adc"):
+            np.testing.assert_array_equal(getattr(found.hits, name)[mine], getattr(hits, name))
+        by_hand = alone.waveforms(alone.batch(only), alone.vector())
+        pixels = waveform.windows.pixel[waveform.windows.pixel // 196 == plane]
+        np.testing.assert_array_equal(pixels, by_hand.windows.pixel)
+        total = 0.0
+        for pixel in pixels:
+            current = sample(waveform, pixel, ticks)
+            np.testing.assert_array_equal(current, sample(by_hand, pixel, ticks))
+            total += 0.1 * current.sum()
+        assert total == pytest.approx(expected.summary.drifted, rel=1e-9 if dtype is np.float64 else 1e-5)
+    assert n_hits == len(found.hits) > 8
+    # the table of the other pitch is another: not the same signal
+    swapped = Simulation(two_planes((FINE, FINE)), response=tables[0], dtype=dtype)(segments).hits
+    assert not np.array_equal(swapped.t, found.hits.t)
+
+
+def test_gradients_with_several_pitches():
+    """By parameters, all losses, and by segments; tables of two pitches at once."""
+    simulation = Simulation(two_planes(), response=two_tables(), dtype=np.float64, settings=SMOOTH)
+    segments = both_tracks()
+    for row in gradcheck(simulation, segments, ("Ab", "eField", "long_diff", "tran_diff")).rows:
+        assert row.passed, row
+    batch = simulation.batch(segments)
+    trace = Trace(simulation, batch)
+    found = trace.backward(current=2.0 * trace.waveforms.current)
+    direction = np.random.default_rng(1).normal(size=batch.start.shape)
+    for plane in (0, 1):
+        ends = []
+        mine = direction * (np.arange(2) == plane)[:, None]
+        for h in (1e-6, -1e-6):
+            moved = batch._replace(start=batch.start + h * mine)
+            ends.append(np.sum(simulation.waveforms(moved, simulation.vector()).current ** 2))
+        assert relative(np.sum(found.start * mine), (ends[0] - ends[1]) / 2e-6) < 1e-5
+
+
+def test_2x2_accounts_for_all_charge():
+    """Tracks in each TPC of the third module, of finer pixels, and of the fourth."""
+    detector = Detector.built_in("2x2")
+    used = np.flatnonzero(detector.module >= 2)
+    np.testing.assert_allclose(detector.pitch[used], [FINE, FINE, PITCH, PITCH])
+    edges = [(getattr(detector, low), getattr(detector, high)) for low, high in BOUNDS]
+    start = np.stack([0.5 * (low + high)[used] for low, high in edges], axis=1) + (2.3, 5.1, 3.0)
+    segments = make_segments(start, start + (1.1, -0.7, 1.3), dE=4.0)
+    result = Simulation(detector, response="electrostatic")(segments, truth=True)
+    np.testing.assert_array_equal(np.unique(detector.locate(result.hits.pixel_id)[0]), used)
+    np.testing.assert_array_equal(result.truth.plane, used)
+    assert result.summary.collected == pytest.approx(result.summary.drifted, rel=1e-5)
+    assert abs(result.summary.cut) < 1e-6 * result.summary.drifted
+    np.testing.assert_allclose(result.truth.fraction.sum(axis=1), 1.0, rtol=1e-5)
 
 
 # --- bits
@@ -369,12 +468,14 @@ def test_segments(response):
         assert relative(by_adjoint, (ends[0] - ends[1]) / 2e-6) < 1e-5, name
 
 
+@pytest.mark.parametrize("pitches", [1, 2])
 @pytest.mark.parametrize("kind", ["likelihood", "residuals", "matched"])
-def test_derivatives_of_the_likelihood(kind):
+def test_derivatives_of_the_likelihood(kind, pitches):
     """The Jacobian goes pixel by pixel; pixels that see only induction, with currents below 0, count too."""
-    segments = make_segments(*TRACK, dE=8.0)
-    simulation = Simulation(one_plane(), response=small(), dtype=np.float64)
-    noisy = Simulation(one_plane(), response=small(), noise=kind != "matched", seed=1)
+    segments = make_segments(*TRACK, dE=8.0) if pitches == 1 else both_tracks()
+    detector, response = (one_plane(), small()) if pitches == 1 else (two_planes(), two_tables())
+    simulation = Simulation(detector, response=response, dtype=np.float64)
+    noisy = Simulation(detector, response=response, noise=kind != "matched", seed=1)
     target = Target(noisy(segments).hits, simulation.detector)
     names = ("Ab", "eField", "lifetime", "tran_diff")
     objective = Objective(kind, simulation, [simulation.batch(segments)], target, names)
@@ -525,12 +626,28 @@ def test_no_table_at_all(tmp_path, content):
         Response.read(tmp_path, one_plane())
 
 
-def test_several_pitches_are_refused():
-    detector = one_plane()
-    two = {name: np.repeat(getattr(detector, name), 2) for name in ("pitch", "n_x", "n_y")}
-    two["pitch"] = np.array([0.4434, 0.388])
-    with pytest.raises(InputError, match="several pitches"):
-        Response.electrostatic(dataclasses.replace(detector, **two))
+def test_one_table_does_not_stand_for_several_pitches(tmp_path):
+    response = small()
+    response.write(tmp_path / "r.npz")
+    message = "found the pixel pitches 0.388, 0.4434 \\[cm\\] in detector two planes, a table holds one; allowed is"
+    for make in (Response.electrostatic, Response.from_parametric):
+        with pytest.raises(InputError, match=f"response: {message}"):
+            make(two_planes())
+    with pytest.raises(InputError, match=f"r.npz: {message}") as error:
+        Simulation(two_planes(), response=tmp_path / "r.npz")
+    assert "\n" not in str(error.value)
+    with pytest.raises(InputError, match="found tables: 1, allowed is one for each pixel pitch of detector two planes"):
+        Simulation(two_planes(), response=response)
+    with pytest.raises(InputError, match="found tables: 2, allowed is one for each pixel pitch of detector one plane"):
+        Simulation(one_plane(), response=two_tables())
+    with pytest.raises(InputError, match="bin_size: found 0.11085, allowed is a whole part of the pixel pitch 0.388"):
+        Simulation(two_planes(), response=two_tables()[::-1])
+    for more, found in (
+        ({"bins": 5}, "4, 5 bins a pitch and 1, 1"),
+        ({"time_tick": 0.05}, "4, 4 bins a pitch and 1, 2"),
+    ):
+        with pytest.raises(InputError, match=f"found tables of {found} samples a clock cycle, allowed is one number"):
+            Simulation(two_planes(), response=(two_tables()[0], small(**more)))
 
 
 # --- commands
@@ -559,6 +676,14 @@ def test_commands(tmp_path):
     np.testing.assert_array_equal(hits[0].charge, hits[1].charge)
     np.testing.assert_array_equal(hits[0].t, hits[1].t)
     assert not np.array_equal(hits[1].t, hits[2].t)
+
+
+def test_a_file_is_of_one_pitch(tmp_path):
+    done = lartpc_command("response", "-o", tmp_path / "r.npz", "--detector", "2x2")
+    assert done.exit_code == 2
+    assert "pitches 0.388, 0.4434 [cm] in detector 2x2, a table holds one; allowed is --response" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "r.npz").exists()
 
 
 def test_a_wrong_table_is_one_line(tmp_path):
