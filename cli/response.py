@@ -25,6 +25,8 @@ def response(output, detector, layout, changes, overwrite):
 
     The electrons drift straight to square pads that fill the anode, at the velocity of eField, and induce currents by
     Ramo's theorem. --response electrostatic of the other commands is the same table.
+
+    A table holds one pixel pitch. Where TPCs differ in it, --response electrostatic makes a table for each.
     """
     check_output(output, overwrite)
     chosen = load_detector(detector, layout)

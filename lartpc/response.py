@@ -219,7 +219,7 @@ def make_response_tables(responses: Sequence[Response], detector: Detector, dtyp
             f"response: found tables: {len(responses)}, allowed is one for each pixel pitch of detector "
             f"{detector.name}: {_list(pitches)} [cm]"
         )
-    made = [_product(response, detector, pitch) for response, pitch in zip(responses, pitches.tolist(), strict=True)]
+    made = [_table(response, detector, pitch) for response, pitch in zip(responses, pitches.tolist(), strict=True)]
     space, basis, bins, per_tick, shift = zip(*made, strict=True)
     if len({*bins}) > 1 or len({*per_tick}) > 1:
         raise InputError(
@@ -244,7 +244,7 @@ def _stack(arrays: Sequence[np.ndarray]) -> np.ndarray:
     return stacked
 
 
-def _product(response: Response, detector: Detector, pitch: float) -> tuple[np.ndarray, np.ndarray, int, int, float]:
+def _table(response: Response, detector: Detector, pitch: float) -> tuple[np.ndarray, np.ndarray, int, int, float]:
     """space, basis, bins, per_tick and shift of one of `Tables`."""
     response.check("response", detector, pitch)
     table, per_tick, first = _samples(response, detector.tick)

@@ -73,8 +73,8 @@ class Simulation:
     `thresholds` [e], `gains` [mV/e], `pedestals` [mV]: (pixel ids, values, default) as `read_pixel_values` gives, else
     the detector's. `noise` adds the detector's reset, readout and discriminator noise, drawn by counter from `seed`,
     event id, pixel id and number of the read or tick, so that results are the same bits for any number of threads,
-    batch size and order of events. `response`: `parametric`, `electrostatic`, a `Response`, one for each
-    pixel pitch of the TPCs, ascending, or the file of one.
+    batch size and order of events. `response`: `parametric`, `electrostatic`, a `Response`, or the file of one; or
+    several, one for each pixel pitch of the TPCs, ascending.
 
     Raises InputError: unknown `recombination` or `device`, no CUDA device, a seed that is no whole number from 0, no
     such response or one that does not fit the detector's pixels.
