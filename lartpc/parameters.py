@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import math
 import numbers
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -89,9 +90,9 @@ def parameter(name: str) -> Parameter:
 
 
 def is_known(name: str) -> bool:
-    """Whether `name` is that of a parameter, or of one of a single module."""
+    """Whether `name` is that of a parameter, or of one of a single module, whose number has one way to be written."""
     common, single, module = name.partition(".")
-    return common in TABLE and (not single or (common in SINGLE and module.isascii() and module.isdigit()))
+    return common in TABLE and (not single or (common in SINGLE and bool(re.fullmatch("0|[1-9][0-9]{0,8}", module))))
 
 
 def module_of(name: str) -> int:

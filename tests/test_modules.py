@@ -229,6 +229,8 @@ def test_modules_without_a_value_of_their_own_have_the_common_one():
         ({"eField.4": 0.5}, "parameter eField.4: the detector has no module 4, allowed are modules 0 to 3"),
         ({"lifetime.-1": 1e3}, "parameter lifetime.-1: not known, nearest is lifetime;"),
         ({"lifetime.x": 1e3}, "parameter lifetime.x: not known"),
+        ({"lifetime.1": 1e3, "lifetime.01": 2e3}, "parameter lifetime.01: not known"),
+        ({"lifetime." + 5000 * "9": 1e3}, "parameter lifetime.99999"),
         ({"kb.0": 0.05}, "parameter kb.0: not known, nearest is kb;"),
         ({"eField.0": 50.0}, "parameter eField.0: found 50.0, allowed is a number above 0 and up to 10 [kV/cm]"),
         ({"eField.0": None}, "parameter eField.0: found None"),
