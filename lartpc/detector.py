@@ -17,6 +17,7 @@ from .layout import Anode, Layout, read_layout
 from .parameters import SINGLE, Parameters, check_parameter
 from .pixelvalues import PixelValues, values_of
 
+_TOUCHING = 1e-3  # by which TPCs may overlap: rounding of their places [cm]
 _HOLD_OFFSET = 3  # clock cycles between the crossing and the start of the hold delay
 
 # key of the file: (field, unit, lowest, highest, whole number)
@@ -133,10 +134,12 @@ class Detector:
         n_modules = 1 + max(module for module, _, _ in placed)
         electronics = _electronics(detector_yaml, content, n_modules)
         drift_length = _drift_length(detector_yaml, content, layouts, built_in=not files)
+        geometry = _geometry(placed, drift_length)
+        _check_apart(detector_yaml, geometry)
         return Detector(
             name=os.path.splitext(os.path.basename(detector_yaml))[0],
             parameters=_parameters(detector_yaml, content, n_modules, link_vdrift),
-            **_geometry(placed, drift_length),
+            **geometry,
             **electronics,
         )
 
@@ -270,6 +273,21 @@ def _geometry(placed: list[tuple[int, Anode, Sequence[float]]], drift_length: fl
         "first_pixel": np.cumsum(n_x * n_y) - n_x * n_y,
         "module": np.array([module for module, _, _ in placed], dtype=np.int64),
     }
+
+
+def _check_apart(path: str | os.PathLike, geometry: dict[str, np.ndarray]) -> None:
+    """Raise InputError where TPCs overlap: both would collect the charge of what they share."""
+    z = np.stack((geometry["z_anode"], geometry["z_cathode"]))
+    low = np.stack((geometry["x_lo"], geometry["y_lo"], z.min(axis=0)), axis=1)
+    high = np.stack((geometry["x_hi"], geometry["y_hi"], z.max(axis=0)), axis=1)
+    shared = (np.minimum(high[:, None], high) - np.maximum(low[:, None], low)).min(axis=2)
+    first, second = np.nonzero(np.triu(shared, 1) > _TOUCHING)
+    if len(first):
+        i, j = first[0], second[0]
+        raise InputError(
+            f"{path}: tpc_offsets or tpc_centers: TPCs {i} and {j} overlap by {shared[i, j]:g} cm, "
+            "allowed are TPCs apart"
+        )
 
 
 def _electronics(path: str | os.PathLike, content: dict[str, Any], n_modules: int) -> dict[str, float | int]:

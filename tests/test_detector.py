@@ -174,6 +174,8 @@ def test_drift_length_may_come_from_the_layout_or_the_distance_of_the_anodes(loa
         ("drift_length", "far", "drift_length: found 'far', allowed is a number"),
         ("tpc_offsets", [], "tpc_offsets: found [], allowed is a list of offsets"),
         ("tpc_offsets", [[0, 0]], "tpc_offsets[0]: found [0, 0], allowed is a list of 3 numbers [cm]"),
+        ("tpc_offsets", [[0, 0, 0], [0, 0, 2.0]], "TPCs 0 and 2 overlap by 0.4 cm, allowed are TPCs apart"),
+        ("tpc_offsets", [[0, 0, 0], [0, 0, 0]], "TPCs 0 and 2 overlap by"),
         ("tpc_centers", [[0, 0, 0]], "found both tpc_offsets and tpc_centers"),
         ("adc_scale_factor", 2, "adc_scale_factor: found 2, allowed is 1"),
     ],
