@@ -31,6 +31,8 @@ class Lartpc(click.Group):
             if error.errno == errno.EPIPE:  # the reader of stdout has gone: click ends quietly
                 raise
             fail(f"{error.filename}: {error.strerror}" if error.filename else error, 2)
+        except MemoryError as error:
+            fail(f"not enough memory: {error}", 2)
         except KeyboardInterrupt:
             fail("interrupted", 130)
 

@@ -297,6 +297,7 @@ def test_bad_files_are_refused(folder, fault, command):
         (["--thresholds", "in.h5"], "in.h5: not an npz file"),
         (["--thresholds", "short.npz"], "short.npz: field 'default' is missing"),
         (["--thresholds", "negative.npz"], "negative.npz: values: found -1"),
+        (["--set", "eField=1e-9"], "not enough memory: Unable to allocate"),
         (["--seed", "-1"], "Invalid value for '--seed'"),
         (["--seed", "one"], "Invalid value for '--seed'"),
         (["--device", "tpu"], "Invalid value for '--device'"),
