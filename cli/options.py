@@ -103,6 +103,13 @@ def with_pixel_values(detector, options):
 
     paths = {name: options.pop(name) for name in PIXEL_VALUES}
     given = {name: read_pixel_values(path, PIXEL_VALUES[name]) for name, path in paths.items() if path is not None}
+    n_pixels = int((detector.n_x * detector.n_y).sum())
+    for name, table in given.items():
+        if table.keys[-1:] >= n_pixels:
+            raise InputError(
+                f"{paths[name]}: keys: found pixel {table.keys[-1]}, "
+                f"allowed are 0 to {n_pixels - 1}, those of detector {detector.name}"
+            )
     return dataclasses.replace(detector, **given)
 
 

@@ -297,6 +297,7 @@ def test_bad_files_are_refused(folder, fault, command):
         (["--thresholds", "in.h5"], "in.h5: not an npz file"),
         (["--thresholds", "short.npz"], "short.npz: field 'default' is missing"),
         (["--thresholds", "negative.npz"], "negative.npz: values: found -1"),
+        (["--gains", "far.npz"], "far.npz: keys: found pixel 78400, allowed are 0 to 78399, those of detector module0"),
         (["--set", "eField=1e-9"], "not enough memory: Unable to allocate"),
         (["--seed", "-1"], "Invalid value for '--seed'"),
         (["--seed", "one"], "Invalid value for '--seed'"),
@@ -308,6 +309,7 @@ def test_bad_files_are_refused(folder, fault, command):
 def test_bad_options_are_refused(folder, options, message):
     np.savez("short.npz", keys=np.array([1]), values=np.array([5e3]))
     np.savez("negative.npz", keys=np.array([1]), values=np.array([-1.0]), default=5e3)
+    np.savez("far.npz", keys=np.array([1, 78400]), values=np.full(2, 4e-3), default=4e-3)
     assert message in refuses(folder, "simulate", "in.h5", "-o", "new.h5", *options)
 
 
