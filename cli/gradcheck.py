@@ -86,10 +86,14 @@ def lines(report):
         slope = "linear" if row.slope is None else f"{row.slope:.3f}"
         yield (
             f"{row.parameter:<16}{row.loss:<11}{row.adjoint:>17.9g}{row.difference:>17.9g}{row.relative:>10.1e}"
-            f"{slope:>8}  {'ok' if row.passed else 'FAIL'}"
+            f"{slope:>8}  {'no effect' if row.idle else 'ok' if row.passed else 'FAIL'}"
         )
     failed = sum(not row.passed for row in report.rows)
-    yield f"{len(report.rows) - failed} ok, {failed} failed (derivatives by the logarithm of the parameter)"
+    idle = sum(row.idle for row in report.rows)
+    yield (
+        f"{len(report.rows) - failed - idle} ok, {failed} failed, {idle} without effect on these hits and not checked "
+        "(derivatives by the logarithm of the parameter)"
+    )
     yield (
         f"{report.hits} hits; {report.near} pixels within 0.1 % of the threshold of a hit more or less, where the "
         f"gradient is one-sided; up to {report.left_out} hits left out, which moved to another tick within the steps"

@@ -157,12 +157,17 @@ def load_channels(chosen, detector, layout, purpose):
     """The `Channels` of the detector `chosen`, that --detector and --layout named; `purpose` needs them."""
     from lartpc.channels import Channels
 
+    check_layout(layout, purpose)
+    return Channels.load(chosen, detector, layout)
+
+
+def check_layout(layout, purpose):
+    """Raise InputError where there is no --layout, which `purpose` needs."""
     if not layout:
         raise InputError(
             f"{purpose}: needs --detector FILE and --layout FILE, whose chip_channel_to_position and tile_chip_to_io "
             "say which channel reads a pixel; built-in tiles have none"
         )
-    return Channels.load(chosen, detector, layout)
 
 
 def pairs(option, texts):

@@ -10,6 +10,7 @@ import click
 from lartpc.errors import InputError
 
 from .options import (
+    check_layout,
     check_output,
     detector_option,
     device_option,
@@ -76,6 +77,8 @@ def simulate(
             raise InputError(f"{path}: is the input, another name is needed for the output")
     if len({os.path.realpath(path) for path in outputs}) < len(outputs):
         raise InputError(f"--packets {packets}: is the output of hits, too; another name is needed")
+    if packets is not None:
+        check_layout(layout, "--packets")
     chosen = with_pixel_values(load_detector(detector, layout), options)
     channels = None if packets is None else load_channels(chosen, detector, layout, "--packets")
     parameters = load_parameters(chosen, changes)

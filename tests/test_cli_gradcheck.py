@@ -53,6 +53,17 @@ def test_table_of_a_file(file):
     assert "hits left out" in lines[11]
 
 
+def test_what_has_no_effect_is_not_called_ok(tmp_path):
+    """A track in one module of 2x2 says nothing of the fields of the others."""
+    path, start = tmp_path / "segments.h5", np.array([(-40.0, -30.0, -50.0), (-39.7, -30.1, -50.2)])
+    write_segments(path, make_segments(start, start + (0.3, -0.1, -0.2), dE=3.0))
+    changes = [word for m in range(4) for word in ("--set", f"eField.{m}=0.49")]
+    code, lines, _ = run(path, "--detector", "2x2", *changes, "--fit", ",".join(f"eField.{m}" for m in range(4)))
+    idle = [line.split()[0] for line in lines if line.endswith("no effect")]
+    assert code == 0 and len(idle) == 12 and len(set(idle)) == 3
+    assert lines[-2].startswith("4 ok, 0 failed, 12 without effect")
+
+
 def test_a_wrong_gradient_fails(file, monkeypatch):
     """An adjoint of quench that forgets the field: eField fails, lifetime does not."""
     right = ADJOINTS[quench].kernel
