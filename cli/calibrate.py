@@ -143,7 +143,7 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
     from lartpc.hits import write_hits
 
     setup = {
-        **fingerprint(deposits, hits),
+        **fingerprint(deposits, hits, simulation),
         "fit": list(fitted),
         "start": sorted(start),
         "parameters": fixed.as_dict(),

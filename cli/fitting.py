@@ -1,5 +1,7 @@
 """What the commands share that compare a simulation with a target: the folder, the history in it, the target."""
 
+import dataclasses
+import hashlib
 import os
 import sys
 import time
@@ -134,12 +136,29 @@ def cut_segments(deposits, options):
     return deposits.select(selected(deposits, Cuts(**found)))
 
 
-def fingerprint(deposits, hits):
-    """What tells segments and hits from others, for `setup`."""
+def fingerprint(deposits, hits, simulation):
+    """What tells segments, hits, and detector with values of pixels and response from others, for `setup`."""
+    digest = hashlib.sha256()
+    for part in leaves((dataclasses.replace(simulation.detector, name=""), simulation.response)):
+        digest.update(part)
     return {
         "segments": [len(deposits), float(deposits.dE.sum(dtype="f8"))],
         "hits": [len(hits), float(hits.charge.sum(dtype="f8"))],
+        "detector": digest.hexdigest()[:16],
     }
+
+
+def leaves(value):
+    """The values in dataclasses and sequences, as bytes."""
+    import numpy as np
+
+    if dataclasses.is_dataclass(value):
+        value = tuple(getattr(value, field.name) for field in dataclasses.fields(value))
+    if isinstance(value, tuple | list):
+        for one in value:
+            yield from leaves(one)
+    else:
+        yield value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
 
 
 class Measured(NamedTuple):

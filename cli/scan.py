@@ -105,7 +105,7 @@ def scan(segments, target, output, detector, layout, over, points, plane, fix, l
     from lartpc import __version__, fitfiles, scanplot
 
     setup = {
-        **fingerprint(deposits, hits),
+        **fingerprint(deposits, hits, simulation),
         "over": [[name, *limits] for name, limits in ranges.items()],
         "points": points,
         "plane": plane,

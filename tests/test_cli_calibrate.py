@@ -238,6 +238,8 @@ def test_an_existing_fit_is_kept(segments, target, tmp_path):
     for more in (("--fix", "Ab=0.81"), ("--start", "eField=0.49"), ("--loss", "residuals"), ("--recombination", "box")):
         assert "--resume continues the same fit only" in refused(*arguments, *more, "--resume")
     assert "fit was ['eField'], now ['kb']" in refused(segments, target, "-o", folder, "--fit", "kb", "--resume")
+    np.savez(tmp_path / "gains.npz", keys=[0], values=[5e-3], default=4e-3)
+    assert "history.h5: detector was" in refused(*arguments, "--gains", tmp_path / "gains.npz", "--resume")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert run(*arguments, "--overwrite", "--start", "eField=0.49")[0] == 0
     assert result_of(folder)["parameters"]["eField"]["start"] == 0.49
