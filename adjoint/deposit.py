@@ -1,4 +1,4 @@
-"""Adjoint of deposit: from the samples of its pixels back to the coefficients and shares in time of a step."""
+"""Adjoint of deposit: from the values of its pixels back to the coefficients and shares in time of a step."""
 
 import numpy as np
 
@@ -9,7 +9,9 @@ from lartpc.kernels.launch import kernel
 def deposit_adjoint(
     i,
     # forward inputs
-    pair_sample,
+    pair_source,
+    step_table,
+    rank,
     sites_t,
     share_t,
     coefficient,
@@ -26,13 +28,15 @@ def deposit_adjoint(
     d(source_r)/d(coefficient_r) = share_t, d(source_r)/d(share_t) = coefficient_r
     """
     T = type(share_t[0, 0])
+    n = rank[step_table[i]]
     for j in range(first_pair[i], first_pair[i + 1]):
         p = pair_place[j]
+        at = pair_source[p]
         for m in range(sites_t[i]):
-            sample = pair_sample[p] + m
             part = share_t[i, m]
             total = T(0.0)
-            for r in range(grad_source.shape[1]):
-                total += coefficient[p, np.uint64(r)] * grad_source[sample, np.uint64(r)]
-                grad_coefficient[p, np.uint64(r)] += part * grad_source[sample, np.uint64(r)]
+            for k in range(n):
+                total += coefficient[p, np.uint64(k)] * grad_source[np.uint64(at + k)]
+                grad_coefficient[p, np.uint64(k)] += part * grad_source[np.uint64(at + k)]
             grad_share_t[i, m] += total
+            at += n

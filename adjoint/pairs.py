@@ -5,7 +5,6 @@ from typing import NamedTuple
 from lartpc.adjoint.assign import assign_adjoint
 from lartpc.adjoint.buffer import buffer_adjoint
 from lartpc.adjoint.chamfer import chamfer_adjoint
-from lartpc.adjoint.collect import collect_adjoint
 from lartpc.adjoint.conserve import conserve_adjoint
 from lartpc.adjoint.convolve import convolve_adjoint
 from lartpc.adjoint.couple import couple_adjoint
@@ -18,15 +17,15 @@ from lartpc.adjoint.likelihood import likelihood_adjoint
 from lartpc.adjoint.mmd import mmd_adjoint
 from lartpc.adjoint.mse import mse_adjoint
 from lartpc.adjoint.quench import quench_adjoint
+from lartpc.adjoint.share import share_adjoint
 from lartpc.adjoint.soft_dtw import soft_dtw_adjoint
 from lartpc.adjoint.split import split_adjoint
 from lartpc.adjoint.spread import spread_adjoint
 from lartpc.adjoint.trigger import trigger_adjoint
 from lartpc.kernels.assign import assign
-from lartpc.kernels.associate import associate
 from lartpc.kernels.buffer import buffer
 from lartpc.kernels.chamfer import chamfer
-from lartpc.kernels.collect import collect
+from lartpc.kernels.checksum import checksum
 from lartpc.kernels.conserve import conserve
 from lartpc.kernels.convolve import convolve
 from lartpc.kernels.couple import couple
@@ -42,6 +41,7 @@ from lartpc.kernels.mse import mse
 from lartpc.kernels.pair import count_pairs, count_windows, pair, window
 from lartpc.kernels.quench import quench
 from lartpc.kernels.reach import count_reached, reach
+from lartpc.kernels.share import choose, share
 from lartpc.kernels.soft_dtw import soft_dtw
 from lartpc.kernels.split import count_pieces, count_steps, pieces, split
 from lartpc.kernels.spread import spread
@@ -64,9 +64,9 @@ ADJOINTS = {
     gather: Adjoint(gather_adjoint),
     quench: Adjoint(quench_adjoint, shared=("parameters",), row="step_module"),
     drift: Adjoint(drift_adjoint, shared=("parameters",), row="step_module"),
+    share: Adjoint(share_adjoint),
     spread: Adjoint(spread_adjoint),
     induce: Adjoint(induce_adjoint),
-    collect: Adjoint(collect_adjoint),
     conserve: Adjoint(conserve_adjoint),
     assign: Adjoint(assign_adjoint),
     couple: Adjoint(couple_adjoint),
@@ -83,14 +83,15 @@ ADJOINTS = {
 }
 
 NO_ADJOINT = {
+    checksum: "sums the words of an array",
     count_pieces: "counts the TPCs that a segment passes",
     pieces: "lists them",
     count_steps: "counts steps, from geometry alone",
+    choose: "chooses a table; which does not matter but for the precision",
     count_pairs: "counts pixels; a pixel enters with zero charge",
-    pair: "lists pixels and ticks; what they leave out is below the precision",
+    pair: "lists pixels; what they leave out is below the precision",
     count_reached: "counts pixels",
-    reach: "lists pixels and ticks",
+    reach: "lists pixels",
     count_windows: "counts windows",
     window: "lists windows",
-    associate: "tells which segments made a hit; no loss depends on it",
 }

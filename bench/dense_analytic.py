@@ -1,11 +1,13 @@
 """The best dense baseline of the same deterministic physics, in JAX: batched, padded, jitted, exact Gaussians.
 
-Steps, pairs of step and pixel, quadrature nodes and currents are those of the project's kernels. Pairs are sorted into
-classes by the number of their nodes, each padded to one shape, and go in chunks that stay in the processor's cache; a
-scan sums the current over nodes, with pairs along the fastest axis (what XLA vectorises best). A pair's ticks are
-padded to one window: before its first edge the fast exponential and a polynomial for the slow one, then both
-exponentially modified Gaussians, whose derivative is given in closed form; all else is left to JAX. The reverse pass
-recomputes chunks. Every device has its share of the pairs; worker.py makes a device of each processor core.
+Steps and pairs of step and pixel are those of the project. Currents are those of the direct formulation, exponentially
+modified Gaussians at quadrature nodes of each pair (dense_rules.py); they agree with the project's within the accuracy
+of both (dense_check.py). Pairs are sorted into classes by the number of their nodes, each padded to one
+shape, and go in chunks that stay in the processor's cache; a scan sums the current over nodes, with pairs along the
+fastest axis (what XLA vectorises best). A pair's ticks are padded to one window: before its first edge the fast
+exponential and a polynomial for the slow one, then both exponentially modified Gaussians, whose derivative is given in
+closed form; all else is left to JAX. The reverse pass recomputes chunks. Every device has its share of the pairs;
+worker.py makes a device of each processor core.
 
 The lists of pairs (dense_lists.py) are no part of the time.
 """
@@ -16,13 +18,11 @@ import jax
 import jax.numpy as jnp
 from dense_lists import NODES, class_columns, filled, make_lists, sample_columns, shapes
 from dense_physics import Program, birks, drift, response
+from dense_rules import MEMORY, RATE_HALF, RATE_MIDDLE, WIDTH, decay_table
 from jax.scipy.special import ndtr
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from lartpc.settings import decay_table
-
-SLOW = (1.0 / 3.76, 1.0 / 1.84)  # least and largest rate of the slow exponential [1/us]
 ROWS = jax.lax.ScatterDimensionNumbers((1,), (), (0,))  # rows of samples added from given places on
 ERFCX = (1.2769783913176496, -0.09276308204826599, -0.16603109565094873, 0.1640358396073588, -0.05421195449844882)
 ERFCX += (-0.007942721699062254, 0.008689159658194386, 0.00104314458162079, -0.0013957069461305214)
@@ -100,7 +100,7 @@ def chunk_rows(values, pairs, shape, decay, tick, width):
     sums = tuple(jnp.zeros_like(w[:1] + ticks) for ticks in (later, earlier))
     (edges, before), _ = jax.lax.scan(jax.checkpoint(add), sums, (w, rate, scale, slow_rate, slow_scale))
     edges = jnp.where(jnp.arange(shape.near)[:, None] < pairs["near"], edges, 0.0)
-    u = (slow_rate - 0.5 * (SLOW[1] + SLOW[0])) * (2.0 / (SLOW[1] - SLOW[0]))
+    u = (slow_rate - RATE_MIDDLE) * (1.0 / RATE_HALF)
     slow = slow_scale * jnp.exp((w + 0.5 * sigma * sigma * slow_rate) * slow_rate)
     moments = jnp.stack([jnp.sum(slow * u**m, axis=0) for m in range(decay.shape[0])])
     tail = (decay.T @ moments)[::-1] + jnp.pad(before, ((memory - far, 0), (0, 0)))
@@ -109,13 +109,13 @@ def chunk_rows(values, pairs, shape, decay, tick, width):
 
 def program(simulation, batches):
     """`Program` of batches of a `Simulation` with nominal parameters, in its precision."""
-    detector, settings, dtype = simulation.detector, simulation.settings, simulation.dtype
+    detector, dtype = simulation.detector, simulation.dtype
     lists = [make_lists(simulation, batch) for batch in batches]
     n_steps = max(len(one.steps["time"]) for one in lists)
     n_samples = max(int(one.windows.first[-1]) for one in lists)
     n_windows = max(len(one.windows.tick) for one in lists)
-    memory, tick = round(settings.memory / detector.tick), detector.tick
-    decay = jnp.asarray(decay_table(settings.moments, memory + 1, tick, dtype)[:, 1:])
+    memory, tick = round(MEMORY / detector.tick), detector.tick
+    decay = jnp.asarray(decay_table(memory + 1, tick, dtype)[:, 1:])
     mesh = jax.make_mesh((len(jax.devices()),), ("share",))
     kinds = shapes(lists, mesh.size)
 
@@ -126,7 +126,7 @@ def program(simulation, batches):
         values = jnp.stack((charge, steps["time"] + time, sigma_t, sigma_T))
         samples, charges = jnp.zeros(n_samples + memory + 512, dtype), jnp.zeros(n_windows, dtype)
         for kind, pairs in zip(kinds, classes, strict=True):
-            rows = jax.checkpoint(lambda chunk, kind=kind: chunk_rows(values, chunk, kind, decay, tick, settings.width))
+            rows = jax.checkpoint(lambda chunk, kind=kind: chunk_rows(values, chunk, kind, decay, tick, WIDTH))
             current, charge = jax.lax.map(rows, pairs)
             current = current.reshape(-1, current.shape[-1])
             samples = jax.lax.scatter_add(samples, pairs["start"].reshape(-1, 1), current, ROWS, mode="clip")

@@ -1,10 +1,11 @@
 """Waveforms and gradients of the dense baselines against the project's, before anything is timed.
 
 python bench/dense_check.py SEGMENTS: prints a table; as JSON on the last line. On the first centimetres of the file, at
-nominal parameters, the loss of loss.py. The analytic baseline must agree; the published formulation errs by its
-sampling, as twice the points along each axis show. Its derivative by eField says nothing: that shifts waveforms by 1000
-ticks (for a relative change of 1), to which the loss is nearly blind, while sampled edges sharper than a tick make the
-sum over ticks vary by 1 % with every tick.
+nominal parameters, the loss of loss.py. The analytic baseline computes the same physics by another formulation than
+the project: they must agree as closely as both promise, and no closer. The published formulation errs by its sampling,
+as twice the points along each axis show. Its derivative by eField says nothing: that shifts waveforms by 1000 ticks
+(for a relative change of 1), to which the loss is nearly blind, while sampled edges sharper than a tick make the sum
+over ticks vary by 1 % with every tick.
 """
 
 import json
@@ -23,7 +24,9 @@ from lartpc.segments import read_segments
 from lartpc.simulation import Simulation
 
 LENGTH = {"analytic": 5.0, "paper": 0.6}  # [cm]
-TOLERANCE = 1e-3
+# Relative: the largest deviation of waveforms (of the peak), their rms, the total charge, the gradient by parameter.
+# Against the project's finest settings the baseline errs by up to 1.2e-3 in a gradient, the project itself by 2e-4.
+LIMITS = {"waveform_of_peak": 1e-3, "waveform_rms": 1e-3, "charge": 1e-6, "gradient": 3e-3}
 
 
 def deviations(program, ours, parameters):
@@ -43,6 +46,16 @@ def deviations(program, ours, parameters):
         "value": found / value - 1.0,
         "gradient": dict(zip(SIX, (found_gradient / gradient - 1.0).tolist(), strict=True)),
     }
+
+
+def check(name, found):
+    """Stop where `deviations` of a program are not within LIMITS; a NaN is not."""
+    one_by_one = {key: found[key] for key in LIMITS if key != "gradient"}
+    one_by_one |= {f"gradient by {key}": by for key, by in found["gradient"].items()}
+    for key, deviation in one_by_one.items():
+        limit = LIMITS[key.partition(" ")[0]]
+        if not abs(deviation) < limit:
+            raise SystemExit(f"{name}: {key} deviates by {deviation:.1e}, allowed is {limit:g}")
 
 
 def compare(path):
@@ -67,9 +80,7 @@ def compare(path):
         result[f"paper, {refine * dense_paper.POINTS} points"] = deviations(program, ours, parameters)
     for name, found in result.items():
         if name.startswith("analytic"):
-            worst = max(found["waveform_of_peak"], *map(abs, found["gradient"].values()))
-            if not worst < TOLERANCE:
-                raise SystemExit(f"{name}: deviates by {worst:.1e}, allowed is {TOLERANCE:g}")
+            check(name, found)
     return result
 
 

@@ -1,17 +1,16 @@
 """Lists of pairs of step and pixel for the analytic dense baseline: made once on the host, padded to fixed shapes.
 
-Steps, pairs and windows are those of the project's kernels at nominal parameters; nodes follow the same rule.
+Steps, pairs and windows are those of the project's kernels at nominal parameters, nodes those of dense_rules.py.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 from dense_physics import NOMINAL, birks, response, vector
+from dense_rules import MEMORY, WIDTH, gauss_rules, node_count
 from loss import loss_weights, windowed_pairs
 
 from lartpc.chain import Windows
-from lartpc.kernels.pair import ACROSS, BEYOND, EASY, HARD, NOMINAL_RATIO
-from lartpc.settings import gauss_rules
 
 CHUNK = 256  # pairs
 CLASSES = np.array((3, 5, 8, 11))  # nodes along an axis that pairs are padded to
@@ -42,22 +41,17 @@ class Lists(NamedTuple):
     windows: Windows
 
 
-def axis_rule(column, position, distance, sigma, pitch, settings, rules):
+def axis_rule(column, position, distance, sigma, pitch, rules):
     """Number of nodes of each pair along one axis (pairs,), and `NODES`, pairs last.
 
     edges (3, pairs): the pixel's lower edge, centre and upper edge from the step; g, omega: point and weight of each
     node in the rule of its half; upper: whether that is the upper half.
     """
     edges = 0.5 * pitch * (2 * column + np.arange(3)[:, None]) - position
-    half_width = settings.width * TRANSVERSE * np.sqrt(np.maximum(distance, 0.01))
+    half_width = WIDTH * TRANSVERSE * np.sqrt(np.maximum(distance, 0.01))
     low, high = np.maximum(edges[:2], -half_width), np.minimum(edges[1:], half_width)
-    share = np.maximum(high - low, 0.0) / (2.0 * half_width)
-    most = np.abs(np.clip(0.0, low, high) - edges[1])
-    place = np.minimum(most + BEYOND * half_width, np.maximum(np.abs(low - edges[1]), np.abs(high - edges[1])))
-    ratio = NOMINAL_RATIO * (41.628 * place + 4.825 * ACROSS - 2.705)
-    hardness = np.minimum((EASY + ratio**2) / (EASY + HARD**2), 1.0)
-    count = np.maximum(2, np.ceil(share * np.sqrt(hardness) * settings.nodes + 0.5).astype(int))
-    cut = settings.width * sigma
+    count = node_count(low, high, edges[1], half_width)
+    cut = WIDTH * sigma
     count[np.maximum(edges[:2], -cut) >= np.minimum(edges[1:], cut)] = 0
     slot = np.arange(CLASSES[-1])[:, None]
     upper = slot >= count[0]
@@ -91,27 +85,29 @@ def pair_ticks(axes, arrival, sigma, tick):
 
 def make_lists(simulation, batch):
     """`Lists` of a batch. Pair columns are what `dense_analytic` reads, and near, far and class for `shapes`."""
-    detector, settings = simulation.detector, simulation.settings
+    detector = simulation.detector
     steps, found, windows = windowed_pairs(simulation, batch)
-    rules, n = gauss_rules(max(settings.nodes, 3) + 3, np.float64), found.step
+    rules, n = gauss_rules(CLASSES[-1]), found.step
     place = (steps.distance[n], steps.sigma_T[n], detector.pitch[steps.volume[n]])
     columns, counts, axes = [], [], []
     for column, position in ((found.x, steps.x[n]), (found.y, steps.y[n])):
-        count, nodes = axis_rule(column, position, *place, settings, rules)
+        count, nodes = axis_rule(column, position, *place, rules)
         counts.append(count)
         columns.append(nodes)
-        axes.append(covered(column, position, settings.width * place[1], place[2]))
+        axes.append(covered(column, position, WIDTH * place[1], place[2]))
     swap = counts[0] < counts[1]  # the response is the same: so there are fewer classes
     pairs = {f"{key}_x": np.where(swap, columns[1][key], columns[0][key]) for key in NODES}
     pairs |= {f"{key}_y": np.where(swap, columns[0][key], columns[1][key]) for key in NODES}
     first, near, far = pair_ticks(axes, steps.arrival[n], steps.sigma_t[n], detector.tick)
     window = np.repeat(np.arange(len(windows.tick)), np.diff(windows.pair))
-    memory = round(settings.memory / detector.tick)
-    start = windows.first[window] + found.tick + first - memory - windows.tick[window]
+    memory = round(MEMORY / detector.tick)
+    start = windows.first[window] + batch.tick[steps.segment][n] + first - memory - windows.tick[window]
     kind = np.searchsorted(CLASSES, np.maximum(*counts)) * len(CLASSES)
     kind += np.searchsorted(CLASSES, np.minimum(*counts))
     pairs |= {"step": n, "window": window, "start": start, "begin": first * detector.tick}
     pairs |= {"near": near, "far": far, "class": kind}
+    reached = (counts[0] > 0) & (counts[1] > 0)  # the project's pairs reach farther
+    pairs = {name: column[..., reached] for name, column in pairs.items()}
     dEdx = batch.dEdx[steps.segment]
     quenched = steps.electrons / birks(vector(NOMINAL, np.float64), dEdx)
     by_step = {"distance": steps.distance, "dEdx": dEdx, "time": batch.time[steps.segment], "quenched": quenched}

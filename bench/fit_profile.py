@@ -2,9 +2,9 @@
 
 Usage: python bench/fit_profile.py [--minutes N] [--length CM] [--loss LOSS] [--sample NAME]
 
-Draws hits of a generated sample with noise, then runs `lartpc calibrate` on the files again and again under Python's
-profiler. What NumPy, h5py and other packages take counts for the function of this project that called them. Prints the
-share of each source file, those of a stage together, and writes bench/results/profile-*.json.
+Draws hits of a generated sample with noise, then runs `lartpc calibrate` on the files, again until the minutes are
+over, under Python's profiler. What NumPy, h5py and other packages take counts for the function of this project that
+called them. Prints the share of each source file, those of a stage together, and writes bench/results/profile-*.json.
 """
 
 import argparse
@@ -77,7 +77,7 @@ def by_stage(seconds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=5.0)
-    parser.add_argument("--length", type=float, default=1000.0, help="of the generated tracks [cm] (default 1000)")
+    parser.add_argument("--length", type=float, default=15000.0, help="of the generated tracks [cm] (default 15000)")
     parser.add_argument("--loss", default="likelihood")
     parser.add_argument("--sample", default="mixed")
     arguments = parser.parse_args()

@@ -13,9 +13,10 @@ SCALE = 1e4  # [e/us]
 
 def windowed_pairs(simulation, batch):
     """Steps, pairs and windows of the project's kernels."""
-    place = (simulation.tables, simulation.detector, simulation.settings)
+    tables, detector = simulation.tables, simulation.detector
+    place = (tables, detector, simulation.settings)
     steps = chain.make_steps(batch, simulation.vector(), RECOMBINATION[simulation.recombination], *place)
-    pairs, windows, _ = chain.make_pairs(steps, batch, *place)
+    pairs, windows, _ = chain.make_pairs(steps, chain.make_shares(steps, batch, tables, detector), batch, *place)
     return steps, pairs, windows
 
 

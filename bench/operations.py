@@ -1,39 +1,61 @@
-"""Arithmetic that the result needs: pairs x ticks x evaluations, counted from the lists of pairs.
+"""Arithmetic that the result needs: operations of the kernels' sums, counted from the arguments of their launches.
 
-At each node of each pair: the exponentials where the Gaussian edge matters (4.7 standard deviations on either side),
-and before that the fast one alone until it has fallen by exp(-16). The slow one is there a few moments for each pair;
-these and what is done once for a pair or a step are not counted. A multiply-add counts as two operations, a division as
-one.
+For each pair: its moments, a Gaussian and a recurrence of polynomials at each node; the products of moments and tables;
+the products of coefficients and shares in time. For each window: the products of charges and waveforms, and the
+exponentials that follow them back. What is done once for a step is not counted. A multiply-add counts as two.
 """
 
 import numpy as np
-from dense_analytic import axis_nodes
-from dense_lists import EDGE, FAINT, NODES, make_lists
-from dense_physics import response
 
-EXP = 22  # single precision, by polynomial
-ERFCX = 34
-EDGE_TERM = EXP + ERFCX + 9  # one exponential with its edge
-GAUSS = EXP + 5  # shared by both
-FAR_TERM = EXP + 4
-SUMS = {"forward": 2, "gradient": 14}  # for each exponential, at each tick
+from lartpc.tape import Tape
+
+NODE = 22 + 10  # an exponential, by polynomial, and its argument
+NODE_ADJOINT = NODE + 20
 
 
 def operations(simulation, batch):
-    """Operations of the forward pass and of value and gradient, which evaluates all again to sum its derivatives."""
-    lists = make_lists(simulation, batch)
-    pairs, tick = lists.pairs, simulation.detector.tick
-    sigma, sigma_T = lists.sigma_t[pairs["step"]], lists.sigma_T[pairs["step"]]
-    width = simulation.settings.width
-    x, y = (axis_nodes(*(pairs[f"{name}_{axis}"] for name in NODES), sigma_T, width)[0] for axis in "xy")
-    used = (pairs["omega_x"] > 0.0)[:, None] & (pairs["omega_y"] > 0.0)
-    a, b, _, _ = (np.asarray(value) for value in response(x[:, None], y))
-    both = np.where(a < 1.0, 2, 1)
-    near = 2.0 * EDGE * sigma / tick
-    far = np.maximum(FAINT * b - EDGE * sigma, 0.0) / tick
+    """Operations of the forward pass, and of value and gradient, whose pass back evaluates the nodes again."""
+    tape = Tape()
+    waveforms = simulation.waveforms(batch, simulation.vector(), tape.launch)
+    launched = {launch.kernel.name: launch.arguments for launch in tape.launches}
+    induce, deposit, convolve = (launched[name] for name in ("induce", "deposit", "convolve"))
+    table = induce["step_table"][induce["pair_step"]]
+    degree, rank = induce["degree"][table].astype(float), induce["rank"][table].astype(float)
+    nodes = node_numbers(simulation, waveforms)
+    sites = deposit["sites_t"][induce["pair_step"]].astype(float)
 
-    def total(sums):
-        return float(np.sum(used * (near * (GAUSS + both * (EDGE_TERM + sums)) + far * (FAR_TERM + sums))))
+    train = convolve["train_table"]
+    n, r = convolve["per_tick"][train].astype(float), convolve["rank"][train].astype(float)
+    lags = (convolve["last_lag"] - convolve["first_lag"] + 1)[train]
+    used = charged(convolve)
+    poles = len(convolve["decay"])
+    of_sites = float(np.sum(used * r * 2.0 * (lags / n + poles)))
+    of_ticks = 3.0 * poles * len(waveforms.current)
 
-    forward = total(SUMS["forward"])
-    return {"forward": forward, "gradient": forward + total(SUMS["gradient"])}
+    forward = np.sum(nodes * (NODE + 4.0 * degree) + 2.0 * degree**2 * rank + 2.0 * sites * rank)
+    back = np.sum(nodes * (NODE_ADJOINT + 12.0 * degree) + 4.0 * degree**2 * rank + 4.0 * sites * rank)
+    forward, back = float(forward) + of_sites + of_ticks, float(back) + of_sites + of_ticks
+    return {"forward": forward, "gradient": forward + back}
+
+
+def node_numbers(simulation, waveforms):
+    """About how many nodes each pair has, along both axes: those of the part of its charge that lies on its pixel."""
+    steps, pairs, settings = waveforms.steps, waveforms.pairs, simulation.settings
+    step = pairs.step
+    pitch = simulation.detector.pitch[steps.volume[step]]
+    half_width = settings.width * steps.sigma_T[step]
+    total = np.zeros(len(step))
+    for column, position in ((pairs.x, steps.x), (pairs.y, steps.y)):
+        low, middle, high = (0.5 * pitch * (2 * column + k) - position[step] for k in range(3))
+        for edges in ((low, middle), (middle, high)):
+            part = np.minimum(edges[1], half_width) - np.maximum(edges[0], -half_width)
+            share = np.maximum(part, 0.0) / (2.0 * half_width)
+            total += np.where(part > 0.0, np.ceil(share * settings.nodes + 1.5), 0.0)
+    return total
+
+
+def charged(convolve):
+    """Sites of each train with charge."""
+    rank = convolve["rank"][convolve["train_table"]]
+    values = np.split(convolve["source"], convolve["train_source"][1:-1])
+    return np.array([np.count_nonzero(v.reshape(-1, n).any(axis=1)) for v, n in zip(values, rank, strict=True)])

@@ -6,16 +6,17 @@ NEGLIGIBLE = 1e-20  # sum of currents [e/us] of a window below which nothing is 
 PART = 64
 
 
-@kernel("waveform", light=True)
-def conserve(i, window_pair, window_first, weight_x, weight_y, nodes_x, nodes_y, tick, current, waveform):
+@kernel("waveform")
+def conserve(i, window_pair, window_first, moment_x, moment_y, tick, current, waveform):
     """Scale the samples of window i to the charge that reaches it: waveform = factor current [e/us].
 
-    factor = charge / (tick sum of current). Sampling at the ticks misses or doubles part of a signal that is narrower
-    than a tick (steps within 2 cm of the anode); elsewhere the factor is 1 to 1e-5.
+    factor = charge / (tick sum of current), charge = sum over pairs of moment_x_0 moment_y_0. Sampling at ticks misses
+    or doubles part of a signal that is narrower than a tick (steps within 2 cm of the anode); elsewhere the factor is 1
+    to the precision of the response's tables.
     window_first (n_windows + 1,): first sample of each window.
     """
     T = type(tick)
-    charge = window_charge(i, window_pair, weight_x, weight_y, nodes_x, nodes_y)
+    charge = window_charge(i, window_pair, moment_x, moment_y)
     total = T(0.0)
     for k in range(window_first[i], window_first[i + 1]):
         total += current[k]
@@ -25,26 +26,13 @@ def conserve(i, window_pair, window_first, weight_x, weight_y, nodes_x, nodes_y,
 
 
 @device
-def pair_charge(p, weight_x, weight_y, nodes_x, nodes_y):
-    """Charge of pair p [e]: the sum of its node weights along x times that along y."""
-    T = type(weight_x[p, 0])
-    sum_x = T(0.0)
-    for j in range(nodes_x[p]):
-        sum_x += weight_x[p, j]
-    sum_y = T(0.0)
-    for j in range(nodes_y[p]):
-        sum_y += weight_y[p, j]
-    return sum_x * sum_y
-
-
-@device
-def window_charge(i, window_pair, weight_x, weight_y, nodes_x, nodes_y):
+def window_charge(i, window_pair, moment_x, moment_y):
     """Charge of window i [e], summed in parts: one by one, 10,000 equal charges lose 6e-5 in single precision."""
-    T = type(weight_x[0, 0])
+    T = type(moment_x[0, 0])
     charge = T(0.0)
     part = T(0.0)
     for p in range(window_pair[i], window_pair[i + 1]):
-        part += pair_charge(p, weight_x, weight_y, nodes_x, nodes_y)
+        part += moment_x[p, 0] * moment_y[p, 0]
         if (p - window_pair[i]) % PART == PART - 1:
             charge += part
             part = T(0.0)

@@ -1,4 +1,4 @@
-"""Deposit: when the charge of all steps drives the waveforms of a tabulated response on a pixel."""
+"""Deposit: when the charge of all steps drives the waveforms of a response on a pixel."""
 
 import numpy as np
 
@@ -6,16 +6,19 @@ from lartpc.kernels.launch import kernel
 
 
 @kernel("source")
-def deposit(i, window_pair, pair_step, pair_sample, sites_t, share_t, coefficient, source):
-    """Sum over the pairs p of window i of coefficient[p, r] share_t: source (n_samples, rank) [e].
+def deposit(i, window_pair, pair_step, pair_source, step_table, rank, sites_t, share_t, coefficient, source):
+    """Sum over the pairs p of window i of coefficient[p, r] share_t [e], at the sites in time of the pair's step.
 
-    Pairs window_pair[i] to window_pair[i + 1]; pair_sample (n_pairs,): the sample of `source` at the first site in time
-    of the pair's step; sites_t, share_t as in `assign`, coefficient as in `couple`.
+    Pairs window_pair[i] to window_pair[i + 1]; pair_source (n_pairs,): where the value of the first site and of r = 0
+    is in `source` (n_values,), in which those of a site follow each other, rank[table] of them; sites_t, share_t as in
+    `share` or `assign`, coefficient as in `induce` or `couple`.
     """
     for p in range(window_pair[i], window_pair[i + 1]):
         step = pair_step[p]
+        n = rank[step_table[step]]
+        at = pair_source[p]
         for m in range(sites_t[step]):
-            sample = pair_sample[p] + m
             part = share_t[step, m]
-            for r in range(source.shape[1]):
-                source[sample, np.uint64(r)] += coefficient[p, np.uint64(r)] * part
+            for k in range(n):
+                source[np.uint64(at + k)] += coefficient[p, np.uint64(k)] * part
+            at += n

@@ -28,7 +28,7 @@ THREADS_PER_BLOCK = 128
 # would make them meet after every round of chunks.
 BLOCK = 16
 # Launches of `light` kernels with fewer threads than this run on one worker.
-LIGHT = 20_000
+LIGHT = 4_000
 # Numba's workqueue layer (the one that survives a fork) must not be entered twice at a time.
 LAUNCH_LOCK = threading.Lock()
 
@@ -102,11 +102,14 @@ class Kernel:
             share = -(-threads // (block * workers)) * block
             counts = (np.int64(count) for count in (threads, workers, share, block))
             with LAUNCH_LOCK:
-                numba.set_num_threads(workers)
-                try:
+                if workers == available:
                     self.cpu_launcher(*counts, *arguments)
-                finally:
-                    numba.set_num_threads(available)
+                else:
+                    numba.set_num_threads(workers)
+                    try:
+                        self.cpu_launcher(*counts, *arguments)
+                    finally:
+                        numba.set_num_threads(available)
         else:
             blocks = -(-threads // THREADS_PER_BLOCK)
             self.cuda_launcher[blocks, THREADS_PER_BLOCK](np.int64(threads), *arguments)

@@ -1,4 +1,4 @@
-"""Reach: the pixels on which a tabulated response lets a step induce current, and when."""
+"""Reach: the pixels on which a tabulated response lets a step induce current."""
 
 from lartpc.kernels.launch import device, kernel
 from lartpc.kernels.pair import FIRST_PIXEL, N_X, N_Y
@@ -27,35 +27,27 @@ def count_reached(i, site_x, site_y, sites_x, sites_y, step_volume, planes, bins
     pair_count[i] = max(last_x - first_x + 1, 0) * max(last_y - first_y + 1, 0)
 
 
-@kernel("pair_step", "pair_x", "pair_y", "pair_pixel", "first_tick", "last_tick", light=True)
+@kernel("pair_step", "pair_x", "pair_y", "pair_pixel", light=True)
 def reach(
     i,
     site_x,
     site_y,
-    site_t,
     sites_x,
     sites_y,
-    sites_t,
     step_volume,
     planes,
     bins,
     bins_x,
     bins_y,
-    per_tick,
-    length,
     first_pair,
     pair_step,
     pair_x,
     pair_y,
     pair_pixel,
-    first_tick,
-    last_tick,
 ):
-    """The pixels that step i reaches and the ticks at which it induces current there.
+    """The pixels that step i reaches, int64 (n_pairs,), from first_pair[i] on.
 
-    Sites as in `assign`; `length`: samples of the table in time, `per_tick` a tick. Outputs (n_pairs,), from
-    first_pair[i] on: pair_step; column pair_x and row pair_y on the plane, pair_pixel the pixel's number; int64 ticks
-    first_tick to last_tick (not included).
+    Sites as in `assign`. pair_step; column pair_x and row pair_y on the plane, pair_pixel the pixel's number.
     """
     volume = step_volume[i]
     first_x, last_x = columns(site_x[i], sites_x[i], bins, bins_x, planes[volume, N_X])
@@ -67,6 +59,4 @@ def reach(
             pair_x[p] = ix
             pair_y[p] = iy
             pair_pixel[p] = planes[volume, FIRST_PIXEL] + ix + planes[volume, N_X] * iy
-            first_tick[p] = site_t[i] // per_tick
-            last_tick[p] = (site_t[i] + sites_t[i] + length - 2) // per_tick + 1
             p += 1

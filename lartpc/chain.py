@@ -6,19 +6,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .kernels.buffer import buffer
-from .kernels.collect import collect
 from .kernels.conserve import conserve
 from .kernels.digitize import digitize
 from .kernels.drift import drift
 from .kernels.gather import gather
-from .kernels.induce import induce
+from .kernels.induce import LANES, induce
 from .kernels.likelihood import likelihood
 from .kernels.pair import count_pairs, pair
 from .kernels.quench import quench
+from .kernels.share import choose, share
 from .kernels.split import count_pieces, count_steps, pieces, split
 from .kernels.spread import spread
 from .kernels.trigger import trigger
-from .tabulated import tabulated_current
+from .lattice import Shares, lattice_current, step_ticks
+from .tabulated import most_sites, tabulated_current
 from .windows import Pairs, Windows, group, inverse, namespace, offsets, owners
 
 SETTLE = 10  # rise times of the buffer for which a window goes on
@@ -52,7 +53,7 @@ class Tables(NamedTuple):
     place: Any  # (n_modules, n_parameters) int64: which of the parameters' values each module has
     gauss_point: Any
     gauss_weight: Any
-    decay: Any
+    parametric: Any  # `parametric.Tables`
     response: Any = None  # `response.Tables`; None where the response is parametric
 
 
@@ -171,51 +172,50 @@ def make_steps(batch, parameters, model, tables, detector, settings, launch=plai
     return Steps(segment, volume, x, y, distance, electrons, charge, arrival, sigma_t, sigma_T)
 
 
-def make_pairs(steps, batch, tables, detector, settings):
+def make_shares(steps, batch, tables, detector, launch=plain):
+    """When the charge of the steps counts on the lattice of the parametric response: `Shares`."""
+    xp, T = namespace(steps.x), steps.x.dtype.type
+    n, table, lattice = len(steps.x), tables.parametric, tables.parametric.lattice
+    step_table, site_t, sites_t = (xp.zeros(n, dtype=np.int64) for _ in range(3))
+    choose(n, steps.distance, steps.sigma_t, steps.volume, table.of_volume, table.least, step_table)
+    share_t = xp.zeros((n, most_sites(steps.sigma_t, detector.tick / lattice.per_tick[step_table])), dtype=T)
+    step_tick = batch.tick[steps.segment]
+    inputs = (steps.arrival, steps.sigma_t, step_table, step_tick, lattice.per_tick, table.smooth, T(detector.tick))
+    launch(share, n, *inputs, site_t, sites_t, share_t)
+    return Shares(step_table, site_t, sites_t, share_t)
+
+
+def make_pairs(steps, shares, batch, tables, detector, settings):
     """Which pixels see which steps, and when: `Pairs`, `Windows`, and the first pair of each step (n_steps + 1,)."""
     xp, T = namespace(steps.x), steps.x.dtype.type
     n = len(steps.x)
-    width = T(settings.width)
     count = xp.zeros(n, dtype=np.int64)
-    place = (steps.volume, tables.volumes, tables.planes, width)
-    count_pairs(n, steps.x, steps.y, steps.sigma_T, *place, count)
+    place = (steps.x, steps.y, steps.sigma_T, steps.volume, tables.volumes, tables.planes, T(settings.width))
+    count_pairs(n, *place, count)
     first_pair = offsets(count)
-    index = [xp.zeros(int(first_pair[-1]), dtype=np.int64) for _ in range(7)]
-    step_tick = batch.tick[steps.segment]
-    pair(
-        n,
-        steps.x,
-        steps.y,
-        steps.arrival,
-        steps.sigma_t,
-        steps.sigma_T,
-        steps.volume,
-        step_tick,
-        tables.volumes,
-        tables.planes,
-        width,
-        T(detector.tick),
-        first_pair,
-        *index,
-    )
-    step, column, row, pixel, *ticks = index
+    index = [xp.zeros(int(first_pair[-1]), dtype=np.int64) for _ in range(4)]
+    pair(n, *place, first_pair, *index)
+    step, column, row, pixel = index
     event = batch.event[steps.segment[step]]
-    memory = tables.decay.shape[1]
-    pairs, windows = group(step, column, row, pixel, event, step_tick, *ticks, memory, settle(detector), settings.block)
+    first_tick, last_tick = step_ticks(tables.parametric.lattice, shares)
+    ticks = (first_tick[step] - memory(detector, settings), last_tick[step] + settle(detector))
+    pairs, windows = group(step, column, row, pixel, event, *ticks, settings.block)
     return pairs, windows, first_pair
 
 
 def make_waveforms(steps, batch, tables, detector, settings, launch=plain):
-    """Spread, induce, collect, conserve, or the stages of tabulated.py; where there is a rise time, buffer."""
+    """Share, spread, induce, deposit, convolve, conserve, or the stages of tabulated.py; with a rise time, buffer."""
     if tables.response is not None:
         current, pairs, windows = tabulated_current(steps, batch, tables, detector, settings, settle(detector), launch)
         return Waveforms(current, steps, pairs, windows, behind_buffer(current, windows, detector, launch))
     xp, T = namespace(steps.x), steps.x.dtype.type
-    pairs, windows, first_pair = make_pairs(steps, batch, tables, detector, settings)
-    n, width = len(pairs.step), settings.nodes + 3
-    node_x, node_y, weight_x, weight_y = (xp.zeros((n, width), dtype=T) for _ in range(4))
-    nodes_x, nodes_y = (xp.zeros(n, dtype=np.int32) for _ in range(2))
-    pair_arrival, pair_sigma = (xp.zeros(n, dtype=T) for _ in range(2))
+    table, tick = tables.parametric, T(detector.tick)
+    shares = make_shares(steps, batch, tables, detector, launch)
+    pairs, windows, first_pair = make_pairs(steps, shares, batch, tables, detector, settings)
+    n, pair_place = len(pairs.step), inverse(pairs.order)
+    lattice, used = table.lattice, xp.unique(shares.table)
+    most, most_rank = whole_lanes(table.degree[used]), whole_lanes(lattice.rank[used])
+    moment_x, moment_y = (xp.zeros((n, most), dtype=T) for _ in range(2))
     launch(
         spread,
         n,
@@ -223,55 +223,44 @@ def make_waveforms(steps, batch, tables, detector, settings, launch=plain):
         steps.y,
         steps.distance,
         steps.charge,
-        steps.arrival,
-        steps.sigma_t,
         steps.sigma_T,
         steps.volume,
         tables.volumes,
+        shares.table,
+        table.degree,
         pairs.step,
         pairs.x,
         pairs.y,
         T(settings.width),
+        T(math.erf(settings.width / math.sqrt(2.0))),
         settings.nodes,
         tables.gauss_point,
         tables.gauss_weight,
-        node_x,
-        node_y,
-        weight_x,
-        weight_y,
-        nodes_x,
-        nodes_y,
-        pair_arrival,
-        pair_sigma,
+        moment_x,
+        moment_y,
         adjoint_threads=len(steps.x),
         first_pair=first_pair,
-        pair_place=inverse(pairs.order),
+        pair_place=pair_place,
     )
-    nodes = (node_x, node_y, weight_x, weight_y, nodes_x, nodes_y)
-    tick = T(detector.tick)
-    row = xp.zeros(int(pairs.first_row[-1]), dtype=T)
-    tail = xp.zeros((n, len(tables.decay)), dtype=T)
-    ticks = (pairs.first_tick, pairs.tail_tick, pairs.first_row)
-    launch(induce, n, pair_arrival, pair_sigma, pairs.tick, *ticks, *nodes, tick, row, tail)
-    of_pair = owners(windows.pair, n)
-    current, waveform = (xp.zeros(int(windows.first[-1]), dtype=T) for _ in range(2))
-    launch(
-        collect,
-        len(windows.block_window),
-        windows.block_window,
-        windows.block_tick,
-        windows.pair,
-        *ticks,
-        row,
-        tail,
-        tables.decay,
-        settings.block,
-        current,
-        adjoint_threads=n,
-        pair_start=windows.first[of_pair] + pairs.first_tick - windows.tick[of_pair],
-    )
-    launch(conserve, len(windows.tick), windows.pair, windows.first, *nodes[2:], tick, current, waveform)
+    coefficient = xp.zeros((n, most_rank), dtype=T)
+    space = xp.ascontiguousarray(table.space[: int(used.max()) + 1 if n else 0, :most, :most_rank, :most])
+    of_table = (table.degree, lattice.rank, space)
+    launch(induce, n, pairs.step, shares.table, moment_x, moment_y, *of_table, coefficient)
+    extent = (memory(detector, settings), settle(detector), first_pair, pair_place)
+    current = lattice_current(coefficient, pairs, windows, shares, lattice, *extent, launch)
+    waveform = xp.zeros_like(current)
+    launch(conserve, len(windows.tick), windows.pair, windows.first, moment_x, moment_y, tick, current, waveform)
     return Waveforms(waveform, steps, pairs, windows, behind_buffer(waveform, windows, detector, launch))
+
+
+def whole_lanes(numbers):
+    """The largest of some numbers, up to a multiple of LANES."""
+    return -(-int(numbers.max()) // LANES) * LANES if len(numbers) else LANES
+
+
+def memory(detector, settings):
+    """Ticks for which the parametric response is followed back before its first lag."""
+    return round(settings.memory / detector.tick)
 
 
 def settle(detector):

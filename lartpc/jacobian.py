@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from .adjoint.assign import assign_adjoint
-from .adjoint.collect import collect_adjoint
 from .adjoint.conserve import conserve_adjoint
 from .adjoint.convolve import convolve_adjoint
 from .adjoint.couple import couple_adjoint
@@ -20,6 +19,7 @@ from .adjoint.deposit import deposit_adjoint
 from .adjoint.drift import drift_adjoint
 from .adjoint.induce import induce_adjoint
 from .adjoint.quench import quench_adjoint
+from .adjoint.share import share_adjoint
 from .adjoint.spread import spread_adjoint
 from .chain import Windows
 from .kernels.launch import Kernel
@@ -44,9 +44,9 @@ def parameter_rows(tape: Tape, windows: Windows, grad_waveform: Any, pixels: Any
     first = offsets(counts)
     at = xp.arange(int(first[-1])) - xp.repeat(first[:-1], counts) + xp.repeat(pair_of[pixels], counts)
     n = len(at)
-    tabulated = "convolve" in forward
+    tabulated = "couple" in forward
     step = forward["couple" if tabulated else "spread"]["pair_step"][at]
-    grad_step = (by_table if tabulated else by_nodes)(forward, windows, grad_waveform, at, step)
+    grad_step = (by_table if tabulated else by_moments)(forward, windows, grad_waveform, at, step)
 
     def zeros(*shape: int) -> Any:
         return xp.zeros(shape, dtype=grad_waveform.dtype)
@@ -70,33 +70,26 @@ def parameter_rows(tape: Tape, windows: Windows, grad_waveform: Any, pixels: Any
     return result if xp is np else result.get()
 
 
-def by_nodes(forward: dict[str, dict], windows: Windows, grad_waveform: Any, at: Any, step: Any) -> dict[str, Any]:
+def by_moments(forward: dict[str, dict], windows: Windows, grad_waveform: Any, at: Any, step: Any) -> dict[str, Any]:
     """Gradients of the steps `step` (n,) of the pairs `at`, of each pair apart, with the parametric response."""
     xp, n, dtype = namespace(grad_waveform), len(at), grad_waveform.dtype
     conserve = forward["conserve"]
-    grads = {name: xp.zeros_like(conserve[name]) for name in ("weight_x", "weight_y", "current")}
+    moments = ("moment_x", "moment_y")
+    grads = {name: xp.zeros_like(conserve[name]) for name in (*moments, "current")}
     back(conserve_adjoint, len(windows.tick), conserve, {"waveform": grad_waveform}, grads)
 
-    collect = select(forward["collect"], at, ("first_tick", "tail_tick", "pair_start"))
-    lengths = forward["collect"]["first_row"]
-    collect["first_row"] = offsets(lengths[at + 1] - lengths[at])
-    shapes = {"row": int(collect["first_row"][-1]), "tail": (n, len(collect["decay"]))}
-    rows = {name: xp.zeros(shape, dtype=dtype) for name, shape in shapes.items()}
-    back(collect_adjoint, n, collect, {"current": grads["current"]}, rows)
+    grad_pair = coefficients(forward, sources(forward, windows, grads["current"]), at, step)
+    induce = select(forward["induce"], at, ("pair_step", *moments))
+    grad_moments = {name: grads[name][at] for name in moments}
+    back(induce_adjoint, n, induce, {"coefficient": grad_pair["coefficient"]}, grad_moments)
 
-    by_pair = ("pair_arrival", "pair_sigma", "pair_tick", "tail_tick", "first_tick", "nodes_x", "nodes_y")
-    nodes = ("node_x", "node_y", "weight_x", "weight_y")
-    induce = select(forward["induce"], at, by_pair + nodes)
-    induce["first_row"] = collect["first_row"]
-    grad_nodes = {name: xp.zeros_like(induce[name]) for name in ("pair_arrival", "pair_sigma", "node_x", "node_y")}
-    grad_nodes |= {name: grads[name][at] for name in ("weight_x", "weight_y")}
-    back(induce_adjoint, n, induce, rows, grad_nodes)
-
-    spread = select(forward["spread"], at, ("pair_x", "pair_y"))
-    by_step = ("x", "y", "distance", "charge", "sigma_T", "step_volume")
-    spread = select(spread, step, by_step) | {"first_pair": xp.arange(n + 1), "pair_place": xp.arange(n)}
+    each = {"first_pair": xp.arange(n + 1), "pair_place": xp.arange(n)}
     grad_step = {name: xp.zeros(n, dtype=dtype) for name in GRAD_STEP}
-    back(spread_adjoint, n, spread, grad_nodes, grad_step)
+    spread = select(forward["spread"], at, ("pair_x", "pair_y"))
+    by_step = ("x", "y", "distance", "charge", "sigma_T", "step_volume", "step_table")
+    back(spread_adjoint, n, select(spread, step, by_step) | each, grad_moments, grad_step)
+    by_step = ("arrival", "sigma_t", "step_table", "step_tick", "site_t", "sites_t", "share_t")
+    back(share_adjoint, n, select(forward["share"], step, by_step), {"share_t": grad_pair["share_t"]}, grad_step)
     return grad_step
 
 
@@ -119,19 +112,20 @@ def by_table(forward: dict[str, dict], windows: Windows, grad_waveform: Any, at:
     return grad_step
 
 
-def sources(forward: dict[str, dict], windows: Windows, grad_waveform: Any) -> Any:
-    """Gradient of the samples of `deposit`, (n_samples, rank)."""
-    convolve = forward["convolve"]
-    grad = {"source": namespace(grad_waveform).zeros_like(convolve["source"])}
-    back(convolve_adjoint, len(convolve["source"]), convolve, {"current": grad_waveform}, grad)
+def sources(forward: dict[str, dict], windows: Windows, grad_current: Any) -> Any:
+    """Gradient of the values of `deposit` (n_values,)."""
+    xp, convolve = namespace(grad_current), forward["convolve"]
+    grad = {"source": xp.zeros_like(convolve["source"])}
+    outputs = {"current": grad_current, "state": xp.zeros_like(convolve["state"])}
+    back(convolve_adjoint, len(windows.tick), convolve, outputs, grad)
     return grad["source"]
 
 
 def coefficients(forward: dict[str, dict], grad_source: Any, at: Any, step: Any) -> dict[str, Any]:
     """Gradients of `coefficient` of the pairs `at` and of `share_t` of their steps `step`, of each pair apart."""
     xp, n = namespace(grad_source), len(at)
-    deposit = select(forward["deposit"], at, ("pair_sample", "coefficient"))
-    deposit = select(deposit, step, ("sites_t", "share_t"))
+    deposit = select(forward["deposit"], at, ("pair_source", "coefficient"))
+    deposit = select(deposit, step, ("sites_t", "share_t", "step_table"))
     deposit |= {"first_pair": xp.arange(n + 1), "pair_place": xp.arange(n)}
     grad = {name: xp.zeros_like(deposit[name]) for name in ("coefficient", "share_t")}
     back(deposit_adjoint, n, deposit, {"source": grad_source}, grad)

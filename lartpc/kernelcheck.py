@@ -81,14 +81,15 @@ def directions(
 
 
 def check_adjoint(
-    kernel: Kernel, adjoint: Adjoint, threads: int, arguments: dict[str, Any], *, step: float = 1e-6, **more: Any
+    kernel: Kernel, adjoint: Adjoint, threads: int, arguments: dict[str, Any], *, steps: dict[str, float], **more: Any
 ) -> list[Projection]:
     """Compare the slopes of `directions` (for the other arguments see there) with central differences.
 
-    `difference` = (loss(x + step d) - loss(x - step d))/(2 step). One `Projection` an input that has a gradient.
+    `difference` = (loss(x + step d) - loss(x - step d))/(2 step), with a step for each input. One `Projection` an input
+    that has a gradient.
     """
     return [
-        Projection(d.name, d.adjoint, (d.change(step) - d.change(-step)) / (2.0 * step))
+        Projection(d.name, d.adjoint, (d.change(steps[d.name]) - d.change(-steps[d.name])) / (2.0 * steps[d.name]))
         for d in directions(kernel, adjoint, threads, arguments, **more)
     ]
 

@@ -15,9 +15,10 @@ from scipy.interpolate import PchipInterpolator
 
 from .detector import Detector
 from .errors import InputError
-from .kernels import response as parametric
 from .kernels.drift import drift_velocity
+from .lattice import Lattice, make_lattice
 from .output import new_file
+from .parametric import coefficients
 
 PARTS = 10  # bins a pitch, of tables made here and of those that do not say it
 REACH = 45  # bins of a quadrant: the pixel itself and four neighbours on each side
@@ -115,10 +116,7 @@ class Response:
         """The parametric response as a table; `bins` a pitch, even. What comes before it is in its first sample."""
         pitch, tick = _pitch("response", detector), detector.tick if time_tick is None else time_tick
         x = ((np.arange(bins // 2) + 0.5) * pitch / bins)[:, None]
-        X, Y = (axis[..., None] for axis in np.broadcast_arrays(x, x.T))
-        functions = (parametric.weight, parametric.fast, parametric.slow, parametric.shift)
-        a, b, c, s = (np.vectorize(function)(X, Y) for function in functions)
-        a = np.minimum(a, 1.0)
+        a, b, c, s = (value[..., None] for value in coefficients(x, x.T))
         before = round(MEMORY / tick)
         edges = (np.arange(-before, math.ceil(float(s.max()) / tick) + 2) - 0.5) * tick
         w = np.minimum(edges - s, 0.0)
@@ -196,11 +194,11 @@ def find_response(
 class Tables(NamedTuple):
     """Responses as the kernels take them, a table t for each pitch, on a lattice of place and time.
 
-    Table t is the sum over r of space[t, :, :, r] basis[t, r]; zeros fill up what it has less than others.
+    Table t is the sum over r of space[t, :, :, r] times waveform r; zeros fill up what it has less than others.
     """
 
-    space: Any  # (n_tables, bins along |x|, bins along |y|, rank)
-    basis: Any  # (n_tables, rank, per_tick, ticks) [1/us]
+    lattice: Lattice
+    space: Any  # (n_tables, bins along |x|, bins along |y|, most rank)
     bins: int  # a pitch
     per_tick: int  # samples a clock cycle
     shift: Any  # (n_tables,) [us] from the table's begin to the arrival at the detector's drift_start
@@ -220,15 +218,21 @@ def make_response_tables(responses: Sequence[Response], detector: Detector, dtyp
             f"{detector.name}: {_list(pitches)} [cm]"
         )
     made = [_table(response, detector, pitch) for response, pitch in zip(responses, pitches.tolist(), strict=True)]
-    space, basis, bins, per_tick, shift = zip(*made, strict=True)
+    space, waveforms, bins, per_tick, shift = zip(*made, strict=True)
     if len({*bins}) > 1 or len({*per_tick}) > 1:
         raise InputError(
             f"response: found tables of {_list(bins)} bins a pitch and {_list(per_tick)} samples a clock cycle, "
             "allowed is one number of each"
         )
+    no_tails = [np.zeros((len(waveform), 0)) for waveform in waveforms]
+    first_lag = [0] * len(made)
+    lattice = make_lattice(waveforms, per_tick, first_lag, no_tails, np.zeros(0), detector.tick, dtype, xp)
+    filled = np.zeros((len(made), *np.max([part.shape[:2] for part in space], axis=0), int(lattice.rank.max())))
+    for whole, part in zip(filled, space, strict=True):
+        whole[tuple(map(slice, part.shape))] = part
     return Tables(
-        xp.asarray(_stack(space).astype(dtype)),
-        xp.asarray(_stack(basis).astype(dtype)),
+        lattice,
+        xp.asarray(filled.astype(dtype)),
         bins[0],
         per_tick[0],
         xp.asarray(np.array(shift, dtype=dtype)),
@@ -236,22 +240,11 @@ def make_response_tables(responses: Sequence[Response], detector: Detector, dtyp
     )
 
 
-def _stack(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """Arrays as one with a leading axis; zeros follow where one is smaller than others."""
-    stacked = np.zeros((len(arrays), *np.max([array.shape for array in arrays], axis=0)))
-    for whole, array in zip(stacked, arrays, strict=True):
-        whole[tuple(map(slice, array.shape))] = array
-    return stacked
-
-
 def _table(response: Response, detector: Detector, pitch: float) -> tuple[np.ndarray, np.ndarray, int, int, float]:
-    """space, basis, bins, per_tick and shift of one of `Tables`."""
+    """space, waveforms, bins, per_tick and shift of one of `Tables`."""
     response.check("response", detector, pitch)
     table, per_tick, first = _samples(response, detector.tick)
     space, basis = _products(table)
-    samples = np.zeros((len(basis), -(-basis.shape[1] // per_tick) * per_tick))
-    samples[:, : basis.shape[1]] = basis
-    basis = samples.reshape(len(basis), -1, per_tick).transpose(0, 2, 1)
     below = detector.drift_start * response.arrival(detector) / response.drift_length  # [us] from there to the anode
     shift = response.arrival(detector) - below - first * detector.tick / per_tick
     return space, basis, response.bins(pitch), per_tick, shift

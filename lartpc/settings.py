@@ -4,19 +4,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .kernels.induce import RATE_HALF, RATE_MIDDLE
-
 
 class Settings(NamedTuple):
     """Numerical settings, none of them physics."""
 
     step_length: float = 3.0  # three points of a segment stand for this many nominal diffusion widths
-    width: float = 3.6  # transverse standard deviations after which a step's charge is cut (and normalised)
-    nodes: int = 8  # quadrature nodes over the whole width of a step's charge, along each axis, where most are needed
+    width: float = 4.0  # transverse standard deviations after which a step's charge is cut (and normalised)
+    nodes: int = 10  # quadrature nodes over the whole width of a step's charge, along each axis
+    precision: float = 1e-4  # of the parametric response's tables, relative to its peak
     memory: float = 24.0  # how far back of its edge a response is followed [us]
-    moments: int = 7  # with which the slow exponential is followed back
     block: int = 16  # ticks that one thread sums
-    steps_per_batch: int = 65536  # whole events are simulated together up to about this many steps
+    steps_per_batch: int = 8192  # whole events are simulated together up to about this many steps; on CUDA, to 8 times
 
 
 def gauss_rules(highest, dtype):
@@ -36,15 +34,3 @@ def gauss_rules(highest, dtype):
             g = np.arcsin(a * g) / np.arcsin(a)
         points[n, :n], weights[n, :n] = g, w
     return points.astype(dtype), weights.astype(dtype)
-
-
-def decay_table(moments, ticks, tick, dtype):
-    """Coefficients (moments, ticks) of exp(-tau rate) as a polynomial in u, rate = RATE_MIDDLE + u RATE_HALF [1/us].
-
-    tau = 0, 1, ... times tick [us]. The polynomial interpolates at the Chebyshev points; the error with 7 moments is
-    at most 2.2e-6 of the slow exponential at its edge, which is 1e-7 of the current's peak.
-    """
-    u = np.cos(np.pi * (np.arange(moments) + 0.5) / moments)
-    tau = tick * np.arange(ticks)
-    values = np.exp(-(RATE_MIDDLE + RATE_HALF * u)[:, None] * tau)
-    return np.linalg.solve(np.vander(u, increasing=True), values).astype(dtype)

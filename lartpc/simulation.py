@@ -18,10 +18,11 @@ from .hits import Hits, Waveforms
 from .kernels.launch import cuda_available
 from .kernels.quench import BIRKS, BOX
 from .parameters import Parameters
+from .parametric import make_parametric_tables
 from .pixelvalues import PixelValues
 from .response import Response, find_response, make_response_tables
 from .segments import Segments
-from .settings import Settings, decay_table, gauss_rules
+from .settings import Settings, gauss_rules
 from .truth import (
     Recorder,
     Truth,
@@ -30,13 +31,13 @@ from .truth import (
     contributions,
     file_trajectories,
     join,
-    table_contributions,
 )
 from .windows import to_numpy
 
 RECOMBINATION = {"birks": BIRKS, "box": BOX}
 DEVICES = ("cpu", "cuda")
-REACHED = 16  # times as many pixels that a step reaches with a table: batches are so much smaller
+REACHED = 2  # with a table, whose steps reach more pixels, batches are so much smaller
+ON_CUDA = 8  # times as large are batches on a device, which needs many threads; memory used again suits a processor
 
 
 class Summary(NamedTuple):
@@ -239,7 +240,8 @@ class Simulation:
 
     def most_steps(self) -> int:
         """Steps that are simulated together, about."""
-        return self.settings.steps_per_batch // (1 if self.response is None else REACHED)
+        most = self.settings.steps_per_batch // (1 if self.response is None else REACHED)
+        return most * ON_CUDA if self.device == "cuda" else most
 
     def parts(self, batch: chain.Batch, most: int | None = None) -> list[tuple[Any, chain.Batch]]:
         """A batch of more than `most` steps in parts of whole TPCs, of about as many, each with its segments' rows.
@@ -266,7 +268,7 @@ class Simulation:
         ]
 
     def waveforms(self, batch: chain.Batch, parameters: Any, launch: Callable = chain.plain) -> chain.Waveforms:
-        """Split, quench, drift, pair, spread, induce, collect, conserve, buffer."""
+        """Split, quench, drift, share, pair, spread, induce, deposit, convolve, conserve, buffer."""
         model = RECOMBINATION[self.recombination]
         steps = chain.make_steps(batch, parameters, model, self.tables, self.detector, self.settings, launch)
         return chain.make_waveforms(steps, batch, self.tables, self.detector, self.settings, launch)
@@ -310,10 +312,7 @@ class Simulation:
             if keep:
                 windows.append(self.windows(waveforms, part))
             if recorder is not None:
-                if self.response is None:
-                    found = contributions(recorder.collect, waveforms, reads, at, self.detector)
-                else:
-                    found = table_contributions(recorder.table, waveforms, reads, at, self.detector)
+                found = contributions(recorder.launched, waveforms, reads, at, self.detector)
                 arrived[own] += arrivals(steps, len(own), len(self.tables.planes))
                 of_hits, *others = associations(found, len(hits[-1]), trajectory[own])
                 truths.append((np.append(own, -1)[of_hits], *others))
@@ -388,10 +387,9 @@ def make_tables(detector: Detector, settings: Settings, dtype: Any, xp: Any) -> 
     volumes = np.stack((d.x_lo, d.x_hi, d.y_lo, d.y_hi, low, high, d.z_anode, direction, d.pitch), axis=1)
     planes = np.stack((d.n_x, d.n_y, d.first_pixel), axis=1).astype(np.int64)
     rules = gauss_rules(max(settings.nodes, 3) + 3, dtype)
-    decay = decay_table(settings.moments, round(settings.memory / d.tick), d.tick, dtype)
     place = d.parameters.place(d.n_modules)
-    arrays = (volumes.astype(dtype), planes, d.module, place, *rules, decay)
-    return chain.Tables(*(xp.asarray(array) for array in arrays))
+    arrays = (volumes.astype(dtype), planes, d.module, place, *rules)
+    return chain.Tables(*(xp.asarray(array) for array in arrays), make_parametric_tables(d, settings, dtype, xp))
 
 
 def check_choice(name: str, value: Any, allowed: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""The stages from steps to currents with a tabulated response: assign, reach, couple, deposit, convolve."""
+"""The stages from steps to currents with a tabulated response: assign, reach, couple, and those of lattice.py."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from .kernels.assign import assign
-from .kernels.convolve import convolve
 from .kernels.couple import couple
-from .kernels.deposit import deposit
 from .kernels.reach import count_reached, reach
+from .kernels.share import NARROWEST
 from .kernels.special import edge_width
-from .windows import Pairs, Windows, group, inverse, namespace, offsets, owners
+from .lattice import Shares, lattice_current, step_ticks
+from .windows import Pairs, Windows, group, inverse, namespace, offsets
 
 
 def tabulated_current(
@@ -64,53 +64,28 @@ def tabulated_current(
     pair_count = xp.zeros(n, dtype=np.int64)
     count_reached(n, *place, *places, steps.volume, tables.planes, bins, *size, pair_count)
     first_pair = offsets(pair_count)
-    index = [xp.zeros(int(first_pair[-1]), dtype=np.int64) for _ in range(6)]
-    length = response.basis.shape[3] * per_tick
-    where = (steps.volume, tables.planes, bins, *size, per_tick, length, first_pair)
-    reach(n, *first, *count, *where, *index)
-    step, column, row, pixel, first_tick, last_tick = index
+    index = [xp.zeros(int(first_pair[-1]), dtype=np.int64) for _ in range(4)]
+    reach(n, *place, *places, steps.volume, tables.planes, bins, *size, first_pair, *index)
+    step, column, row, pixel = index
     event = batch.event[steps.segment[step]]
-    ticks = (step_tick, first_tick, first_tick, last_tick)
-    pairs, windows = group(step, column, row, pixel, event, *ticks, 0, settle, settings.block)
+    shares = Shares(step_table, site_t, sites_t, share[2])
+    first_tick, last_tick = step_ticks(response.lattice, shares)
+    ticks = (first_tick[step], last_tick[step] + settle)
+    pairs, windows = group(step, column, row, pixel, event, *ticks, settings.block)
 
-    n_pairs, rank = len(pairs.step), response.basis.shape[1]
+    n_pairs, rank = len(pairs.step), response.space.shape[3]
     of_steps = {"adjoint_threads": n, "first_pair": first_pair, "pair_place": inverse(pairs.order)}
     coefficient = xp.zeros((n_pairs, rank), dtype=T)
     sites = (*place, *places, *share[:2], step_table)
     arguments = (pairs.step, pairs.x, pairs.y, *sites, bins, response.space, coefficient)
     launch(couple, n_pairs, *arguments, **of_steps)
 
-    window_source = offsets(xp.diff(windows.first) * per_tick - length + 1)
-    of_pair = owners(windows.pair, n_pairs)
-    pair_sample = window_source[of_pair] + site_t[pairs.step] - windows.tick[of_pair] * per_tick
-    source = xp.zeros((int(window_source[-1]), rank), dtype=T)
-    arguments = (windows.pair, pairs.step, pair_sample, sites_t, share[2], coefficient, source)
-    launch(deposit, len(windows.tick), *arguments, **of_steps)
-
-    of_sample = owners(window_source, len(source))
-    current = xp.zeros(int(windows.first[-1]), dtype=T)
-    launch(
-        convolve,
-        len(windows.block_window),
-        windows.block_window,
-        windows.block_tick,
-        window_source,
-        windows.tick,
-        step_table[pairs.step[windows.pair[:-1]]],
-        per_tick,
-        response.basis,
-        source,
-        settings.block,
-        current,
-        adjoint_threads=len(source),
-        window_first=windows.first,
-        sample_window=of_sample,
-        sample_place=xp.arange(len(source)) - window_source[of_sample] + windows.tick[of_sample] * per_tick,
-    )
+    place = tuple(of_steps[name] for name in ("first_pair", "pair_place"))
+    current = lattice_current(coefficient, pairs, windows, shares, response.lattice, 0, settle, *place, launch)
     return current, pairs, windows
 
 
-def most_sites(sigma: Any, size: float) -> int:
-    """Sites of `size` that the widest of the charges of spreads `sigma` may reach."""
-    widest = float(sigma.max()) / size if len(sigma) else 0.0
-    return int(2.0 * float(edge_width(sigma.dtype.type(0.0))) * widest) + 4
+def most_sites(sigma: Any, size: Any) -> int:
+    """Sites of `size` (one, or of each) that the widest of the charges of spreads `sigma` may reach."""
+    widest = float((sigma / size).max()) if len(sigma) else 0.0
+    return int(2.0 * float(edge_width(sigma.dtype.type(0.0))) * max(widest, NARROWEST)) + 4

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .adjoint.pairs import ADJOINTS
+from .kernels.checksum import WORDS, checksum
 from .kernels.launch import Kernel
 from .windows import namespace
+
+LARGE = 2**16  # words of an array from which several workers sum them
 
 
 class TapeError(RuntimeError):
@@ -19,6 +23,10 @@ class Launch(NamedTuple):
     kernel: Kernel
     arguments: dict[str, Any]
     threads: int  # of the adjoint
+
+    def made(self, array: Any) -> bool:
+        """Whether the array is an output."""
+        return any(self.arguments[name] is array for name in self.kernel.outputs)
 
 
 class Tape:
@@ -52,17 +60,14 @@ class Tape:
         """Sum d(loss)/d(array) into `gradient` of every array, from the (array, gradient) pairs of `seeds`.
 
         `until` an array: go back no further than to it. Raises TapeError, naming kernel and argument, where an array
-        no longer holds what the forward pass left.
+        on the way no longer holds what the forward pass left.
         """
-        for array, before, where in self.marks.values():
-            if mark(array) != before:
-                raise TapeError(f"{where}: overwritten between forward and backward")
+        walked = list(itertools.takewhile(lambda launch: not launch.made(until), reversed(self.launches)))
+        self.check(walked)
         self.gradients = {}
         for array, gradient in seeds:
             self.gradient(array)[...] += gradient
-        for launch in reversed(self.launches):
-            if any(launch.arguments[name] is until for name in launch.kernel.outputs):
-                break
+        for launch in walked:
             adjoint = ADJOINTS[launch.kernel]
             if not any(id(launch.arguments[name]) in self.gradients for name in launch.kernel.outputs):
                 continue
@@ -72,6 +77,13 @@ class Tape:
                 grad, row = self.gradient(launch.arguments[name]), launch.arguments[adjoint.row]
                 for k in range(len(grad)):
                     grad[k] += of_thread[row == k].sum(axis=0, dtype=np.float64)
+
+    def check(self, launches: list[Launch]) -> None:
+        """Raise TapeError where an argument of a launch no longer holds what the forward pass left."""
+        used = {id(argument) for launch in launches for argument in launch.arguments.values()}
+        for one, (array, before, where) in self.marks.items():
+            if one in used and mark(array) != before:
+                raise TapeError(f"{where}: overwritten between forward and backward")
 
     def argument(self, launch: Launch, name: str, rows: dict[str, Any]) -> Any:
         if not name.startswith("grad_"):
@@ -86,14 +98,20 @@ class Tape:
     def gradient(self, array: Any) -> Any:
         """The gradient with respect to an array, of its shape; zeros where nothing depends on it."""
         if id(array) not in self.gradients:
-            self.gradients[id(array)] = namespace(array).zeros_like(array)
+            self.gradients[id(array)] = namespace(array).zeros(array.shape, dtype=array.dtype)
         return self.gradients[id(array)]
 
 
 def mark(array: Any) -> int:
     """A number that changes when the array's bytes do: their sum, as words, with the alternate ones weighted."""
     xp = namespace(array)
-    words = xp.ascontiguousarray(array).view(np.uint8).ravel()
-    whole = len(words) // 8 * 8
-    wide = words[:whole].view(np.uint64)
-    return int(wide.sum()) + 3 * int(wide[::2].sum()) + int(words[whole:].sum())
+    rest = xp.ascontiguousarray(array).view(np.uint8).ravel()
+    whole = len(rest) // 8 * 8
+    words, rest = rest[:whole].view(np.uint64), rest[whole:]
+    if len(words) > LARGE:
+        even, odd = (xp.zeros(-(-len(words) // WORDS), dtype=np.uint64) for _ in range(2))
+        checksum(len(even), words, even, odd)
+        total = 4 * int(even.sum()) + int(odd.sum())
+    else:
+        total = int(words.sum()) + 3 * int(words[::2].sum())
+    return total + int(rest.sum())

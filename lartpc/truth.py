@@ -11,8 +11,7 @@ from .adjoint.buffer import buffer_adjoint
 from .adjoint.likelihood import likelihood_adjoint
 from .detector import Detector
 from .jacobian import coefficients, sources
-from .kernels.associate import associate
-from .kernels.collect import collect
+from .kernels.conserve import conserve
 from .kernels.convolve import convolve
 from .kernels.deposit import deposit
 from .kernels.launch import Kernel
@@ -46,67 +45,29 @@ class Contributions(NamedTuple):
 
 
 class Recorder:
-    """Launches kernels as `chain.plain` does, and keeps the arguments of `collect`, or of `deposit` and `convolve`."""
+    """Launches kernels as `chain.plain` does, and keeps the arguments of `deposit`, `convolve` and `conserve`."""
 
     def __init__(self) -> None:
-        self.collect: dict[str, Any] = {}
-        self.table: dict[str, dict[str, Any]] = {}
+        self.launched: dict[str, dict[str, Any]] = {}
 
     def __call__(self, kernel: Kernel, threads: int, *arguments: Any, **more: Any) -> None:
         kernel(threads, *arguments)
-        if kernel is collect:
-            self.collect = dict(zip(kernel.arguments, arguments, strict=True))
-        if kernel in (deposit, convolve):
-            self.table[kernel.name] = {**dict(zip(kernel.arguments, arguments, strict=True)), **more}
+        if kernel in (deposit, convolve, conserve):
+            self.launched[kernel.name] = {**dict(zip(kernel.arguments, arguments, strict=True)), **more}
 
 
 def contributions(
-    collected: dict[str, Any], waveforms: chain.Waveforms, reads: chain.Reads, at: Any, detector: Detector
-) -> Contributions:
-    """What every segment of a batch contributes to every hit: its own current from the reset before to the read.
-
-    `collected`: arguments of the batch's `collect`; `at`: (pixel, read) of the hits, in their order.
-    """
-    pairs, windows = waveforms.pairs, waveforms.windows
-    xp, n, T = namespace(waveforms.current), len(pairs.step), waveforms.current.dtype.type
-    pair_window = owners(windows.pair, n)
-    window_pixel = owners(windows.of_pixel, len(windows.tick))
-    share = xp.zeros((n, reads.part.shape[1]), dtype=waveforms.current.dtype)
-    associate(
-        n,
-        pair_window,
-        window_pixel,
-        windows.first,
-        windows.tick,
-        pairs.first_tick,
-        pairs.tail_tick,
-        pairs.first_row,
-        *(collected[name] for name in ("row", "tail", "decay")),
-        *chain.buffer_factors(detector, T),
-        reads.count,
-        reads.window,
-        reads.tick,
-        reads.part,
-        T(detector.tick),
-        detector.hold_ticks,
-        detector.reset_cycles,
-        share,
-    )
-    factor = xp.asarray(_factors(waveforms, collected["current"]))
-    return _contributions(share, factor[pair_window], waveforms, reads, at)
-
-
-def table_contributions(
     launched: dict[str, dict[str, Any]],
     waveforms: chain.Waveforms,
     reads: chain.Reads,
     at: Any,
     detector: Detector,
 ) -> Contributions:
-    """The same with a tabulated response, by adjoints: a hit's charge is linear in what each pair brings.
+    """What every segment of a batch contributes to every hit: its own current from the reset before to the read.
 
-    `launched`: the arguments of the batch's `deposit` and `convolve`. Charge that other pixels collect contributes too,
-    and may take charge away.
+    `launched`: arguments of the batch's kernels, see `Recorder`; `at`: (pixel, read) of the hits, in their order. By
+    adjoints: a hit's charge is linear in what each pair brings. With a tabulated response, charge that other pixels
+    collect contributes too, and may take charge away.
     """
     pairs, windows, current = waveforms.pairs, waveforms.windows, waveforms.current
     xp, n, T = namespace(current), len(pairs.step), current.dtype.type
@@ -125,7 +86,19 @@ def table_contributions(
             buffer_adjoint(len(windows.tick), windows.first, *chain.buffer_factors(detector, T), behind, grad)
         of_pair = coefficients(launched, sources(launched, windows, grad), xp.arange(n), pairs.step)
         share[:, read] = (of_pair["coefficient"] * launched["deposit"]["coefficient"]).sum(axis=1)
-    return _contributions(share, xp.ones(n), waveforms, reads, at)
+    if "conserve" not in launched:
+        return _contributions(share, xp.ones(n), waveforms, reads, at)
+    factor = xp.asarray(_factors(waveforms, launched["conserve"]["current"]))[owners(windows.pair, n)]
+    return _positive(_contributions(share, factor, waveforms, reads, at), len(at[0]))
+
+
+def _positive(found: Contributions, n_hits: int) -> Contributions:
+    """Without those below 0, which the precision of the tables leaves, and with the same sum for each hit."""
+    charge = np.maximum(found.charge, 0.0)
+    before, after = (np.bincount(found.hit, weights, minlength=n_hits) for weights in (found.charge, charge))
+    scale = np.divide(before, after, out=np.ones(n_hits), where=after > 0.0)
+    kept = charge > 0.0
+    return Contributions(found.hit[kept], found.segment[kept], (charge * scale[found.hit])[kept])
 
 
 def _contributions(share: Any, factor: Any, waveforms: chain.Waveforms, reads: chain.Reads, at: Any) -> Contributions:

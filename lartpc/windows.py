@@ -49,10 +49,6 @@ class Pairs(NamedTuple):
     step: Any
     x: Any  # column on the plane
     y: Any  # row
-    tick: Any  # from which the arrival is counted
-    first_tick: Any  # of the pair's row of currents
-    tail_tick: Any  # before which `tail` stands for the slow exponential
-    first_row: Any  # (n_pairs + 1,) start of each row
     order: Any  # sorted pair -> pair in the order of steps
 
 
@@ -65,25 +61,20 @@ class Windows(NamedTuple):
     pair: Any  # (n_windows + 1,) first pair
     first: Any  # (n_windows + 1,) first sample
     tick: Any  # (n_windows,) tick of the first sample
-    block_window: Any  # (n_blocks,) window of a block
-    block_tick: Any  # (n_blocks,) its first tick
 
 
-def group(step, column, row, pixel, event, step_tick, first_tick, tail_tick, last_tick, memory, settle, block):
-    """Sort the pairs and find the windows: `Pairs`, `Windows`. Arguments (n_pairs,), but step_tick (n_steps,).
+def group(step, column, row, pixel, event, first_tick, last_tick, block):
+    """Sort the pairs and find the windows: `Pairs`, `Windows`. Arguments (n_pairs,).
 
-    A pair needs the ticks from `memory` ticks before its tail_tick, or from its first_tick, to `settle` ticks after its
-    last_tick.
+    A pair needs the ticks from its first_tick to its last_tick (not included), in whole blocks.
     """
     xp = namespace(step)
-    first_block = xp.minimum(first_tick, tail_tick - memory) // block
-    last_block = -(-(last_tick + settle) // block)
+    first_block = first_tick // block
+    last_block = -(-last_tick // block)
     order = xp.lexsort(xp.stack((first_block, pixel, event)))
     event, pixel, first_block, last_block = event[order], pixel[order], first_block[order], last_block[order]
     step = step[order]
-    first_row = offsets((last_tick - first_tick)[order])
-    ticks = (step_tick[step], first_tick[order], tail_tick[order])
-    pairs = Pairs(step, column[order], row[order], *ticks, first_row, order)
+    pairs = Pairs(step, column[order], row[order], order)
 
     n = len(order)
     new = xp.ones(n, dtype=bool)
@@ -101,9 +92,6 @@ def group(step, column, row, pixel, event, step_tick, first_tick, tail_tick, las
     pair.window(len(starts), pixel_pair, first_block, last_block, of_pixel, window_pair, window_block, size)
 
     window_first_block = offsets(size)
-    n_blocks = int(window_first_block[-1])
-    block_window = owners(window_first_block, n_blocks)
-    block_tick = (window_block[block_window] + xp.arange(n_blocks) - window_first_block[block_window]) * block
     windows = Windows(
         event=event[starts],
         pixel=pixel[starts],
@@ -111,7 +99,5 @@ def group(step, column, row, pixel, event, step_tick, first_tick, tail_tick, las
         pair=window_pair,
         first=window_first_block * block,
         tick=window_block * block,
-        block_window=block_window,
-        block_tick=block_tick,
     )
     return pairs, windows

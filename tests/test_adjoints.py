@@ -35,13 +35,13 @@ ROUNDING = 1e-12  # of the losses, which are sums of numbers of order 1
 # Relative step of the central differences, 1e-6 for the others. Positions, of up to 120 cm, are moved by this share of
 # themselves, which must be far less than the diffusion width of 0.03 cm and the 0.03 cm between counts of steps.
 # In drift, the times of up to 0.1 us within a tick are added to a drift of 180 us: a larger step, against rounding.
-STEP = {"split": 1e-8, "spread": 1e-8, "assign": 1e-7, "drift": 1e-4}
+STEP = {"split": 1e-8, "spread x": 1e-8, "spread y": 1e-8, "share arrival": 1e-7, "assign": 1e-7, "drift": 1e-4}
 # Largest relative step of the Taylor remainders, 1e-3 for the others; they go down from it by three decades.
 LARGEST = {
     "spread x": 1e-6,
     "spread y": 1e-6,
     **{f"assign {at}": 1e-6 for at in ("x", "y", "arrival")},
-    "induce": 1e-4,
+    "share arrival": 1e-6,
     "split": 1e-4,
     "trigger": 1e-4,
 }
@@ -51,10 +51,10 @@ LINEAR = {
     "gather": ("values",),
     "quench": ("step_dE",),
     "drift": ("electrons", "step_time"),
-    "spread": ("charge", "arrival", "sigma_t"),
-    "induce": ("weight_x", "weight_y"),
-    "collect": ("row", "tail"),
-    "conserve": ("weight_x", "weight_y"),
+    "share": (),
+    "spread": ("charge",),
+    "induce": ("moment_x", "moment_y"),
+    "conserve": ("moment_x", "moment_y"),
     "assign": ("charge",),
     "couple": ("share_x", "share_y"),
     "deposit": ("share_t", "coefficient"),
@@ -67,6 +67,7 @@ LINEAR = {
 }
 MODELS = {"birks, vdrift linked": ("birks", None), "box, vdrift set": ("box", 0.158)}
 KERNELS = {kernel.name: kernel for kernel in ADJOINTS}
+BOTH = ("deposit", "convolve")  # kernels of the parametric and of a tabulated response
 FRONT_ENDS = {
     "reset": {"reset_cycles": 3},
     "busy": {"adc_busy_delay": 9},
@@ -84,12 +85,13 @@ class Case(NamedTuple):
     more: dict[str, Any] | None = None
 
     def check(self, name, adjoint=None):
+        name = name.removeprefix("tabulated ")
         return check_adjoint(
             KERNELS[name],
             ADJOINTS[KERNELS[name]] if adjoint is None else adjoint,
             self.threads,
             self.arguments,
-            step=STEP.get(name, 1e-6),
+            steps={key: STEP.get(f"{name} {key}", STEP.get(name, 1e-6)) for key in self.arguments},
             adjoint_threads=self.adjoint_threads,
             more=self.more,
         )
@@ -103,7 +105,8 @@ class Case(NamedTuple):
 def record(segments, recombination="birks", vdrift=None, **changes):
     """Every launch of the chain, its front end with all that it can do, and of the losses: {kernel: `Case`}.
 
-    Of measured hits the likelihood takes the chain's own, the losses take some of those of a plain front end, moved.
+    The launches of `BOTH` with a table are kept as "tabulated ...". Of measured hits the likelihood takes the chain's
+    own, the losses take some of those of a plain front end, moved.
     """
     keywords = {"parameters": Parameters(vdrift=vdrift, **changes), "recombination": recombination, "dtype": np.float64}
     cases = {}
@@ -128,7 +131,9 @@ def record(segments, recombination="birks", vdrift=None, **changes):
         chain.make_charges(waveforms, target, detector, run)
     hits, _ = losses.simulated_hits(simulation, batch, waveforms.windows, reads, adc)
     tabulated = Simulation(**keywords, response=small_table())
+    parametric = {name: cases[name] for name in BOTH}
     tabulated.waveforms(batch, tabulated.vector(), launch)
+    cases |= {f"tabulated {name}": cases[name] for name in BOTH} | parametric
     return cases | record_losses(hits, moved(hits, detector), detector)
 
 
@@ -216,67 +221,153 @@ def random_drift(rng):
     return Case(n, {**inputs, **{k: np.zeros(n) for k in ("charge", "arrival", "sigma_t", "sigma_T")}})
 
 
+def random_share(rng):
+    """Arrivals of a drift, on three lattices; some charge is narrower than they hold."""
+    n, most = 30, 120
+    arguments = {
+        "arrival": rng.uniform(0.0, 180.0, n),
+        "sigma_t": rng.uniform(0.02, 0.15, n),
+        "step_table": rng.integers(0, 3, n),
+        "step_tick": rng.integers(-50, 50, n),
+        "per_tick": np.array([1, 2, 4]),
+        "smooth": np.array([0.08, 0.04, 0.028]),
+        "tick": 0.1,
+        **{name: np.zeros(n, dtype=np.int64) for name in ("site_t", "sites_t")},
+        "share_t": np.zeros((n, most)),
+    }
+    return Case(n, arguments)
+
+
 def random_spread(rng):
-    """Steps with 2 x 2 pixels each, in shuffled order."""
+    """Steps with 2 x 2 pixels each, in shuffled order, and three tables."""
     n, settings = 20, Settings()
     tables = make_tables(Detector.module0(), settings, np.float64, np)
     x, y = rng.uniform(10 * PITCH, 12 * PITCH, (2, n))
     order = rng.permutation(4 * n)
     pair_step, corner = order // 4, order % 4
     low = [np.floor(at / PITCH - 0.5).astype(np.int64) for at in (x, y)]
-    nodes = [np.zeros((4 * n, settings.nodes + 3)) for _ in range(4)]
     arguments = {
         "x": x,
         "y": y,
         "distance": rng.uniform(0.5, 30.0, n),
         "charge": rng.uniform(10.0, 1e4, n),
-        "arrival": rng.uniform(0.0, 180.0, n),
-        "sigma_t": rng.uniform(0.05, 0.4, n),
         "sigma_T": rng.uniform(0.01, 0.08, n),
         "step_volume": rng.integers(0, 2, n),
         "volumes": tables.volumes,
+        "step_table": rng.integers(0, 3, n),
+        "degree": np.array([3, 8, 13]),
         "pair_step": pair_step,
         "pair_x": low[0][pair_step] + corner % 2,
         "pair_y": low[1][pair_step] + corner // 2,
         "width": settings.width,
+        "whole": 0.9,
         "nodes": settings.nodes,
         "gauss_point": tables.gauss_point,
         "gauss_weight": tables.gauss_weight,
-        **dict(zip(("node_x", "node_y", "weight_x", "weight_y"), nodes, strict=True)),
-        "nodes_x": np.zeros(4 * n, dtype=np.int32),
-        "nodes_y": np.zeros(4 * n, dtype=np.int32),
-        "pair_arrival": np.zeros(4 * n),
-        "pair_sigma": np.zeros(4 * n),
+        **{name: np.zeros((4 * n, 16)) for name in ("moment_x", "moment_y")},
     }
     return Case(4 * n, arguments, n, {"first_pair": 4 * np.arange(n + 1), "pair_place": np.argsort(order)})
 
 
 def random_induce(rng):
-    """Nodes anywhere on the pixel, whose shifts lie between 2.7 and 4.1 us and fast exponentials below 0.75 us."""
-    n, width, tick = 20, 7, 0.1
-    arrival, sigma = rng.uniform(0.0, 180.0, n), rng.uniform(0.05, 0.5, n)
-    tail = np.floor((arrival + 2.7 - 9.0 * sigma) / tick).astype(np.int64) - 1
-    first = tail - 36 * 8
-    last = tail + -(-np.ceil((1.4 + 18.0 * sigma) / tick).astype(np.int64) // 8) * 8 + 8
-    first_row = np.concatenate(([0], np.cumsum(last - first)))
+    """Three tables of random numbers, symmetric in x and y, zero beyond their degrees and ranks."""
+    n, most, ranks = 20, 16, 24
+    degree, rank = np.array([3, 8, 13]), np.array([8, 24, 16])
+    space = rng.normal(size=(3, most, ranks, most))
+    space += space.transpose(0, 3, 2, 1)
+    for values, d, r in zip(space, degree, rank, strict=True):
+        values[d:], values[:, r:], values[..., d:] = 0.0, 0.0, 0.0
     arguments = {
-        "pair_arrival": arrival,
-        "pair_sigma": sigma,
-        "pair_tick": np.zeros(n, dtype=np.int64),
-        "first_tick": first,
-        "tail_tick": tail,
-        "first_row": first_row,
-        "node_x": rng.uniform(-0.5 * PITCH, 0.5 * PITCH, (n, width)),
-        "node_y": rng.uniform(-0.5 * PITCH, 0.5 * PITCH, (n, width)),
-        "weight_x": rng.uniform(0.0, 1e4, (n, width)),
-        "weight_y": rng.uniform(0.0, 1.0, (n, width)),
-        "nodes_x": rng.integers(1, width + 1, n).astype(np.int32),
-        "nodes_y": rng.integers(1, width + 1, n).astype(np.int32),
-        "tick": tick,
-        "row": np.zeros(first_row[-1]),
-        "tail": np.zeros((n, 7)),
+        "pair_step": rng.integers(0, 10, n),
+        "step_table": rng.integers(0, 3, 10),
+        "moment_x": rng.normal(size=(n, most)),
+        "moment_y": rng.normal(size=(n, most)),
+        "degree": degree,
+        "rank": rank,
+        "space": space,
+        "coefficient": np.zeros((n, ranks)),
     }
     return Case(n, arguments)
+
+
+def random_trains(rng):
+    """Six windows with one or two trains of three tables: (what `deposit` and `convolve` need, length of `source`)."""
+    per_tick, rank = np.array([1, 2, 3]), np.array([8, 16, 8])
+    length = rng.integers(20, 60, 6)
+    first = np.concatenate(([0], np.cumsum(length)))
+    train = np.concatenate(([0], np.cumsum(rng.integers(1, 3, 6))))
+    table = rng.integers(0, 3, train[-1])
+    sites = rng.integers(5, 20, train[-1])
+    return SimpleNamespace(
+        tick=rng.integers(-100, 100, 6),
+        first=first,
+        train=train,
+        table=table,
+        sites=sites,
+        begin=np.concatenate(([0], np.cumsum(sites * rank[table]))),
+        per_tick=per_tick,
+        rank=rank,
+        window=np.repeat(np.arange(6), np.diff(train)),
+    )
+
+
+def random_deposit(rng):
+    """Steps with two pairs each, somewhere in one of the trains of a table."""
+    n, trains = 10, random_trains(rng)
+    of_step = rng.integers(0, len(trains.table), n)
+    sites_t = np.array([rng.integers(1, trains.sites[c] + 1) for c in of_step])
+    # The other pair of a step is in any train of the same table that has as many sites.
+    train, step = [], []
+    for s, c in enumerate(of_step):
+        fits = np.flatnonzero((trains.table == trains.table[c]) & (trains.sites >= sites_t[s]))
+        train += [c, rng.choice(fits)]
+        step += [s, s]
+    order = np.argsort(trains.window[train], kind="stable")
+    train, step = np.array(train)[order], np.array(step)[order]
+    site = rng.integers(0, trains.sites[train] - sites_t[step] + 1)
+    arguments = {
+        "window_pair": np.searchsorted(trains.window[train], np.arange(7)),
+        "pair_step": step,
+        "pair_source": trains.begin[train] + site * trains.rank[trains.table[train]],
+        "step_table": trains.table[of_step],
+        "rank": trains.rank,
+        "sites_t": sites_t,
+        "share_t": rng.normal(size=(n, 20)),
+        "coefficient": rng.normal(size=(2 * n, 16)),
+        "source": np.zeros(trains.begin[-1]),
+    }
+    return Case(6, arguments, n, {"first_pair": 2 * np.arange(n + 1), "pair_place": np.argsort(order)})
+
+
+def random_convolve(rng):
+    """Trains anywhere in their windows, waveforms of random numbers, before which four exponentials go on."""
+    trains = random_trains(rng)
+    first_lag, last_lag = np.array([-7, -3, 2]), np.array([4, 12, 20])
+    n = trains.per_tick[trains.table]
+    end = (trains.tick + np.diff(trains.first))[trains.window] * n - last_lag[trains.table]
+    lags = last_lag - first_lag + 1
+    basis = rng.normal(size=(3, (lags * trains.rank).max()))
+    tail = rng.normal(size=(3, 3, 16, 4))
+    arguments = {
+        "window_train": trains.train,
+        "window_tick": trains.tick,
+        "window_first": trains.first,
+        "train_table": trains.table,
+        "train_place": end - trains.sites - rng.integers(0, 30, len(n)),
+        "train_sites": trains.sites,
+        "train_source": trains.begin[:-1],
+        "per_tick": trains.per_tick,
+        "rank": trains.rank,
+        "first_lag": first_lag,
+        "last_lag": last_lag,
+        "basis": basis,
+        "tail": tail,
+        "decay": rng.uniform(0.5, 0.95, 4),
+        "source": rng.normal(size=trains.begin[-1]),
+        "state": np.zeros((6, 4)),
+        "current": np.zeros(trains.first[-1]),
+    }
+    return Case(6, arguments, more={"tail_back": tail.transpose(0, 1, 3, 2).copy()})
 
 
 def random_assign(rng):
@@ -312,25 +403,17 @@ def random_values(rng, name, draws):
     return case._replace(arguments={**case.arguments, **drawn})
 
 
-def random_collect(rng):
-    return random_values(rng, "collect", {"row": rng.normal, "tail": rng.normal})
-
-
 def random_conserve(rng):
-    return random_values(rng, "conserve", dict.fromkeys(("weight_x", "weight_y", "current"), rng.random))
+    return random_values(rng, "conserve", dict.fromkeys(("moment_x", "moment_y", "current"), rng.random))
 
 
-def random_tabulated(rng, name):
-    """Of three tables, the second and third of random numbers, any for each step or window."""
-    draws = {"couple": ("share_x", "share_y"), "deposit": ("share_t", "coefficient"), "convolve": ("source",)}[name]
-    case = random_values(rng, name, dict.fromkeys(draws, rng.normal))
-    for tables, owner in (("space", "step_table"), ("basis", "window_table")):
-        if tables in case.arguments:
-            one, of = case.arguments[tables], case.arguments[owner]
-            more = scale(one) * rng.normal(size=(2, *one.shape[1:]))
-            drawn = {tables: np.concatenate((one, more)), owner: rng.integers(0, 3, len(of))}
-            case = case._replace(arguments={**case.arguments, **drawn})
-    return case
+def random_couple(rng):
+    """Of three tables, the second and third of random numbers, any for each step."""
+    case = random_values(rng, "couple", dict.fromkeys(("share_x", "share_y"), rng.normal))
+    one, of = case.arguments["space"], case.arguments["step_table"]
+    more = scale(one) * rng.normal(size=(2, *one.shape[1:]))
+    drawn = {"space": np.concatenate((one, more)), "step_table": rng.integers(0, 3, len(of))}
+    return case._replace(arguments={**case.arguments, **drawn})
 
 
 def random_waveforms(rng, n, lowest=0.0):
@@ -415,12 +498,14 @@ RANDOM = {
     "gather": random_gather,
     "quench": random_quench,
     "drift": random_drift,
+    "share": random_share,
     "spread": random_spread,
     "induce": random_induce,
-    "collect": random_collect,
     "conserve": random_conserve,
     "assign": random_assign,
-    **{name: lambda rng, name=name: random_tabulated(rng, name) for name in ("couple", "deposit", "convolve")},
+    "couple": random_couple,
+    "deposit": random_deposit,
+    "convolve": random_convolve,
     "buffer": random_buffer,
     "trigger": random_trigger,
     "digitize": random_digitize,
@@ -484,7 +569,7 @@ def test_random_inputs_of_birks():
     assert_agree(random_quench(np.random.default_rng(3), model=0).check("quench"))
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", [*KERNELS, *(f"tabulated {name}" for name in BOTH)])
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("sample", ["generated", "special"])
 def test_recorded_inputs(name, sample, model):
@@ -585,7 +670,7 @@ def test_the_checker_sees_a_dropped_term(name):
         assert any(p.relative > RTOL for p in case.check(name, wrong)), term
 
 
-@pytest.mark.parametrize("name, pairs", [("induce", ("node", "weight")), ("spread", ("",))])
+@pytest.mark.parametrize("name, pairs", [("induce", ("moment",)), ("spread", ("",))])
 def test_the_checker_sees_exchanged_axes(name, pairs):
     def exchange(grads):
         for pair in pairs:

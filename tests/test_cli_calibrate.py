@@ -87,7 +87,8 @@ def test_closure(segments, tmp_path, monkeypatch):
     for i, name in enumerate(SIX):
         entry = found["parameters"][name]
         assert entry["truth"] == truth[name]
-        assert entry["value"] == pytest.approx(entry["truth"], rel=5e-5)
+        # in single precision, where the errors of 51 hits are up to half of the value
+        assert abs(entry["value"] - entry["truth"]) < 1e-3 * entry["error"] + 5e-6 * entry["truth"]
         assert entry["bounds"][0] <= entry["value"] <= entry["bounds"][1]
         row = next(row for row in rows if row[:2] == [str(i), name])
         assert float(row[2]) == pytest.approx(entry["value"], rel=1e-6)
@@ -164,7 +165,7 @@ def evaluations(path):
     "arguments, least",
     [
         ((), 1),
-        (("--optimizer", "adam", "--epochs", "25", "--fit", "eField,kb", "--batch-length", "1"), 8),
+        (("--optimizer", "adam", "--epochs", "100", "--fit", "eField,kb", "--batch-length", "1"), 8),
     ],
 )
 def test_killed_and_resumed(arguments, least, segments, target, tmp_path):

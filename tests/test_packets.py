@@ -350,7 +350,7 @@ def test_clocks_that_missed_a_reset_and_late_packets_are_unrolled():
 
 @pytest.mark.parametrize("front_end", [{}, {"buffer_risetime": 0.3, "adc_busy_delay": 9, "reset_cycles": 2}])
 def test_every_segment_contributes_its_own_current(place, front_end):
-    """`associate`: the waveform of each segment alone, integrated between the resets and reads of all together."""
+    """The waveform of each segment alone, integrated between the resets and reads of all together."""
     detector = dataclasses.replace(place[0], **front_end)
     segments = tracks(1)
     simulation = Simulation(detector, noise=False, dtype=np.float64)
@@ -359,7 +359,7 @@ def test_every_segment_contributes_its_own_current(place, front_end):
     waveforms = simulation.waveforms(batch, simulation.vector(), recorder)
     reads = simulation.reads(waveforms, batch, simulation.pixels(waveforms.windows))
     at = simulation.valid(reads)
-    found = contributions(recorder.collect, waveforms, reads, at, detector)
+    found = contributions(recorder.launched, waveforms, reads, at, detector)
     # in all: the charge of the hit
     n_hits = len(at[0])
     np.testing.assert_allclose(np.bincount(found.hit, found.charge, n_hits), reads.charge[at], rtol=1e-9)

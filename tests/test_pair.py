@@ -3,25 +3,9 @@ import pytest
 from helpers import PITCH, VELOCITY, launches, make_segments, one_plane, sample, waveforms
 from slow import slow_current
 
-from lartpc.kernels import response
 from lartpc.settings import Settings
 
 TICK = 0.1
-
-
-def test_bounds_of_the_response_hold():
-    """Bounds of shift and fast over rectangles of a pixel: never crossed, and close."""
-    random = np.random.default_rng(0)
-    loose = []
-    for _ in range(200):
-        (x0, x1), (y0, y1) = np.sort(random.uniform(0, PITCH / 2, (2, 2)))
-        x, y = np.meshgrid(np.linspace(x0, x1, 9), np.linspace(y0, y1, 9))
-        low, high = response.shift_bounds(x0, x1, y0, y1)
-        s, b = np.vectorize(response.shift)(x, y), np.vectorize(response.fast)(x, y)
-        assert low <= s.min() + 1e-12 and high >= s.max() - 1e-12
-        assert response.fast_bound(x0, x1, y0, y1) >= b.max() - 1e-12
-        loose.append((s.min() - low, high - s.max(), response.fast_bound(x0, x1, y0, y1) - b.max()))
-    assert np.median(loose) < 0.1  # [us]
 
 
 def pixels(x, y, z=10.0, width=3.6):
@@ -67,11 +51,20 @@ def test_all_current_lies_in_the_windows(distance):
                 assert expected[~windowed].sum() <= limit
 
 
+def seen(arguments):
+    """For each step, the first tick that sees its charge within its waveforms' lags, and the one after the last."""
+    shared, waveforms = arguments["share"], arguments["convolve"]
+    per_tick, first, last = (waveforms[name][shared["step_table"]] for name in ("per_tick", "first_lag", "last_lag"))
+    begin, end = shared["site_t"], shared["site_t"] + shared["sites_t"]
+    return (begin + first) // per_tick, (end - 1 + last) // per_tick + 1
+
+
 def test_windows_are_ordered_blocks():
     place = np.full((40, 3), (0.2217, 0.0, 10.0))
     t0 = np.sort(np.random.default_rng(3).uniform(0, 1000, 40))
     arguments, result = launches(make_segments(place, place, t0=t0), settings=Settings(block=16))
     windows, pairs = result.windows, result.pairs
+    ticks = seen(arguments)
     assert len(windows.pixel) == 2 and np.all(np.diff(windows.pixel) > 0)
     size = np.diff(windows.first)
     assert np.all(windows.tick % 16 == 0) and np.all(size % 16 == 0) and np.all(size > 0)
@@ -81,9 +74,8 @@ def test_windows_are_ordered_blocks():
         assert np.all(np.diff(windows.tick[own]) > size[own][:-1])  # a gap between two, else they were one
     for w in range(len(size)):
         own = slice(windows.pair[w], windows.pair[w + 1])
-        last = pairs.first_tick[own] + np.diff(pairs.first_row)[own]
-        begin = np.minimum(pairs.first_tick[own], pairs.tail_tick[own] - 240)
-        assert windows.tick[w] <= begin.min() < windows.tick[w] + 16
+        first, last = (tick[pairs.step[own]] for tick in ticks)
+        assert windows.tick[w] <= first.min() - 240 < windows.tick[w] + 16
         assert windows.tick[w] + size[w] - 16 < last.max() <= windows.tick[w] + size[w]
 
 

@@ -25,7 +25,7 @@ from lartpc.response import Response, make_response_tables, weighting_potential
 from lartpc.segments import file_table
 from lartpc.simulation import Simulation
 from lartpc.target import Target
-from lartpc.truth import Recorder, table_contributions
+from lartpc.truth import Recorder, contributions
 
 FITTED = ("Ab", "kb", "eField", "lifetime", "long_diff", "tran_diff")
 TRACK = ((0.1, 0.05, 15.0), (1.4, -0.6, 18.0))
@@ -265,8 +265,8 @@ def test_finer_samples_and_neighbours_beyond_reach():
 def test_the_sum_of_products_is_the_table():
     for response in (small(), abrupt()):
         tables = make_response_tables([response], one_plane(), np.float64, np)
-        made = np.einsum("xyr,rpt->xytp", tables.space[0], tables.basis[0])
-        charge = made.sum(axis=(2, 3)) * 0.1 / tables.per_tick
+        made = tables.space[0] @ tables.lattice.basis[0].reshape(-1, tables.space.shape[3]).T
+        charge = made.sum(axis=2) * 0.1 / tables.per_tick
         assert charge[:2, :2].sum() == pytest.approx(response.charge[:2, :2].sum(), rel=0.2)
         assert charge.sum() == pytest.approx(response.charge.sum(), rel=1e-9)
         assert tables.space.shape[3] < response.response.shape[2] / 3
@@ -532,7 +532,7 @@ def test_every_segment_contributes_its_own_current(front_end):
     found = simulation.waveforms(batch, simulation.vector(), recorder)
     reads = simulation.reads(found, batch, simulation.pixels(found.windows))
     at = simulation.valid(reads)
-    shares = table_contributions(recorder.table, found, reads, at, detector)
+    shares = contributions(recorder.launched, found, reads, at, detector)
     charge = np.bincount(shares.hit, shares.charge, len(at[0]))
     np.testing.assert_allclose(charge, reads.charge[at], rtol=1e-9)
     assert shares.charge.min() < -1.0

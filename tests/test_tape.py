@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from lartpc.adjoint.pairs import ADJOINTS, Adjoint
+from lartpc.kernels.checksum import WORDS, checksum
 from lartpc.kernels.digitize import digitize
-from lartpc.tape import Tape, TapeError
+from lartpc.tape import LARGE, Tape, TapeError, mark
 
 
 class Plain:
@@ -177,6 +178,28 @@ def test_exchanged_values_are_refused(values):
     x[...] = values[1]
     with pytest.raises(TapeError, match="argument x"):
         tape.backward([(z, np.ones(2))])
+
+
+@pytest.mark.parametrize("n", [3 * WORDS + 3, 5])
+def test_sums_of_many_words_are_those_of_a_loop(n):
+    """`checksum`, which takes the even and odd words of parts, against all words at once."""
+    words = np.random.default_rng(n).integers(0, 2**63, n).astype(np.uint64)
+    even, odd = (np.zeros(-(-n // WORDS), dtype=np.uint64) for _ in range(2))
+    checksum(len(even), words, even, odd)
+    assert (even.sum(), odd.sum()) == (words[::2].sum(), words[1::2].sum())
+
+
+@pytest.mark.parametrize("n", [2 * LARGE + 1, 7])
+def test_a_mark_sees_every_bit(n):
+    array = np.random.default_rng(n).normal(size=n)
+    before = mark(array)
+    for k in (0, n // 2, n - 1):
+        changed = array.copy()
+        changed[k] = np.nextafter(changed[k], np.inf)
+        assert mark(changed) != before
+    exchanged = array.copy()
+    exchanged[[0, 1]] = array[[1, 0]]
+    assert mark(exchanged) != before and mark(array.copy()) == before
 
 
 def test_a_changed_array_for_the_adjoint_alone_is_refused():
