@@ -32,7 +32,7 @@ FAST = (0.679, -1.083, 8.772, -5.521)
 SLOW = (2.644, -9.174, 13.483, 45.887)
 SHIFT = (2.948, -2.705, 4.825, 20.814)
 WIDEST = 0.113  # [us] least sigma_t of the table for the widest charge
-TABLES = 6  # a pitch; from one to the next sigma_t falls by sqrt(2)
+TABLES = 4  # a pitch; from one to the next sigma_t falls by sqrt(2), down to that 0.5 cm above the anode
 RATIO = 0.237  # sigma_T/sigma_t [cm/us] of the nominal diffusion, at every distance
 FAST_RATES = (
     1.4,
