@@ -53,8 +53,8 @@ class Tables(NamedTuple):
     place: Any  # (n_modules, n_parameters) int64: which of the parameters' values each module has
     gauss_point: Any
     gauss_weight: Any
-    parametric: Any  # `parametric.Tables`
-    response: Any = None  # `response.Tables`; None where the response is parametric
+    parametric: Any = None  # `parametric.Tables`; None where the response is tabulated
+    response: Any = None  # `response.Tables`; None where it is parametric
 
 
 class Pieces(NamedTuple):

@@ -22,6 +22,7 @@ from numpy.polynomial.legendre import leggauss, legvander
 from scipy.special import erfc, erfcx
 
 from .detector import Detector
+from .errors import InputError
 from .kernels.induce import LANES
 from .kernels.special import edge_width
 from .lattice import Lattice, make_lattice
@@ -31,6 +32,7 @@ WEIGHT = (1.060, -0.909, 5.856, 0.207)  # p0, p1 = p2, p3, p4 = p5
 FAST = (0.679, -1.083, 8.772, -5.521)
 SLOW = (2.644, -9.174, 13.483, 45.887)
 SHIFT = (2.948, -2.705, 4.825, 20.814)
+LARGEST_PITCH = 0.47  # [cm]; b falls to 0 at the corners of larger pixels
 WIDEST = 0.113  # [us] least sigma_t of the table for the widest charge
 TABLES = 4  # a pitch; from one to the next sigma_t falls by sqrt(2), down to that 0.5 cm above the anode
 RATIO = 0.237  # sigma_T/sigma_t [cm/us] of the nominal diffusion, at every distance
@@ -99,8 +101,16 @@ def rates() -> np.ndarray:
 
 
 def make_parametric_tables(detector: Detector, settings: Settings, dtype: Any, xp: Any) -> Tables:
-    """`Tables` of all pitches of a detector, to `settings.precision` of the response's peak."""
+    """`Tables` of all pitches of a detector, to `settings.precision` of the response's peak.
+
+    Raises InputError: a pitch above LARGEST_PITCH.
+    """
     pitches, of_volume = np.unique(detector.pitch, return_inverse=True)
+    if pitches[-1] > LARGEST_PITCH:
+        raise InputError(
+            f"response: found the pixel pitch {pitches[-1]:g} [cm] in detector {detector.name}, the parametric one is "
+            f"defined up to {LARGEST_PITCH:g}; allowed is --response electrostatic or a table"
+        )
     least = WIDEST * 0.5 ** (0.5 * np.arange(TABLES))
     precision = max(settings.precision, 10.0 * float(np.finfo(dtype).eps))
     edge = float(edge_width(np.dtype(dtype).type(0.0)))

@@ -125,7 +125,10 @@ class Simulation:
             keep_memory()
         place = self.parameters.place(self.detector.n_modules)
         self.tables = make_tables(self.detector, settings, self.dtype, self.xp)._replace(place=self.xp.asarray(place))
-        if self.response is not None:
+        if self.response is None:
+            made = make_parametric_tables(self.detector, settings, self.dtype, self.xp)
+            self.tables = self.tables._replace(parametric=made)
+        else:
             made = make_response_tables(self.response, self.detector, self.dtype, self.xp)
             self.tables = self.tables._replace(response=made)
 
@@ -399,7 +402,7 @@ def make_tables(detector: Detector, settings: Settings, dtype: Any, xp: Any) -> 
     rules = gauss_rules(max(settings.nodes, 3) + 3, dtype)
     place = d.parameters.place(d.n_modules)
     arrays = (volumes.astype(dtype), planes, d.module, place, *rules)
-    return chain.Tables(*(xp.asarray(array) for array in arrays), make_parametric_tables(d, settings, dtype, xp))
+    return chain.Tables(*(xp.asarray(array) for array in arrays))
 
 
 def check_choice(name: str, value: Any, allowed: Iterable[str]) -> None:

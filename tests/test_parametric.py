@@ -1,14 +1,17 @@
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import PITCH
+from helpers import PITCH, one_plane
 from numpy.polynomial.chebyshev import chebvander
 from slow import coefficients, smeared
 
+from lartpc.errors import InputError
 from lartpc.kernels.induce import LANES
 from lartpc.parametric import RATIO, TABLES, WIDEST, make_parametric_tables, make_table, rates
 from lartpc.settings import Settings
+from lartpc.simulation import Simulation
 
 TICK = 0.1
 EDGE = 8.5
@@ -124,3 +127,11 @@ def test_the_tables_of_two_pitches(dtype):
         assert tables.degree[t] == n and 0 <= tables.lattice.rank[t] - rank < LANES
         np.testing.assert_allclose(tables.space[t, :n, :rank, :n], one.space.transpose(0, 2, 1), rtol=1e-6)
         assert np.count_nonzero(tables.space[t]) == np.count_nonzero(one.space)
+
+
+def test_a_pitch_beyond_the_response_is_refused():
+    """Where its fast exponential has no decay time at the corners; a table of another response may be had."""
+    wide = dataclasses.replace(one_plane(), pitch=np.array([0.5]), n_x=np.array([8]), n_y=np.array([8]))
+    with pytest.raises(InputError, match=r"found the pixel pitch 0\.5 \[cm\].* up to 0\.47; allowed is"):
+        Simulation(wide)
+    assert Simulation(wide, response="electrostatic").response
