@@ -36,11 +36,8 @@ LARGEST_PITCH = 0.47  # [cm]; b falls to 0 at the corners of larger pixels
 WIDEST = 0.113  # [us] least sigma_t of the table for the widest charge
 TABLES = 4  # a pitch; from one to the next sigma_t falls by sqrt(2), down to that 0.5 cm above the anode
 RATIO = 0.237  # sigma_T/sigma_t [cm/us] of the nominal diffusion, at every distance
-FAST_RATES = (
-    1.4,
-    11.8,
-    10,
-)  # least and largest rate [1/us] and number of the exponentials that follow the response back
+# Least and largest rate [1/us] and number of the exponentials that follow the response back.
+FAST_RATES = (1.4, 11.8, 10)
 SLOW_RATES = (0.26, 0.55, 6)
 FARTHEST = 60.0  # [us] to which they are fitted
 
