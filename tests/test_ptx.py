@@ -24,6 +24,7 @@ from lartpc.kernels.launch import Kernel, cuda_helper
 from lartpc.response import Response
 from lartpc.segments import read_segments
 from lartpc.simulation import Simulation
+from lartpc.tape import LARGE, mark
 
 pytestmark = [
     pytest.mark.skipif(find_spec("numba_cuda") is None, reason="needs numba-cuda"),
@@ -59,6 +60,7 @@ def record_runs(folder):
     reads = trace.reads
     seeds = {"current": trace.waveforms.current, "time": reads.time, "charge": reads.charge, "adc": trace.adc}
     trace.backward(**{name: np.zeros_like(array) for name, array in seeds.items()})
+    mark(np.zeros(2 * LARGE))
     run_losses()
 
 
