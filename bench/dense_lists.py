@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 from dense_physics import NOMINAL, birks, response, vector
-from dense_rules import MEMORY, WIDTH, gauss_rules, node_count
+from dense_rules import MEMORY, WIDTH, node_count
 from loss import loss_weights, windowed_pairs
 
 from lartpc.chain import Windows
+from lartpc.settings import gauss_rules
 
 CHUNK = 256  # pairs
 CLASSES = np.array((3, 5, 8, 11))  # nodes along an axis that pairs are padded to
@@ -87,7 +88,7 @@ def make_lists(simulation, batch):
     """`Lists` of a batch. Pair columns are what `dense_analytic` reads, and near, far and class for `shapes`."""
     detector = simulation.detector
     steps, found, windows = windowed_pairs(simulation, batch)
-    rules, n = gauss_rules(CLASSES[-1]), found.step
+    rules, n = gauss_rules(CLASSES[-1], np.float64), found.step
     place = (steps.distance[n], steps.sigma_T[n], detector.pitch[steps.volume[n]])
     columns, counts, axes = [], [], []
     for column, position in ((found.x, steps.x[n]), (found.y, steps.y[n])):

@@ -1,7 +1,8 @@
 """Numerical rules of the analytic dense baseline: its quadrature nodes, and its polynomial for the slow exponential.
 
 It computes the direct formulation, exponentially modified Gaussians at quadrature nodes of every pair of step and
-pixel. These rules are its own, so that what it computes and costs stays the same when the project's kernels change.
+pixel. But for the quadrature rule itself (`lartpc.settings.gauss_rules`), these rules are its own, so that what it
+computes and costs stays the same when the project's kernels change.
 """
 
 import numpy as np
@@ -34,25 +35,6 @@ def node_count(low, high, middle, half_width):
     ratio = NOMINAL_RATIO * (41.628 * place + 4.825 * ACROSS - 2.705)
     hardness = np.minimum((EASY + ratio**2) / (EASY + HARD**2), 1.0)
     return np.maximum(2, np.ceil(share * np.sqrt(hardness) * WHOLE + 0.5).astype(int))
-
-
-def gauss_rules(highest):
-    """Points and weights of quadrature rules on [-1, 1]: two arrays (highest + 1, highest), row n of n points.
-
-    Up to 3 points those of Gauss and Legendre. More points are spaced more evenly, as what they integrate is nearly 0
-    at the ends: g becomes asin(a g)/asin(a), a = 1/cosh(ln(100)/n), at most 0.6. Source: Kosloff & Tal-Ezer,
-    J. Comput. Phys. 104 (1993) 457.
-    """
-    points = np.zeros((highest + 1, highest))
-    weights = np.zeros((highest + 1, highest))
-    for n in range(1, highest + 1):
-        g, w = np.polynomial.legendre.leggauss(n)
-        if n > 3:
-            a = min(1.0 / np.cosh(np.log(100.0) / n), 0.6)
-            w = w * a / np.sqrt(1.0 - (a * g) ** 2) / np.arcsin(a)
-            g = np.arcsin(a * g) / np.arcsin(a)
-        points[n, :n], weights[n, :n] = g, w
-    return points, weights
 
 
 def decay_table(ticks, tick, dtype):
