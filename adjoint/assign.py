@@ -86,3 +86,74 @@ def assign_adjoint(
     by_u, by_s, amount = assign_axis_adjoint(i, u, sigma_t[i] * scale, first, sites_t[i], T(1.0), grad_share_t)
     grad_arrival[i] += by_u * scale
     grad_sigma_t[i] += by_s * scale
+
+
+@device
+def assign_axis_by_s(i, u, s, first, n, amount, by_s):
+    """`amount` times the derivatives of the shares of one axis by s."""
+    T = type(u)
+    for k in range(n):
+        z = T(first + k) - u
+        low = (z - T(1.0)) / s
+        high = (z + T(1.0)) / s
+        by_s[i, k] = amount * (normal_density(high) - T(2.0) * normal_density(z / s) + normal_density(low))
+
+
+@device
+def assign_axis_by_u(i, u, s, first, n, amount, by_u):
+    """`amount` times the derivatives of the shares of one axis by u."""
+    T = type(u)
+    for k in range(n):
+        z = T(first + k) - u
+        here = normal_cdf(z / s)
+        low = normal_cdf((z - T(1.0)) / s)
+        high = normal_cdf((z + T(1.0)) / s)
+        by_u[i, k] = -amount * ((high - here) - (here - low))
+
+
+@kernel("share_x_by_sigma_T", "share_y_by_sigma_T", "share_t_by_arrival", "share_t_by_sigma_t")
+def assign_tangent(
+    i,
+    # forward inputs
+    x,
+    y,
+    charge,
+    arrival,
+    sigma_t,
+    sigma_T,
+    step_volume,
+    step_table,
+    step_tick,
+    volumes,
+    bins,
+    per_tick,
+    tick,
+    shift,
+    # forward outputs
+    site_x,
+    site_y,
+    site_t,
+    sites_x,
+    sites_y,
+    sites_t,
+    # derivatives
+    share_x_by_sigma_T,
+    share_y_by_sigma_T,
+    share_t_by_arrival,
+    share_t_by_sigma_t,
+):
+    """Derivatives of the shares of step i: (n_steps, most sites) like these. No parameter moves x and y."""
+    T = type(tick)
+    pitch = volumes[step_volume[i], PITCH]
+    scale = T(bins) / pitch
+    s = sigma_T[i] * scale
+    u = lattice_place(x[i], pitch, bins)
+    assign_axis_by_s(i, u, s, site_x[i], sites_x[i], charge[i] * scale, share_x_by_sigma_T)
+    u = lattice_place(y[i], pitch, bins)
+    assign_axis_by_s(i, u, s, site_y[i], sites_y[i], scale, share_y_by_sigma_T)
+    scale = T(per_tick) / tick
+    u = (arrival[i] - shift[step_table[i]]) * scale
+    s = sigma_t[i] * scale
+    first = site_t[i] - step_tick[i] * per_tick
+    assign_axis_by_u(i, u, s, first, sites_t[i], scale, share_t_by_arrival)
+    assign_axis_by_s(i, u, s, first, sites_t[i], scale, share_t_by_sigma_t)

@@ -52,3 +52,49 @@ def induce_adjoint(
                 )
                 grad_moment_x[i, m] += y * s
                 grad_moment_y[i, m] += x * s
+
+
+@kernel("coefficient_by_sigma_T")
+def induce_tangent(
+    i,
+    # forward inputs
+    pair_step,
+    step_table,
+    moment_x,
+    moment_y,
+    degree,
+    rank,
+    space,
+    # derivatives of inputs
+    moment_x_by_sigma_T,
+    moment_y_by_sigma_T,
+    # derivative
+    coefficient_by_sigma_T,
+):
+    """Derivatives of the coefficients of pair i by sigma_T [e/cm], (n_pairs, most): those by the moments times theirs.
+
+    Both sums over n with what is read of `space` once.
+    """
+    table = step_table[pair_step[i]]
+    whole = (degree[table] + LANES - 1) // LANES * LANES
+    for n in range(0, degree[table], 4):
+        x0 = moment_x[i, n]
+        x1 = moment_x[i, n + 1]
+        x2 = moment_x[i, n + 2]
+        x3 = moment_x[i, n + 3]
+        d0 = moment_x_by_sigma_T[i, n]
+        d1 = moment_x_by_sigma_T[i, n + 1]
+        d2 = moment_x_by_sigma_T[i, n + 2]
+        d3 = moment_x_by_sigma_T[i, n + 3]
+        for r in range(rank[table]):
+            total = type(x0)(0.0)
+            for k in range(whole):
+                m = np.uint64(k)
+                s0 = space[table, n, r, m]
+                s1 = space[table, n + 1, r, m]
+                s2 = space[table, n + 2, r, m]
+                s3 = space[table, n + 3, r, m]
+                by_moment = (x0 * s0 + x1 * s1) + (x2 * s2 + x3 * s3)
+                change = (d0 * s0 + d1 * s1) + (d2 * s2 + d3 * s3)
+                total += moment_y[i, m] * change + moment_y_by_sigma_T[i, m] * by_moment
+            coefficient_by_sigma_T[i, r] += total

@@ -61,8 +61,8 @@ def likelihood_adjoint(
             if 0 <= k < window_first[w + 1] - window_first[w]:
                 grad_waveform[window_first[w] + k] += grad_resume[i, n]
         last_part = part
-    _, end = highest(waveform, window_tick, window_first, low, high, last, hold_ticks)
-    if end >= last and after[i] > T(0.0):
-        add_between(
-            grad_waveform, window_tick, window_first, low, high, last, last_part, end, T(1.0), grad_after[i] * tick
-        )
+    value = grad_after[i] * tick
+    if value != T(0.0) and after[i] > T(0.0):
+        _, end = highest(waveform, window_tick, window_first, low, high, last, hold_ticks)
+        if end >= last:
+            add_between(grad_waveform, window_tick, window_first, low, high, last, last_part, end, T(1.0), value)

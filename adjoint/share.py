@@ -48,3 +48,45 @@ def share_adjoint(
     grad_arrival[i] += grad_u * scale / s
     if s > T(NARROWEST):
         grad_sigma_t[i] += grad_s * scale * scale * sigma_t[i] / (s * s)
+
+
+@kernel("share_t_by_arrival", "share_t_by_sigma_t", light=True)
+def share_tangent(
+    i,
+    # forward inputs
+    arrival,
+    sigma_t,
+    step_table,
+    step_tick,
+    per_tick,
+    smooth,
+    tick,
+    # forward outputs
+    site_t,
+    sites_t,
+    share_t,
+    # derivatives
+    share_t_by_arrival,
+    share_t_by_sigma_t,
+):
+    """Derivatives of the shares of step i by its arrival and sigma_t [1/us] (n_steps, most sites).
+
+    Formulas: see `share_adjoint`.
+    """
+    T = type(tick)
+    table = step_table[i]
+    scale = T(per_tick[table]) / tick
+    u = arrival[i] * scale
+    s = lattice_spread(sigma_t[i], smooth[table], scale)
+    first = site_t[i] - step_tick[i] * per_tick[table]
+    by_sigma = scale * scale * sigma_t[i] / (s * s) if s > T(NARROWEST) else T(0.0)
+    mean = T(0.0)
+    mean_square = T(0.0)
+    for m in range(sites_t[i]):
+        z = (T(first + m) - u) / s
+        mean += share_t[i, m] * z
+        mean_square += share_t[i, m] * z * z
+    for m in range(sites_t[i]):
+        z = (T(first + m) - u) / s
+        share_t_by_arrival[i, m] = share_t[i, m] * (z - mean) * scale / s
+        share_t_by_sigma_t[i, m] = share_t[i, m] * (z * z - mean_square) * by_sigma

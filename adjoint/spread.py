@@ -170,3 +170,86 @@ def spread_adjoint(
         )
         grad_y[i] += by_position
         grad_sigma_T[i] += by_sigma
+
+
+@device
+def spread_axis_tangent(
+    p, column, position, sigma, distance, pitch, width, whole, nodes, points, weights, charge, degree, by_sigma
+):
+    """Derivatives of the moments of one axis of pair p by sigma; see `spread_axis_adjoint`."""
+    T = type(position)
+    middle = half_pixel_edge(column, 1, pitch, position)
+    for half in range(2):
+        edge0 = half_pixel_edge(column, half, pitch, position)
+        edge1 = half_pixel_edge(column, half + 1, pitch, position)
+        low = max(edge0, -width * sigma)
+        high = min(edge1, width * sigma)
+        if low >= high:
+            continue
+        by_low = T(0.0) if edge0 > -width * sigma else -width
+        by_high = T(0.0) if edge1 < width * sigma else width
+        density_low = normal_density(low / sigma) / (sigma * whole)
+        density_high = normal_density(high / sigma) / (sigma * whole)
+        by_sigma[p, 0] += charge * (density_high * (by_high - high / sigma) - density_low * (by_low - low / sigma))
+        side = T(-4.0) / pitch if half == 0 else T(4.0) / pitch
+        m = node_count(edge0, edge1, nominal_half_width(distance, width), nodes)
+        scale = charge * T(0.5) * (high - low) * T(0.3989422804014327) / (sigma * whole)
+        by_length = (by_high - by_low) / (high - low)
+        for k in range(m):
+            xi = T(0.5) * (low + high) + T(0.5) * (high - low) * points[m, k]
+            by_xi = T(0.5) * (by_low + by_high) + T(0.5) * (by_high - by_low) * points[m, k]
+            w = scale * weights[m, k] * math.exp(T(-0.5) * (xi / sigma) * (xi / sigma))
+            by_weight = w * (by_length - xi * by_xi / (sigma * sigma) + (xi * xi / (sigma * sigma) - T(1.0)) / sigma)
+            by_at = w * side * by_xi
+            at = side * (xi - middle) - T(1.0)
+            before = T(1.0)
+            here = at
+            slope_before = T(0.0)
+            slope = T(1.0)
+            for n in range(1, degree):
+                by_sigma[p, n] += by_weight * here + by_at * slope
+                after = (at + at) * here - before
+                slope_after = T(2.0) * here + (at + at) * slope - slope_before
+                before = here
+                here = after
+                slope_before = slope
+                slope = slope_after
+
+
+@kernel("moment_x_by_sigma_T", "moment_y_by_sigma_T")
+def spread_tangent(
+    i,
+    x,
+    y,
+    distance,
+    charge,
+    sigma_T,
+    step_volume,
+    volumes,
+    step_table,
+    degree,
+    pair_step,
+    pair_x,
+    pair_y,
+    width,
+    whole,
+    nodes,
+    gauss_point,
+    gauss_weight,
+    moment_x_by_sigma_T,
+    moment_y_by_sigma_T,
+):
+    """Derivatives of the moments of pair i by sigma_T of its step: x [e/cm], y [1/cm], (n_pairs, most) like these."""
+    step = pair_step[i]
+    pitch = volumes[step_volume[step], PITCH]
+    most = degree[step_table[step]]
+    one = type(x[step])(1.0)
+    sigma = sigma_T[step]
+    place = distance[step]
+    q = charge[step]
+    points, weights = gauss_point, gauss_weight
+    by_x, by_y = moment_x_by_sigma_T, moment_y_by_sigma_T
+    spread_axis_tangent(i, pair_x[i], x[step], sigma, place, pitch, width, whole, nodes, points, weights, q, most, by_x)
+    spread_axis_tangent(
+        i, pair_y[i], y[step], sigma, place, pitch, width, whole, nodes, points, weights, one, most, by_y
+    )

@@ -8,6 +8,8 @@ from lartpc.kernels.likelihood import current_at
 def add_between(grad_waveform, window_tick, window_first, low, high, t0, part0, t1, part1, value):
     """Add `value` times the part of each tick that lies between (t0, part0) and (t1, part1)."""
     T = type(value)
+    if value == T(0.0):
+        return
     for w in range(low, high):
         n = window_first[w + 1] - window_first[w]
         for k in range(max(t0 - window_tick[w], 0), min(t1 - window_tick[w] + 1, n)):

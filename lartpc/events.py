@@ -9,6 +9,7 @@ import numpy as np
 
 from . import losses
 from .chain import Batch
+from .jacobian import event_gradients
 from .simulation import to_numpy
 from .tape import Tape
 
@@ -64,12 +65,11 @@ def event_loss(name: str) -> Callable[[Any, Batch, Any], Events]:
             seed = simulation.xp.zeros_like(output)
             seed[place] = gradient
             seeds.append((output, seed))
-        tape.backward(seeds, until=waveforms.current)
-        chosen = simulation.xp.flatnonzero(reads.count > 0)
-        rows = objective.rows(tape, windows, tape.gradient(waveforms.current), chosen)
+        steps = waveforms.steps
+        tape.backward(seeds, until=steps.charge)
         present = losses.present_events(batch)
-        gradients = np.zeros((len(present), rows.shape[1]))
-        np.add.at(gradients, np.searchsorted(present, to_numpy(windows.event[chosen])), rows)
+        event = np.searchsorted(present, to_numpy(batch.event[steps.segment]))
+        gradients = event_gradients(tape, steps, event, len(present), objective.slots)
         hits = len(target.charge)
         unmatched = objective.target.align(windows, batch, simulation.dtype).unmatched
         return Events(to_numpy(loss.value), gradients, hits - unmatched, unmatched)

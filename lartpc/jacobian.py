@@ -1,143 +1,161 @@
-"""Derivatives of every pixel's results with respect to the parameters, in one reverse pass for all pixels.
+"""Derivatives of the results of single pixels, or of single events, with respect to the parameters.
 
-Pixels share steps, but a pair of a step and a pixel belongs to one pixel: taken back by pair instead of by step, the
-gradient of each pixel stays apart. So one pass with the n-th hit of every pixel seeded at once gives a row of the
-Jacobian for each.
+Pixels share steps, so the tape, which sums what comes back to a step, cannot keep them apart. But the waveform of a
+pixel is a sum over its pairs with steps, and each pair depends on four quantities of its step alone: charge, arrival,
+sigma_t and sigma_T. Of these the derivatives by the parameters, and those of the pairs by these, are found once; a row
+of the Jacobian for each pixel is then the way back to what the pairs bring, and a sum over the pairs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .adjoint.assign import assign_adjoint
-from .adjoint.conserve import conserve_adjoint
-from .adjoint.convolve import convolve_adjoint
-from .adjoint.couple import couple_adjoint
-from .adjoint.deposit import deposit_adjoint
+from .adjoint.assign import assign_tangent
 from .adjoint.drift import drift_adjoint
-from .adjoint.induce import induce_adjoint
+from .adjoint.induce import induce_tangent
 from .adjoint.quench import quench_adjoint
-from .adjoint.share import share_adjoint
-from .adjoint.spread import spread_adjoint
+from .adjoint.rows import rows
+from .adjoint.share import share_tangent
+from .adjoint.spread import spread_tangent
 from .chain import Windows
+from .kernels.couple import couple
 from .kernels.launch import Kernel
 from .tape import Tape
-from .windows import namespace, offsets
+from .windows import namespace, to_numpy
 
-GRAD_STEP = ("x", "y", "charge", "arrival", "sigma_t", "sigma_T")
+OF_STEP = ("charge", "arrival", "sigma_t", "sigma_T")
+TINY = 1e-30  # charge [e] by which nothing is divided
 
 
-def parameter_rows(tape: Tape, windows: Windows, grad_waveform: Any, pixels: Any) -> np.ndarray:
-    """d(loss of pixel)/d(value), (len(pixels), n_values) float64, from d(loss)/d(waveform) of each pixel.
+class Jacobian:
+    """Rows d(loss of a pixel)/d(value) for the values at `slots` of the parameters, as `Parameters.vector` has them.
 
-    Values are those of the parameters, as `Parameters.vector` has them.
-
-    `tape` holds the chain up to the waveforms; `pixels` are indices into `windows`, ascending; the gradient of the
-    waveform is read on their windows alone.
+    `tape` holds the chain up to the waveforms.
     """
-    xp = namespace(grad_waveform)
-    forward = {launch.kernel.name: launch.arguments for launch in tape.launches}
-    pair_of = windows.pair[windows.of_pixel]
-    counts = pair_of[pixels + 1] - pair_of[pixels]
-    first = offsets(counts)
-    at = xp.arange(int(first[-1])) - xp.repeat(first[:-1], counts) + xp.repeat(pair_of[pixels], counts)
-    n = len(at)
-    tabulated = "couple" in forward
-    step = forward["couple" if tabulated else "spread"]["pair_step"][at]
-    grad_step = (by_table if tabulated else by_moments)(forward, windows, grad_waveform, at, step)
 
-    def zeros(*shape: int) -> Any:
-        return xp.zeros(shape, dtype=grad_waveform.dtype)
+    def __init__(self, tape: Tape, windows: Windows, slots: Sequence[int]) -> None:
+        self.forward = arguments_of(tape)
+        self.first_pair = windows.pair[windows.of_pixel]
+        self.slots = slots
+        self.columns = columns_of(self.forward, slots)
+        of_response = by_table if "couple" in self.forward else by_moments
+        deposit, convolve = self.forward["deposit"], self.forward["convolve"]
+        xp = namespace(deposit["source"])
+        self.arguments = deposit | convolve | of_response(self.forward)
+        self.arguments |= {
+            "pixel_window": windows.of_pixel,
+            "step_slope": step_slopes(self.forward, self.columns),
+            "grad_current": xp.zeros_like(convolve["current"]),
+            "grad_state": xp.zeros_like(convolve["state"]),
+            "grad_source": xp.zeros_like(deposit["source"]),
+        }
 
-    drift = select(forward["drift"], step, ("electrons", "distance", "step_module", "sigma_t", "sigma_T"))
-    n_parameters = drift["parameters"].shape[1]
-    grad_drift = {name: zeros(n) for name in ("electrons", "distance", "step_time")}
-    grad_drift["parameters"] = zeros(n, n_parameters)
-    back(drift_adjoint, n, drift, grad_step, grad_drift)
-    quench = select(forward["quench"], step, ("step_dE", "step_dEdx", "step_module"))
-    grad_quench = {"step_dE": zeros(n), "step_dEdx": zeros(n), "parameters": zeros(n, n_parameters)}
-    back(quench_adjoint, n, quench, grad_drift, grad_quench)
+    def rows(self, grad_waveform: Any, pixels: Any) -> np.ndarray:
+        """(len(pixels), len(slots)) float64, from d(loss)/d(waveform) of each pixel.
 
-    by_pair_of_pixel = (grad_drift["parameters"] + grad_quench["parameters"]).astype(np.float64)
-    sums = xp.zeros((n + 1, n_parameters))
-    xp.cumsum(by_pair_of_pixel, axis=0, out=sums[1:])
-    gathered = forward["gather"]
-    result = xp.zeros((len(pixels), len(gathered["values"])))
-    place = gathered["place"][drift["step_module"][first[:-1]]]  # of the pixel's module
-    result[xp.arange(len(pixels))[:, None], place] = sums[first[1:]] - sums[first[:-1]]
-    return result if xp is np else result.get()
+        `pixels` are indices into `windows`; the gradient of the waveform is read on their windows alone.
+        """
+        row = namespace(grad_waveform).zeros((len(pixels), len(self.columns)), dtype=grad_waveform.dtype)
+        call(rows, len(pixels), self.arguments | {"pixel": pixels, "grad_waveform": grad_waveform, "row": row})
+        module = self.forward["drift"]["step_module"][self.arguments["pair_step"][self.first_pair[pixels]]]
+        return by_slot(self.forward, row, module, self.columns, self.slots)
 
 
-def by_moments(forward: dict[str, dict], windows: Windows, grad_waveform: Any, at: Any, step: Any) -> dict[str, Any]:
-    """Gradients of the steps `step` (n,) of the pairs `at`, of each pair apart, with the parametric response."""
-    xp, n, dtype = namespace(grad_waveform), len(at), grad_waveform.dtype
-    conserve = forward["conserve"]
-    moments = ("moment_x", "moment_y")
-    grads = {name: xp.zeros_like(conserve[name]) for name in (*moments, "current")}
-    back(conserve_adjoint, len(windows.tick), conserve, {"waveform": grad_waveform}, grads)
+def event_gradients(tape: Tape, steps: Any, event: np.ndarray, n_events: int, slots: Sequence[int]) -> np.ndarray:
+    """d(loss of event)/d(value) (n_events, len(slots)) float64, from the gradients of the chain's `steps` on the tape.
 
-    grad_pair = coefficients(forward, sources(forward, windows, grads["current"]), at, step)
-    induce = select(forward["induce"], at, ("pair_step", *moments))
-    grad_moments = {name: grads[name][at] for name in moments}
-    back(induce_adjoint, n, induce, {"coefficient": grad_pair["coefficient"]}, grad_moments)
-
-    each = {"first_pair": xp.arange(n + 1), "pair_place": xp.arange(n)}
-    grad_step = {name: xp.zeros(n, dtype=dtype) for name in GRAD_STEP}
-    spread = select(forward["spread"], at, ("pair_x", "pair_y"))
-    by_step = ("x", "y", "distance", "charge", "sigma_T", "step_volume", "step_table")
-    back(spread_adjoint, n, select(spread, step, by_step) | each, grad_moments, grad_step)
-    by_step = ("arrival", "sigma_t", "step_table", "step_tick", "site_t", "sites_t", "share_t")
-    back(share_adjoint, n, select(forward["share"], step, by_step), {"share_t": grad_pair["share_t"]}, grad_step)
-    return grad_step
+    event (n_steps,): that of each step.
+    """
+    forward = arguments_of(tape)
+    columns = columns_of(forward, slots)
+    grad_step = {name: tape.gradient(getattr(steps, name)) for name in OF_STEP}
+    of_step = parameter_rows(forward, grad_step)[:, columns]
+    of_step = by_slot(forward, of_step, forward["drift"]["step_module"], columns, slots)
+    return np.stack([np.bincount(event, of_slot, n_events) for of_slot in of_step.T], axis=1)
 
 
-def by_table(forward: dict[str, dict], windows: Windows, grad_waveform: Any, at: Any, step: Any) -> dict[str, Any]:
-    """The same with a tabulated response."""
-    xp, n = namespace(grad_waveform), len(at)
-    each = {"first_pair": xp.arange(n + 1), "pair_place": xp.arange(n)}
-    of_source = sources(forward, windows, grad_waveform)
-    grad_pair = coefficients(forward, of_source, at, step)
-    couple = select(forward["couple"], at, ("pair_x", "pair_y")) | each
-    couple = select(couple, step, ("site_x", "site_y", "sites_x", "sites_y", "share_x", "share_y", "step_table"))
-    grad_share = {name: xp.zeros_like(couple[name]) for name in ("share_x", "share_y")}
-    back(couple_adjoint, n, couple, {"coefficient": grad_pair["coefficient"]}, grad_share)
-    assign = forward["assign"]
-    inputs = ("x", "y", "charge", "arrival", "sigma_t", "sigma_T", "step_volume", "step_table", "step_tick")
-    found = ("site_x", "site_y", "site_t", "sites_x", "sites_y", "sites_t")
-    grad_step = {name: xp.zeros(n, dtype=grad_waveform.dtype) for name in GRAD_STEP}
-    grad_share["share_t"] = grad_pair["share_t"]
-    back(assign_adjoint, n, select(assign, step, inputs + found), grad_share, grad_step)
-    return grad_step
+def arguments_of(tape: Tape) -> dict[str, dict[str, Any]]:
+    """The arguments of the launches on a tape by the names of their kernels."""
+    return {launch.kernel.name: launch.arguments for launch in tape.launches}
 
 
-def sources(forward: dict[str, dict], windows: Windows, grad_current: Any) -> Any:
-    """Gradient of the values of `deposit` (n_values,)."""
-    xp, convolve = namespace(grad_current), forward["convolve"]
-    grad = {"source": xp.zeros_like(convolve["source"])}
-    outputs = {"current": grad_current, "state": xp.zeros_like(convolve["state"])}
-    back(convolve_adjoint, len(windows.tick), convolve, outputs, grad)
-    return grad["source"]
+def columns_of(forward: dict[str, dict], slots: Sequence[int]) -> np.ndarray:
+    """The columns of a module's parameters which hold the values at `slots`."""
+    return np.flatnonzero(np.isin(to_numpy(forward["gather"]["place"]), slots).any(axis=0))
 
 
-def coefficients(forward: dict[str, dict], grad_source: Any, at: Any, step: Any) -> dict[str, Any]:
-    """Gradients of `coefficient` of the pairs `at` and of `share_t` of their steps `step`, of each pair apart."""
-    xp, n = namespace(grad_source), len(at)
-    deposit = select(forward["deposit"], at, ("pair_source", "coefficient"))
-    deposit = select(deposit, step, ("sites_t", "share_t", "step_table"))
-    deposit |= {"first_pair": xp.arange(n + 1), "pair_place": xp.arange(n)}
-    grad = {name: xp.zeros_like(deposit[name]) for name in ("coefficient", "share_t")}
-    back(deposit_adjoint, n, deposit, {"source": grad_source}, grad)
-    return grad
+def by_slot(forward: dict[str, dict], row: Any, module: Any, columns: np.ndarray, slots: Sequence[int]) -> np.ndarray:
+    """Gradients (n, len(slots)) float64 by values, from those (n, n_columns) by the parameters of a `module` (n,)."""
+    place = to_numpy(forward["gather"]["place"])[:, columns]
+    holds = (place[:, :, None] == np.asarray(slots)).astype(np.float64)
+    return np.einsum("nc,ncs->ns", to_numpy(row), holds[to_numpy(module)])
 
 
-def select(arguments: dict[str, Any], rows: Any, names: tuple[str, ...]) -> dict[str, Any]:
-    """A copy of a launch's arguments with some of its arrays restricted to `rows`."""
-    return {**arguments, **{name: arguments[name][rows] for name in names}}
+def parameter_rows(forward: dict[str, dict], grad_step: dict[str, Any]) -> Any:
+    """Gradients by the parameters of its module of each step apart (n_steps, n_parameters), from those by `OF_STEP`."""
+    drift, quench = forward["drift"], forward["quench"]
+    xp, n = namespace(drift["charge"]), len(drift["charge"])
+    grads = {f"grad_{name}": grad for name, grad in grad_step.items()}
+    for name in ("electrons", "distance", "step_time"):
+        grads[f"grad_{name}"] = xp.zeros_like(drift[name])
+    for name in ("step_dE", "step_dEdx"):
+        grads[f"grad_{name}"] = xp.zeros_like(quench[name])
+    grads["grad_parameters"] = xp.zeros((n, drift["parameters"].shape[1]), dtype=drift["charge"].dtype)
+    call(drift_adjoint, n, {**drift, **grads})
+    call(quench_adjoint, n, {**quench, **grads})
+    return grads["grad_parameters"]
 
 
-def back(adjoint: Kernel, threads: int, arguments: dict, grad_outputs: dict, grad_inputs: dict) -> None:
-    """Run an adjoint with its arguments by name; gradients are named without their grad_."""
-    grads = {f"grad_{name}": array for name, array in {**grad_outputs, **grad_inputs}.items()}
-    adjoint(threads, *({**arguments, **grads}[name] for name in adjoint.arguments))
+def step_slopes(forward: dict[str, dict], columns: np.ndarray) -> Any:
+    """Derivatives of log(charge), arrival, sigma_t and sigma_T of the steps by parameters (n_steps, n_columns, 4)."""
+    charge = forward["drift"]["charge"]
+    xp = namespace(charge)
+    nothing, one = xp.zeros_like(charge), xp.ones_like(charge)
+    seeds = dict.fromkeys(OF_STEP, one)
+    seeds["charge"] = xp.where(charge > 0.0, one / xp.maximum(charge, TINY), nothing)
+    slopes = [parameter_rows(forward, dict.fromkeys(OF_STEP, nothing) | {name: seeds[name]}) for name in OF_STEP]
+    return xp.stack([slope[:, columns] for slope in slopes], axis=2)
+
+
+def by_moments(forward: dict[str, dict]) -> dict[str, Any]:
+    """What `rows` takes of the parametric response, and work space."""
+    share, spread, of_pair, conserve = (forward[name] for name in ("share", "spread", "induce", "conserve"))
+    xp, n = namespace(share["share_t"]), len(spread["pair_step"])
+    slopes = {f"share_t_by_{name}": xp.zeros_like(share["share_t"]) for name in ("arrival", "sigma_t")}
+    call(share_tangent, len(share["arrival"]), share | slopes)
+    moments = [spread["moment_x"], spread["moment_y"]]
+    by_sigma_T = [xp.zeros_like(moment) for moment in moments]
+    moments_by = dict(zip(("moment_x_by_sigma_T", "moment_y_by_sigma_T"), by_sigma_T, strict=True))
+    call(spread_tangent, n, spread | moments_by)
+    coefficient_by = {"coefficient_by_sigma_T": xp.zeros_like(of_pair["coefficient"])}
+    call(induce_tangent, n, of_pair | moments_by | coefficient_by)
+    lowest = {"moment_x": moments[0], "moment_y": moments[1]} | moments_by
+    lowest = {name: xp.ascontiguousarray(moment[:, :1]) for name, moment in lowest.items()}
+    work = {f"grad_{name}": xp.zeros_like(lowest[name]) for name in ("moment_x", "moment_y")}
+    of_conserve = {"conserved": True, "current": conserve["current"], "tick": conserve["tick"]}
+    return slopes | coefficient_by | lowest | work | of_conserve
+
+
+def by_table(forward: dict[str, dict]) -> dict[str, Any]:
+    """What `rows` takes of a tabulated response, and in the place of moments nothing."""
+    assign, of_pair = forward["assign"], forward["couple"]
+    xp = namespace(assign["share_t"])
+    slopes = {f"share_t_by_{name}": xp.zeros_like(assign["share_t"]) for name in ("arrival", "sigma_t")}
+    share_x, share_y = (xp.zeros_like(assign[name]) for name in ("share_x", "share_y"))
+    across = {"share_x_by_sigma_T": share_x, "share_y_by_sigma_T": share_y}
+    call(assign_tangent, len(assign["x"]), assign | slopes | across)
+    coefficient = xp.zeros_like(of_pair["coefficient"])
+    for changed in ({"share_x": share_x}, {"share_y": share_y}):
+        call(couple, len(coefficient), of_pair | changed | {"coefficient": coefficient})
+    nothing = xp.zeros((0, 1), dtype=coefficient.dtype)
+    names = ("moment_x", "moment_y", "moment_x_by_sigma_T", "moment_y_by_sigma_T", "grad_moment_x", "grad_moment_y")
+    not_conserved = dict.fromkeys(names, nothing) | {"conserved": False, "tick": assign["tick"]}
+    return slopes | {"coefficient_by_sigma_T": coefficient} | not_conserved
+
+
+def call(kernel: Kernel, threads: int, arguments: dict[str, Any]) -> None:
+    """Run a kernel with those of the arguments that it takes, by name."""
+    kernel(threads, *(arguments[name] for name in kernel.arguments))

@@ -36,7 +36,7 @@ from . import chain, events, losses
 from .detector import Detector
 from .errors import InputError
 from .events import Events
-from .jacobian import parameter_rows
+from .jacobian import Jacobian
 from .rounded import RoundedHits, log_ending, log_hits
 from .simulation import Simulation, to_numpy
 from .tape import Tape
@@ -113,9 +113,6 @@ class Objective:
         parts = [self.part(self, batch, vector) for batch in batches]
         return events.join(parts) if isinstance(parts[0], Events) else join(parts)
 
-    def rows(self, tape: Tape, windows: chain.Windows, grad: Any, pixels: Any) -> np.ndarray:
-        return parameter_rows(tape, windows, grad, pixels)[:, self.slots]
-
 
 def check_noise(kind: str, detector: Detector) -> None:
     """Raise InputError where there is noise that an objective of this kind has no term for."""
@@ -136,6 +133,7 @@ def matched(objective: Objective, batch: chain.Batch, parameters: Any) -> Linear
     time = windows.tick[reads.window] * tick + reads.time.astype(np.float64) - target.time
     charge = reads.charge - target.charge
     same = (reads.count == target.count) & (target.count > 0)
+    of_pixels = Jacobian(tape, windows, objective.slots)
     residual, jacobian = [], []
     for n in range(reads.charge.shape[1]):
         chosen = simulation.xp.flatnonzero(same & (target.count > n))
@@ -145,7 +143,7 @@ def matched(objective: Objective, batch: chain.Batch, parameters: Any) -> Linear
             seed = simulation.xp.zeros_like(reads.charge)
             seed[chosen, n] = 1.0
             tape.backward([(getattr(reads, what), seed)], until=waveforms.current)
-            rows = objective.rows(tape, windows, tape.gradient(waveforms.current), chosen)
+            rows = of_pixels.rows(tape.gradient(waveforms.current), chosen)
             residual.append(to_numpy(difference[chosen, n]) / unit)
             jacobian.append(rows / unit)
     hits = int(target.count[same].sum())
@@ -175,9 +173,11 @@ def hit_list(objective: Objective, batch: chain.Batch, parameters: Any, whole: b
     if simulation.detector.adc_busy_delay > 0:
         target = until_deferred(target, simulation.detector)
 
+    of_pixels = Jacobian(tape, windows, objective.slots)
+
     def derivative(pixels: Any, seeds: Sequence[Seed]) -> np.ndarray:
         tape.backward(seeds, until=waveforms.current)
-        return objective.rows(tape, windows, tape.gradient(waveforms.current), pixels)
+        return of_pixels.rows(tape.gradient(waveforms.current), pixels)
 
     terms_of = rounded_terms if whole and objective.target.rounded else exact_terms
     terms = terms_of(waveforms, target, threshold, simulation.detector, tape)

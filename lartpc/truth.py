@@ -8,9 +8,11 @@ import numpy as np
 
 from . import chain
 from .adjoint.buffer import buffer_adjoint
+from .adjoint.convolve import convolve_adjoint
+from .adjoint.deposit import deposit_adjoint
 from .adjoint.likelihood import likelihood_adjoint
 from .detector import Detector
-from .jacobian import coefficients, sources
+from .jacobian import call
 from .kernels.conserve import conserve
 from .kernels.convolve import convolve
 from .kernels.deposit import deposit
@@ -76,6 +78,7 @@ def contributions(
     target = (reads.count, read_tick, reads.part, T(detector.tick), detector.hold_ticks, detector.reset_cycles)
     zeros, no_rest = xp.zeros_like(reads.part), xp.zeros(len(windows.pixel), dtype=current.dtype)
     waveform = (waveforms.buffered, windows.of_pixel, windows.first, windows.tick)
+    convolved, deposited = launched["convolve"], launched["deposit"]
     for read in range(int(reads.count.max()) if len(reads.count) else 0):
         one, grad = xp.zeros_like(reads.part), xp.zeros_like(current)
         one[:, read] = 1.0
@@ -84,8 +87,11 @@ def contributions(
         if waveforms.buffered is not current:
             behind, grad = grad, xp.zeros_like(current)
             buffer_adjoint(len(windows.tick), windows.first, *chain.buffer_factors(detector, T), behind, grad)
-        of_pair = coefficients(launched, sources(launched, windows, grad), xp.arange(n), pairs.step)
-        share[:, read] = (of_pair["coefficient"] * launched["deposit"]["coefficient"]).sum(axis=1)
+        grads = {f"grad_{name}": xp.zeros_like(deposited[name]) for name in ("coefficient", "share_t", "source")}
+        grads |= {"grad_current": grad, "grad_state": xp.zeros_like(convolved["state"])}
+        call(convolve_adjoint, len(windows.tick), convolved | grads)
+        call(deposit_adjoint, len(deposited["share_t"]), deposited | grads)
+        share[:, read] = (grads["grad_coefficient"] * deposited["coefficient"]).sum(axis=1)
     if "conserve" not in launched:
         return _contributions(share, xp.ones(n), waveforms, reads, at)
     factor = xp.asarray(_factors(waveforms, launched["conserve"]["current"]))[owners(windows.pair, n)]

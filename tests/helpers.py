@@ -4,6 +4,7 @@ import numpy as np
 
 from lartpc.detector import Detector
 from lartpc.parameters import Parameters
+from lartpc.response import Response
 from lartpc.segments import Segments
 from lartpc.simulation import Simulation
 
@@ -43,6 +44,11 @@ def make_segments(start, end, dE=1.0, dEdx=2.0, t0=0.0, event_id=0):
         **{f"{axis}_end": end[:, k] for k, axis in enumerate("xyz")},
         **{k: np.broadcast_to(np.asarray(v, dtype=int if k == "event_id" else float), n) for k, v in columns.items()},
     )
+
+
+def small_table():
+    """A response of the module0 detector: two neighbours on each side, two samples a clock cycle."""
+    return Response.electrostatic(Detector.module0(), bins=4, reach=10, height=1.0, time_tick=0.05)
 
 
 def waveforms(segments, detector=None, **keywords):

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from helpers import PITCH, make_segments
+from helpers import PITCH, make_segments, small_table
 from loss_cases import LOSS_CASES
 from samples import generated, real, special
 
@@ -26,7 +26,6 @@ from lartpc.kernelcheck import check_adjoint, directions, scale
 from lartpc.kernels import slots
 from lartpc.kernels.launch import Kernel
 from lartpc.parameters import TABLE, Parameters
-from lartpc.response import Response
 from lartpc.settings import Settings
 from lartpc.simulation import Simulation, make_tables
 
@@ -135,11 +134,6 @@ def record(segments, recombination="birks", vdrift=None, **changes):
     tabulated.waveforms(batch, tabulated.vector(), launch)
     cases |= {f"tabulated {name}": cases[name] for name in BOTH} | parametric
     return cases | record_losses(hits, moved(hits, detector), detector)
-
-
-def small_table():
-    """Two neighbours on each side, two samples a clock cycle."""
-    return Response.electrostatic(Detector.module0(), bins=4, reach=10, height=1.0, time_tick=0.05)
 
 
 def moved(hits, detector):
