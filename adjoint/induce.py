@@ -77,6 +77,8 @@ def induce_tangent(
     """
     table = step_table[pair_step[i]]
     whole = (degree[table] + LANES - 1) // LANES * LANES
+    for r in range(rank[table]):
+        coefficient_by_sigma_T[i, r] = type(moment_x[i, 0])(0.0)
     for n in range(0, degree[table], 4):
         x0 = moment_x[i, n]
         x1 = moment_x[i, n + 1]

@@ -51,7 +51,7 @@ def rows(
     coefficient_by_sigma_T,
     # the parameters
     step_slope,
-    # zeros to work in, which are left as zeros
+    # to work in
     grad_moment_x,
     grad_moment_y,
     grad_current,
@@ -77,7 +77,16 @@ def rows(
     T = type(grad_source[0])
     begin = pixel_window[pixel[i]]
     end = pixel_window[pixel[i] + 1]
+    for p in range(window_pair[begin], window_pair[end] if conserved else 0):
+        grad_moment_x[p, 0] = T(0.0)
+        grad_moment_y[p, 0] = T(0.0)
+    for k in range(window_first[begin], window_first[end]):
+        grad_current[k] = T(0.0) if conserved else grad_waveform[k]
+    for k in range(train_source[window_train[begin]], train_source[window_train[end]]):
+        grad_source[k] = T(0.0)
     for w in range(begin, end):
+        for k in range(decay.shape[0]):
+            grad_state[w, k] = T(0.0)
         if conserved:
             conserve_window_adjoint(
                 w,
@@ -92,9 +101,6 @@ def rows(
                 grad_moment_y,
                 grad_current,
             )
-        else:
-            for k in range(window_first[w], window_first[w + 1]):
-                grad_current[k] = grad_waveform[k]
         convolve_window_adjoint(
             w,
             window_train,
@@ -127,8 +133,6 @@ def rows(
             by_log_charge = grad_moment_x[p, 0] * moment_x[p, 0]
             by_sigma_T = grad_moment_x[p, 0] * moment_x_by_sigma_T[p, 0]
             by_sigma_T += grad_moment_y[p, 0] * moment_y_by_sigma_T[p, 0]
-            grad_moment_x[p, 0] = T(0.0)
-            grad_moment_y[p, 0] = T(0.0)
         for m in range(sites_t[step]):
             total = T(0.0)
             change = T(0.0)
@@ -145,10 +149,3 @@ def rows(
             early = by_log_charge * step_slope[step, c, 0] + by_arrival * step_slope[step, c, 1]
             late = by_sigma_t * step_slope[step, c, 2] + by_sigma_T * step_slope[step, c, 3]
             row[i, c] += early + late
-    for k in range(window_first[begin], window_first[end]):
-        grad_current[k] = T(0.0)
-    for k in range(train_source[window_train[begin]], train_source[window_train[end]]):
-        grad_source[k] = T(0.0)
-    for w in range(begin, end):
-        for k in range(decay.shape[0]):
-            grad_state[w, k] = T(0.0)

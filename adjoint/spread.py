@@ -249,6 +249,9 @@ def spread_tangent(
     q = charge[step]
     points, weights = gauss_point, gauss_weight
     by_x, by_y = moment_x_by_sigma_T, moment_y_by_sigma_T
+    for n in range(by_x.shape[1]):
+        by_x[i, n] = type(q)(0.0)
+        by_y[i, n] = type(q)(0.0)
     spread_axis_tangent(i, pair_x[i], x[step], sigma, place, pitch, width, whole, nodes, points, weights, q, most, by_x)
     spread_axis_tangent(
         i, pair_y[i], y[step], sigma, place, pitch, width, whole, nodes, points, weights, one, most, by_y

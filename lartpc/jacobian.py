@@ -48,9 +48,9 @@ class Jacobian:
         self.arguments |= {
             "pixel_window": windows.of_pixel,
             "step_slope": step_slopes(self.forward, self.columns),
-            "grad_current": xp.zeros_like(convolve["current"]),
-            "grad_state": xp.zeros_like(convolve["state"]),
-            "grad_source": xp.zeros_like(deposit["source"]),
+            "grad_current": xp.empty_like(convolve["current"]),
+            "grad_state": xp.empty_like(convolve["state"]),
+            "grad_source": xp.empty_like(deposit["source"]),
         }
 
     def rows(self, grad_waveform: Any, pixels: Any) -> np.ndarray:
@@ -124,17 +124,17 @@ def by_moments(forward: dict[str, dict]) -> dict[str, Any]:
     """What `rows` takes of the parametric response, and work space."""
     share, spread, of_pair, conserve = (forward[name] for name in ("share", "spread", "induce", "conserve"))
     xp, n = namespace(share["share_t"]), len(spread["pair_step"])
-    slopes = {f"share_t_by_{name}": xp.zeros_like(share["share_t"]) for name in ("arrival", "sigma_t")}
+    slopes = {f"share_t_by_{name}": xp.empty_like(share["share_t"]) for name in ("arrival", "sigma_t")}
     call(share_tangent, len(share["arrival"]), share | slopes)
     moments = [spread["moment_x"], spread["moment_y"]]
-    by_sigma_T = [xp.zeros_like(moment) for moment in moments]
+    by_sigma_T = [xp.empty_like(moment) for moment in moments]
     moments_by = dict(zip(("moment_x_by_sigma_T", "moment_y_by_sigma_T"), by_sigma_T, strict=True))
     call(spread_tangent, n, spread | moments_by)
-    coefficient_by = {"coefficient_by_sigma_T": xp.zeros_like(of_pair["coefficient"])}
+    coefficient_by = {"coefficient_by_sigma_T": xp.empty_like(of_pair["coefficient"])}
     call(induce_tangent, n, of_pair | moments_by | coefficient_by)
     lowest = {"moment_x": moments[0], "moment_y": moments[1]} | moments_by
     lowest = {name: xp.ascontiguousarray(moment[:, :1]) for name, moment in lowest.items()}
-    work = {f"grad_{name}": xp.zeros_like(lowest[name]) for name in ("moment_x", "moment_y")}
+    work = {f"grad_{name}": xp.empty_like(lowest[name]) for name in ("moment_x", "moment_y")}
     of_conserve = {"conserved": True, "current": conserve["current"], "tick": conserve["tick"]}
     return slopes | coefficient_by | lowest | work | of_conserve
 
@@ -143,8 +143,8 @@ def by_table(forward: dict[str, dict]) -> dict[str, Any]:
     """What `rows` takes of a tabulated response, and in the place of moments nothing."""
     assign, of_pair = forward["assign"], forward["couple"]
     xp = namespace(assign["share_t"])
-    slopes = {f"share_t_by_{name}": xp.zeros_like(assign["share_t"]) for name in ("arrival", "sigma_t")}
-    share_x, share_y = (xp.zeros_like(assign[name]) for name in ("share_x", "share_y"))
+    slopes = {f"share_t_by_{name}": xp.empty_like(assign["share_t"]) for name in ("arrival", "sigma_t")}
+    share_x, share_y = (xp.empty_like(assign[name]) for name in ("share_x", "share_y"))
     across = {"share_x_by_sigma_T": share_x, "share_y_by_sigma_T": share_y}
     call(assign_tangent, len(assign["x"]), assign | slopes | across)
     coefficient = xp.zeros_like(of_pair["coefficient"])

@@ -105,7 +105,7 @@ class Tape:
 def mark(array: Any) -> int:
     """A number that changes when the array's bytes do: their sum, as words, with the alternate ones weighted."""
     xp = namespace(array)
-    rest = xp.ascontiguousarray(array).view(np.uint8).ravel()
+    rest = array.ravel().view(np.uint8)
     whole = len(rest) // 8 * 8
     words, rest = rest[:whole].view(np.uint64), rest[whole:]
     if len(words) > LARGE:
@@ -113,5 +113,5 @@ def mark(array: Any) -> int:
         checksum(len(even), words, even, odd)
         total = 4 * int(even.sum()) + int(odd.sum())
     else:
-        total = int(words.sum()) + 3 * int(words[::2].sum())
-    return total + int(rest.sum())
+        total = int(xp.add.reduce(words)) + 3 * int(xp.add.reduce(words[::2]))
+    return total + int(rest.sum()) if len(rest) else total

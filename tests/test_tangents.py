@@ -40,18 +40,19 @@ class Tangent:
         self.kernel, self.case, self.name = kernel, case, name
         self.x, self.y = output.split("_by_")
         self.values = run_kernel(kernel, case.threads, arguments, {})
-        found = {o: np.zeros_like(self.values[o.split("_by_")[0]]) for o in tangent.outputs}
+        found = {o: np.full_like(self.values[o.split("_by_")[0]], np.nan) for o in tangent.outputs}
         random = np.random.default_rng(0)
         given = [a for a in tangent.arguments if "_by_" in a and a not in found]
         given = {a: random.normal(size=np.shape(arguments[a.split("_by_")[0]])) for a in given}
         bound = {**arguments, **self.values, **given, **found}
         tangent(case.threads, *(bound[argument] for argument in tangent.arguments))
+        slope = np.nan_to_num(found[output])  # what is not used is not written
         if given:
             self.direction = {a.split("_by_")[0]: values for a, values in given.items()}
-            self.slope = found[output]
+            self.slope = slope
         else:
             self.direction = {self.y: arguments[self.y]}
-            self.slope = found[output] * arguments[self.y][arguments.get("pair_step", slice(None))][:, None]
+            self.slope = slope * arguments[self.y][arguments.get("pair_step", slice(None))][:, None]
 
     def change(self, h):
         arguments = self.case.arguments
