@@ -63,6 +63,8 @@ def plan(lengths, cores, cuda):
         if cuda:
             yield "ours", length, cores, "cuda"
         yield "stages", length, cores, "cpu"
+        if cores > 1:
+            yield "threads", length, cores, "cpu"
         yield "fit", length, cores, "cpu"
         yield "analytic", length, cores, "cpu"
         if length == min(lengths):  # the next would take minutes to hours

@@ -14,6 +14,9 @@ def line(row):
         return f"{head}  {share:.2f} G operations needed, {row['peak_per_s'] / 1e9:.1f} G/s possible"
     if row["program"] == "stages":
         return "\n".join([head, *(stage_lines(kind, row[kind]) for kind in ("forward", "gradient"))])
+    if row["program"] == "threads":
+        ours, bare = row["gradient_ratio"], row["arithmetic_ratio"]
+        return f"{head}  {ours:.2f} times as fast as one, bare arithmetic {bare:.2f}"
     timed = [(name, value) for name, value in row.items() if isinstance(value, dict)]
     parts = [f"{name} {1e3 * value['median_s']:.1f} ms" for name, value in timed]
     parts += [f"(compiled in {value['compile_s']:.0f} s)" for name, value in timed if "compile_s" in value][-1:]
@@ -80,6 +83,11 @@ def notes(rows, cores):
                     share = times["median_s"] / same["gradient"]["median_s"]
                     parts.append(f"{loss} {1e3 * times['median_s']:.1f} ms ({share:.2f} of value and gradient)")
             notes.append(f"A step of a fit of {row['length']:g} cm: {', '.join(parts)}.")
+        if row["program"] == "threads":
+            notes.append(
+                f"{row['threads']} threads over one at {row['length']:g} cm, by turns: {row['gradient_ratio']:.2f}; "
+                f"bare arithmetic: {row['arithmetic_ratio']:.2f}."
+            )
         if row["program"] == "arithmetic" and same:
             used = {k: n / same[k]["median_s"] / row["peak_per_s"] for k, n in row["operations"].items()}
             notes.append(

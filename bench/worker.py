@@ -3,7 +3,7 @@
 python bench/worker.py PROGRAM LENGTH SEGMENTS [--device DEVICE] [--limit SECONDS]
 
 ours: forward, value and gradient; fit: a fit's step; stages: seconds by kernel; analytic, paper: the dense baselines;
-arithmetic: operations that the result needs, and those that the processor does a second.
+threads: all threads over one; arithmetic: operations that the result needs, and those that the processor does a second.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import os
 import time
 
 import memory
+import numba
 import numpy as np
 from common import first_of, lengths, selected
 
@@ -20,6 +21,7 @@ from lartpc.segments import read_segments
 from lartpc.simulation import Simulation
 
 REPEATS = 15
+ROUNDS = 40  # of measurements by turns
 XLA = "--xla_cpu_enable_fast_math=true --xla_cpu_prefer_vector_width=512"  # what made the baselines fastest
 
 
@@ -75,6 +77,28 @@ def stages(simulation, segments, limit):
     return result
 
 
+def threads(simulation, segments, limit):
+    """How many times as fast all threads are as one, at value and gradient and at bare arithmetic.
+
+    By turns, so that all four see the same machine: on a shared one two threads may have but one core for a while.
+    """
+    from ours import Ours
+    from peak import measure
+
+    program, available = Ours(simulation, simulation.batches(segments)), numba.get_num_threads()
+    ratios, started = [], time.perf_counter()
+    program.value_and_gradient()
+    while not ratios or (len(ratios) < ROUNDS and time.perf_counter() - started < limit):
+        seconds, speed = [], []
+        for count in (1, available):
+            numba.set_num_threads(count)
+            seconds.append(clock(program.value_and_gradient))
+            speed.append(measure(repeats=1))
+        ratios.append((seconds[0] / seconds[1], speed[1] / speed[0]))
+    gradient, arithmetic = np.median(ratios, axis=0).tolist()
+    return {"gradient_ratio": gradient, "arithmetic_ratio": arithmetic, "runs": len(ratios)}
+
+
 def dense(name, simulation, segments, limit):
     import jax
 
@@ -105,7 +129,7 @@ def arithmetic(simulation, segments, limit):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("program", choices=("ours", "fit", "stages", "analytic", "paper", "arithmetic"))
+    parser.add_argument("program", choices=("ours", "fit", "stages", "threads", "analytic", "paper", "arithmetic"))
     parser.add_argument("length", type=float)
     parser.add_argument("segments")
     parser.add_argument("--device", default="cpu")
@@ -118,7 +142,7 @@ def main():
     if segments is None:
         parser.exit(3, f"the sample has less than {arguments.length:g} cm\n")
     simulation = Simulation(device=arguments.device)
-    work = {"ours": ours, "fit": fit, "stages": stages, "arithmetic": arithmetic}
+    work = {"ours": ours, "fit": fit, "stages": stages, "threads": threads, "arithmetic": arithmetic}
     if arguments.program in work:
         result = work[arguments.program](simulation, segments, arguments.limit)
     else:

@@ -20,6 +20,7 @@ from lartpc.detector import Detector
 from lartpc.generate import generate
 from lartpc.gradient import Trace
 from lartpc.hdf5 import new_hdf5
+from lartpc.jacobian import Jacobian
 from lartpc.kernels.launch import Kernel, cuda_helper
 from lartpc.response import Response
 from lartpc.segments import read_segments
@@ -55,6 +56,8 @@ def record_runs(folder):
     tabulated = Simulation(response=table)
     trace = Trace(tabulated, tabulated.batch(segments))
     trace.backward(current=trace.waveforms.current)
+    jacobian = Jacobian(trace.tape, trace.waveforms.windows, [0])
+    jacobian.rows(trace.waveforms.current, np.arange(len(trace.waveforms.windows.pixel)))
     calibrate(simulation, segments, result.hits, names=("eField",), iterations=1)
     trace = Trace(simulation, simulation.batch(segments))
     reads = trace.reads
