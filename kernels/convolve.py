@@ -64,6 +64,8 @@ def convolve(
     base = window_first[i]
     ticks = window_first[i + 1] - base
     begin = window_tick[i]
+    for k in range(ticks):
+        current[base + k] = T(0.0)
     for c in range(window_train[i], window_train[i + 1]):
         t = train_table[c]
         n = rank[t]

@@ -19,6 +19,8 @@ def induce(i, pair_step, step_table, moment_x, moment_y, degree, rank, space, co
     """
     table = step_table[pair_step[i]]
     whole = (degree[table] + LANES - 1) // LANES * LANES
+    for r in range(coefficient.shape[1]):
+        coefficient[i, r] = type(moment_x[i, 0])(0.0)
     for n in range(0, degree[table], LANES):
         x0 = moment_x[i, n]
         x1 = moment_x[i, n + 1]

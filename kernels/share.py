@@ -65,5 +65,7 @@ def share(i, arrival, sigma_t, step_table, step_tick, per_tick, smooth, tick, si
         total += share_t[i, m]
     for m in range(n):
         share_t[i, m] /= total
+    for m in range(n, share_t.shape[1]):
+        share_t[i, m] = T(0.0)
     site_t[i] = step_tick[i] * per_tick[table] + first
     sites_t[i] = n

@@ -87,5 +87,8 @@ def spread(
     place = distance[step]
     q = charge[step]
     points, weights = gauss_point, gauss_weight
+    for n in range(moment_x.shape[1]):
+        moment_x[i, n] = type(one)(0.0)
+        moment_y[i, n] = type(one)(0.0)
     spread_axis(i, pair_x[i], x[step], sigma, place, pitch, width, whole, nodes, points, weights, q, most, moment_x)
     spread_axis(i, pair_y[i], y[step], sigma, place, pitch, width, whole, nodes, points, weights, one, most, moment_y)

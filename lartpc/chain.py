@@ -178,7 +178,7 @@ def make_shares(steps, batch, tables, detector, launch=plain):
     n, table, lattice = len(steps.x), tables.parametric, tables.parametric.lattice
     step_table, site_t, sites_t = (xp.zeros(n, dtype=np.int64) for _ in range(3))
     choose(n, steps.distance, steps.sigma_t, steps.volume, table.of_volume, table.least, step_table)
-    share_t = xp.zeros((n, most_sites(steps.sigma_t, detector.tick / lattice.per_tick[step_table])), dtype=T)
+    share_t = xp.empty((n, most_sites(steps.sigma_t, detector.tick / lattice.per_tick[step_table])), dtype=T)
     step_tick = batch.tick[steps.segment]
     inputs = (steps.arrival, steps.sigma_t, step_table, step_tick, lattice.per_tick, table.smooth, T(detector.tick))
     launch(share, n, *inputs, site_t, sites_t, share_t)
@@ -215,7 +215,7 @@ def make_waveforms(steps, batch, tables, detector, settings, launch=plain):
     n, pair_place = len(pairs.step), inverse(pairs.order)
     lattice, used = table.lattice, xp.unique(shares.table)
     most, most_rank = whole_lanes(table.degree[used]), whole_lanes(lattice.rank[used])
-    moment_x, moment_y = (xp.zeros((n, most), dtype=T) for _ in range(2))
+    moment_x, moment_y = (xp.empty((n, most), dtype=T) for _ in range(2))
     launch(
         spread,
         n,
@@ -242,13 +242,13 @@ def make_waveforms(steps, batch, tables, detector, settings, launch=plain):
         first_pair=first_pair,
         pair_place=pair_place,
     )
-    coefficient = xp.zeros((n, most_rank), dtype=T)
+    coefficient = xp.empty((n, most_rank), dtype=T)
     space = xp.ascontiguousarray(table.space[: int(used.max()) + 1 if n else 0, :most, :most_rank, :most])
     of_table = (table.degree, lattice.rank, space)
     launch(induce, n, pairs.step, shares.table, moment_x, moment_y, *of_table, coefficient)
     extent = (memory(detector, settings), settle(detector), first_pair, pair_place)
     current = lattice_current(coefficient, pairs, windows, shares, lattice, *extent, launch)
-    waveform = xp.zeros_like(current)
+    waveform = xp.empty_like(current)
     launch(conserve, len(windows.tick), windows.pair, windows.first, moment_x, moment_y, tick, current, waveform)
     return Waveforms(waveform, steps, pairs, windows, behind_buffer(waveform, windows, detector, launch))
 

@@ -108,13 +108,15 @@ def lattice_current(
 
     train = number[pair_window * n_tables + pair_table]
     pair_source = begin[train] + (shares.site[pairs.step] - place[train]) * lattice.rank[pair_table]
-    source = xp.zeros(int(begin[-1]), dtype=dtype)
+    source = xp.empty(int(begin[-1]), dtype=dtype)
     launch(
         deposit,
         n_windows,
         windows.pair,
         pairs.step,
         pair_source,
+        window_train,
+        begin,
         shares.table,
         lattice.rank,
         shares.sites,
@@ -125,7 +127,7 @@ def lattice_current(
         first_pair=first_pair,
         pair_place=pair_place,
     )
-    current = xp.zeros(int(windows.first[-1]), dtype=dtype)
+    current = xp.empty(int(windows.first[-1]), dtype=dtype)
     launch(
         convolve,
         n_windows,

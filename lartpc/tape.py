@@ -74,9 +74,9 @@ class Tape:
             rows = {name: self.rows(launch, name) for name in adjoint.shared}
             adjoint.kernel(launch.threads, *(self.argument(launch, name, rows) for name in adjoint.kernel.arguments))
             for name, of_thread in rows.items():
-                grad, row = self.gradient(launch.arguments[name]), launch.arguments[adjoint.row]
-                for k in range(len(grad)):
-                    grad[k] += of_thread[row == k].sum(axis=0, dtype=np.float64)
+                grad, xp = self.gradient(launch.arguments[name]), namespace(of_thread)
+                reads = launch.arguments[adjoint.row] == xp.arange(len(grad))[:, None]
+                grad += xp.einsum("kn,n...->k...", reads.astype(np.float64), of_thread)
 
     def check(self, launches: list[Launch]) -> None:
         """Raise TapeError where an argument of a launch no longer holds what the forward pass left."""

@@ -323,6 +323,8 @@ def random_deposit(rng):
         "window_pair": np.searchsorted(trains.window[train], np.arange(7)),
         "pair_step": step,
         "pair_source": trains.begin[train] + site * trains.rank[trains.table[train]],
+        "window_train": trains.train,
+        "train_source": trains.begin,
         "step_table": trains.table[of_step],
         "rank": trains.rank,
         "sites_t": sites_t,

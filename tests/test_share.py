@@ -13,7 +13,7 @@ LEAST = 0.113 / 2 ** (0.5 * np.arange(6))
 
 
 def shared(arrival, sigma_t, table, step_tick=0, dtype=np.float64):
-    """Sites and shares of steps, of which those that are not used are NaN."""
+    """Sites and shares of steps, of which those that are not used are 0."""
     arrival, sigma_t = (np.array(v, dtype) for v in np.broadcast_arrays(arrival, sigma_t))
     n = len(arrival)
     table, step_tick = (np.broadcast_to(v, n).astype(np.int64) for v in (table, step_tick))
@@ -21,8 +21,9 @@ def shared(arrival, sigma_t, table, step_tick=0, dtype=np.float64):
     found = np.full((n, 400), np.nan, dtype)
     tables = (PER_TICK, SMOOTH.astype(dtype), dtype(TICK))
     share(n, arrival, sigma_t, table, step_tick, *tables, site, sites, found)
-    assert np.all(np.isnan(found).sum(axis=1) == 400 - sites)
-    return site[:, None] + np.arange(400), np.nan_to_num(found.astype(float))
+    used = np.arange(400) < sites[:, None]
+    assert np.isfinite(found).all() and np.all(found[used] > 0.0) and np.all(found[~used] == 0.0)
+    return site[:, None] + np.arange(400), found.astype(float)
 
 
 def width(sigma_t, table):
