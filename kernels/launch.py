@@ -28,7 +28,7 @@ THREADS_PER_BLOCK = 128
 # would make them meet after every round of chunks.
 BLOCK = 16
 # Launches of `light` kernels with fewer threads than this run on one worker.
-LIGHT = 4_000
+LIGHT = 1000
 # Numba's workqueue layer (the one that survives a fork) must not be entered twice at a time.
 LAUNCH_LOCK = threading.Lock()
 
