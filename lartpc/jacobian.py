@@ -33,10 +33,11 @@ TINY = 1e-30  # charge [e] by which nothing is divided
 class Jacobian:
     """Rows d(loss of a pixel)/d(value) for the values at `slots` of the parameters, as `Parameters.vector` has them.
 
-    `tape` holds the chain up to the waveforms.
+    `tape` holds the chain up to the waveforms. Raises TapeError where an array of it was overwritten since.
     """
 
     def __init__(self, tape: Tape, windows: Windows, slots: Sequence[int]) -> None:
+        tape.check(tape.launches)
         self.forward = arguments_of(tape)
         self.first_pair = windows.pair[windows.of_pixel]
         self.slots = slots

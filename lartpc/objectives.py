@@ -142,7 +142,7 @@ def matched(objective: Objective, batch: chain.Batch, parameters: Any) -> Linear
         for what, difference, unit in (("time", time, 0.1), ("charge", charge, 1000.0)):
             seed = simulation.xp.zeros_like(reads.charge)
             seed[chosen, n] = 1.0
-            tape.backward([(getattr(reads, what), seed)], until=waveforms.current)
+            tape.backward([(getattr(reads, what), seed)], until=waveforms.current, check=not jacobian)
             rows = of_pixels.rows(tape.gradient(waveforms.current), chosen)
             residual.append(to_numpy(difference[chosen, n]) / unit)
             jacobian.append(rows / unit)
@@ -176,7 +176,7 @@ def hit_list(objective: Objective, batch: chain.Batch, parameters: Any, whole: b
     of_pixels = Jacobian(tape, windows, objective.slots)
 
     def derivative(pixels: Any, seeds: Sequence[Seed]) -> np.ndarray:
-        tape.backward(seeds, until=waveforms.current)
+        tape.backward(seeds, until=waveforms.current, check=not jacobian)  # once: nothing is written in between
         return of_pixels.rows(tape.gradient(waveforms.current), pixels)
 
     terms_of = rounded_terms if whole and objective.target.rounded else exact_terms

@@ -17,6 +17,7 @@ from lartpc.objectives import OBJECTIVES, SQUARES, Objective
 from lartpc.parameters import Parameters
 from lartpc.probability import log_no_hit
 from lartpc.simulation import Simulation
+from lartpc.tape import TapeError
 from lartpc.target import Target, charge_of, whole_ticks
 
 SIX = ("Ab", "kb", "eField", "lifetime", "long_diff", "tran_diff")
@@ -135,6 +136,14 @@ def test_gradient_is_that_of_each_parameter_alone(segments, noisy):
         alone = objective("likelihood", segments, noisy, names=(name,))(vector)
         np.testing.assert_allclose(together.jacobian[:, i], alone.jacobian[:, 0], rtol=1e-12)
         assert together.gradient[i] == pytest.approx(alone.gradient[0], rel=1e-12)
+
+
+def test_rows_of_an_overwritten_chain_are_refused(segments):
+    simulation = smooth()
+    trace = Trace(simulation, simulation.batch(segments))
+    trace.waveforms.steps.arrival[0] += 1e-9
+    with pytest.raises(TapeError, match="drift, argument arrival: overwritten"):
+        Jacobian(trace.tape, trace.waveforms.windows, [0])
 
 
 @pytest.mark.parametrize("response", ["parametric", small_table()], ids=["parametric", "tabulated"])

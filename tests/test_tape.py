@@ -170,6 +170,17 @@ def test_an_array_changed_by_hand_is_refused_by_name(name):
         tape.backward([(values["z"], np.ones(2))])
 
 
+def test_a_pass_that_does_not_check_takes_arrays_as_they_are():
+    tape = Tape()
+    x, y, z = arrays([3.0], [5.0], [0.0])
+    tape.launch(multiply, 1, x, y, z)
+    y[...] = 7.0
+    tape.backward([(z, np.ones(1))], check=False)
+    np.testing.assert_array_equal(tape.gradient(x), [7.0])
+    with pytest.raises(TapeError, match="argument y"):
+        tape.backward([(z, np.ones(1))])
+
+
 @pytest.mark.parametrize("values", [([1.0, 2.0], [2.0, 1.0]), ([1.0, -1.0], [-1.0, 1.0])])
 def test_exchanged_values_are_refused(values):
     tape = Tape()
