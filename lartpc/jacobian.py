@@ -83,12 +83,12 @@ def arguments_of(tape: Tape) -> dict[str, dict[str, Any]]:
     return {launch.kernel.name: launch.arguments for launch in tape.launches}
 
 
-def columns_of(forward: dict[str, dict], slots: Sequence[int]) -> np.ndarray:
+def columns_of(forward: dict[str, dict], slots: Sequence[int]) -> list[int]:
     """The columns of a module's parameters which hold the values at `slots`."""
-    return np.flatnonzero(np.isin(to_numpy(forward["gather"]["place"]), slots).any(axis=0))
+    return np.flatnonzero(np.isin(to_numpy(forward["gather"]["place"]), slots).any(axis=0)).tolist()
 
 
-def by_slot(forward: dict[str, dict], row: Any, module: Any, columns: np.ndarray, slots: Sequence[int]) -> np.ndarray:
+def by_slot(forward: dict[str, dict], row: Any, module: Any, columns: list[int], slots: Sequence[int]) -> np.ndarray:
     """Gradients (n, len(slots)) float64 by values, from those (n, n_columns) by the parameters of a `module` (n,)."""
     place = to_numpy(forward["gather"]["place"])[:, columns]
     holds = (place[:, :, None] == np.asarray(slots)).astype(np.float64)
@@ -110,7 +110,7 @@ def parameter_rows(forward: dict[str, dict], grad_step: dict[str, Any]) -> Any:
     return grads["grad_parameters"]
 
 
-def step_slopes(forward: dict[str, dict], columns: np.ndarray) -> Any:
+def step_slopes(forward: dict[str, dict], columns: list[int]) -> Any:
     """Derivatives of log(charge), arrival, sigma_t and sigma_T of the steps by parameters (n_steps, n_columns, 4)."""
     charge = forward["drift"]["charge"]
     xp = namespace(charge)
