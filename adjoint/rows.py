@@ -8,6 +8,7 @@ from lartpc.kernels.launch import device, kernel
 
 conserve_window_adjoint = device(conserve_adjoint.body)
 convolve_window_adjoint = device(convolve_adjoint.body)
+PART = 64  # pairs that are summed before they are added to the rest: rounding grows with the number of terms
 
 
 @kernel("row")
@@ -59,6 +60,8 @@ def rows(
     grad_source,
     # gradient of the waveform
     grad_waveform,
+    # sums: of the last PART pairs, and of all
+    part,
     row,
 ):
     """Gradients of the loss of pixel[i]: back to what its pairs bring, and the sum over the pairs, one of each step.
@@ -148,4 +151,8 @@ def rows(
         for c in range(row.shape[1]):
             early = by_log_charge * step_slope[step, c, 0] + by_arrival * step_slope[step, c, 1]
             late = by_sigma_t * step_slope[step, c, 2] + by_sigma_T * step_slope[step, c, 3]
-            row[i, c] += early + late
+            part[i, c] += early + late
+        if (p - window_pair[begin]) % PART == PART - 1 or p == window_pair[end] - 1:
+            for c in range(row.shape[1]):
+                row[i, c] += part[i, c]
+                part[i, c] = T(0.0)

@@ -22,7 +22,9 @@ from .adjoint.share import share_tangent
 from .adjoint.spread import spread_tangent
 from .chain import Windows
 from .kernels.couple import couple
+from .kernels.drift import drift
 from .kernels.launch import Kernel
+from .kernels.quench import quench
 from .tape import Tape
 from .windows import namespace, to_numpy
 
@@ -59,8 +61,11 @@ class Jacobian:
 
         `pixels` are indices into `windows`; the gradient of the waveform is read on their windows alone.
         """
-        row = namespace(grad_waveform).zeros((len(pixels), len(self.columns)), dtype=grad_waveform.dtype)
-        call(rows, len(pixels), self.arguments | {"pixel": pixels, "grad_waveform": grad_waveform, "row": row})
+        xp = namespace(grad_waveform)
+        shape = (len(pixels), len(self.columns))
+        part, row = (xp.zeros(shape, dtype=grad_waveform.dtype) for _ in range(2))
+        own = {"pixel": pixels, "grad_waveform": grad_waveform, "part": part, "row": row}
+        call(rows, len(pixels), self.arguments | own)
         module = self.forward["drift"]["step_module"][self.arguments["pair_step"][self.first_pair[pixels]]]
         return by_slot(self.forward, row, module, self.columns, self.slots)
 
@@ -68,14 +73,18 @@ class Jacobian:
 def event_gradients(tape: Tape, steps: Any, event: np.ndarray, n_events: int, slots: Sequence[int]) -> np.ndarray:
     """d(loss of event)/d(value) (n_events, len(slots)) float64, from the gradients of the chain's `steps` on the tape.
 
-    event (n_steps,): that of each step.
+    event (n_steps,): that of each step. Raises TapeError where an array that it reads was overwritten since.
     """
+    tape.check([launch for launch in tape.launches if launch.kernel in (drift, quench)])
     forward = arguments_of(tape)
     columns = columns_of(forward, slots)
     grad_step = {name: tape.gradient(getattr(steps, name)) for name in OF_STEP}
-    of_step = parameter_rows(forward, grad_step)[:, columns]
-    of_step = by_slot(forward, of_step, forward["drift"]["step_module"], columns, slots)
-    return np.stack([np.bincount(event, of_slot, n_events) for of_slot in of_step.T], axis=1)
+    of_step = to_numpy(parameter_rows(forward, grad_step))[:, columns]
+    n_modules = len(forward["gather"]["place"])
+    both = event * n_modules + to_numpy(forward["drift"]["step_module"])
+    sums = np.stack([np.bincount(both, column, n_events * n_modules) for column in of_step.T], axis=1)
+    of_both = by_slot(forward, sums, np.tile(np.arange(n_modules), n_events), columns, slots)
+    return of_both.reshape(n_events, n_modules, len(slots)).sum(axis=1)
 
 
 def arguments_of(tape: Tape) -> dict[str, dict[str, Any]]:
@@ -90,23 +99,27 @@ def columns_of(forward: dict[str, dict], slots: Sequence[int]) -> list[int]:
 
 def by_slot(forward: dict[str, dict], row: Any, module: Any, columns: list[int], slots: Sequence[int]) -> np.ndarray:
     """Gradients (n, len(slots)) float64 by values, from those (n, n_columns) by the parameters of a `module` (n,)."""
-    place = to_numpy(forward["gather"]["place"])[:, columns]
-    holds = (place[:, :, None] == np.asarray(slots)).astype(np.float64)
-    return np.einsum("nc,ncs->ns", to_numpy(row), holds[to_numpy(module)])
+    place = to_numpy(forward["gather"]["place"])
+    number = np.full(place.max() + 1, -1)
+    number[slots] = np.arange(len(slots))
+    row, module, result = to_numpy(row), to_numpy(module), np.zeros((len(row), len(slots)))
+    for c, column in enumerate(columns):
+        slot = number[place[module, column]]
+        fitted = np.flatnonzero(slot >= 0)
+        result[fitted, slot[fitted]] += row[fitted, c]
+    return result
 
 
 def parameter_rows(forward: dict[str, dict], grad_step: dict[str, Any]) -> Any:
     """Gradients by the parameters of its module of each step apart (n_steps, n_parameters), from those by `OF_STEP`."""
-    drift, quench = forward["drift"], forward["quench"]
-    xp, n = namespace(drift["charge"]), len(drift["charge"])
+    arguments = forward["drift"] | forward["quench"]
+    xp, charge = namespace(arguments["charge"]), arguments["charge"]
     grads = {f"grad_{name}": grad for name, grad in grad_step.items()}
-    for name in ("electrons", "distance", "step_time"):
-        grads[f"grad_{name}"] = xp.zeros_like(drift[name])
-    for name in ("step_dE", "step_dEdx"):
-        grads[f"grad_{name}"] = xp.zeros_like(quench[name])
-    grads["grad_parameters"] = xp.zeros((n, drift["parameters"].shape[1]), dtype=drift["charge"].dtype)
-    call(drift_adjoint, n, {**drift, **grads})
-    call(quench_adjoint, n, {**quench, **grads})
+    for name in ("electrons", "distance", "step_time", "step_dE", "step_dEdx"):
+        grads[f"grad_{name}"] = xp.zeros_like(arguments[name])
+    grads["grad_parameters"] = xp.zeros((len(charge), arguments["parameters"].shape[1]), dtype=charge.dtype)
+    for adjoint in (drift_adjoint, quench_adjoint):
+        call(adjoint, len(charge), arguments | grads)
     return grads["grad_parameters"]
 
 
@@ -118,7 +131,7 @@ def step_slopes(forward: dict[str, dict], columns: list[int]) -> Any:
     seeds = dict.fromkeys(OF_STEP, one)
     seeds["charge"] = xp.where(charge > 0.0, one / xp.maximum(charge, TINY), nothing)
     slopes = [parameter_rows(forward, dict.fromkeys(OF_STEP, nothing) | {name: seeds[name]}) for name in OF_STEP]
-    return xp.stack([slope[:, columns] for slope in slopes], axis=2)
+    return xp.ascontiguousarray(xp.stack([slope[:, columns] for slope in slopes], axis=2))
 
 
 def by_moments(forward: dict[str, dict]) -> dict[str, Any]:
@@ -149,7 +162,7 @@ def by_table(forward: dict[str, dict]) -> dict[str, Any]:
     across = {"share_x_by_sigma_T": share_x, "share_y_by_sigma_T": share_y}
     call(assign_tangent, len(assign["x"]), assign | slopes | across)
     coefficient = xp.zeros_like(of_pair["coefficient"])
-    for changed in ({"share_x": share_x}, {"share_y": share_y}):
+    for changed in ({"share_x": share_x}, {"share_y": share_y}):  # `couple` adds to what is there
         call(couple, len(coefficient), of_pair | changed | {"coefficient": coefficient})
     nothing = xp.zeros((0, 1), dtype=coefficient.dtype)
     names = ("moment_x", "moment_y", "moment_x_by_sigma_T", "moment_y_by_sigma_T", "grad_moment_x", "grad_moment_y")

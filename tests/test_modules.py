@@ -1,5 +1,6 @@
 """Detectors of several modules, with a field and a lifetime of their own."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -325,6 +326,21 @@ def test_derivatives_of_a_fit_by_values_of_modules(kind, one_thread):
         # a read that is just about to move to another tick has a kink there
         off = np.abs(linear.jacobian[:, k] - difference) > 1e-5 * scale
         assert off.mean() < 0.02, (name, off.sum())
+
+
+def test_gradients_of_events_by_values_of_modules():
+    """Of each event, the gradient of a common value is the sum of those of the modules; each module counts."""
+    segments = tracks(TWO_BY_TWO, length=3)
+    segments = dataclasses.replace(segments, event_id=np.arange(len(segments)) % 2)
+    target = Target(Simulation(TWO_BY_TWO, TRUTH)(segments).hits, TWO_BY_TWO)
+    common, found = Simulation(TWO_BY_TWO, dtype=np.float64), []
+    for simulation, names in ((common, ("eField", "lifetime", "kb")), (common.apart(OWN), (*OWN, "kb"))):
+        objective = Objective("mmd", simulation, simulation.batches(segments), target, names)
+        found.append(objective(simulation.parameters.vector(np.float64)).gradients)
+    assert len(found[0]) > 1 and np.abs(found[1]).max(axis=0).all()
+    fields, lifetimes, kb = np.split(found[1], [4, 8], axis=1)
+    sums = np.stack((fields.sum(axis=1), lifetimes.sum(axis=1), kb[:, 0]), axis=1)
+    np.testing.assert_allclose(sums, found[0], rtol=1e-9)
 
 
 # --- fits
