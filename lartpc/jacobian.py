@@ -99,15 +99,13 @@ def columns_of(forward: dict[str, dict], slots: Sequence[int]) -> list[int]:
 
 def by_slot(forward: dict[str, dict], row: Any, module: Any, columns: list[int], slots: Sequence[int]) -> np.ndarray:
     """Gradients (n, len(slots)) float64 by values, from those (n, n_columns) by the parameters of a `module` (n,)."""
-    place = to_numpy(forward["gather"]["place"])
-    number = np.full(place.max() + 1, -1)
-    number[slots] = np.arange(len(slots))
-    row, module, result = to_numpy(row), to_numpy(module), np.zeros((len(row), len(slots)))
-    for c, column in enumerate(columns):
-        slot = number[place[module, column]]
-        fitted = np.flatnonzero(slot >= 0)
-        result[fitted, slot[fitted]] += row[fitted, c]
-    return result
+    gathered = forward["gather"]
+    place = to_numpy(gathered["place"])[:, columns]
+    slot_of = np.full(len(gathered["values"]), -1)  # what is not fitted goes to one more slot, the last
+    slot_of[slots] = np.arange(len(slots))
+    result = np.zeros((len(row), len(slots) + 1))
+    result[np.arange(len(row))[:, None], slot_of[place][to_numpy(module)]] = to_numpy(row)
+    return result[:, :-1]
 
 
 def parameter_rows(forward: dict[str, dict], grad_step: dict[str, Any]) -> Any:
