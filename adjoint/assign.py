@@ -11,6 +11,21 @@ from lartpc.kernels.split import PITCH
 
 
 @device
+def slope_by_u(z, s):
+    """dw/du."""
+    T = type(z)
+    here = normal_cdf(z / s)
+    return -(normal_cdf((z + T(1.0)) / s) - here - (here - normal_cdf((z - T(1.0)) / s)))
+
+
+@device
+def slope_by_s(z, s):
+    """dw/ds."""
+    T = type(z)
+    return normal_density((z + T(1.0)) / s) - T(2.0) * normal_density(z / s) + normal_density((z - T(1.0)) / s)
+
+
+@device
 def assign_axis_adjoint(i, u, s, first, n, amount, grad_share):
     """Gradients with respect to u, s and amount."""
     T = type(u)
@@ -19,13 +34,11 @@ def assign_axis_adjoint(i, u, s, first, n, amount, grad_share):
     grad_amount = T(0.0)
     for k in range(n):
         z = T(first + k) - u
-        low = z - T(1.0)
-        high = z + T(1.0)
         grad = grad_share[i, k]
-        second = rest(low, s) - rest(z, s) + (rest(high, s) - rest(z, s))
+        second = rest(z - T(1.0), s) - rest(z, s) + (rest(z + T(1.0), s) - rest(z, s))
         grad_amount += grad * (hat(z) + second)
-        grad_u -= grad * (normal_cdf(high / s) - normal_cdf(z / s) - (normal_cdf(z / s) - normal_cdf(low / s)))
-        grad_s += grad * (normal_density(high / s) - T(2.0) * normal_density(z / s) + normal_density(low / s))
+        grad_u += grad * slope_by_u(z, s)
+        grad_s += grad * slope_by_s(z, s)
     return grad_u * amount, grad_s * amount, grad_amount
 
 
@@ -89,26 +102,17 @@ def assign_adjoint(
 
 
 @device
-def assign_axis_by_s(i, u, s, first, n, amount, by_s):
-    """`amount` times the derivatives of the shares of one axis by s."""
-    T = type(u)
+def assign_axis_by_u(i, u, s, first, n, amount, by_u):
+    """`amount` times the derivatives of the shares of one axis by u."""
     for k in range(n):
-        z = T(first + k) - u
-        low = (z - T(1.0)) / s
-        high = (z + T(1.0)) / s
-        by_s[i, k] = amount * (normal_density(high) - T(2.0) * normal_density(z / s) + normal_density(low))
+        by_u[i, k] = amount * slope_by_u(type(u)(first + k) - u, s)
 
 
 @device
-def assign_axis_by_u(i, u, s, first, n, amount, by_u):
-    """`amount` times the derivatives of the shares of one axis by u."""
-    T = type(u)
+def assign_axis_by_s(i, u, s, first, n, amount, by_s):
+    """`amount` times the derivatives of the shares of one axis by s."""
     for k in range(n):
-        z = T(first + k) - u
-        here = normal_cdf(z / s)
-        low = normal_cdf((z - T(1.0)) / s)
-        high = normal_cdf((z + T(1.0)) / s)
-        by_u[i, k] = -amount * ((high - here) - (here - low))
+        by_s[i, k] = amount * slope_by_s(type(u)(first + k) - u, s)
 
 
 @kernel("share_x_by_sigma_T", "share_y_by_sigma_T", "share_t_by_arrival", "share_t_by_sigma_t")

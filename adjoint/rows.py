@@ -4,11 +4,11 @@ import numpy as np
 
 from lartpc.adjoint.conserve import conserve_adjoint
 from lartpc.adjoint.convolve import convolve_adjoint
+from lartpc.kernels.conserve import PART
 from lartpc.kernels.launch import device, kernel
 
 conserve_window_adjoint = device(conserve_adjoint.body)
 convolve_window_adjoint = device(convolve_adjoint.body)
-PART = 64  # pairs that are summed before they are added to the rest: rounding grows with the number of terms
 
 
 @kernel("row")

@@ -3,7 +3,7 @@
 from lartpc.kernels.launch import device, kernel
 
 NEGLIGIBLE = 1e-20  # sum of currents [e/us] of a window below which nothing is scaled
-PART = 64
+PART = 64  # pairs that are summed before they are added to the rest: rounding grows with the number of terms
 
 
 @kernel("waveform")

@@ -133,7 +133,7 @@ def matched(objective: Objective, batch: chain.Batch, parameters: Any) -> Linear
     time = windows.tick[reads.window] * tick + reads.time.astype(np.float64) - target.time
     charge = reads.charge - target.charge
     same = (reads.count == target.count) & (target.count > 0)
-    of_pixels = Jacobian(tape, windows, objective.slots)
+    of_pixels = Jacobian(tape, windows, objective.slots)  # checks the whole tape; nothing is written after it
     residual, jacobian = [], []
     for n in range(reads.charge.shape[1]):
         chosen = simulation.xp.flatnonzero(same & (target.count > n))
@@ -142,7 +142,7 @@ def matched(objective: Objective, batch: chain.Batch, parameters: Any) -> Linear
         for what, difference, unit in (("time", time, 0.1), ("charge", charge, 1000.0)):
             seed = simulation.xp.zeros_like(reads.charge)
             seed[chosen, n] = 1.0
-            tape.backward([(getattr(reads, what), seed)], until=waveforms.current, check=not jacobian)
+            tape.backward([(getattr(reads, what), seed)], until=waveforms.current, check=False)
             rows = of_pixels.rows(tape.gradient(waveforms.current), chosen)
             residual.append(to_numpy(difference[chosen, n]) / unit)
             jacobian.append(rows / unit)
@@ -173,14 +173,14 @@ def hit_list(objective: Objective, batch: chain.Batch, parameters: Any, whole: b
     if simulation.detector.adc_busy_delay > 0:
         target = until_deferred(target, simulation.detector)
 
-    of_pixels = Jacobian(tape, windows, objective.slots)
-
-    def derivative(pixels: Any, seeds: Sequence[Seed]) -> np.ndarray:
-        tape.backward(seeds, until=waveforms.current, check=not jacobian)  # once: nothing is written in between
-        return of_pixels.rows(tape.gradient(waveforms.current), pixels)
-
     terms_of = rounded_terms if whole and objective.target.rounded else exact_terms
     terms = terms_of(waveforms, target, threshold, simulation.detector, tape)
+    of_pixels = Jacobian(tape, windows, objective.slots)  # checks the whole tape; nothing is written after it
+
+    def derivative(pixels: Any, seeds: Sequence[Seed]) -> np.ndarray:
+        tape.backward(seeds, until=waveforms.current, check=False)
+        return of_pixels.rows(tape.gradient(waveforms.current), pixels)
+
     residual, jacobian = [], []
     for pixels, values, seeds in terms.squares:
         residual.append(values)
