@@ -34,8 +34,11 @@ def convolve_adjoint(
     """Gradients of the values of window i: d(current(t))/d(source_r at t_n) = waveform_r(t - t_n).
 
     By the exponentials at a tick: grad_state(tick) = grad_current(tick) + decay grad_state(tick - 1), in its own place.
-    tail_back (n_tables, most per_tick, poles, most rank): tail with its last axes exchanged.
+    tail_back (n_tables, most per_tick, poles, most rank): tail with its last axes exchanged. What grad_source held
+    before does not matter.
     """
+    for k in range(train_source[window_train[i]], train_source[window_train[i + 1]]):
+        grad_source[k] = type(decay[0])(0.0)
     base = window_first[i]
     ticks = window_first[i + 1] - base
     begin = window_tick[i]

@@ -26,11 +26,17 @@ def deposit_adjoint(
     """Gradients of step i and of its pairs pair_place[first_pair[i]] to ... [first_pair[i + 1]].
 
     d(source_r)/d(coefficient_r) = share_t, d(source_r)/d(share_t) = coefficient_r
+
+    What both gradients held before does not matter.
     """
     T = type(share_t[0, 0])
+    for m in range(share_t.shape[1]):
+        grad_share_t[i, m] = T(0.0)
     n = rank[step_table[i]]
     for j in range(first_pair[i], first_pair[i + 1]):
         p = pair_place[j]
+        for k in range(coefficient.shape[1]):
+            grad_coefficient[p, np.uint64(k)] = T(0.0)
         at = pair_source[p]
         for m in range(sites_t[i]):
             part = share_t[i, m]

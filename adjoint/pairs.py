@@ -38,6 +38,7 @@ from lartpc.kernels.launch import Kernel
 from lartpc.kernels.likelihood import likelihood
 from lartpc.kernels.mmd import mmd
 from lartpc.kernels.mse import mse
+from lartpc.kernels.own import own
 from lartpc.kernels.pair import count_pairs, count_windows, pair, window
 from lartpc.kernels.quench import quench
 from lartpc.kernels.reach import count_reached, reach
@@ -49,14 +50,16 @@ from lartpc.kernels.trigger import trigger
 
 
 class Adjoint(NamedTuple):
-    """An adjoint kernel; for `shared` inputs, of which a thread reads one row, it writes one row of gradients a thread.
+    """An adjoint kernel, which adds to gradients; those of the inputs that it `writes` need not be zero before.
 
-    `row`: the argument (threads,) that says which row a thread reads.
+    For `shared` inputs, of which a thread reads one row, it gives one row of gradients a thread. `row`: the argument
+    (threads,) that says which row a thread reads.
     """
 
     kernel: Kernel
     shared: tuple[str, ...] = ()
     row: str = ""
+    writes: tuple[str, ...] = ()
 
 
 ADJOINTS = {
@@ -67,11 +70,11 @@ ADJOINTS = {
     share: Adjoint(share_adjoint),
     spread: Adjoint(spread_adjoint),
     induce: Adjoint(induce_adjoint),
-    conserve: Adjoint(conserve_adjoint),
+    conserve: Adjoint(conserve_adjoint, writes=("moment_x", "moment_y", "current")),
     assign: Adjoint(assign_adjoint),
     couple: Adjoint(couple_adjoint),
-    deposit: Adjoint(deposit_adjoint),
-    convolve: Adjoint(convolve_adjoint),
+    deposit: Adjoint(deposit_adjoint, writes=("coefficient", "share_t")),
+    convolve: Adjoint(convolve_adjoint, writes=("source",)),
     buffer: Adjoint(buffer_adjoint),
     trigger: Adjoint(trigger_adjoint),
     digitize: Adjoint(digitize_adjoint),
@@ -90,6 +93,7 @@ NO_ADJOINT = {
     choose: "chooses a table; which does not matter but for the precision",
     count_pairs: "counts pixels; a pixel enters with zero charge",
     pair: "lists pixels; what they leave out is below the precision",
+    own: "lists the runs of entries",
     count_reached: "counts pixels",
     reach: "lists pixels",
     count_windows: "counts windows",

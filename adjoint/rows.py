@@ -80,13 +80,8 @@ def rows(
     T = type(grad_source[0])
     begin = pixel_window[pixel[i]]
     end = pixel_window[pixel[i] + 1]
-    for p in range(window_pair[begin], window_pair[end] if conserved else 0):
-        grad_moment_x[p, 0] = T(0.0)
-        grad_moment_y[p, 0] = T(0.0)
-    for k in range(window_first[begin], window_first[end]):
-        grad_current[k] = T(0.0) if conserved else grad_waveform[k]
-    for k in range(train_source[window_train[begin]], train_source[window_train[end]]):
-        grad_source[k] = T(0.0)
+    for k in range(window_first[begin], window_first[end] if not conserved else 0):
+        grad_current[k] = grad_waveform[k]
     for w in range(begin, end):
         for k in range(decay.shape[0]):
             grad_state[w, k] = T(0.0)

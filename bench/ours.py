@@ -43,8 +43,10 @@ class Ours:
         for batch, weights in zip(self.batches, self.weights, strict=True):
             tape = Tape()
             current = self.simulation.waveforms(batch, self.parameters, tape.launch).current
-            by_current = weights + current * weights.dtype.type(1.0 / SCALE**2)
-            value += 0.5 * float((current * (weights + by_current)).sum(dtype=np.float64))
+            by_current = current * weights.dtype.type(1.0 / SCALE**2)
+            by_current += weights
+            dot = self.simulation.xp.einsum
+            value += 0.5 * float(dot("i,i", current, weights) + dot("i,i", current, by_current))
             tape.backward([(current, by_current)])
             gradient += to_numpy(tape.gradient(self.parameters))[SLOTS]
         return value, gradient

@@ -24,9 +24,11 @@ from numba.extending import intrinsic
 BODY_FLAGS = {"contract", "reassoc", "nsz"}
 HELPER_FLAGS = {"contract"}
 THREADS_PER_BLOCK = 128
-# Workers take blocks of so many threads by turns: the load is even, and workers meet once a launch. Numba's own chunks
-# would make them meet after every round of chunks.
-BLOCK = 16
+# Workers take blocks of threads by turns, TURNS or more each: the load is even, and workers meet once a launch. Numba's
+# own chunks would make them meet after every round of chunks. A line of the cache that two workers write is slow, so
+# blocks are as large as TURNS allows, up to BLOCK.
+TURNS = 16
+BLOCK = 64
 # Launches of `light` kernels with fewer threads than this run on one worker.
 LIGHT = 1000
 # Numba's workqueue layer (the one that survives a fork) must not be entered twice at a time.
@@ -98,16 +100,15 @@ class Kernel:
         if any(isinstance(a, np.ndarray) for a in arguments):
             available = numba.get_num_threads()
             workers = 1 if self.light and threads < LIGHT else available
-            block = min(max(1, threads // (BLOCK * workers)), BLOCK)
+            block = min(max(1, threads // (TURNS * workers)), BLOCK)
             share = -(-threads // (block * workers)) * block
-            counts = (np.int64(count) for count in (threads, workers, share, block))
             with LAUNCH_LOCK:
                 if workers == available:
-                    self.cpu_launcher(*counts, *arguments)
+                    self.cpu_launcher(threads, workers, share, block, *arguments)
                 else:
                     numba.set_num_threads(workers)
                     try:
-                        self.cpu_launcher(*counts, *arguments)
+                        self.cpu_launcher(threads, workers, share, block, *arguments)
                     finally:
                         numba.set_num_threads(available)
         else:

@@ -20,7 +20,7 @@ from .kernels.spread import spread
 from .kernels.trigger import trigger
 from .lattice import Shares, lattice_current, step_ticks
 from .tabulated import most_sites, tabulated_current
-from .windows import Pairs, Windows, group, inverse, namespace, offsets, owners
+from .windows import Pairs, Windows, aligned, group, inverse, namespace, offsets, owners
 
 SETTLE = 10  # rise times of the buffer for which a window goes on
 
@@ -213,7 +213,7 @@ def make_waveforms(steps, batch, tables, detector, settings, launch=plain):
     shares = make_shares(steps, batch, tables, detector, launch)
     pairs, windows, first_pair = make_pairs(steps, shares, batch, tables, detector, settings)
     n, pair_place = len(pairs.step), inverse(pairs.order)
-    lattice, used = table.lattice, xp.unique(shares.table)
+    lattice, used = table.lattice, xp.flatnonzero(xp.bincount(shares.table))
     most, most_rank = whole_lanes(table.degree[used]), whole_lanes(lattice.rank[used])
     moment_x, moment_y = (xp.empty((n, most), dtype=T) for _ in range(2))
     launch(
@@ -243,7 +243,7 @@ def make_waveforms(steps, batch, tables, detector, settings, launch=plain):
         pair_place=pair_place,
     )
     coefficient = xp.empty((n, most_rank), dtype=T)
-    space = xp.ascontiguousarray(table.space[: int(used.max()) + 1 if n else 0, :most, :most_rank, :most])
+    space = aligned(table.space[: int(used.max()) + 1 if n else 0, :most, :most_rank, :most])
     of_table = (table.degree, lattice.rank, space)
     launch(induce, n, pairs.step, shares.table, moment_x, moment_y, *of_table, coefficient)
     extent = (memory(detector, settings), settle(detector), first_pair, pair_place)

@@ -10,7 +10,7 @@ import numpy as np
 from .kernels.convolve import convolve
 from .kernels.deposit import deposit
 from .kernels.induce import LANES
-from .windows import Pairs, Windows, namespace, offsets, owners
+from .windows import Pairs, Windows, aligned, namespace, offsets, owners
 
 
 class Lattice(NamedTuple):
@@ -62,7 +62,7 @@ def make_lattice(
     numbers = (per_tick, rank, first_lag, first_lag + lags - 1)
     return Lattice(
         *(xp.asarray(number.astype(np.int64)) for number in numbers),
-        *(xp.asarray(array.astype(dtype)) for array in arrays),
+        *(aligned(xp.asarray(array.astype(dtype))) for array in arrays),
     )
 
 

@@ -12,7 +12,7 @@ from .kernels.checksum import WORDS, checksum
 from .kernels.launch import Kernel
 from .windows import namespace
 
-LARGE = 2**16  # words of an array from which several workers sum them
+LARGE = 2**15  # bytes of an array from which several workers sum them
 
 
 class TapeError(RuntimeError):
@@ -67,16 +67,22 @@ class Tape:
             self.check(walked)
         self.gradients = {}
         for array, gradient in seeds:
-            self.gradient(array)[...] += gradient
+            seed = namespace(array).empty_like(array)
+            seed[...] = gradient
+            self.add(array, seed)
         for launch in walked:
-            adjoint = ADJOINTS[launch.kernel]
-            if not any(id(launch.arguments[name]) in self.gradients for name in launch.kernel.outputs):
+            adjoint, of = ADJOINTS[launch.kernel], launch.arguments
+            if not any(id(of[name]) in self.gradients for name in launch.kernel.outputs):
                 continue
             rows = {name: self.rows(launch, name) for name in adjoint.shared}
-            adjoint.kernel(launch.threads, *(self.argument(launch, name, rows) for name in adjoint.kernel.arguments))
+            written = {name: namespace(of[name]).empty_like(of[name]) for name in adjoint.writes}
+            own = rows | written
+            adjoint.kernel(launch.threads, *(self.argument(launch, name, own) for name in adjoint.kernel.arguments))
+            for name, gradient in written.items():
+                self.add(of[name], gradient)
             for name, of_thread in rows.items():
-                grad, xp = self.gradient(launch.arguments[name]), namespace(of_thread)
-                reads = launch.arguments[adjoint.row] == xp.arange(len(grad))[:, None]
+                grad, xp = self.gradient(of[name]), namespace(of_thread)
+                reads = of[adjoint.row] == xp.arange(len(grad))[:, None]
                 grad += xp.einsum("kn,n...->k...", reads.astype(np.float64), of_thread)
 
     def check(self, launches: list[Launch]) -> None:
@@ -86,15 +92,22 @@ class Tape:
             if one in used and mark(array) != before:
                 raise TapeError(f"{where}: overwritten between forward and backward")
 
-    def argument(self, launch: Launch, name: str, rows: dict[str, Any]) -> Any:
+    def argument(self, launch: Launch, name: str, own: dict[str, Any]) -> Any:
         if not name.startswith("grad_"):
             return launch.arguments[name]
         name = name.removeprefix("grad_")
-        return rows[name] if name in rows else self.gradient(launch.arguments[name])
+        return own[name] if name in own else self.gradient(launch.arguments[name])
 
     def rows(self, launch: Launch, name: str) -> Any:
         array = launch.arguments[name]
         return namespace(array).zeros((launch.threads, *array.shape[1:]), dtype=array.dtype)
+
+    def add(self, array: Any, gradient: Any) -> None:
+        """Add to the gradient of an array, or make it its gradient."""
+        if id(array) in self.gradients:
+            self.gradients[id(array)] += gradient
+        else:
+            self.gradients[id(array)] = gradient
 
     def gradient(self, array: Any) -> Any:
         """The gradient with respect to an array, of its shape; zeros where nothing depends on it."""
@@ -104,15 +117,12 @@ class Tape:
 
 
 def mark(array: Any) -> int:
-    """A number that changes when the array's bytes do: their sum, as words, with the alternate ones weighted."""
+    """A number that changes when the array's bytes do: of large ones the sum of their words, by `checksum`."""
+    if array.nbytes < LARGE:
+        return hash(array.tobytes())
     xp = namespace(array)
     rest = array.ravel().view(np.uint8)
     whole = len(rest) // 8 * 8
-    words, rest = rest[:whole].view(np.uint64), rest[whole:]
-    if len(words) > LARGE:
-        even, odd = (xp.zeros(-(-len(words) // WORDS), dtype=np.uint64) for _ in range(2))
-        checksum(len(even), words, even, odd)
-        total = 4 * int(even.sum()) + int(odd.sum())
-    else:
-        total = int(xp.add.reduce(words)) + 3 * int(xp.add.reduce(words[::2]))
-    return total + int(rest.sum()) if len(rest) else total
+    total = xp.empty(-(-whole // (8 * WORDS)), dtype=np.uint64)
+    checksum(len(total), rest[:whole].view(np.uint64), total)
+    return int(total.sum()) + (int(rest[whole:].sum()) if whole < len(rest) else 0)

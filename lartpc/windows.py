@@ -5,6 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .kernels import pair
+from .kernels.own import own
+
+LINE = 64  # bytes of a line of the processor's cache
 
 
 def namespace(array):
@@ -31,8 +34,21 @@ def offsets(counts):
 
 def owners(starts, n):
     """The run that each of n entries belongs to, from `offsets`."""
-    xp = namespace(starts)
-    return xp.searchsorted(starts, xp.arange(n), side="right") - 1
+    result = namespace(starts).empty(n, dtype=np.int64)
+    own(len(starts) - 1, starts, result)
+    return result
+
+
+def aligned(array):
+    """A copy in the order of C which begins where a line of the processor's cache does: wide loads need one line."""
+    xp = namespace(array)
+    if xp is not np:
+        return xp.ascontiguousarray(array)  # a device's memory is aligned
+    memory = np.empty(array.nbytes + LINE, dtype=np.uint8)
+    begin = -memory.ctypes.data % LINE
+    result = memory[begin : begin + array.nbytes].view(array.dtype).reshape(array.shape)
+    result[...] = array
+    return result
 
 
 def inverse(order):
@@ -63,6 +79,25 @@ class Windows(NamedTuple):
     tick: Any  # (n_windows,) tick of the first sample
 
 
+def sorting(*keys):
+    """The stable order (n,) by integer keys (n,), the first counting most.
+
+    Sorting one number that holds all keys and the place is several times as fast as `lexsort`.
+    """
+    xp, n = namespace(keys[0]), len(keys[0])
+    if n == 0:
+        return xp.arange(0)
+    low = [int(key.min()) for key in keys]
+    bits = [(int(key.max()) - least).bit_length() for key, least in zip(keys, low, strict=True)]
+    bits_of_place = n.bit_length()
+    if sum(bits) + bits_of_place > 63:
+        return xp.lexsort(xp.stack(keys[::-1]))
+    one = xp.zeros(n, dtype=np.int64)
+    for key, least, width in zip(keys, low, bits, strict=True):
+        one = (one << width) + (key - least)
+    return xp.sort((one << bits_of_place) + xp.arange(n)) & ((1 << bits_of_place) - 1)
+
+
 def group(step, column, row, pixel, event, first_tick, last_tick, block):
     """Sort the pairs and find the windows: `Pairs`, `Windows`. Arguments (n_pairs,).
 
@@ -71,7 +106,7 @@ def group(step, column, row, pixel, event, first_tick, last_tick, block):
     xp = namespace(step)
     first_block = first_tick // block
     last_block = -(-last_tick // block)
-    order = xp.lexsort(xp.stack((first_block, pixel, event)))
+    order = sorting(event, pixel, first_block)
     event, pixel, first_block, last_block = event[order], pixel[order], first_block[order], last_block[order]
     step = step[order]
     pairs = Pairs(step, column[order], row[order], order)

@@ -22,7 +22,7 @@ import lartpc.kernels
 from lartpc import chain, losses
 from lartpc.adjoint.pairs import ADJOINTS, NO_ADJOINT
 from lartpc.detector import Detector
-from lartpc.kernelcheck import check_adjoint, directions, scale
+from lartpc.kernelcheck import check_adjoint, directions, run_kernel, scale
 from lartpc.kernels import slots
 from lartpc.kernels.launch import Kernel
 from lartpc.parameters import TABLE, Parameters
@@ -156,7 +156,7 @@ def record_losses(simulated, target, detector):
         name = kernel.name.removesuffix("_adjoint")
         if kernel in ADJOINTS:
             forward[name] = threads, bound
-        else:
+        elif kernel not in NO_ADJOINT:
             before, inputs = forward[name]
             more = {k: v for k, v in bound.items() if k not in inputs and not k.startswith("grad_")}
             cases[name] = Case(before, inputs, threads, more)
@@ -541,7 +541,7 @@ def test_names_of_an_adjoint(name):
     inputs = set(kernel.arguments) - set(kernel.outputs)
     assert all(output.removeprefix("grad_") in inputs for output in adjoint.kernel.outputs)
     assert all(output.startswith("grad_") for output in adjoint.kernel.outputs)
-    assert set(adjoint.shared) <= {output.removeprefix("grad_") for output in adjoint.kernel.outputs}
+    assert {*adjoint.shared, *adjoint.writes} <= {output.removeprefix("grad_") for output in adjoint.kernel.outputs}
     taken = {a.removeprefix("grad_") for a in adjoint.kernel.arguments if a.startswith("grad_")}
     assert taken & set(kernel.outputs)
 
@@ -595,6 +595,33 @@ def test_what_an_output_held_before_does_not_matter(name):
         kernel(case.threads, *(bound[argument] for argument in kernel.arguments))
     for o in kernel.outputs:
         np.testing.assert_array_equal(spoiled[o], clean[o])
+
+
+WRITING = [name for name in (*KERNELS, *CLEARED) if ADJOINTS[KERNELS[name.removeprefix("tabulated ")]].writes]
+
+
+@pytest.mark.parametrize("name", sorted(set(WRITING)))
+def test_what_a_written_gradient_held_before_does_not_matter(name):
+    case = recorded("special", "birks, vdrift linked")[name]
+    kernel = KERNELS[name.removeprefix("tabulated ")]
+    adjoint = ADJOINTS[kernel]
+    forward = case.arguments | run_kernel(kernel, case.threads, case.arguments, {}) | (case.more or {})
+    random = np.random.default_rng(0)
+    for output in kernel.outputs:
+        forward[f"grad_{output}"] = random.normal(size=np.shape(forward[output]))
+    clean, spoiled = {}, {}
+    for output in adjoint.kernel.outputs:
+        of = output.removeprefix("grad_")
+        clean[output] = np.zeros_like(forward[of])
+        spoiled[output] = np.full_like(forward[of], np.nan) if of in adjoint.writes else clean[output].copy()
+    threads = case.threads if case.adjoint_threads is None else case.adjoint_threads
+    for grads in (clean, spoiled):
+        work = {name: array.copy() for name, array in forward.items() if name.startswith("grad_")}
+        bound = forward | work | grads
+        adjoint.kernel(threads, *(bound[argument] for argument in adjoint.kernel.arguments))
+    for output in adjoint.kernel.outputs:
+        assert np.any(clean[output])
+        np.testing.assert_array_equal(spoiled[output], clean[output])
 
 
 # --- Taylor remainders

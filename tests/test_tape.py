@@ -150,6 +150,41 @@ def test_backward_again_gives_the_same():
         np.testing.assert_array_equal(tape.gradient(x), [5.0 * seed])
 
 
+def copy_adjoint(threads, grad_z, grad_x):
+    grad_x[...] = grad_z  # whatever it held before
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
+def test_what_an_adjoint_writes_is_added_to_what_others_give(order, monkeypatch):
+    """x is copied, multiplied by 5, and copied again; a seed of its own comes to that."""
+    copy = Plain("copy", ("x", "z"), ("z",), lambda threads, x, z: np.copyto(z, x))
+    writes = Adjoint(Plain("copy_adjoint", ("grad_z", "grad_x"), ("grad_x",), copy_adjoint), writes=("x",))
+    monkeypatch.setitem(ADJOINTS, copy, writes)
+    tape, x, y, outputs = Tape(), np.array([3.0]), np.array([5.0]), [np.zeros(1) for _ in range(3)]
+    for k in order:
+        if k == 1:
+            tape.launch(multiply, 1, x, y, outputs[1])
+        else:
+            tape.launch(copy, 1, x, outputs[k])
+    seeds = [(outputs[0], np.array([1.0])), (outputs[1], np.array([10.0])), (outputs[2], np.array([100.0]))]
+    tape.backward(seeds)
+    np.testing.assert_array_equal(tape.gradient(x), [151.0])
+    tape.backward([*seeds, (x, np.array([1000.0]))])
+    np.testing.assert_array_equal(tape.gradient(x), [1151.0])
+
+
+def test_a_seed_of_another_shape_or_type():
+    tape = Tape()
+    x, y, z = (np.array(values, dtype=np.float32) for values in ([3.0, 4.0], [5.0, 6.0], [0.0, 0.0]))
+    tape.launch(multiply, 2, x, y, z)
+    tape.backward([(z, 2.0)])
+    np.testing.assert_array_equal(tape.gradient(x), [10.0, 12.0])
+    tape.backward([(z, np.array([1.0, 2.0]))])
+    assert tape.gradient(z).dtype == np.float32
+    with pytest.raises(ValueError, match="shape"):
+        tape.backward([(z, np.ones(3))])
+
+
 def test_seeds_are_left_alone():
     tape = Tape()
     x, y, z = arrays([3.0], [5.0], [0.0])
@@ -193,14 +228,15 @@ def test_exchanged_values_are_refused(values):
 
 @pytest.mark.parametrize("n", [3 * WORDS + 3, 5])
 def test_sums_of_many_words_are_those_of_a_loop(n):
-    """`checksum`, which takes the even and odd words of parts, against all words at once."""
-    words = np.random.default_rng(n).integers(0, 2**63, n).astype(np.uint64)
-    even, odd = (np.zeros(-(-n // WORDS), dtype=np.uint64) for _ in range(2))
-    checksum(len(even), words, even, odd)
-    assert (even.sum(), odd.sum()) == (words[::2].sum(), words[1::2].sum())
+    """`checksum`, which sums parts, against all words at once."""
+    words = np.random.default_rng(n).integers(0, 2**64, n, dtype=np.uint64)
+    total = np.zeros(-(-n // WORDS), dtype=np.uint64)
+    checksum(len(total), words, total)
+    expected = sum(int(word) for word in words[::2]) + 3 * sum(int(word) for word in words[1::2])
+    assert int(total.sum()) == expected % 2**64
 
 
-@pytest.mark.parametrize("n", [2 * LARGE + 1, 7])
+@pytest.mark.parametrize("n", [2 * LARGE + 1, LARGE // 8, 7])
 def test_a_mark_sees_every_bit(n):
     array = np.random.default_rng(n).normal(size=n)
     before = mark(array)
