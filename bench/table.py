@@ -15,8 +15,7 @@ def line(row):
     if row["program"] == "stages":
         return "\n".join([head, *(stage_lines(kind, row[kind]) for kind in ("forward", "gradient"))])
     if row["program"] == "threads":
-        ours, bare = row["gradient_ratio"], row["arithmetic_ratio"]
-        return f"{head}  {ours:.2f} times as fast as one, bare arithmetic {bare:.2f}"
+        return f"{head}  {by_turns(row)}"
     timed = [(name, value) for name, value in row.items() if isinstance(value, dict)]
     parts = [f"{name} {1e3 * value['median_s']:.1f} ms" for name, value in timed]
     parts += [f"(compiled in {value['compile_s']:.0f} s)" for name, value in timed if "compile_s" in value][-1:]
@@ -33,6 +32,15 @@ def stage_lines(kind, times):
     largest += [("other kernels", others), ("outside kernels", times["outside_s"])]
     parts = [f"{name} {1e3 * seconds:.2f}" for name, seconds in largest]
     return f"    {kind} {1e3 * whole:.2f} ms: " + ", ".join(parts)
+
+
+def by_turns(row):
+    """How many times as fast all threads are as one."""
+    found = [
+        f"{row[f'{kind}_ratio']:.2f} (best times {row[f'best_{kind}_ratio']:.2f})"
+        for kind in ("gradient", "arithmetic")
+    ]
+    return f"{found[0]} times as fast as one, bare arithmetic {found[1]}"
 
 
 def find(rows, **wanted):
@@ -84,10 +92,7 @@ def notes(rows, cores):
                     parts.append(f"{loss} {1e3 * times['median_s']:.1f} ms ({share:.2f} of value and gradient)")
             notes.append(f"A step of a fit of {row['length']:g} cm: {', '.join(parts)}.")
         if row["program"] == "threads":
-            notes.append(
-                f"{row['threads']} threads over one at {row['length']:g} cm, by turns: {row['gradient_ratio']:.2f}; "
-                f"bare arithmetic: {row['arithmetic_ratio']:.2f}."
-            )
+            notes.append(f"{row['threads']} threads at {row['length']:g} cm, by turns: {by_turns(row)}.")
         if row["program"] == "arithmetic" and same:
             used = {k: n / same[k]["median_s"] / row["peak_per_s"] for k, n in row["operations"].items()}
             notes.append(
