@@ -24,10 +24,10 @@ from numba.extending import intrinsic
 BODY_FLAGS = {"contract", "reassoc", "nsz"}
 HELPER_FLAGS = {"contract"}
 THREADS_PER_BLOCK = 128
-# Workers take blocks of threads by turns, TURNS or more each: the load is even, and workers meet once a launch. Numba's
-# own chunks would make them meet after every round of chunks. A line of the cache that two workers write is slow, so
-# blocks are as large as TURNS allows, up to BLOCK.
-TURNS = 16
+# Workers take the next block of threads when they are done with one, some TURNS or more each: so none waits for another
+# that is slower, as on a shared machine, and they meet once a launch. A line of the cache that two workers write is
+# slow, so blocks are as large as TURNS allows, up to BLOCK.
+TURNS = 32
 BLOCK = 64
 # Launches of `light` kernels with fewer threads than this run on one worker.
 LIGHT = 1000
@@ -37,13 +37,14 @@ LAUNCH_LOCK = threading.Lock()
 # Names that begin with an underscore cannot be those of a body's arguments: see `Kernel`.
 LAUNCHER = {
     "cpu": (
-        "def {name}(_threads, _workers, _share, _block, {args}):\n"
-        "    for _k in prange(_workers * _share):\n"
-        "        _own = _k % _share\n"
-        "        _thread = (_own // _block * _workers + _k // _share) * _block + _own % _block\n"
-        "        if _thread < _threads:\n"
-        "            apart()\n"
-        "            body(_thread, {args})\n"
+        "def {name}(_threads, _workers, _block, _next, {args}):\n"
+        "    for _ in prange(_workers):\n"
+        "        _first = take(_next, _block)\n"
+        "        while _first < _threads:\n"
+        "            for _thread in range(_first, min(_first + _block, _threads)):\n"
+        "                apart()\n"
+        "                body(_thread, {args})\n"
+        "            _first = take(_next, _block)\n"
     ),
     "cuda": (
         "def {name}(_threads, {args}):\n"
@@ -75,6 +76,17 @@ def apart(context):
     return numba.types.void(), generate
 
 
+@intrinsic
+def take(context, counter, amount):
+    """Add `amount` to counter[0], at once for all workers, and give what it was before."""
+
+    def generate(context, builder, signature, arguments):
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        return builder.atomic_rmw("add", array.data, arguments[1], "monotonic")
+
+    return numba.types.int64(counter, numba.types.int64), generate
+
+
 class Kernel:
     """A kernel body and its launchers. Call as `kernel(threads, *arguments)`.
 
@@ -101,14 +113,14 @@ class Kernel:
             available = numba.get_num_threads()
             workers = 1 if self.light and threads < LIGHT else available
             block = min(max(1, threads // (TURNS * workers)), BLOCK)
-            share = -(-threads // (block * workers)) * block
+            following = np.zeros(1, dtype=np.int64)
             with LAUNCH_LOCK:
                 if workers == available:
-                    self.cpu_launcher(threads, workers, share, block, *arguments)
+                    self.cpu_launcher(threads, workers, block, following, *arguments)
                 else:
                     numba.set_num_threads(workers)
                     try:
-                        self.cpu_launcher(threads, workers, share, block, *arguments)
+                        self.cpu_launcher(threads, workers, block, following, *arguments)
                     finally:
                         numba.set_num_threads(available)
         else:
@@ -125,7 +137,7 @@ class Kernel:
 
     def compiled_launcher(self):
         body = numba.njit(error_model="numpy", fastmath=BODY_FLAGS)(rebind(self.body, cpu_helper))
-        launcher = self.generate("cpu", {"prange": numba.prange, "body": body, "apart": apart})
+        launcher = self.generate("cpu", {"prange": numba.prange, "body": body, "apart": apart, "take": take})
         previous, numba.config.CACHE_DIR = numba.config.CACHE_DIR, cache_directory()
         try:
             return numba.njit(parallel=True, cache=bool(numba.config.CACHE_DIR))(launcher)

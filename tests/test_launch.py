@@ -84,6 +84,30 @@ def test_number_of_threads_may_be_zero():
     assert len(out) == 0
 
 
+@kernel("runs", "sums")
+def counted(i, work, runs, sums):
+    """Count the runs of each thread, which take a while of their own."""
+    for k in range(work[i]):
+        sums[i] += 1.0 / (k + i + 1.0)
+    runs[i] += 1
+
+
+@pytest.mark.parametrize("workers", range(1, numba.config.NUMBA_NUM_THREADS + 1))
+@pytest.mark.parametrize("threads", [1, 2, 31, 64, 65, 1000, 5001])
+def test_every_thread_runs_once_whichever_worker_takes_it(threads, workers):
+    work = np.random.default_rng(threads).integers(0, 200, threads) ** 2 // 20
+    runs, sums = np.zeros(threads + 1, dtype=np.int64), np.zeros(threads + 1)
+    before = numba.get_num_threads()
+    numba.set_num_threads(workers)
+    try:
+        counted(threads, work, runs, sums)
+    finally:
+        numba.set_num_threads(before)
+    np.testing.assert_array_equal(runs, np.arange(threads + 1) < threads)
+    terms = [sum(1.0 / (k + i + 1.0) for k in range(work[i])) for i in range(0, threads, 50)]
+    np.testing.assert_allclose(sums[:threads:50], terms, rtol=1e-12)
+
+
 def test_helpers_and_bodies_are_plain_functions():
     helpers = {f for module in modules() for f in vars(module).values() if getattr(f, "is_device", False)}
     kernels = {k for module in modules() for k in vars(module).values() if isinstance(k, Kernel)}
