@@ -2,8 +2,8 @@
 
 python -m bench [SEGMENTS] [--lengths CM ...] [--limit SECONDS]     (without a file: the generated sample `mixed`)
 
-First compares waveforms and gradients, then measures each program and length in a process of its own; prints a table
-and writes bench/results/speed-*.json. Needs the extra `bench`.
+First compares waveforms and gradients, then measures each program and length in a process of its own, up to the length
+where one is out of memory or time; prints a table and writes bench/results/speed-*.json. Needs the extra `bench`.
 """
 
 import argparse
@@ -67,8 +67,7 @@ def plan(lengths, cores, cuda):
             yield "threads", length, cores, "cpu"
         yield "fit", length, cores, "cpu"
         yield "analytic", length, cores, "cpu"
-        if length == min(lengths):  # the next would take minutes to hours
-            yield "paper", length, cores, "cpu"
+        yield "paper", length, cores, "cpu"
         yield "arithmetic", length, cores, "cpu"
 
 
@@ -88,9 +87,13 @@ def main():
                 file.create_dataset("segments", data=generate("mixed", Detector.module0(), events, 0))
         agreement, text = run("dense_check.py", path, limit=None, threads=machine["threads"])
         print(text, flush=True)
-        rows = []
-        for program, length, threads, device in plan(arguments.lengths, machine["threads"], cuda_available()):
+        rows, stopped = [], set()
+        for program, length, threads, device in plan(sorted(arguments.lengths), machine["threads"], cuda_available()):
+            if (program, threads, device) in stopped:  # out of time or memory at a shorter length
+                continue
             rows.append(measure(program, length, path, arguments.limit, threads, device))
+            if "failed" in rows[-1]:
+                stopped.add((program, threads, device))
             print(table.line(rows[-1]), flush=True)
     source = Path(arguments.segments).name if arguments.segments else "generated mixed"
     content = {"sample": source, "dtype": "float32", "machine": machine, "agreement": agreement, "rows": rows}
