@@ -50,7 +50,7 @@ from lartpc.kernels.trigger import trigger
 
 
 class Adjoint(NamedTuple):
-    """An adjoint kernel, which adds to gradients; those of the inputs that it `writes` need not be zero before.
+    """An adjoint kernel, which adds to gradients; those of the inputs that it `writes` it sets, whatever they held.
 
     For `shared` inputs, of which a thread reads one row, it gives one row of gradients a thread. `row`: the argument
     (threads,) that says which row a thread reads.

@@ -89,7 +89,7 @@ def main():
         print(text, flush=True)
         rows, stopped = [], set()
         for program, length, threads, device in plan(sorted(arguments.lengths), machine["threads"], cuda_available()):
-            if (program, threads, device) in stopped:  # out of time or memory at a shorter length
+            if (program, threads, device) in stopped:  # it failed at a shorter length
                 continue
             rows.append(measure(program, length, path, arguments.limit, threads, device))
             if "failed" in rows[-1]:

@@ -56,9 +56,10 @@ def convolve(
     current(t) = sum over trains, sites n and r of source[n, r] waveform_r(t - t_n)
 
     Trains window_train[i] to window_train[i + 1]: table, place (first site, counted in tick/per_tick from 0), sites and
-    where its values begin in `source`. By table: basis (n_tables, lags rank) [1/us], latest lag first;
-    tail (n_tables, most per_tick, most rank, poles) [1/us]: what r adds to exponential p at a tick that lies 1, 2, ...
-    sites before first_lag; decay (poles,): what is left of them a tick earlier. state (n_windows, poles): work space.
+    where its values begin in `source`, with the end of all: train_source (n_trains + 1,). By table: basis (n_tables,
+    lags rank) [1/us], latest lag first; tail (n_tables, most per_tick, most rank, poles) [1/us]: what r adds to
+    exponential p at a tick that lies 1, 2, ... sites before first_lag; decay (poles,): what is left of them a tick
+    earlier. state (n_windows, poles): work space.
     """
     T = type(current[0])
     base = window_first[i]

@@ -213,7 +213,9 @@ def make_waveforms(steps, batch, tables, detector, settings, launch=plain):
     shares = make_shares(steps, batch, tables, detector, launch)
     pairs, windows, first_pair = make_pairs(steps, shares, batch, tables, detector, settings)
     n, pair_place = len(pairs.step), inverse(pairs.order)
-    lattice, used = table.lattice, xp.flatnonzero(xp.bincount(shares.table))
+    lattice, is_used = table.lattice, xp.zeros(len(table.degree), dtype=bool)
+    is_used[shares.table] = True
+    used = xp.flatnonzero(is_used)
     most, most_rank = whole_lanes(table.degree[used]), whole_lanes(lattice.rank[used])
     moment_x, moment_y = (xp.empty((n, most), dtype=T) for _ in range(2))
     launch(

@@ -12,7 +12,7 @@ from .kernels.checksum import WORDS, checksum
 from .kernels.launch import Kernel
 from .windows import namespace
 
-LARGE = 2**15  # bytes of an array from which several workers sum them
+LARGE = 2**15  # bytes of an array from which a kernel sums them
 
 
 class TapeError(RuntimeError):
@@ -33,7 +33,7 @@ class Tape:
     """Record launches, then walk them backwards.
 
     An adjoint gets its arguments by name: those of the forward launch, what the launch gave for the adjoint alone,
-    and gradients as grad_<name>. Gradients start at zero and are summed; read them with `gradient`.
+    and gradients as grad_<name>. What the launches give for an array is summed; read it with `gradient`.
     """
 
     def __init__(self) -> None:

@@ -87,7 +87,7 @@ def contributions(
         if waveforms.buffered is not current:
             behind, grad = grad, xp.zeros_like(current)
             buffer_adjoint(len(windows.tick), windows.first, *chain.buffer_factors(detector, T), behind, grad)
-        grads = {f"grad_{name}": xp.zeros_like(deposited[name]) for name in ("coefficient", "share_t", "source")}
+        grads = {f"grad_{name}": xp.empty_like(deposited[name]) for name in ("coefficient", "share_t", "source")}
         grads |= {"grad_current": grad, "grad_state": xp.zeros_like(convolved["state"])}
         call(convolve_adjoint, len(windows.tick), convolved | grads)
         call(deposit_adjoint, len(deposited["share_t"]), deposited | grads)

@@ -33,7 +33,7 @@ def offsets(counts):
 
 
 def owners(starts, n):
-    """The run that each of n entries belongs to, from `offsets`."""
+    """The run that each of n entries belongs to, from `offsets`, of which the last is n."""
     result = namespace(starts).empty(n, dtype=np.int64)
     own(len(starts) - 1, starts, result)
     return result
@@ -94,7 +94,7 @@ def sorting(*keys):
         return xp.lexsort(xp.stack(keys[::-1]))
     one = xp.zeros(n, dtype=np.int64)
     for key, least, width in zip(keys, low, bits, strict=True):
-        one = (one << width) + (key - least)
+        one = (one << width) + key - least
     return xp.sort((one << bits_of_place) + xp.arange(n)) & ((1 << bits_of_place) - 1)
 
 

@@ -38,7 +38,7 @@ class Trains:
             for before in range(1, PER_TICK[t] + 1):
                 tail[t, before - 1, : RANK[t]] = self.amplitude[t] * np.exp(-self.rate * before / PER_TICK[t])
         current, state = np.zeros(self.first[-1], T), np.zeros((3, len(self.rate)), T)
-        trains = (self.train, self.tick, self.first, self.table, self.place, self.sites, self.begin[:-1])
+        trains = (self.train, self.tick, self.first, self.table, self.place, self.sites, self.begin)
         tables = (PER_TICK, RANK, FIRST_LAG, LAST_LAG, basis, tail, np.exp(-self.rate).astype(T))
         convolve(3, *trains, *tables, source.astype(T), state, current)
         return current

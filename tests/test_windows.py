@@ -28,8 +28,8 @@ def test_owners_of_runs_some_of_which_are_empty():
 @pytest.mark.parametrize("shape", [(3, 5, 7), (0, 4)])
 def test_aligned_copies_begin_with_a_line_of_the_cache(shape):
     array = np.random.default_rng(0).random((*shape, 2)).astype(np.float32)[..., 1]
-    for _ in range(5):
-        copy = aligned(array)
+    copies = [aligned(array) for _ in range(20)]
+    for copy in copies:
         assert copy.flags.c_contiguous and not np.shares_memory(copy, array) and copy.dtype == array.dtype
         assert copy.ctypes.data % LINE == 0 or copy.size == 0
         np.testing.assert_array_equal(copy, array)
