@@ -5,6 +5,8 @@ Usage: python bench/fit_profile.py [--minutes N] [--length CM] [--loss LOSS] [--
 Draws hits of a generated sample with noise, then runs `lartpc calibrate` on the files, again until the minutes are
 over, under Python's profiler. What NumPy, h5py and other packages take counts for the function of this project that
 called them. Prints the share of each source file, those of a stage together, and writes bench/results/profile-*.json.
+The profiler makes every call of a Python function longer: so a last calibration runs without it, of which the time
+outside kernels is given; what reading, batching and writing do not take of that is Python.
 """
 
 import argparse
@@ -18,6 +20,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import common
+from kernel_times import KernelTimes
 
 from lartpc.cli.main import main as lartpc
 from lartpc.detector import Detector
@@ -94,6 +97,8 @@ def main():
             profile.runcall(command, *fit, Path(folder) / f"fit{runs}")
             runs += 1
         whole = time.perf_counter() - started
+        with KernelTimes() as plain:
+            command(*fit, Path(folder) / "plain")
         length = float(common.lengths(read_segments(segments)).sum())
     seconds = by_file(profile)
     stages = by_stage(seconds)
@@ -101,7 +106,11 @@ def main():
     print(f"{runs} calibrations of {length:.0f} cm in {whole:.0f} s, {total:.0f} s of these accounted for")
     for stage, spent in stages.most_common():
         print(f"{100.0 * spent / total:6.1f} %  {spent:8.2f} s  {stage}")
+    stage_seconds = sum(stages[stage] for stage in STAGES if stage != "kernels") / runs
+    python = plain.outside - stage_seconds
+    print(f"without the profiler {plain.whole:.1f} s, of which Python {100.0 * python / plain.whole:.1f} %")
     content = {"machine": common.machine(), "loss": arguments.loss, "length_cm": length, "runs": runs}
+    content |= {"plain": {"seconds": plain.whole, "outside_kernels_s": plain.outside, "python_s": python}}
     content |= {"seconds": whole, "share": {stage: spent / total for stage, spent in stages.most_common()}}
     print(common.write("profile", content))
 
