@@ -165,7 +165,7 @@ def evaluations(path):
     "arguments, least",
     [
         ((), 1),
-        (("--optimizer", "adam", "--epochs", "100", "--fit", "eField,kb", "--batch-length", "1"), 8),
+        (("--optimizer", "adam", "--epochs", "500", "--fit", "eField,kb", "--batch-length", "1"), 8),
     ],
 )
 def test_killed_and_resumed(arguments, least, segments, target, tmp_path):
