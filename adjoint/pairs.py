@@ -2,51 +2,52 @@
 
 from typing import NamedTuple
 
-from lartpc.adjoint.assign import assign_adjoint
-from lartpc.adjoint.buffer import buffer_adjoint
-from lartpc.adjoint.chamfer import chamfer_adjoint
-from lartpc.adjoint.conserve import conserve_adjoint
-from lartpc.adjoint.convolve import convolve_adjoint
-from lartpc.adjoint.couple import couple_adjoint
-from lartpc.adjoint.deposit import deposit_adjoint
-from lartpc.adjoint.digitize import digitize_adjoint
-from lartpc.adjoint.drift import drift_adjoint
-from lartpc.adjoint.gather import gather_adjoint
-from lartpc.adjoint.induce import induce_adjoint
-from lartpc.adjoint.likelihood import likelihood_adjoint
-from lartpc.adjoint.mmd import mmd_adjoint
-from lartpc.adjoint.mse import mse_adjoint
-from lartpc.adjoint.quench import quench_adjoint
-from lartpc.adjoint.share import share_adjoint
-from lartpc.adjoint.soft_dtw import soft_dtw_adjoint
-from lartpc.adjoint.split import split_adjoint
-from lartpc.adjoint.spread import spread_adjoint
-from lartpc.adjoint.trigger import trigger_adjoint
-from lartpc.kernels.assign import assign
-from lartpc.kernels.buffer import buffer
-from lartpc.kernels.chamfer import chamfer
-from lartpc.kernels.checksum import checksum
-from lartpc.kernels.conserve import conserve
-from lartpc.kernels.convolve import convolve
-from lartpc.kernels.couple import couple
-from lartpc.kernels.deposit import deposit
-from lartpc.kernels.digitize import digitize
-from lartpc.kernels.drift import drift
-from lartpc.kernels.gather import gather
-from lartpc.kernels.induce import induce
-from lartpc.kernels.launch import Kernel
-from lartpc.kernels.likelihood import likelihood
-from lartpc.kernels.mmd import mmd
-from lartpc.kernels.mse import mse
-from lartpc.kernels.own import own
-from lartpc.kernels.pair import count_pairs, count_windows, pair, window
-from lartpc.kernels.quench import quench
-from lartpc.kernels.reach import count_reached, reach
-from lartpc.kernels.share import choose, share
-from lartpc.kernels.soft_dtw import soft_dtw
-from lartpc.kernels.split import count_pieces, count_steps, pieces, split
-from lartpc.kernels.spread import spread
-from lartpc.kernels.trigger import trigger
+from lartpc.adjoint.charge.drift import drift_adjoint
+from lartpc.adjoint.charge.quench import quench_adjoint
+from lartpc.adjoint.charge.split import split_adjoint
+from lartpc.adjoint.frontend.buffer import buffer_adjoint
+from lartpc.adjoint.frontend.digitize import digitize_adjoint
+from lartpc.adjoint.frontend.trigger import trigger_adjoint
+from lartpc.adjoint.losses.chamfer import chamfer_adjoint
+from lartpc.adjoint.losses.likelihood import likelihood_adjoint
+from lartpc.adjoint.losses.mmd import mmd_adjoint
+from lartpc.adjoint.losses.mse import mse_adjoint
+from lartpc.adjoint.losses.soft_dtw import soft_dtw_adjoint
+from lartpc.adjoint.pixels.assign import assign_adjoint
+from lartpc.adjoint.pixels.conserve import conserve_adjoint
+from lartpc.adjoint.pixels.couple import couple_adjoint
+from lartpc.adjoint.pixels.induce import induce_adjoint
+from lartpc.adjoint.pixels.share import share_adjoint
+from lartpc.adjoint.pixels.spread import spread_adjoint
+from lartpc.adjoint.response.convolve import convolve_adjoint
+from lartpc.adjoint.response.deposit import deposit_adjoint
+from lartpc.adjoint.runtime.gather import gather_adjoint
+from lartpc.kernels.charge.drift import drift
+from lartpc.kernels.charge.quench import quench
+from lartpc.kernels.charge.split import count_pieces, count_steps, pieces, split
+from lartpc.kernels.frontend.buffer import buffer
+from lartpc.kernels.frontend.digitize import digitize
+from lartpc.kernels.frontend.trigger import trigger
+from lartpc.kernels.losses.chamfer import chamfer
+from lartpc.kernels.losses.likelihood import likelihood
+from lartpc.kernels.losses.mmd import mmd
+from lartpc.kernels.losses.mse import mse
+from lartpc.kernels.losses.soft_dtw import soft_dtw
+from lartpc.kernels.pixels.assign import assign
+from lartpc.kernels.pixels.conserve import conserve
+from lartpc.kernels.pixels.couple import couple
+from lartpc.kernels.pixels.induce import induce
+from lartpc.kernels.pixels.pair import count_pairs, pair
+from lartpc.kernels.pixels.reach import count_reached, reach
+from lartpc.kernels.pixels.share import choose, share
+from lartpc.kernels.pixels.spread import spread
+from lartpc.kernels.response.convolve import convolve
+from lartpc.kernels.response.deposit import deposit
+from lartpc.kernels.response.windows import count_windows, window
+from lartpc.kernels.runtime.checksum import checksum
+from lartpc.kernels.runtime.gather import gather
+from lartpc.kernels.runtime.launch import Kernel
+from lartpc.kernels.runtime.own import own
 
 
 class Adjoint(NamedTuple):

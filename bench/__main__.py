@@ -20,10 +20,10 @@ sys.path.insert(0, str(HERE))
 import common  # noqa: E402
 import table  # noqa: E402
 
-from lartpc.detector import Detector  # noqa: E402
-from lartpc.generate import generate  # noqa: E402
-from lartpc.hdf5 import new_hdf5  # noqa: E402
-from lartpc.kernels.launch import cuda_available  # noqa: E402
+from lartpc.detector.detector import Detector  # noqa: E402
+from lartpc.files.hdf5 import new_hdf5  # noqa: E402
+from lartpc.generator.generate import generate  # noqa: E402
+from lartpc.kernels.runtime.launch import cuda_available  # noqa: E402
 
 LENGTHS = (10.0, 100.0, 1000.0, 10000.0)
 KILLED = 6.0  # a process is stopped after so many limits

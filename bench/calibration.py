@@ -12,11 +12,11 @@ import time
 import common
 import numpy as np
 
-from lartpc.calibrate import SIX, calibrate
+from lartpc.data.selection import Cuts, selected, separate_tracks
+from lartpc.fit.calibrate import SIX, calibrate
+from lartpc.formats.edepsim import read_segments
 from lartpc.parameters import Parameters
-from lartpc.segments import read_segments
-from lartpc.selection import Cuts, selected, separate_tracks
-from lartpc.simulation import Simulation
+from lartpc.simulation.simulation import Simulation
 
 
 def fit(segments, published, arguments):

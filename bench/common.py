@@ -11,13 +11,13 @@ from pathlib import Path
 import numba
 import numpy as np
 
-from lartpc.detector import Detector
-from lartpc.generate import generate
-from lartpc.hdf5 import new_hdf5
+from lartpc.data.selection import Cuts, lengths
+from lartpc.data.selection import selected as passing
+from lartpc.detector.detector import Detector
+from lartpc.files.hdf5 import new_hdf5
+from lartpc.formats.edepsim import read_segments
+from lartpc.generator.generate import generate
 from lartpc.parameters import Parameters
-from lartpc.segments import read_segments
-from lartpc.selection import Cuts, lengths
-from lartpc.selection import selected as passing
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTICLES = (13, 211, 2212)  # muons, charged pions, protons, and their antiparticles

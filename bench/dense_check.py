@@ -20,8 +20,8 @@ from common import first_of, selected
 from dense_physics import NOMINAL, SIX, vector
 from ours import Ours
 
-from lartpc.segments import read_segments
-from lartpc.simulation import Simulation
+from lartpc.formats.edepsim import read_segments
+from lartpc.simulation.simulation import Simulation
 
 LENGTH = {"analytic": 5.0, "paper": 0.6}  # [cm]
 # Relative: the largest deviation of waveforms (of the peak), their rms, the total charge, the gradient by parameter.

@@ -10,8 +10,8 @@ from dense_physics import NOMINAL, birks, response, vector
 from dense_rules import MEMORY, WIDTH, node_count
 from loss import loss_weights, windowed_pairs
 
-from lartpc.chain import Windows
-from lartpc.settings import gauss_rules
+from lartpc.charge.quadrature import gauss_rules
+from lartpc.response.windows import Windows
 
 CHUNK = 256  # pairs
 CLASSES = np.array((3, 5, 8, 11))  # nodes along an axis that pairs are padded to

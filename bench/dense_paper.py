@@ -20,7 +20,7 @@ from dense_physics import NOMINAL, Program, birks, drift, response, vector, velo
 from jax.scipy.special import erf
 from loss import windowed_pairs
 
-from lartpc.kernels.split import clip
+from lartpc.kernels.charge.split import clip
 
 POINTS = 30  # N_x, N_y and least N_T0
 SAMPLING = 0.1  # T_sampling: of time [us], and of 4/T_sampling points a cm along the drift

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from loss import SCALE
 
-from lartpc.calibrate import SIX
+from lartpc.fit.calibrate import SIX
 from lartpc.parameters import Parameters
 
 NOMINAL = Parameters()

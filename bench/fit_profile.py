@@ -23,10 +23,10 @@ import common
 from kernel_times import KernelTimes
 
 from lartpc.cli.main import main as lartpc
-from lartpc.detector import Detector
-from lartpc.generate import generate
-from lartpc.hdf5 import new_hdf5
-from lartpc.segments import read_segments
+from lartpc.detector.detector import Detector
+from lartpc.files.hdf5 import new_hdf5
+from lartpc.formats.edepsim import read_segments
+from lartpc.generator.generate import generate
 
 STAGES = {
     "kernels": ("kernels/", "adjoint/"),

@@ -9,8 +9,8 @@ import sys
 
 from common import first_of, generated, lengths, machine, median_seconds, selected, write
 
-from lartpc.segments import read_segments
-from lartpc.simulation import Simulation
+from lartpc.formats.edepsim import read_segments
+from lartpc.simulation.simulation import Simulation
 
 LENGTHS = (100, 1000, 10000)  # [cm]
 REPEATS = {100: 21, 1000: 7, 10000: 3}

@@ -12,9 +12,9 @@ from importlib.metadata import version
 import numpy as np
 from common import first_of, generated, lengths, machine, median_seconds, selected, write
 
-from lartpc.kernels.launch import cuda_available
-from lartpc.segments import read_segments
-from lartpc.simulation import Simulation
+from lartpc.formats.edepsim import read_segments
+from lartpc.kernels.runtime.launch import cuda_available
+from lartpc.simulation.simulation import Simulation
 
 EVENTS = 10  # generated for the comparison; some 4,000 cm of muons
 COMPARED = 2000.0  # [cm] of a sample that are compared

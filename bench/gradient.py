@@ -9,9 +9,9 @@ import tracemalloc
 import numpy as np
 from common import first_of, generated, lengths, machine, median_seconds, selected, write
 
-from lartpc.gradient import Trace
-from lartpc.segments import read_segments
-from lartpc.simulation import Simulation
+from lartpc.formats.edepsim import read_segments
+from lartpc.gradients.trace import Trace
+from lartpc.simulation.simulation import Simulation
 
 LENGTHS = (100, 1000)  # [cm]
 REPEATS = {100: 21, 1000: 7}

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 
-from lartpc.kernels.launch import Kernel
+from lartpc.kernels.runtime.launch import Kernel
 
 
 class KernelTimes:

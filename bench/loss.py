@@ -5,8 +5,9 @@ L = sum over samples of w I + (I/SCALE)^2/2,  w = (1 + cos(0.05 tick + 0.9 colum
 
 import numpy as np
 
-from lartpc import chain
-from lartpc.simulation import RECOMBINATION
+from lartpc.charge.recombination import RECOMBINATION
+from lartpc.charge.steps import make_steps
+from lartpc.pixels.parametric import make_pairs, make_shares
 
 SCALE = 1e4  # [e/us]
 
@@ -15,8 +16,8 @@ def windowed_pairs(simulation, batch):
     """Steps, pairs and windows of the project's kernels."""
     tables, detector = simulation.tables, simulation.detector
     place = (tables, detector, simulation.settings)
-    steps = chain.make_steps(batch, simulation.vector(), RECOMBINATION[simulation.recombination], *place)
-    pairs, windows, _ = chain.make_pairs(steps, chain.make_shares(steps, batch, tables, detector), batch, *place)
+    steps = make_steps(batch, simulation.vector(), RECOMBINATION[simulation.recombination], *place)
+    pairs, windows, _ = make_pairs(steps, make_shares(steps, batch, tables, detector), batch, *place)
     return steps, pairs, windows
 
 

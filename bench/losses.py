@@ -10,8 +10,8 @@ import time
 import common
 import numpy as np
 
-from lartpc.calibrate import LOSSES, SIX, calibrate
-from lartpc.simulation import Simulation
+from lartpc.fit.calibrate import LOSSES, SIX, calibrate
+from lartpc.simulation.simulation import Simulation
 
 
 def main():

@@ -11,11 +11,11 @@ import time
 import common
 import numpy as np
 
-from lartpc.calibrate import calibrate
-from lartpc.detector import Detector
-from lartpc.generate import generate
-from lartpc.segments import from_table
-from lartpc.simulation import Simulation
+from lartpc.detector.detector import Detector
+from lartpc.fit.calibrate import calibrate
+from lartpc.formats.edepsim import from_table
+from lartpc.generator.generate import generate
+from lartpc.simulation.simulation import Simulation
 
 FIELD = (0.50, 0.48, 0.515, 0.49)  # [kV/cm]
 LIFETIME = (1500.0, 2600.0, 1100.0, 1900.0)  # [us]

@@ -17,11 +17,11 @@ import common
 import memory
 import numpy as np
 
-from lartpc.detector import Detector
-from lartpc.generate import generate
-from lartpc.gradient import Trace
-from lartpc.segments import from_table
-from lartpc.simulation import Simulation
+from lartpc.detector.detector import Detector
+from lartpc.formats.edepsim import from_table
+from lartpc.generator.generate import generate
+from lartpc.gradients.trace import Trace
+from lartpc.simulation.simulation import Simulation
 
 LIMIT = 2000.0  # MB
 SEGMENTS = 100_000

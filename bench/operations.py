@@ -7,7 +7,7 @@ exponentials that follow them back. What is done once for a step is not counted.
 
 import numpy as np
 
-from lartpc.tape import Tape
+from lartpc.autodiff.tape import Tape
 
 NODE = 22 + 10  # an exponential, by polynomial, and its argument
 NODE_ADJOINT = NODE + 20

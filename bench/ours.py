@@ -3,16 +3,17 @@
 import numpy as np
 from loss import SCALE, loss_weights, windowed_pairs
 
-from lartpc import optimizers
-from lartpc.calibrate import SIX
-from lartpc.chain import Windows
-from lartpc.kernels import slots
-from lartpc.objectives import Objective
+from lartpc.arrays import to_numpy
+from lartpc.autodiff.tape import Tape
+from lartpc.fit import optimizers
+from lartpc.fit.calibrate import SIX
+from lartpc.fit.problem import Problem, Record
+from lartpc.kernels.runtime import slots
+from lartpc.losses.objective import Objective
+from lartpc.losses.target import Target
 from lartpc.parameters import TABLE, Parameters
-from lartpc.problem import Problem, Record
-from lartpc.simulation import Simulation, to_numpy
-from lartpc.tape import Tape
-from lartpc.target import Target
+from lartpc.response.windows import Windows
+from lartpc.simulation.simulation import Simulation
 
 TRUTH = {"Ab": 0.82, "kb": 0.055, "eField": 0.495, "lifetime": 1800.0, "long_diff": 4.5e-6, "tran_diff": 9.5e-6}
 SLOTS = [slots.PARAMETERS.index(name) for name in SIX]

@@ -10,9 +10,9 @@ import argparse
 import common
 import numpy as np
 
-from lartpc.calibrate import SIX, calibrate
-from lartpc.expected import expected_errors
-from lartpc.simulation import Simulation
+from lartpc.fit.calibrate import SIX, calibrate
+from lartpc.fit.forecast import expected_errors
+from lartpc.simulation.simulation import Simulation
 
 
 def parse():

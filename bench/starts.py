@@ -9,9 +9,9 @@ import sys
 import common
 import numpy as np
 
-from lartpc.calibrate import SIX, calibrate
+from lartpc.fit.calibrate import SIX, calibrate
 from lartpc.parameters import TABLE
-from lartpc.simulation import Simulation
+from lartpc.simulation.simulation import Simulation
 
 
 def main():

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import common
 
-from lartpc.detector import Detector
-from lartpc.generate import generate
-from lartpc.hdf5 import append, new_hdf5
+from lartpc.detector.detector import Detector
+from lartpc.files.hdf5 import append, new_hdf5
+from lartpc.generator.generate import generate
 
 EVENTS = 40  # that differ
 SCRIPT = """

@@ -17,8 +17,8 @@ import numba
 import numpy as np
 from common import first_of, lengths, selected
 
-from lartpc.segments import read_segments
-from lartpc.simulation import Simulation
+from lartpc.formats.edepsim import read_segments
+from lartpc.simulation.simulation import Simulation
 
 REPEATS = 15
 ROUNDS = 40  # of measurements by turns

@@ -7,21 +7,18 @@ import time
 
 import click
 
-from lartpc.errors import InputError
-
-from .fitting import (
+from lartpc.cli.fitting import (
     Keeper,
     check_target,
     cut_segments,
     draw_target,
-    fingerprint,
     fitted_names,
     given_truth,
     prepare,
     read_target,
 )
-from .info import versions
-from .options import (
+from lartpc.cli.info import versions
+from lartpc.cli.options import (
     closure_options,
     detector_option,
     device_option,
@@ -41,7 +38,8 @@ from .options import (
     rounded_option,
     with_pixel_values,
 )
-from .simulate import announce_compilation, progress_bar
+from lartpc.cli.progress import announce_compilation, progress_bar
+from lartpc.exceptions import InputError
 
 
 @click.command(epilog="Example: lartpc calibrate muons.h5 hits.h5 -o fit --fit eField,lifetime")
@@ -91,12 +89,12 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
     folder = prepare(output, resume, overwrite)
     check_target(target, options)
 
-    from lartpc.segments import read_segments
+    from lartpc.formats.edepsim import read_segments
 
     whole = read_segments(segments)
     deposits = whole.of_events(options["events"])
     chosen = with_pixel_values(load_detector(detector, layout), options)
-    from lartpc.calibrate import BATCH_LENGTH
+    from lartpc.fit.calibrate import BATCH_LENGTH
 
     fitted = fitted_names(names, options["per_module"], chosen.n_modules)
     recombination, device, seed = (options[name] for name in ("recombination", "device", "seed"))
@@ -105,8 +103,8 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
     if any(name in fitted for name in fixes):
         raise InputError("--fix: names a parameter that --fit names too, allowed is one of them")
 
-    from lartpc.selection import separate_tracks
-    from lartpc.simulation import Simulation
+    from lartpc.data.selection import separate_tracks
+    from lartpc.simulation.simulation import Simulation
 
     target_of = (chosen, whole, detector, layout, options["events"])
     measured = None if options["closure"] else read_target(target, *target_of)
@@ -138,9 +136,10 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
         raise InputError("--iterations: with --optimizer adam allowed is --epochs")
     batch_length = options["batch_length"] or BATCH_LENGTH
 
-    from lartpc import fitfiles
-    from lartpc.calibrate import calibrate as run
-    from lartpc.hits import write_hits
+    from lartpc.fit.calibrate import calibrate as run
+    from lartpc.fit.store import fingerprint, read_history, write_result
+    from lartpc.formats.hitfile import write_hits
+    from lartpc.plots.fit import convergence_figure, correlation_figure, parameters_figure, write_figure
 
     setup = {
         **fingerprint(deposits, hits, simulation),
@@ -154,7 +153,7 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
         "recombination": recombination,
         "response": options["response"],
     }
-    keeper = Keeper(folder, fitted, setup, fitfiles.read_history(folder, setup) if resume else [])
+    keeper = Keeper(folder, fitted, setup, read_history(folder, setup) if resume else [])
     with keeper:
         result = run(
             simulation,
@@ -186,10 +185,10 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
     if options["closure"]:
         attrs = {"parameters": truth.as_dict(), "noise": noise, "seed": seed, "detector": chosen.name}
         write_hits(folder / "target.h5", hits, deposits, attrs, overwrite=True)
-    fitfiles.write_result(folder, result, more)
-    fitfiles.write_figure(folder / "parameters.png", fitfiles.parameters_figure(result, keeper.lines))
-    fitfiles.write_figure(folder / "convergence.png", fitfiles.convergence_figure(result, keeper.lines))
-    fitfiles.write_figure(folder / "correlation.png", fitfiles.correlation_figure(result))
+    write_result(folder, result, more)
+    write_figure(folder / "parameters.png", parameters_figure(result, keeper.lines))
+    write_figure(folder / "convergence.png", convergence_figure(result, keeper.lines))
+    write_figure(folder / "correlation.png", correlation_figure(result))
     click.echo(str(result))
     click.echo(f"{folder}: fit.json, history.h5, parameters.png, convergence.png, correlation.png; ", nl=False)
     click.echo(f"{time.perf_counter() - started:.1f} s")
@@ -201,7 +200,7 @@ def draw_truth(simulation, fitted, options):
     """Parameters for --closure: those fitted drawn with --seed, but for the ones that --truth gives."""
     import numpy as np
 
-    from lartpc.calibrate import check_names
+    from lartpc.fit.calibrate import check_names
     from lartpc.parameters import parameter
 
     check_names(simulation, fitted)

@@ -4,12 +4,12 @@ import os
 
 import click
 
-from .calibrate import calibrate
-from .fitting import prepare
-from .generate import generate
-from .options import check_output, overwrite_option
-from .plot import plot
-from .simulate import simulate
+from lartpc.cli.calibrate import calibrate
+from lartpc.cli.fitting import prepare
+from lartpc.cli.generate import generate
+from lartpc.cli.options import check_output, overwrite_option
+from lartpc.cli.plot import plot
+from lartpc.cli.simulate import simulate
 
 EVENTS = 1
 SEED = 1  # of the parameters that the calibration has to find

@@ -2,10 +2,8 @@
 
 import click
 
-from lartpc.errors import InputError
-
-from .fitting import cut_segments, fitted_names, given_truth
-from .options import (
+from lartpc.cli.fitting import cut_segments, fitted_names, given_truth
+from lartpc.cli.options import (
     cut_options,
     detector_option,
     device_option,
@@ -21,7 +19,8 @@ from .options import (
     rounded_option,
     with_pixel_values,
 )
-from .simulate import announce_compilation
+from lartpc.cli.progress import announce_compilation
+from lartpc.exceptions import InputError
 
 
 @click.command(epilog="Example: lartpc errors muons.h5 --fit eField,lifetime")
@@ -44,16 +43,16 @@ def errors(segments, detector, layout, events, names, fix, rounded, recombinatio
 
     With the detector's noise: the Cramer-Rao bound, from the derivatives of the simulation.
     """
-    from lartpc.segments import read_segments
+    from lartpc.formats.edepsim import read_segments
 
     deposits = cut_segments(read_segments(segments).of_events(events), options)
     chosen = with_pixel_values(load_detector(detector, layout), options)
 
     import numpy as np
 
-    from lartpc.calibrate import check_names
-    from lartpc.expected import expected_covariance
-    from lartpc.simulation import Simulation
+    from lartpc.fit.calibrate import check_names
+    from lartpc.fit.forecast import expected_covariance
+    from lartpc.simulation.simulation import Simulation
 
     fitted = fitted_names(names, options["per_module"], chosen.n_modules)
     fixes = pairs("fix", fix)

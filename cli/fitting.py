@@ -1,7 +1,5 @@
 """What the commands share that compare a simulation with a target: the folder, the history in it, the target."""
 
-import dataclasses
-import hashlib
 import os
 import sys
 import time
@@ -10,16 +8,15 @@ from typing import Any, NamedTuple
 
 import click
 
-from lartpc.errors import InputError
-
-from .options import PIXEL_VALUES, load_channels, number, pairs
+from lartpc.cli.options import PIXEL_VALUES, load_channels, number, pairs
+from lartpc.exceptions import InputError
 
 NEVER = 1e9  # threshold [e] of a pixel that no channel reads: that it has no hit says nothing
 
 
 def fitted_names(names, per_module, n_modules):
     """The NAME,... of --fit, by default the six of the paper; those of --per-module once for each module."""
-    from lartpc.calibrate import SIX
+    from lartpc.fit.calibrate import SIX
     from lartpc.parameters import SINGLE
 
     fitted = tuple(name.strip() for name in names.split(",")) if names is not None else SIX
@@ -64,13 +61,13 @@ class Keeper:
             self.written = now
 
     def write(self):
-        from lartpc import fitfiles
+        from lartpc.fit.store import RESULTS, write_history
 
         if self.lines:
             self.folder.mkdir(exist_ok=True)
-            for name in fitfiles.RESULTS:  # those of what is being replaced
+            for name in RESULTS:  # those of what is being replaced
                 (self.folder / name).unlink(missing_ok=True)
-            fitfiles.write_history(self.folder, self.lines, self.names, self.setup)
+            write_history(self.folder, self.lines, self.names, self.setup)
 
 
 def prepare(output, resume, overwrite):
@@ -108,7 +105,7 @@ def given_truth(names, doing, options):
 
 def draw_target(simulation, deposits, truth, options):
     """Hits of the `deposits` with parameters `truth`, and whether they have noise, for --closure."""
-    from lartpc.simulation import Simulation
+    from lartpc.simulation.simulation import Simulation
 
     noise = options["noise"] is not False
     source = Simulation(
@@ -125,7 +122,7 @@ def draw_target(simulation, deposits, truth, options):
 
 def cut_segments(deposits, options):
     """The segments that pass --cuts with the NAME=VALUE of --cut, all where neither is given."""
-    from lartpc.selection import Cuts, selected
+    from lartpc.data.selection import Cuts, selected
 
     if not options["cuts"] and not options["cut"]:
         return deposits
@@ -134,31 +131,6 @@ def cut_segments(deposits, options):
         if name not in Cuts._fields:
             raise InputError(f"--cut {name}: is not known, allowed are {', '.join(Cuts._fields)}")
     return deposits.select(selected(deposits, Cuts(**found)))
-
-
-def fingerprint(deposits, hits, simulation):
-    """What tells segments, hits, and detector with values of pixels and response from others, for `setup`."""
-    digest = hashlib.sha256()
-    for part in leaves((dataclasses.replace(simulation.detector, name=""), simulation.response)):
-        digest.update(part)
-    return {
-        "segments": [len(deposits), float(deposits.dE.sum(dtype="f8"))],
-        "hits": [len(hits), float(hits.charge.sum(dtype="f8"))],
-        "detector": digest.hexdigest()[:16],
-    }
-
-
-def leaves(value):
-    """The values in dataclasses and sequences, as bytes."""
-    import numpy as np
-
-    if dataclasses.is_dataclass(value):
-        value = tuple(getattr(value, field.name) for field in dataclasses.fields(value))
-    if isinstance(value, tuple | list):
-        for one in value:
-            yield from leaves(one)
-    else:
-        yield value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
 
 
 class Measured(NamedTuple):
@@ -178,11 +150,12 @@ def read_target(path, chosen, deposits, detector, layout, events=None):
     """
     import numpy as np
 
-    from lartpc.hits import Hits, read_attrs, read_hits
-    from lartpc.packetfile import has_packets, read_packets
+    from lartpc.data.hits import Hits
+    from lartpc.data.segments import within
+    from lartpc.detector.pixelvalues import PixelValues, with_values
+    from lartpc.formats.hitfile import read_attrs, read_hits
+    from lartpc.formats.packetfile import has_packets, read_packets
     from lartpc.parameters import Parameters
-    from lartpc.pixelvalues import PixelValues, with_values
-    from lartpc.segments import within
 
     rounded, thresholds = has_packets(path), None
     if rounded:

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from .options import (
+from lartpc.cli.options import (
     detector_option,
     layout_option,
     load_detector,
@@ -13,7 +13,7 @@ from .options import (
     response_option,
     set_option,
 )
-from .simulate import announce_compilation
+from lartpc.cli.progress import announce_compilation
 
 MOST = 150  # segments; more only take longer
 
@@ -37,9 +37,9 @@ def gradcheck(segments, detector, layout, changes, recombination, response, name
 
     import numpy as np
 
-    from lartpc.gradcheck import SMOOTH
-    from lartpc.gradcheck import gradcheck as check
-    from lartpc.simulation import Simulation
+    from lartpc.gradients.gradcheck import SMOOTH
+    from lartpc.gradients.gradcheck import gradcheck as check
+    from lartpc.simulation.simulation import Simulation
 
     source, deposits = load_segments(segments, chosen)
     used = first_events(deposits, MOST)
@@ -59,8 +59,8 @@ def gradcheck(segments, detector, layout, changes, recombination, response, name
 
 def load_segments(path, detector):
     """The file's segments, or one generated event, and what to call them."""
-    from lartpc.generate import generate
-    from lartpc.segments import from_table, read_segments
+    from lartpc.formats.edepsim import from_table, read_segments
+    from lartpc.generator.generate import generate
 
     if path is not None:
         return path, read_segments(path)

@@ -7,8 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 from lartpc import __version__
-
-from .options import detector_option, layout_option, load_detector, load_parameters, set_option
+from lartpc.cli.options import detector_option, layout_option, load_detector, load_parameters, set_option
 
 PACKAGES = (
     "numpy",
@@ -34,9 +33,8 @@ def info(detector, layout, changes):
     chosen = load_detector(detector, layout)
     parameters = load_parameters(chosen, changes)
 
+    from lartpc.formats.attrs import describe
     from lartpc.parameters import parameter
-
-    from .describe import describe
 
     described = describe(chosen, parameters)
     content = {
@@ -72,6 +70,6 @@ def devices():
     """Threads of the CPU and whether `--device cuda` would work."""
     import numba
 
-    from lartpc.kernels.launch import cuda_available
+    from lartpc.kernels.runtime.launch import cuda_available
 
     return {"cpu_threads": numba.get_num_threads(), "cuda": cuda_available()}

@@ -16,7 +16,7 @@ from lartpc.cli.plot import plot
 from lartpc.cli.response import response
 from lartpc.cli.scan import scan
 from lartpc.cli.simulate import simulate
-from lartpc.errors import InputError
+from lartpc.exceptions import InputError
 
 
 class Lartpc(click.Group):

@@ -8,7 +8,7 @@ import re
 
 import click
 
-from lartpc.errors import InputError
+from lartpc.exceptions import InputError
 
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the output where it exists.")
 seed_option = click.option(
@@ -99,7 +99,7 @@ def pixel_options(command):
 
 def with_pixel_values(detector, options):
     """The detector with the tables that --thresholds, --gains and --pedestals name, taken out of `options`."""
-    from lartpc.pixelvalues import read_pixel_values
+    from lartpc.detector.pixelvalues import read_pixel_values
 
     paths = {name: options.pop(name) for name in PIXEL_VALUES}
     given = {name: read_pixel_values(path, PIXEL_VALUES[name]) for name, path in paths.items() if path is not None}
@@ -140,8 +140,8 @@ def output_option(metavar):
 
 def load_detector(detector, layout):
     """The `Detector` that --detector and --layout name."""
-    from lartpc.detector import Detector
-    from lartpc.geometries import BUILT_IN
+    from lartpc.detector.builtin import BUILT_IN
+    from lartpc.detector.detector import Detector
 
     if detector in BUILT_IN:
         if layout:
@@ -155,7 +155,7 @@ def load_detector(detector, layout):
 
 def load_channels(chosen, detector, layout, purpose):
     """The `Channels` of the detector `chosen`, that --detector and --layout named; `purpose` needs them."""
-    from lartpc.channels import Channels
+    from lartpc.detector.channels import Channels
 
     check_layout(layout, purpose)
     return Channels.load(chosen, detector, layout)
@@ -183,7 +183,7 @@ def pairs(option, texts):
 
 def number(option, name, value):
     """A value of NAME=VALUE as a number."""
-    from lartpc.parameters import as_number
+    from lartpc.checks import as_number
 
     result = as_number(value)
     if result is None:
@@ -200,7 +200,7 @@ def load_parameters(detector, changes):
 
 def check_output(path, overwrite):
     """Raise InputError now, before any work, where `path` cannot be written."""
-    from lartpc.output import new_file
+    from lartpc.files.atomic import new_file
 
     class Checked(Exception):
         pass

@@ -2,9 +2,8 @@
 
 import click
 
-from lartpc.errors import InputError
-
-from .options import check_output, output_option, overwrite_option
+from lartpc.cli.options import check_output, output_option, overwrite_option
+from lartpc.exceptions import InputError
 
 
 @click.command(epilog="Example: lartpc plot hits.h5 -o event.png --event 3")
@@ -16,10 +15,9 @@ def plot(hits, output, event, overwrite):
     """Draw one event of HITS: segments, pixel planes, and a waveform if there are any (simulate --waveforms)."""
     check_output(output, overwrite)
 
-    from lartpc.hits import read_attrs, read_hits, read_waveforms
-    from lartpc.segments import read_segments
-
-    from .describe import detector_of
+    from lartpc.formats.attrs import detector_of
+    from lartpc.formats.edepsim import read_segments
+    from lartpc.formats.hitfile import read_attrs, read_hits, read_waveforms
 
     table = read_hits(hits)
     waveforms = read_waveforms(hits)
@@ -27,8 +25,8 @@ def plot(hits, output, event, overwrite):
     attrs = read_attrs(hits)
     detector = detector_of(hits, attrs)
 
-    from lartpc.output import new_file
-    from lartpc.plot import busiest_event, event_display
+    from lartpc.files.atomic import new_file
+    from lartpc.plots.event import busiest_event, event_display
 
     if event is None:
         event = busiest_event(table, segments)

@@ -2,7 +2,7 @@
 
 import click
 
-from .options import (
+from lartpc.cli.options import (
     check_output,
     detector_option,
     layout_option,
@@ -33,7 +33,7 @@ def response(output, detector, layout, changes, overwrite):
 
     import dataclasses
 
-    from lartpc.response import Response
+    from lartpc.pixels.response import Response
 
     made = Response.electrostatic(dataclasses.replace(chosen, parameters=load_parameters(chosen, changes)))
     made.write(output, overwrite)

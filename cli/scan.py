@@ -7,10 +7,8 @@ import time
 
 import click
 
-from lartpc.errors import InputError
-
-from .fitting import Keeper, check_target, cut_segments, draw_target, fingerprint, given_truth, prepare, read_target
-from .options import (
+from lartpc.cli.fitting import Keeper, check_target, cut_segments, draw_target, given_truth, prepare, read_target
+from lartpc.cli.options import (
     closure_options,
     detector_option,
     device_option,
@@ -28,7 +26,8 @@ from .options import (
     rounded_option,
     with_pixel_values,
 )
-from .simulate import announce_compilation, progress_bar
+from lartpc.cli.progress import announce_compilation, progress_bar
+from lartpc.exceptions import InputError
 
 
 @click.command(epilog="Example: lartpc scan muons.h5 --closure -o scan --over eField=0.49:0.51 --over lifetime --plane")
@@ -66,7 +65,7 @@ def scan(segments, target, output, detector, layout, over, points, plane, fix, l
     folder = prepare(output, resume, overwrite)
     check_target(target, options)
 
-    from lartpc.segments import read_segments
+    from lartpc.formats.edepsim import read_segments
 
     whole = read_segments(segments)
     deposits = whole.of_events(options["events"])
@@ -77,9 +76,9 @@ def scan(segments, target, output, detector, layout, over, points, plane, fix, l
     if any(name in ranges for name in fixes) and (plane or options["closure"]):
         raise InputError("--fix: names a parameter that --over names too, allowed is one of them; see --truth")
 
-    from lartpc.scan import check_grid
-    from lartpc.scan import scan as run
-    from lartpc.simulation import Simulation
+    from lartpc.fit.scan import check_grid
+    from lartpc.fit.scan import scan as run
+    from lartpc.simulation.simulation import Simulation
 
     fixed = fixed.replace(**given_truth(ranges, "scanned", options))
     target_of = (chosen, whole, detector, layout, options["events"])
@@ -102,7 +101,10 @@ def scan(segments, target, output, detector, layout, over, points, plane, fix, l
     rounded = options["rounded"] or bool(measured and measured.rounded)
     loss = loss or ("likelihood" if noise or rounded else "residuals")
 
-    from lartpc import __version__, fitfiles, scanplot
+    from lartpc import __version__
+    from lartpc.fit.store import fingerprint, read_history, write_scan
+    from lartpc.plots import scan as scanplot
+    from lartpc.plots.fit import write_figure
 
     setup = {
         **fingerprint(deposits, hits, simulation),
@@ -115,7 +117,7 @@ def scan(segments, target, output, detector, layout, over, points, plane, fix, l
         "recombination": options["recombination"],
         "response": options["response"],
     }
-    history = fitfiles.read_history(folder, setup) if resume else []
+    history = read_history(folder, setup) if resume else []
     with Keeper(folder, list(ranges), setup, history, shown=False) as keeper:
         result = run(
             simulation,
@@ -132,16 +134,17 @@ def scan(segments, target, output, detector, layout, over, points, plane, fix, l
             progress=functools.partial(progress_bar, doing="scanning", unit="point"),
         )
     attrs = {"lartpc_version": __version__, "command": shlex.join(["lartpc", *sys.argv[1:]]), "setup": setup}
-    fitfiles.write_scan(folder, result, {**attrs, "detector": chosen.name, "seed": options["seed"]})
-    fitfiles.write_figure(folder / "scan.png", scanplot.figure(result))
+    write_scan(folder, result, {**attrs, "detector": chosen.name, "seed": options["seed"]})
+    write_figure(folder / "scan.png", scanplot.figure(result))
     click.echo(str(result))
     click.echo(f"{folder}: scan.h5, scan.png, history.h5; {time.perf_counter() - started:.1f} s")
 
 
 def ranges_of(texts):
     """Name to (low, high), of the NAME or NAME=LOW:HIGH of --over; of the six where there are none."""
-    from lartpc.calibrate import SIX
-    from lartpc.parameters import TABLE, is_known, nearest, parameter
+    from lartpc.checks import nearest
+    from lartpc.fit.calibrate import SIX
+    from lartpc.parameters import TABLE, is_known, parameter
 
     found = {}
     for text in texts or SIX:

@@ -1,15 +1,11 @@
 """lartpc simulate: segments in, hits out."""
 
 import os
-import sys
 import time
-from pathlib import Path
 
 import click
 
-from lartpc.errors import InputError
-
-from .options import (
+from lartpc.cli.options import (
     check_layout,
     check_output,
     detector_option,
@@ -28,6 +24,8 @@ from .options import (
     set_option,
     with_pixel_values,
 )
+from lartpc.cli.progress import announce_compilation, progress_bar
+from lartpc.exceptions import InputError
 
 
 @click.command(epilog="Example: lartpc simulate muons.h5 -o hits.h5 --set lifetime=1500 --seed 1")
@@ -83,15 +81,15 @@ def simulate(
     channels = None if packets is None else load_channels(chosen, detector, layout, "--packets")
     parameters = load_parameters(chosen, changes)
 
-    from lartpc.eventfile import EventFile
+    from lartpc.formats.eventfile import EventFile
 
     deposits = EventFile(segments, events)
 
-    from lartpc.hdf5 import new_hdf5s
-    from lartpc.hits import HitWriter, write_attrs
-    from lartpc.simulation import Simulation, add
-
-    from .describe import describe
+    from lartpc.files.hdf5 import new_hdf5s
+    from lartpc.formats.attrs import describe
+    from lartpc.formats.hitfile import HitWriter, write_attrs
+    from lartpc.simulation.collect import add
+    from lartpc.simulation.simulation import Simulation
 
     simulation = Simulation(
         chosen,
@@ -118,7 +116,7 @@ def simulate(
         deposits.copy_truth(files[0])
         hit_writer = HitWriter(files[0], waveforms)
         if packets is not None:
-            from lartpc.packetfile import PacketWriter
+            from lartpc.formats.packetfile import PacketWriter
 
             packet_writer = PacketWriter(files[1], deposits, channels, chosen, parameters)
         for file in files:
@@ -135,23 +133,6 @@ def simulate(
             lines.append(packets_report(packets, packet_writer))
     for line in lines:
         click.echo(line)
-
-
-def announce_compilation(device):
-    """Say so where kernels must be compiled first, so that the command does not look hung."""
-    from lartpc.kernels.launch import cache_directory
-
-    if device == "cuda":
-        click.echo("compiling kernels for the GPU ...", err=True)
-    elif not any(Path(cache_directory() or os.devnull).rglob("*.nbi")):
-        click.echo("compiling kernels, once: about half a minute ...", err=True)
-
-
-def progress_bar(batches, doing="simulating", unit="batch"):
-    """The batches, or what else, with a progress bar on stderr, where that is a terminal."""
-    from tqdm import tqdm
-
-    return tqdm(batches, desc=doing, unit=unit, file=sys.stderr, disable=not sys.stderr.isatty(), leave=False)
 
 
 def packets_report(path, written):

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
-import numbers
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .errors import InputError
-from .kernels import slots
+from lartpc.checks import as_number, nearest
+from lartpc.exceptions import InputError
+from lartpc.kernels.runtime import slots
 
 
 class Parameter(NamedTuple):
@@ -39,10 +38,8 @@ TABLE: dict[str, Parameter] = {
     "lArDensity": Parameter("density of liquid argon", "g/cm^3", 1.38, (1.37, 1.41)),
     "temperature": Parameter("temperature of liquid argon", "K", 87.17, (84.0, 92.0)),
 }
-
 # Of these a module may have a value of its own, named as in eField.0, modules counted from 0.
 SINGLE = ("eField", "lifetime")
-
 # Beyond these no detector works: much wider than the ranges, so that a fit may wander; they catch wrong units.
 _LIMITS: dict[str, tuple[float, float]] = {
     "Ab": (0.0, 2.0),
@@ -58,25 +55,6 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "lArDensity": (0.0, 2.0),
     "temperature": (83.0, 151.0),  # triple and critical point of argon
 }
-
-
-def as_number(value: Any) -> float | None:
-    """`value` as a float, None where it is no number.
-
-    Numeric strings count, because YAML 1.1 reads `5.0e3` (no sign in the exponent) as a string. Booleans do not.
-    """
-    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real | str):
-        return None
-    try:
-        return float(value)
-    except (ValueError, OverflowError):
-        return None
-
-
-def nearest(name: Any, known: Iterable[str]) -> str:
-    """The name of `known` that resembles `name` most, whatever the case of its letters."""
-    lowered = {k.lower(): k for k in sorted(known)}
-    return lowered[difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.0)[0]]
 
 
 def common_name(name: str) -> str:

@@ -4,11 +4,11 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from lartpc.events import Events
-from lartpc.kernels import slots
-from lartpc.objectives import Linear
+from lartpc.fit.problem import Problem, Record
+from lartpc.kernels.runtime import slots
+from lartpc.losses.linear import Linear
+from lartpc.losses.per_event import Events
 from lartpc.parameters import TABLE, Parameters
-from lartpc.problem import Problem, Record
 
 NAMES = ("Ab", "lifetime")  # of very different size, 0.8 and 2200
 

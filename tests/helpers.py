@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from lartpc.detector import Detector
+from lartpc.data.segments import Segments
+from lartpc.detector.detector import Detector
 from lartpc.parameters import Parameters
-from lartpc.response import Response
-from lartpc.segments import Segments
-from lartpc.simulation import Simulation
+from lartpc.pixels.response import Response
+from lartpc.simulation.simulation import Simulation
 
 PITCH = 0.4434
 VELOCITY = 0.1596452482154287  # [cm/us] at the nominal field and temperature

@@ -4,8 +4,8 @@ import numpy as np
 import yaml
 from helpers import make_segments
 
-from lartpc.channels import Channels
-from lartpc.detector import Detector
+from lartpc.detector.channels import Channels
+from lartpc.detector.detector import Detector
 
 SIDE = 20  # pixels of a tile, four by four chips of 5 x 5 channels
 PITCH = 4.434  # [mm]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lartpc.windows import offsets, owners
+from lartpc.arrays import offsets, owners
 
 
 def soft_dtw(rng, T=np.float64):

@@ -3,9 +3,9 @@
 import numpy as np
 from helpers import make_segments
 
-from lartpc.detector import Detector
-from lartpc.generate import generate
-from lartpc.segments import from_table, read_segments
+from lartpc.detector.detector import Detector
+from lartpc.formats.edepsim import from_table, read_segments
+from lartpc.generator.generate import generate
 
 
 def first_of_tracks(segments, n):

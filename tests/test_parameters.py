@@ -4,8 +4,8 @@ import math
 import numpy as np
 import pytest
 
-from lartpc.errors import InputError
-from lartpc.kernels import slots
+from lartpc.exceptions import InputError
+from lartpc.kernels.runtime import slots
 from lartpc.parameters import TABLE, Parameters
 
 

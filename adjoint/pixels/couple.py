@@ -1,0 +1,52 @@
+"""Adjoint of couple: from the coefficients of all pairs of a step back to its shares."""
+
+import numpy as np
+
+from lartpc.kernels.pixels.couple import table_bin
+from lartpc.kernels.runtime.launch import kernel
+
+
+@kernel("grad_share_x", "grad_share_y")
+def couple_adjoint(
+    i,
+    # forward inputs
+    pair_x,
+    pair_y,
+    site_x,
+    site_y,
+    sites_x,
+    sites_y,
+    share_x,
+    share_y,
+    step_table,
+    bins,
+    space,
+    first_pair,
+    pair_place,
+    # gradients of outputs
+    grad_coefficient,
+    # gradients of inputs
+    grad_share_x,
+    grad_share_y,
+):
+    """Gradients of step i, summed over its pairs pair_place[first_pair[i]] to ... [first_pair[i + 1]].
+
+    d(coefficient_r)/d(share_x) = sum over sites in y of share_y space_r, and the reverse
+    """
+    T = type(space[0, 0, 0, 0])
+    table = step_table[i]
+    for j in range(first_pair[i], first_pair[i + 1]):
+        p = pair_place[j]
+        for jx in range(sites_x[i]):
+            u = table_bin(site_x[i] + jx, pair_x[p], bins)
+            if u >= space.shape[1]:
+                continue
+            for jy in range(sites_y[i]):
+                v = table_bin(site_y[i] + jy, pair_y[p], bins)
+                if v >= space.shape[2]:
+                    continue
+                total = T(0.0)
+                for r in range(space.shape[3]):
+                    total += space[table, u, v, np.uint64(r)] * grad_coefficient[p, np.uint64(r)]
+                grad_share_x[i, jx] += share_y[i, jy] * total
+                grad_share_y[i, jy] += share_x[i, jx] * total

@@ -1,0 +1,258 @@
+"""Adjoint of spread: from the moments of all its pairs back to a step."""
+
+import math
+
+from lartpc.kernels.charge.split import PITCH
+from lartpc.kernels.pixels.pair import half_pixel_edge, node_count, nominal_half_width
+from lartpc.kernels.runtime.launch import device, kernel
+from lartpc.kernels.runtime.special import normal_cdf, normal_density
+
+
+@device
+def spread_axis_adjoint(
+    p, column, position, sigma, distance, pitch, width, whole, nodes, points, weights, charge, degree, grad_moment
+):
+    """Gradients with respect to position, sigma and charge of one axis of pair p.
+
+    Of a point xi = (low + high)/2 + (high - low)/2 g the weight is, but for a constant,
+    w = charge (high - low) omega exp(-xi^2/(2 sigma^2))/sigma:
+    dw/w = d(charge)/charge + d(high - low)/(high - low) - xi dxi/sigma^2 + (xi^2/sigma^2 - 1) dsigma/sigma
+    dxi/d(low) = (1 - g)/2, dxi/d(high) = (1 + g)/2; T_n at 4|xi - middle|/pitch - 1, d(middle)/d(position) = -1
+    mass = (Phi(high/sigma) - Phi(low/sigma))/whole: d(mass)/d(high) = phi(high/sigma)/(sigma whole), likewise low,
+    d(mass)/dsigma = -(high phi(high/sigma) - low phi(low/sigma))/(sigma^2 whole)
+    low and high are the pixel's edges less the position (slope -1) or -/+ width sigma.
+    """
+    T = type(position)
+    grad_position = T(0.0)
+    grad_sigma = T(0.0)
+    grad_charge = T(0.0)
+    below = T(0.0)
+    middle = half_pixel_edge(column, 1, pitch, position)
+    for half in range(2):
+        edge0 = half_pixel_edge(column, half, pitch, position)
+        edge1 = half_pixel_edge(column, half + 1, pitch, position)
+        low = max(edge0, -width * sigma)
+        high = min(edge1, width * sigma)
+        if low >= high:
+            continue
+        side = T(-4.0) / pitch if half == 0 else T(4.0) / pitch
+        m = node_count(edge0, edge1, nominal_half_width(distance, width), nodes)
+        scale = T(0.5) * (high - low) * T(0.3989422804014327) / (sigma * whole)
+        grad_low = T(0.0)
+        grad_high = T(0.0)
+        total = T(0.0)
+        for k in range(m):
+            xi = T(0.5) * (low + high) + T(0.5) * (high - low) * points[m, k]
+            w = scale * weights[m, k] * math.exp(T(-0.5) * (xi / sigma) * (xi / sigma))
+            at = side * (xi - middle) - T(1.0)
+            before = T(1.0)
+            here = at
+            slope_before = T(0.0)
+            slope = T(1.0)
+            by_weight = T(0.0)
+            by_at = T(0.0)
+            for n in range(1, degree):
+                by_weight += grad_moment[p, n] * here
+                by_at += grad_moment[p, n] * slope
+                after = (at + at) * here - before
+                slope_after = T(2.0) * here + (at + at) * slope - slope_before
+                before = here
+                here = after
+                slope_before = slope
+                slope = slope_after
+            by_log = w * by_weight
+            by_place = charge * w * side * by_at
+            total += by_log
+            grad_xi = by_place - charge * by_log * xi / (sigma * sigma)
+            grad_sigma += charge * by_log * (xi * xi / (sigma * sigma) - T(1.0)) / sigma
+            grad_position += by_place
+            grad_low += grad_xi * T(0.5) * (T(1.0) - points[m, k])
+            grad_high += grad_xi * T(0.5) * (T(1.0) + points[m, k])
+        if below == T(0.0):
+            below = normal_cdf(low / sigma)
+        above = normal_cdf(high / sigma)
+        grad_charge += total + grad_moment[p, 0] * (above - below) / whole
+        below = above
+        density_low = normal_density(low / sigma) / (sigma * whole)
+        density_high = normal_density(high / sigma) / (sigma * whole)
+        grad_mass = grad_moment[p, 0] * charge
+        grad_low -= charge * total / (high - low) + grad_mass * density_low
+        grad_high += charge * total / (high - low) + grad_mass * density_high
+        grad_sigma -= grad_mass * (high * density_high - low * density_low) / sigma
+        if edge0 > -width * sigma:
+            grad_position -= grad_low
+        else:
+            grad_sigma -= width * grad_low
+        if edge1 < width * sigma:
+            grad_position -= grad_high
+        else:
+            grad_sigma += width * grad_high
+    return grad_position, grad_sigma, grad_charge
+
+
+@kernel("grad_x", "grad_y", "grad_charge", "grad_sigma_T")
+def spread_adjoint(
+    i,
+    # forward inputs
+    x,
+    y,
+    distance,
+    charge,
+    sigma_T,
+    step_volume,
+    volumes,
+    step_table,
+    degree,
+    pair_x,
+    pair_y,
+    width,
+    whole,
+    nodes,
+    gauss_point,
+    gauss_weight,
+    first_pair,
+    pair_place,
+    # gradients of outputs
+    grad_moment_x,
+    grad_moment_y,
+    # gradients of inputs
+    grad_x,
+    grad_y,
+    grad_charge,
+    grad_sigma_T,
+):
+    """Gradients of step i, summed over its pairs pair_place[first_pair[i]] to ... [first_pair[i + 1]].
+
+    The charge is a factor of moment_x alone. The rest: `spread_axis_adjoint`. The distance chooses the number of nodes
+    alone, so has no gradient here.
+    """
+    pitch = volumes[step_volume[i], PITCH]
+    most = degree[step_table[i]]
+    one = type(x[i])(1.0)
+    sigma, place, q = sigma_T[i], distance[i], charge[i]
+    points, weights = gauss_point, gauss_weight
+    for j in range(first_pair[i], first_pair[i + 1]):
+        p = pair_place[j]
+        by_position, by_sigma, by_charge = spread_axis_adjoint(
+            p,
+            pair_x[p],
+            x[i],
+            sigma,
+            place,
+            pitch,
+            width,
+            whole,
+            nodes,
+            points,
+            weights,
+            q,
+            most,
+            grad_moment_x,
+        )
+        grad_x[i] += by_position
+        grad_sigma_T[i] += by_sigma
+        grad_charge[i] += by_charge
+        by_position, by_sigma, by_charge = spread_axis_adjoint(
+            p,
+            pair_y[p],
+            y[i],
+            sigma,
+            place,
+            pitch,
+            width,
+            whole,
+            nodes,
+            points,
+            weights,
+            one,
+            most,
+            grad_moment_y,
+        )
+        grad_y[i] += by_position
+        grad_sigma_T[i] += by_sigma
+
+
+@device
+def spread_axis_tangent(
+    p, column, position, sigma, distance, pitch, width, whole, nodes, points, weights, charge, degree, by_sigma
+):
+    """Derivatives of the moments of one axis of pair p by sigma; see `spread_axis_adjoint`."""
+    T = type(position)
+    middle = half_pixel_edge(column, 1, pitch, position)
+    for half in range(2):
+        edge0 = half_pixel_edge(column, half, pitch, position)
+        edge1 = half_pixel_edge(column, half + 1, pitch, position)
+        low = max(edge0, -width * sigma)
+        high = min(edge1, width * sigma)
+        if low >= high:
+            continue
+        by_low = T(0.0) if edge0 > -width * sigma else -width
+        by_high = T(0.0) if edge1 < width * sigma else width
+        density_low = normal_density(low / sigma) / (sigma * whole)
+        density_high = normal_density(high / sigma) / (sigma * whole)
+        by_sigma[p, 0] += charge * (density_high * (by_high - high / sigma) - density_low * (by_low - low / sigma))
+        side = T(-4.0) / pitch if half == 0 else T(4.0) / pitch
+        m = node_count(edge0, edge1, nominal_half_width(distance, width), nodes)
+        scale = charge * T(0.5) * (high - low) * T(0.3989422804014327) / (sigma * whole)
+        by_length = (by_high - by_low) / (high - low)
+        for k in range(m):
+            xi = T(0.5) * (low + high) + T(0.5) * (high - low) * points[m, k]
+            by_xi = T(0.5) * (by_low + by_high) + T(0.5) * (by_high - by_low) * points[m, k]
+            w = scale * weights[m, k] * math.exp(T(-0.5) * (xi / sigma) * (xi / sigma))
+            by_weight = w * (by_length - xi * by_xi / (sigma * sigma) + (xi * xi / (sigma * sigma) - T(1.0)) / sigma)
+            by_at = w * side * by_xi
+            at = side * (xi - middle) - T(1.0)
+            before = T(1.0)
+            here = at
+            slope_before = T(0.0)
+            slope = T(1.0)
+            for n in range(1, degree):
+                by_sigma[p, n] += by_weight * here + by_at * slope
+                after = (at + at) * here - before
+                slope_after = T(2.0) * here + (at + at) * slope - slope_before
+                before = here
+                here = after
+                slope_before = slope
+                slope = slope_after
+
+
+@kernel("moment_x_by_sigma_T", "moment_y_by_sigma_T")
+def spread_tangent(
+    i,
+    x,
+    y,
+    distance,
+    charge,
+    sigma_T,
+    step_volume,
+    volumes,
+    step_table,
+    degree,
+    pair_step,
+    pair_x,
+    pair_y,
+    width,
+    whole,
+    nodes,
+    gauss_point,
+    gauss_weight,
+    moment_x_by_sigma_T,
+    moment_y_by_sigma_T,
+):
+    """Derivatives of the moments of pair i by sigma_T of its step: x [e/cm], y [1/cm], (n_pairs, most) like these."""
+    step = pair_step[i]
+    pitch = volumes[step_volume[step], PITCH]
+    most = degree[step_table[step]]
+    one = type(x[step])(1.0)
+    sigma = sigma_T[step]
+    place = distance[step]
+    q = charge[step]
+    points, weights = gauss_point, gauss_weight
+    by_x, by_y = moment_x_by_sigma_T, moment_y_by_sigma_T
+    for n in range(by_x.shape[1]):
+        by_x[i, n] = type(q)(0.0)
+        by_y[i, n] = type(q)(0.0)
+    spread_axis_tangent(i, pair_x[i], x[step], sigma, place, pitch, width, whole, nodes, points, weights, q, most, by_x)
+    spread_axis_tangent(
+        i, pair_y[i], y[step], sigma, place, pitch, width, whole, nodes, points, weights, one, most, by_y
+    )

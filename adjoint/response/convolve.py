@@ -1,0 +1,80 @@
+"""Adjoint of convolve: from the current of a window back to the values of its trains."""
+
+import numpy as np
+
+from lartpc.kernels.response.convolve import faded, following, seen
+from lartpc.kernels.runtime.launch import kernel
+
+
+@kernel("grad_source")
+def convolve_adjoint(
+    i,
+    # forward inputs
+    window_train,
+    window_tick,
+    window_first,
+    train_table,
+    train_place,
+    train_sites,
+    train_source,
+    per_tick,
+    rank,
+    first_lag,
+    last_lag,
+    basis,
+    tail_back,
+    decay,
+    # gradients of outputs
+    grad_current,
+    # the same, to work in
+    grad_state,
+    # gradients of inputs
+    grad_source,
+):
+    """Gradients of the values of window i: d(current(t))/d(source_r at t_n) = waveform_r(t - t_n).
+
+    By the exponentials at a tick: grad_state(tick) = grad_current(tick) + decay grad_state(tick - 1), in its own place.
+    tail_back (n_tables, most per_tick, poles, most rank): tail with its last axes exchanged. What grad_source held
+    before does not matter.
+    """
+    for k in range(train_source[window_train[i]], train_source[window_train[i + 1]]):
+        grad_source[k] = type(decay[0])(0.0)
+    base = window_first[i]
+    ticks = window_first[i + 1] - base
+    begin = window_tick[i]
+    poles = decay.shape[0]
+    start = 0
+    while start < ticks and grad_current[base + start] == 0.0:
+        start += 1
+    for p in range(poles):
+        if grad_state[i, p] != 0.0:
+            start = 0
+    for k in range(start, ticks):
+        grad = grad_current[base + k]
+        for p in range(poles):
+            q = np.uint64(p)
+            grad_state[i, q] = grad + (faded(decay[q] * grad_state[i, q]) if k > 0 else grad_state[i, q])
+        for c in range(window_train[i], window_train[i + 1]):
+            t = train_table[c]
+            n = rank[t]
+            first = first_lag[t]
+            low, high, site = seen(begin + k, train_place[c], train_sites[c], per_tick[t], first, last_lag[t])
+            if low < high:
+                at = train_source[c] + low * n
+                of_basis = (low - site + last_lag[t]) * n
+                for j in range((high - low) * n):
+                    grad_source[np.uint64(at + j)] += grad * basis[t, np.uint64(of_basis + j)]
+            low, high = following(site, train_sites[c], per_tick[t], first)
+            for u in range(low, high):
+                phase = first + u - site - 1
+                at = train_source[c] + u * n
+                for p in range(0, poles, 4):
+                    g0 = grad_state[i, p]
+                    g1 = grad_state[i, p + 1]
+                    g2 = grad_state[i, p + 2]
+                    g3 = grad_state[i, p + 3]
+                    for r in range(n):
+                        q = np.uint64(r)
+                        early = g0 * tail_back[t, phase, p, q] + g1 * tail_back[t, phase, p + 1, q]
+                        late = g2 * tail_back[t, phase, p + 2, q] + g3 * tail_back[t, phase, p + 3, q]
+                        grad_source[np.uint64(at + r)] += early + late

@@ -1,0 +1,1 @@
+"""From deposits to charge at the anode."""

@@ -1,0 +1,1 @@
+"""From currents to reads and ADC counts."""

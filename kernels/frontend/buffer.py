@@ -1,0 +1,24 @@
+"""Buffer: the rise time of the amplifier, which passes the current of a pixel on as an exponential."""
+
+from lartpc.kernels.runtime.launch import kernel
+
+
+@kernel("buffered", light=True)
+def buffer(i, window_first, waveform, held_ticks, decay, share, buffered):
+    """The current of window i [e/us] behind a buffer with rise time tau: tau dI'/dt = I - I', I even in each tick.
+
+    With h_k the buffer's current at the end of tick k, 0 before the window, and I'_k the mean of the tick:
+
+        h_k = I_k + decay (h_{k-1} - I_k),  I'_k = I_k + share (h_{k-1} - I_k)
+
+    window_first (n_windows + 1,): first sample; held_ticks = tau/tick, decay = exp(-tick/tau), share = held_ticks
+    (1 - decay). The charge tau h that has not risen at the end of the window comes in its last tick. A reset leaves the
+    buffer as it is: in larnd-sim what has not risen by then is lost.
+    """
+    T = type(share)
+    held = T(0.0)
+    for k in range(window_first[i], window_first[i + 1]):
+        buffered[k] = waveform[k] + share * (held - waveform[k])
+        held = waveform[k] + decay * (held - waveform[k])
+    if window_first[i + 1] > window_first[i]:
+        buffered[window_first[i + 1] - 1] += held_ticks * held

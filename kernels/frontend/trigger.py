@@ -1,0 +1,148 @@
+"""Trigger: self-triggered hits of each pixel, as LArPix makes them.
+
+The charge of tick k arrives evenly over (t_{k-1}, t_k]. With Q(t) the charge since the last reset plus that reset's
+noise, a hit starts where Q reaches the threshold; `hold_ticks` later the charge is read and the pixel resets:
+
+    Q(t_c) = threshold,  e = t_c + hold,  charge = Q(e) + readout noise,  Q(e+) = reset noise
+
+A read below threshold (readout noise may do that) is vetoed, but resets all the same. What larnd-sim's front end adds:
+
+reset_cycles: charge that arrives so long after a read is lost.
+adc_busy_delay: so long after a hit and its reset no other begins; charge counts. Where the threshold has been reached
+meanwhile, a hit begins as soon as the ADC is free.
+discriminator_noise: the threshold in each tick, and the one that a read must reach, has a noise of its own. Where no
+current is, between and after windows, it has none (larnd-sim adds readout noise to each comparison, too).
+"""
+
+from lartpc.kernels.runtime.launch import device, kernel
+from lartpc.kernels.runtime.random import FURTHEST, draw, draw_tick
+
+ARMED, HOLD, RESET, BUSY = range(4)  # what a pixel does; all but the first until a certain tick
+
+
+@device
+def noise(seed, event, pixel, read, reset_noise, uncorrelated_noise):
+    """Reset and readout noise [e] of one read; zero without noise."""
+    T = type(reset_noise)
+    if reset_noise == T(0.0) and uncorrelated_noise == T(0.0):
+        return T(0.0), T(0.0)
+    r, u = draw(seed, event, pixel, read, reset_noise)
+    return r * reset_noise, u * uncorrelated_noise
+
+
+@device
+def thresholds_at(seed, event, pixel, t, limit, charge, discriminator_noise):
+    """The thresholds [e] of a crossing and of a read in tick t; the limit where no noise lets `charge` reach it."""
+    T = type(discriminator_noise)
+    if discriminator_noise == T(0.0) or charge < limit - T(FURTHEST) * discriminator_noise:
+        return limit, limit
+    d, v = draw_tick(seed, event, pixel, t, discriminator_noise)
+    return limit + d * discriminator_noise, limit + v * discriminator_noise
+
+
+@kernel("read_count", "read_window", "read_tick", "read_part", "hit_time", "hit_charge", "hit_valid", light=True)
+def trigger(
+    i,
+    waveform,
+    pixel_window,
+    window_first,
+    window_tick,
+    pixel_event,
+    pixel_id,
+    threshold,
+    tick,
+    hold_ticks,
+    reset_cycles,
+    adc_busy_delay,
+    seed,
+    reset_noise,
+    uncorrelated_noise,
+    discriminator_noise,
+    read_count,
+    read_window,
+    read_tick,
+    read_part,
+    hit_time,
+    hit_charge,
+    hit_valid,
+):
+    """The reads of pixel i: windows pixel_window[i] to pixel_window[i + 1] of `waveform` [e/us], in time order.
+
+    window_first (n_windows + 1,): first sample; window_tick (n_windows,) int64: its tick; threshold (n_pixels,) [e];
+    reset_cycles, adc_busy_delay [ticks]. Outputs: read_count (n_pixels,) and, for read n < read_count[i] of at most
+    read_window.shape[1]: read_window the window of the crossing, read_tick the sample in it and read_part where between
+    t_{k-1} (0) and t_k (1); hit_time [us] from the first tick of that window, hit_charge [e], hit_valid (0 where
+    vetoed).
+    """
+    T = type(tick)
+    read = 0
+    state = ARMED
+    done = False
+    disturbed = discriminator_noise > T(0.0)
+    event = pixel_event[i]
+    pixel = pixel_id[i]
+    r, u = noise(seed, event, pixel, read, reset_noise, uncorrelated_noise)
+    level = r
+    limit = threshold[i]
+    crossing = T(0.0)  # part of a tick at which the crossing was, and hold, reset and busy time end
+    end = window_tick[0]  # tick of the end of the state; any int64 to begin with
+    for w in range(pixel_window[i], pixel_window[i + 1]):
+        if done:
+            break
+        for k in range(window_first[w + 1] - window_first[w] + 1):
+            # The last turn of a window stands for the time without current that follows it.
+            beyond = k == window_first[w + 1] - window_first[w]
+            charge = T(0.0) if beyond else waveform[window_first[w] + k] * tick
+            if state == ARMED and not disturbed and level + charge < limit:
+                level += charge  # most ticks: quicker than by what follows, and the same
+                continue
+            part = T(0.0)
+            now = k
+            while not done:
+                if state == ARMED:
+                    bound = limit
+                    if disturbed and not beyond:
+                        most = max(level, level + charge)
+                        t = window_tick[w] + k
+                        bound, _ = thresholds_at(seed, event, pixel, t, limit, most, discriminator_noise)
+                    if level >= bound:
+                        crossing = part
+                    elif level + charge * (T(1.0) - part) >= bound:
+                        crossing = part + (bound - level) / charge
+                        level = bound
+                    else:
+                        level += charge * (T(1.0) - part)
+                        break
+                    part = crossing
+                    read_window[i, read] = w
+                    read_tick[i, read] = now
+                    read_part[i, read] = part
+                    hit_time[i, read] = (T(now - 1) + part) * tick
+                    end = window_tick[w] + now + hold_ticks
+                    state = HOLD
+                counted = T(0.0) if state == RESET else charge
+                wait = w + 1 < pixel_window[i + 1] and window_tick[w + 1] <= end if beyond else window_tick[w] + k < end
+                if wait:
+                    level += counted * (T(1.0) - part)
+                    break
+                late = max(crossing, part)
+                level += counted * (late - part)
+                part = late
+                if state == HOLD:
+                    hit_charge[i, read] = level + u
+                    _, least = thresholds_at(seed, event, pixel, end, limit, level + u, discriminator_noise)
+                    hit_valid[i, read] = 1 if hit_charge[i, read] >= least else 0
+                    read += 1
+                    done = read == read_window.shape[1]
+                    r, u = noise(seed, event, pixel, read, reset_noise, uncorrelated_noise)
+                    level = r
+                    end += reset_cycles
+                    state = RESET
+                elif state == RESET:
+                    end += adc_busy_delay if hit_valid[i, read - 1] == 1 else 0
+                    state = BUSY
+                else:
+                    state = ARMED
+                if beyond:
+                    now = end - window_tick[w]
+    read_count[i] = read

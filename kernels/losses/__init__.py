@@ -1,0 +1,1 @@
+"""Comparison of hits and of charges with measured ones."""

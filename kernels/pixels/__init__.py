@@ -1,0 +1,1 @@
+"""From charge at the anode to what pixels see of it."""

@@ -1,0 +1,76 @@
+"""Pair: which pixels a step reaches, and the windows of ticks in which a pixel sees current."""
+
+import math
+
+from lartpc.kernels.charge.split import NOMINAL_TRANSVERSE, PITCH
+from lartpc.kernels.runtime.launch import device, kernel
+
+# Columns of the integer table `planes`, one row a TPC.
+N_X = 0
+N_Y = 1
+FIRST_PIXEL = 2
+
+
+@device
+def reach(position, half_width, pitch, n):
+    """First and last pixel, of n along an axis, that (position - half_width, position + half_width) touches."""
+    first = int(math.floor((position - half_width) / pitch))
+    last = int(math.floor((position + half_width) / pitch))
+    return max(first, 0), min(last, n - 1)
+
+
+@kernel("pair_count", light=True)
+def count_pairs(i, x, y, sigma_T, step_volume, volumes, planes, width, pair_count):
+    """Number of pixels within `width` standard deviations of step i: pair_count (n_steps,)."""
+    volume = step_volume[i]
+    half_width = width * sigma_T[i]
+    pitch = volumes[volume, PITCH]
+    first_x, last_x = reach(x[i], half_width, pitch, planes[volume, N_X])
+    first_y, last_y = reach(y[i], half_width, pitch, planes[volume, N_Y])
+    pair_count[i] = max(last_x - first_x + 1, 0) * max(last_y - first_y + 1, 0)
+
+
+@device
+def half_pixel_edge(column, half, pitch, position):
+    """Edge number `half` (0 lower, 1 middle, 2 upper) of a pixel, relative to `position` [cm].
+
+    The same number for the upper edge of a pixel and the lower edge of the next, so that charges add up exactly.
+    """
+    T = type(position)
+    return T(2 * column + half) * T(0.5) * pitch - position
+
+
+@kernel("pair_step", "pair_x", "pair_y", "pair_pixel", light=True)
+def pair(i, x, y, sigma_T, step_volume, volumes, planes, width, first_pair, pair_step, pair_x, pair_y, pair_pixel):
+    """The pixels that step i reaches, int64 (n_pairs,), from first_pair[i] on.
+
+    pair_step; column pair_x and row pair_y on the plane, pair_pixel the pixel's number.
+    """
+    volume = step_volume[i]
+    half_width = width * sigma_T[i]
+    pitch = volumes[volume, PITCH]
+    first_x, last_x = reach(x[i], half_width, pitch, planes[volume, N_X])
+    first_y, last_y = reach(y[i], half_width, pitch, planes[volume, N_Y])
+    p = first_pair[i]
+    for iy in range(first_y, last_y + 1):
+        for ix in range(first_x, last_x + 1):
+            pair_step[p] = i
+            pair_x[p] = ix
+            pair_y[p] = iy
+            pair_pixel[p] = planes[volume, FIRST_PIXEL] + ix + planes[volume, N_X] * iy
+            p += 1
+
+
+@device
+def node_count(low, high, half_width, nodes):
+    """Quadrature nodes for the part of (low, high) within half_width of 0; `nodes` for the whole width."""
+    T = type(low)
+    share = (min(high, half_width) - max(low, -half_width)) / (half_width + half_width)
+    return max(2, int(math.ceil(max(share, T(0.0)) * T(nodes) + T(1.5))))
+
+
+@device
+def nominal_half_width(distance, width):
+    """Half width [cm] of a step's charge for the nominal diffusion: geometry alone."""
+    T = type(distance)
+    return width * T(NOMINAL_TRANSVERSE) * math.sqrt(max(distance, T(0.01)))

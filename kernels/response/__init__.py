@@ -1,0 +1,1 @@
+"""From charge on a lattice in time to currents."""

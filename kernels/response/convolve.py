@@ -1,0 +1,109 @@
+"""Convolve: the current on a pixel from the charge that drives the waveforms of a response.
+
+The charge of a window of ticks is in trains, one for each table of the response that its steps have: values at sites
+in time, `per_tick` a tick, `rank` a site. A waveform at lag j, in sites, is `basis` from the table's first lag to its
+last, and before that a sum of exponentials, which are carried back from tick to tick.
+"""
+
+import numpy as np
+
+from lartpc.kernels.runtime.launch import device, kernel
+
+LANES = 8  # ranks and degrees of the tables are filled up to multiples of it: so the loops fill the processor's vectors
+
+
+@device
+def seen(tick, place, sites, per_tick, first_lag, last_lag):
+    """The sites (first, end), counted from `place`, of a train that a tick sees through the basis, and its own site."""
+    site = tick * per_tick - place
+    return max(site - last_lag, 0), min(site - first_lag + 1, sites), site
+
+
+@device
+def following(site, sites, per_tick, first_lag):
+    """The sites (first, end) which the next tick sees through the basis, but this one, at `site`, no more."""
+    return max(site - first_lag + 1, 0), min(site + per_tick - first_lag + 1, sites)
+
+
+@device
+def faded(x):
+    """x, or 0 where it is next to nothing: processors are slow on numbers below the least normal one."""
+    T = type(x)
+    return x if abs(x) > T(1e-30) else T(0.0)
+
+
+@kernel("current", "state")
+def convolve(
+    i,
+    window_train,
+    window_tick,
+    window_first,
+    train_table,
+    train_place,
+    train_sites,
+    train_source,
+    per_tick,
+    rank,
+    first_lag,
+    last_lag,
+    basis,
+    tail,
+    decay,
+    source,
+    state,
+    current,
+):
+    """Current of window i at its ticks: current[window_first[i] + k] at tick window_tick[i] + k [e/us].
+
+    current(t) = sum over trains, sites n and r of source[n, r] waveform_r(t - t_n)
+
+    Trains window_train[i] to window_train[i + 1]: table, place (first site, counted in tick/per_tick from 0), sites and
+    where its values begin in `source`, with the end of all: train_source (n_trains + 1,). By table: basis (n_tables,
+    lags rank) [1/us], latest lag first; tail (n_tables, most per_tick, most rank, poles) [1/us]: what r adds to
+    exponential p at a tick that lies 1, 2, ... sites before first_lag; decay (poles,): what is left of them a tick
+    earlier. state (n_windows, poles): work space.
+    """
+    T = type(current[0])
+    base = window_first[i]
+    ticks = window_first[i + 1] - base
+    begin = window_tick[i]
+    for k in range(ticks):
+        current[base + k] = T(0.0)
+    for c in range(window_train[i], window_train[i + 1]):
+        t = train_table[c]
+        n = rank[t]
+        for k in range(ticks):
+            low, high, site = seen(begin + k, train_place[c], train_sites[c], per_tick[t], first_lag[t], last_lag[t])
+            if low < high:
+                at = train_source[c] + low * n
+                of_basis = (low - site + last_lag[t]) * n
+                total = T(0.0)
+                for j in range((high - low) * n):
+                    total += source[np.uint64(at + j)] * basis[t, np.uint64(of_basis + j)]
+                current[base + k] += total
+    poles = decay.shape[0]
+    for k in range(ticks - 1, -1, -1):
+        for p in range(poles):
+            q = np.uint64(p)
+            state[i, q] = faded(decay[q] * state[i, q])
+        for c in range(window_train[i], window_train[i + 1]):
+            t = train_table[c]
+            site = (begin + k) * per_tick[t] - train_place[c]
+            low, high = following(site, train_sites[c], per_tick[t], first_lag[t])
+            for u in range(low, high):
+                phase = first_lag[t] + u - site - 1
+                at = train_source[c] + u * rank[t]
+                for r in range(0, rank[t], 4):
+                    v0 = source[at + r]
+                    v1 = source[at + r + 1]
+                    v2 = source[at + r + 2]
+                    v3 = source[at + r + 3]
+                    for p in range(poles):
+                        q = np.uint64(p)
+                        early = v0 * tail[t, phase, r, q] + v1 * tail[t, phase, r + 1, q]
+                        late = v2 * tail[t, phase, r + 2, q] + v3 * tail[t, phase, r + 3, q]
+                        state[i, q] += early + late
+        total = T(0.0)
+        for p in range(poles):
+            total += state[i, np.uint64(p)]
+        current[base + k] += total

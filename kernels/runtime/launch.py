@@ -1,0 +1,250 @@
+"""One launcher for two targets: the arrays decide whether a kernel runs on the CPU (all cores) or on CUDA.
+
+A kernel body is a plain Python function of one thread index and of arrays and scalars. Helpers that it calls are
+plain functions marked `device`. From one source the launcher makes a `prange` loop (NumPy arrays) or a grid launch
+(CuPy arrays), compiled on first use and kept on disk under a name that holds a hash of all kernel sources.
+"""
+
+import functools
+import hashlib
+import inspect
+import os
+import threading
+import types
+from importlib.util import find_spec
+from pathlib import Path
+
+import numba
+import numpy as np
+from numba.core.codegen import JITCPUCodegen
+from numba.extending import intrinsic
+
+# Contraction to fused multiply-add and reassociation of sums vectorise the loops over ticks. NaN, infinity and
+# division keep their IEEE meaning.
+BODY_FLAGS = {"contract", "reassoc", "nsz"}
+HELPER_FLAGS = {"contract"}
+THREADS_PER_BLOCK = 128
+# Workers take the next block of threads when they are done with one, some TURNS or more each: so none waits for another
+# that is slower, as on a shared machine, and they meet once a launch. A line of the cache that two workers write is
+# slow, so blocks are as large as TURNS allows, up to BLOCK.
+TURNS = 32
+BLOCK = 64
+# Launches of `light` kernels with fewer threads than this run on one worker.
+LIGHT = 1000
+# Numba's workqueue layer (the one that survives a fork) must not be entered twice at a time.
+LAUNCH_LOCK = threading.Lock()
+
+# Names that begin with an underscore cannot be those of a body's arguments: see `Kernel`.
+LAUNCHER = {
+    "cpu": (
+        "def {name}(_threads, _workers, _block, _next, {args}):\n"
+        "    for _ in prange(_workers):\n"
+        "        _first = take(_next, _block)\n"
+        "        while _first < _threads:\n"
+        "            for _thread in range(_first, min(_first + _block, _threads)):\n"
+        "                apart()\n"
+        "                body(_thread, {args})\n"
+        "            _first = take(_next, _block)\n"
+    ),
+    "cuda": (
+        "def {name}(_threads, {args}):\n"
+        "    _thread = cuda.grid(1)\n"
+        "    if _thread < _threads:\n"
+        "        body(_thread, {args})\n"
+    ),
+}
+
+
+def device(function):
+    """Mark a plain function as a helper that kernel bodies may call."""
+    function.is_device = True
+    return function
+
+
+@intrinsic
+def apart(context):
+    """Keep LLVM from mixing threads, by a fence that costs no instruction.
+
+    A loop over threads that it vectorises leaves some to be done one by one, with sums in another order: the bits of a
+    thread would depend on its place.
+    """
+
+    def generate(context, builder, signature, arguments):
+        builder.fence("seq_cst", "singlethread")
+        return context.get_dummy_value()
+
+    return numba.types.void(), generate
+
+
+@intrinsic
+def take(context, counter, amount):
+    """Add `amount` to counter[0], at once for all workers, and give what it was before."""
+
+    def generate(context, builder, signature, arguments):
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        return builder.atomic_rmw("add", array.data, arguments[1], "monotonic")
+
+    return numba.types.int64(counter, numba.types.int64), generate
+
+
+class Kernel:
+    """A kernel body and its launchers. Call as `kernel(threads, *arguments)`.
+
+    `outputs` names the arguments that the body writes. A `light` body takes well below a microsecond: few threads of it
+    are not worth waiting for workers, which may be busy. Results do not depend on the number of workers.
+    """
+
+    def __init__(self, body, outputs, light=False):
+        self.body = body
+        self.name = body.__name__
+        self.arguments = tuple(inspect.signature(body).parameters)[1:]
+        self.outputs = outputs
+        self.light = light
+        if any(name.startswith("_") for name in self.arguments):
+            raise TypeError(f"kernel {self.name}: names of arguments must not begin with an underscore")
+        unknown = set(outputs) - set(self.arguments)
+        if unknown:
+            raise TypeError(f"kernel {self.name}: outputs {sorted(unknown)} are no arguments of the body")
+
+    def __call__(self, threads, *arguments):
+        if threads == 0:
+            return
+        if any(isinstance(a, np.ndarray) for a in arguments):
+            available = numba.get_num_threads()
+            workers = 1 if self.light and threads < LIGHT else available
+            block = min(max(1, threads // (TURNS * workers)), BLOCK)
+            following = np.zeros(1, dtype=np.int64)
+            with LAUNCH_LOCK:
+                if workers == available:
+                    self.cpu_launcher(threads, workers, block, following, *arguments)
+                else:
+                    numba.set_num_threads(workers)
+                    try:
+                        self.cpu_launcher(threads, workers, block, following, *arguments)
+                    finally:
+                        numba.set_num_threads(available)
+        else:
+            blocks = -(-threads // THREADS_PER_BLOCK)
+            self.cuda_launcher[blocks, THREADS_PER_BLOCK](np.int64(threads), *arguments)
+
+    @functools.cached_property
+    def cpu_launcher(self):
+        numba.config.THREADING_LAYER = "workqueue"
+        launcher = self.compiled_launcher()
+        if cache_directory():
+            run_what_is_on_disk(launcher, self.compiled_launcher)
+        return launcher
+
+    def compiled_launcher(self):
+        body = numba.njit(error_model="numpy", fastmath=BODY_FLAGS)(rebind(self.body, cpu_helper))
+        launcher = self.generate("cpu", {"prange": numba.prange, "body": body, "apart": apart, "take": take})
+        previous, numba.config.CACHE_DIR = numba.config.CACHE_DIR, cache_directory()
+        try:
+            return numba.njit(parallel=True, cache=bool(numba.config.CACHE_DIR))(launcher)
+        finally:
+            numba.config.CACHE_DIR = previous
+
+    @functools.cached_property
+    def cuda_launcher(self):
+        from numba import cuda
+
+        return cuda.jit(self.cuda_source())
+
+    def cuda_source(self):
+        """The Python function of a grid launch, its helpers bound as CUDA device functions."""
+        from numba import cuda
+
+        body = cuda.jit(device=True)(rebind(self.body, cuda_helper))
+        return self.generate("cuda", {"cuda": cuda, "body": body})
+
+    def generate(self, target, names):
+        """A launcher from source, compiled under the body's file name so that Numba's disk cache takes it.
+
+        Its name is unique: Numba keys the cache by function name, file and line.
+        """
+        name = f"launch_{target}_{self.body.__module__.replace('.', '_')}_{self.name}"
+        source = LAUNCHER[target].format(name=name, args=", ".join(self.arguments))
+        namespace = dict(names, __name__=self.body.__module__)
+        exec(compile(source, self.body.__code__.co_filename, "exec"), namespace)
+        return namespace[name]
+
+
+def kernel(*outputs, light=False):
+    """Decorator: make a `Kernel` of a body; `outputs` names the arguments that it writes."""
+    return lambda body: Kernel(body, outputs, light)
+
+
+def rebind(function, helper):
+    """A copy of `function` in which every `device` helper is compiled by `helper`."""
+    names = dict(function.__globals__)
+    for name in function.__code__.co_names:
+        if getattr(names.get(name), "is_device", False):
+            names[name] = helper(names[name])
+    return types.FunctionType(function.__code__, names, function.__name__)
+
+
+@functools.cache
+def cpu_helper(function):
+    return numba.njit(error_model="numpy", fastmath=HELPER_FLAGS, forceinline=True)(rebind(function, cpu_helper))
+
+
+@functools.cache
+def cuda_helper(function):
+    from numba import cuda
+
+    return cuda.jit(device=True)(rebind(function, cuda_helper))
+
+
+def run_what_is_on_disk(launcher, again):
+    """Make a launcher run the code that is on the disk, also in the process that compiled it.
+
+    Code just compiled has parts that were optimised once; in code from the disk they were optimised with their callers,
+    and sums are added in another order: a first run would differ from later ones in the last bits. Parts that two
+    launchers share would be those of the one loaded first, so each is loaded for itself. `again` makes a second
+    launcher, which only compiles.
+    """
+    load = launcher._cache.load_overload
+
+    def load_alone(signature, context):
+        shared, context._internal_codegen = context._internal_codegen, JITCPUCodegen("lartpc")
+        try:
+            return load(signature, context)
+        finally:
+            context._internal_codegen = shared
+
+    def load_or_compile(signature, context):
+        found = load_alone(signature, context)
+        if found is None:
+            again().compile(signature)
+            found = load_alone(signature, context)
+        return found
+
+    launcher._cache.load_overload = load_or_compile
+
+
+def cache_directory():
+    """A writable folder for compiled kernels, its name holding a hash of all kernel sources; '' if there is none.
+
+    Numba's own check looks at the file of the launcher alone and would serve stale code after an edit elsewhere.
+    """
+    kernels = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256(numba.__version__.encode())
+    for folder in (kernels, kernels.parent / "adjoint"):
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(path.read_bytes())
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = base / "lartpc" / digest.hexdigest()[:16]
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return ""
+    return str(folder) if os.access(folder, os.W_OK) else ""
+
+
+def cuda_available():
+    """Whether a CUDA device, its driver and the packages of the extra `cuda` are at hand."""
+    if find_spec("cupy") is None or find_spec("numba_cuda") is None:
+        return False
+    import cupy
+
+    return cupy.cuda.is_available()

@@ -1,0 +1,1 @@
+"""The tape and its launcher. Knows no physics."""

@@ -1,0 +1,1 @@
+"""From deposits to clouds of charge at the anode."""

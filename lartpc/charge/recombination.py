@@ -1,0 +1,7 @@
+"""The models of recombination, by name."""
+
+from __future__ import annotations
+
+from lartpc.kernels.charge.quench import BIRKS, BOX
+
+RECOMBINATION = {"birks": BIRKS, "box": BOX}

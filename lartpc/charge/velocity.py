@@ -1,0 +1,20 @@
+"""Drift velocities of a detector's modules."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lartpc.detector.detector import Detector
+from lartpc.kernels.charge.drift import drift_velocity
+from lartpc.parameters import Parameters
+
+
+def common_velocity(detector: Detector) -> float:
+    """Of the values that all modules have in common."""
+    return float(drift_velocity(detector.parameters.vector(np.float64)[None], 0))
+
+
+def drift_velocities(detector: Detector, parameters: Parameters) -> np.ndarray:
+    """The drift velocity in each module (n_modules,) [cm/us]."""
+    table = parameters.table(detector.n_modules)
+    return np.array([drift_velocity(table, m) for m in range(len(table))])

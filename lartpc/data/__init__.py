@@ -1,0 +1,1 @@
+"""Tables of segments, hits and what belongs to them: columns, no file, no kernel."""

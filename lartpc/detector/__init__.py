@@ -1,0 +1,1 @@
+"""The detector: geometry, electronics, channels, and the files that describe it."""

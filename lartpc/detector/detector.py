@@ -1,0 +1,125 @@
+"""The detector: pixel planes, drift volumes and readout electronics."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lartpc.detector.builtin import BUILT_IN
+from lartpc.detector.larndsim_yaml import HOLD_OFFSET, V_CM, V_REF, read_detector
+from lartpc.detector.pixelvalues import PixelValues, values_of
+from lartpc.detector.placement import geometry_of, place_modules
+from lartpc.exceptions import InputError
+from lartpc.parameters import Parameters
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Detector:
+    """Pixel planes, one a TPC, and the electronics behind them, in the simulation frame (z is the drift axis).
+
+    Arrays have shape (V,), V the number of TPCs; module by module, and within one in the order of its layout
+    (module0: TPC 0 has its anode at negative z). A pixel plane spans x_lo to x_hi and y_lo to y_hi, a volume z_anode
+    to z_cathode [cm]. A pixel's index along x is floor((x - x_lo) / pitch), along y likewise; its id is
+    first_pixel + ix + n_x * iy, which is larnd-sim's ix + n_x * (iy + n_y * plane).
+    """
+
+    name: str
+    parameters: Parameters
+    x_lo: np.ndarray
+    x_hi: np.ndarray
+    y_lo: np.ndarray
+    y_hi: np.ndarray
+    z_anode: np.ndarray
+    z_cathode: np.ndarray
+    pitch: np.ndarray
+    n_x: np.ndarray
+    n_y: np.ndarray
+    first_pixel: np.ndarray
+    module: np.ndarray
+    tick: float = 0.1  # [us]
+    drift_start: float = 0.5  # height above the anode where the parametric response begins [cm]
+    threshold: float = 7000.0  # [e]
+    gain: float = 4e-3  # [mV/e]
+    v_cm: float = V_CM  # [mV]
+    v_ref: float = V_REF  # [mV]
+    v_pedestal: float = 580.0  # [mV]
+    adc_counts: int = 256
+    hold_ticks: int = 15 + HOLD_OFFSET  # from the crossing to the read
+    reset_noise: float = 900.0  # [e]
+    uncorrelated_noise: float = 500.0  # [e]
+    # Off unless a file says otherwise; larnd-sim has 650 e, 0.1 us, 9 and 1 where it does not.
+    discriminator_noise: float = 0.0  # [e]
+    buffer_risetime: float = 0.0  # [us]
+    adc_busy_delay: int = 0  # [ticks] after a read and its reset without another hit
+    reset_cycles: int = 0  # [ticks] after a read in which charge is lost
+    max_hits: int = 10  # a pixel
+    thresholds: PixelValues | None = None  # of single pixels [e], else `threshold`
+    gains: PixelValues | None = None  # [mV/e], else `gain`
+    pedestals: PixelValues | None = None  # [mV], else `v_pedestal`
+
+    @staticmethod
+    def module0() -> Detector:
+        """The detector of the paper: two TPCs of 140 x 280 pixels, pitch 0.4434 cm, drift 30.27225 cm."""
+        return Detector.built_in("module0")
+
+    @staticmethod
+    def built_in(name: str) -> Detector:
+        """One of `builtin.BUILT_IN`: module0, 2x2 (4 modules), ndlar (35); InputError for any other name."""
+        if name not in BUILT_IN:
+            raise InputError(f"detector: found {name!r}, allowed is {', '.join(BUILT_IN)}")
+        built = BUILT_IN[name]()
+        placed = place_modules(built.layouts, built.offsets)
+        return Detector(name, Parameters(), **geometry_of(placed, built.drift_length), **built.electronics)
+
+    @staticmethod
+    def load(
+        detector_yaml: str | os.PathLike,
+        layout_yaml: str | os.PathLike | Sequence[str | os.PathLike] = (),
+        *,
+        link_vdrift: bool = True,
+    ) -> Detector:
+        """Read larnd-sim's detector YAML, of either generation, and its pixel layout (none: the tiles of module0).
+
+        Several layouts are those of one module each. What the file does not say is as in module0. Lists of e_field and
+        lifetime, one value a module, are values of single modules. Keys of light and packets are known and ignored.
+        `link_vdrift` False takes the file's `vdrift`, where it has one, as a parameter of its own; else it follows from
+        the field. Raises InputError, one line: unknown key (with the nearest), wrong type, value that is not physical.
+        """
+        return Detector(**read_detector(detector_yaml, layout_yaml, link_vdrift))
+
+    @property
+    def n_modules(self) -> int:
+        return int(self.module.max()) + 1
+
+    def locate(self, pixel: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """TPC, column, row and centre x, y [cm] of pixels by their ids, all (n,)."""
+        tpc = np.searchsorted(self.first_pixel, pixel, side="right") - 1
+        within = pixel - self.first_pixel[tpc]
+        ix, iy = within % self.n_x[tpc], within // self.n_x[tpc]
+        x = self.x_lo[tpc] + (ix + 0.5) * self.pitch[tpc]
+        y = self.y_lo[tpc] + (iy + 0.5) * self.pitch[tpc]
+        return tpc, ix, iy, x, y
+
+    def of_pixels(self, name: str, pixel: np.ndarray) -> np.ndarray:
+        """The `threshold` [e], `gain` [mV/e] or `v_pedestal` [mV] of pixels by their ids, (n,) float64."""
+        table = {"threshold": self.thresholds, "gain": self.gains, "v_pedestal": self.pedestals}[name]
+        return np.full(len(pixel), getattr(self, name)) if table is None else values_of(table, pixel)
+
+    def adc_scale(self, pixel: np.ndarray | None = None) -> tuple[Any, Any, float]:
+        """The counts of a charge q [e] are (q gain + offset) per_mV: these three, of pixels where ids are given."""
+        gain, pedestal = self.gain, self.v_pedestal
+        if pixel is not None:
+            gain, pedestal = self.of_pixels("gain", pixel), self.of_pixels("v_pedestal", pixel)
+        return gain, pedestal - self.v_cm, self.adc_counts / (self.v_ref - self.v_cm)
+
+    def adc(self, charge: np.ndarray, pixel: np.ndarray | None = None) -> np.ndarray:
+        """ADC counts of charges [e], clipped and not rounded, as `digitize` gives them; that of 0 is the pedestal.
+
+        By the gain and pedestal of the pixel of each, where their ids are given.
+        """
+        gain, offset, per_mV = self.adc_scale(pixel)
+        return np.clip((charge * gain + offset) * per_mV, 0.0, self.adc_counts - 1.0)

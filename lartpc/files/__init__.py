@@ -1,0 +1,1 @@
+"""Bytes: HDF5, YAML, npz, complete output. Knows no physics."""

@@ -1,0 +1,164 @@
+"""HDF5 files: reading what users hand in, writing new ones; one clear line for whatever goes wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import h5py
+import numpy as np
+
+from lartpc.exceptions import InputError
+from lartpc.files.atomic import new_file, write_errors
+
+BLOCK = 16384  # rows of a table that are read or copied together
+
+
+def open_hdf5(path: str | os.PathLike) -> h5py.File:
+    """An HDF5 file open for reading. Raises InputError: missing, a folder, not readable, no HDF5, truncated."""
+    if not os.path.exists(path):
+        raise InputError(f"{path}: no such file")
+    if os.path.isdir(path):
+        raise InputError(f"{path}: is a folder, allowed is an HDF5 file")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{path}: cannot be read: permission denied")
+    if not h5py.is_hdf5(path):
+        raise InputError(f"{path}: not an HDF5 file")
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise InputError(f"{path}: HDF5 file is truncated or damaged: {_one_line(error)}") from None
+
+
+def open_table(file: h5py.File, *names: str) -> h5py.Dataset:
+    """The compound dataset of shape (n,) under the first of `names` that exists.
+
+    Raises InputError naming what the file has instead, or the type of what is no table, or that it is damaged.
+    """
+    path = file.filename
+    try:
+        name = next((name for name in names if name in file), None)
+        if name is None:
+            found = ", ".join(sorted(file)) or "nothing"
+            raise InputError(f"{path}: no dataset {' or '.join(map(repr, names))}, found {found}")
+        dataset = file[name]
+        if not isinstance(dataset, h5py.Dataset) or dataset.dtype.names is None or dataset.ndim != 1:
+            kind = f"an array of {dataset.dtype}" if isinstance(dataset, h5py.Dataset) else "a group"
+            raise InputError(f"{path}: {name!r} is {kind}, allowed is a table with named fields")
+        return dataset
+    except (OSError, RuntimeError, KeyError) as error:  # what h5py raises for a damaged object
+        raise InputError(f"{path}: HDF5 file is truncated or damaged: {_one_line(error)}") from None
+
+
+def read_rows(dataset: h5py.Dataset, start: int = 0, end: int | None = None) -> np.ndarray:
+    """Rows `start` to `end` (excluded; None: all). Raises InputError where they are damaged."""
+    try:
+        return dataset[start:end]
+    except (OSError, RuntimeError, KeyError) as error:
+        path = dataset.file.filename
+        raise InputError(f"{path}: HDF5 file is truncated or damaged: {_one_line(error)}") from None
+
+
+def read_table(file: h5py.File, *names: str) -> np.ndarray:
+    """All rows of `open_table`, with its errors."""
+    return read_rows(open_table(file, *names))
+
+
+class NewFile(h5py.File):
+    """An HDF5 file that is being written."""
+
+    def __init__(self, sink: _Sink) -> None:
+        super().__init__(sink, "w")
+        self._sink = sink
+
+    def check(self) -> None:
+        """Raise what writing has failed with until now: InputError, or an interrupt."""
+        self._sink.check()
+
+    def growing(self, name: str, dtype: Any, chunk: int = 2**16) -> h5py.Dataset:
+        """A new dataset without rows, for `append`; HDF5 keeps a list of all its chunks [bytes] in memory."""
+        rows = max(1, chunk // np.dtype(dtype).itemsize)
+        return self.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(rows,), track_times=False)
+
+
+def append(dataset: h5py.Dataset, rows: np.ndarray) -> None:
+    """Add rows at the end of a growing dataset."""
+    n = len(dataset)
+    dataset.resize(n + len(rows), axis=0)
+    dataset[n:] = rows
+
+
+def write_rows(dataset: h5py.Dataset, place: np.ndarray, rows: np.ndarray) -> None:
+    """Write `rows` to the rows `place` (ascending) of a dataset; block by block, so that it is fast in any case."""
+    for k in np.unique(place // BLOCK):
+        chosen = place // BLOCK == k
+        at, part = place[chosen], rows[chosen]
+        first, end = at[0], at[-1] + 1
+        if len(at) < end - first:
+            between = part
+            part = dataset[first:end]
+            part[at - first] = between
+        dataset[first:end] = part
+
+
+@contextlib.contextmanager
+def new_hdf5(path: str | os.PathLike, overwrite: bool = False) -> Iterator[NewFile]:
+    """A new HDF5 file, under its name only when the block ended well. Raises InputError as `output.new_file` does."""
+    with new_hdf5s([path], overwrite) as (file,):
+        yield file
+
+
+@contextlib.contextmanager
+def new_hdf5s(paths: Sequence[str | os.PathLike], overwrite: bool = False) -> Iterator[list[NewFile]]:
+    """Several at once: none has its name before all are complete."""
+    with contextlib.ExitStack() as stack:
+        temporary = [stack.enter_context(new_file(path, overwrite)) for path in paths]
+        yield [stack.enter_context(_filled(*names)) for names in zip(temporary, paths, strict=True)]
+
+
+@contextlib.contextmanager
+def _filled(temporary: str | os.PathLike, path: str | os.PathLike) -> Iterator[NewFile]:
+    with _Sink(temporary, path) as sink:
+        try:
+            with NewFile(sink) as file:
+                yield file
+        finally:
+            sink.check()
+
+
+class _Sink(io.FileIO):
+    """A file that keeps its first failure to itself: told of a full disk, HDF5 may crash the process on closing."""
+
+    def __init__(self, temporary: str | os.PathLike, path: str | os.PathLike) -> None:
+        super().__init__(temporary, "w+")
+        self.path = path
+        self.failure: BaseException | None = None
+
+    def check(self) -> None:
+        if self.failure is not None:
+            with write_errors(self.path):
+                raise self.failure
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        rest = view
+        while self.failure is None and len(rest):
+            try:
+                rest = rest[super().write(rest) :]
+            except BaseException as error:  # an interrupt too
+                self.failure = error
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size)
+        except BaseException as error:
+            self.failure = self.failure or error
+            return size or 0
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,39 @@
+"""Arrays in npz and npy files."""
+
+from __future__ import annotations
+
+import math
+import os
+import zipfile
+import zlib
+
+import numpy as np
+
+from lartpc.exceptions import InputError
+
+
+def load_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """The arrays of an npz, or that of an npy as `response`."""
+    try:
+        with open(path, "rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return {"response": loaded}
+            return {name: loaded[name] for name in loaded.files}
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or 'not an npy or npz file'}") from None
+    except (ValueError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error):
+        raise InputError(f"{path}: not an npy or npz file of numbers, allowed is larnd-sim's table") from None
+
+
+def positive_number(path: str | os.PathLike, content: dict[str, np.ndarray], name: str) -> float:
+    """A field that must be one number above 0."""
+    if name not in content:
+        raise InputError(f"{path}: field {name!r} is missing, found are {', '.join(content)}")
+    value = content[name]
+    if value.size != 1 or value.dtype.kind not in "iuf":
+        raise InputError(f"{path}: {name}: found {value.size} values of type {value.dtype}, allowed is one number")
+    number = float(value.ravel()[0])
+    if not math.isfinite(number) or number <= 0.0:
+        raise InputError(f"{path}: {name}: found {number:g}, allowed is a number above 0")
+    return number

@@ -1,0 +1,83 @@
+"""YAML files that users write: reading with one clear line for whatever is wrong with them."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Collection
+from typing import Any
+
+import yaml
+
+from lartpc.checks import as_number, nearest
+from lartpc.exceptions import InputError
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def read_mapping(path: str | os.PathLike, known: Collection[str]) -> dict[str, Any]:
+    """The top-level mapping of a YAML file. InputError: no such file, no YAML, no mapping, a key not in `known`."""
+    try:
+        with open(path, "rb") as file:
+            content = yaml.load(file, Loader=_LOADER)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark is not None else ""
+        raise InputError(
+            f"{path}: not a YAML file{where}: {getattr(error, 'problem', None) or type(error).__name__}"
+        ) from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected a YAML mapping of keys to values, found {_kind(content)}")
+    for key in content:
+        if key not in known:
+            raise InputError(f"{path}: key {key!r} is not known, nearest is {nearest(key, known)!r}")
+    return content
+
+
+def number(path: str | os.PathLike, key: str, value: Any, low: float, high: float, unit: str = "") -> float:
+    """`value` as a finite float in [low, high]; else InputError with file, key, what was found and what is allowed."""
+    result = as_number(value)
+    if result is None or not math.isfinite(result) or not low <= result <= high:
+        bracket = f" [{unit}]" if unit else ""
+        raise InputError(f"{path}: {key}: found {_short(value)}, allowed is a number from {low:g} to {high:g}{bracket}")
+    return result
+
+
+def integer(path: str | os.PathLike, key: str, value: Any, low: int, high: int) -> int:
+    """`value` as an int in [low, high]; else InputError with file, key, what was found and what is allowed."""
+    result = as_number(value)
+    if result is None or not low <= result <= high or result != int(result):
+        raise InputError(f"{path}: {key}: found {_short(value)}, allowed is a whole number from {low} to {high}")
+    return int(result)
+
+
+def vector(path: str | os.PathLike, key: str, value: Any, length: int, limit: float, unit: str) -> list[float]:
+    """`value` as a list of `length` numbers of at most `limit` in size; else InputError."""
+    if not isinstance(value, list) or len(value) != length:
+        raise InputError(f"{path}: {key}: found {_short(value)}, allowed is a list of {length} numbers [{unit}]")
+    return [number(path, key, element, -limit, limit, unit) for element in value]
+
+
+def common_value(path: str | os.PathLike, key: str, value: Any, n_modules: int) -> Any:
+    """`value`, or the one value of a list with one element or with one element a module, all equal; else InputError."""
+    if not isinstance(value, list):
+        return value
+    if len(value) not in (1, n_modules):
+        allowed = "one value" if n_modules == 1 else f"one value, or {n_modules}, one a module"
+        raise InputError(f"{path}: {key}: found a list of {len(value)} values, allowed is {allowed}")
+    if any(element != value[0] for element in value):
+        raise InputError(
+            f"{path}: {key}: found {_short(value)}; allowed is one value, modules may differ in field and lifetime only"
+        )
+    return value[0]
+
+
+def _kind(value: Any) -> str:
+    return {type(None): "nothing", list: "a list", str: "text"}.get(type(value), type(value).__name__)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

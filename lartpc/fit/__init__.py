@@ -1,0 +1,1 @@
+"""How it is minimised: calibrate, scan, forecast; optimizers, errors, results."""

@@ -1,0 +1,262 @@
+"""Optimizers behind one interface: (problem, start, most) -> `Outcome`.
+
+Gauss-Newton takes steps within the bounds by bounded least squares, so that a fit may end at a bound and leave it
+again; Adam's steps end at the bounds. The others move in u, of which each parameter is a smooth function that stays
+within its bounds (see `Inside`) and is u times its nominal value in the middle of its range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import BFGS, lsq_linear, minimize
+
+from lartpc.exceptions import InputError
+from lartpc.fit.problem import Evaluation, Problem
+
+TOLERANCE = 1e-5  # largest step, relative to nominal values, at which a fit has converged; single precision gives 3e-6
+DECREASE = 1e-4  # or a predicted decrease of -log L below this: a hundredth of an error
+NOISE = 1e-2  # an increase below this is the rounding of single precision, no reason to halve a step
+NOISELESS = 1e-2  # mean square of the residuals below which there is no noise that would give the loss a scale
+DAMPING = 1e-12  # relative, so that a direction that nothing fixes does not move
+HALVINGS = 8
+EDGE = 0.05  # a start nearer to a bound than this share of half the range is moved: there the smooth transform is flat
+RADIUS = 1e-4  # of the trust region, in units of w, at which it ends
+UNIT = 0.1  # longest unit of w, relative to nominal values
+
+
+class Outcome(NamedTuple):
+    """Where an optimizer ended, and whether by its own criterion."""
+
+    last: Evaluation  # at `values`, or one negligible step before
+    values: np.ndarray
+    ended: bool
+    message: str
+
+
+class Inside:
+    """theta = m + h sin((u nominal - m)/h), m the middle and h half of the range: within the bounds for every u."""
+
+    def __init__(self, problem: Problem) -> None:
+        low, high = problem.bounds.T
+        self.middle, self.half = 0.5 * (low + high), 0.5 * (high - low)
+        self.nominal = problem.nominal
+
+    def inner(self, values: np.ndarray) -> np.ndarray:
+        sine = np.clip((values - self.middle) / self.half, EDGE - 1.0, 1.0 - EDGE)
+        return (self.middle + self.half * np.arcsin(sine)) / self.nominal
+
+    def outer(self, u: np.ndarray) -> np.ndarray:
+        return self.middle + self.half * np.sin((u * self.nominal - self.middle) / self.half)
+
+    def slope(self, u: np.ndarray) -> np.ndarray:
+        return self.nominal * np.cos((u * self.nominal - self.middle) / self.half)
+
+
+class Spent(Exception):
+    """The evaluations that were allowed are used up."""
+
+
+class Function:
+    """A problem as a function of w, for libraries that ask for value, gradient and Hessian one at a time.
+
+    u = u of the start + axes w: a unit of w is the error that a parameter had alone at the start, where the loss has an
+    information, as these differ by orders of magnitude; but at most `UNIT`, which it is for the other losses.
+    """
+
+    def __init__(self, problem: Problem, start: np.ndarray, most: int) -> None:
+        self.problem = problem
+        self.inside = Inside(problem)
+        self.left = most
+        self.last: Evaluation | None = None
+        self.best: Evaluation | None = None
+        self.origin = self.inside.inner(start)
+        self.axes = UNIT * np.eye(len(start))
+        self.start = np.zeros(len(start))
+        information = self.at(self.start).information
+        self.squares = bool(np.isfinite(information).all())
+        if self.squares:
+            slope = self.inside.slope(self.origin)
+            self.axes = np.diag(1.0 / np.sqrt(np.maximum(np.diag(information) * slope**2, UNIT**-2)))
+
+    def inner(self, w: np.ndarray) -> np.ndarray:
+        return self.origin + self.axes @ np.asarray(w, dtype=np.float64)
+
+    def at(self, w: np.ndarray) -> Evaluation:
+        values = self.inside.outer(self.inner(w))
+        if self.last is None or not np.array_equal(self.last.values, values):
+            if self.left == 0:
+                raise Spent
+            self.left -= 1
+            self.last = self.problem(values)
+            if self.best is None or self.last.value < self.best.value:
+                self.best = self.last
+        return self.last
+
+    def value(self, w: np.ndarray) -> float:
+        return self.at(w).value
+
+    def gradient(self, w: np.ndarray) -> np.ndarray:
+        return self.axes.T @ (self.at(w).gradient * self.inside.slope(self.inner(w)))
+
+    def hessian(self, w: np.ndarray) -> np.ndarray:
+        slope = self.inside.slope(self.inner(w))
+        return self.axes.T @ (self.at(w).information * np.outer(slope, slope)) @ self.axes
+
+    def run(self, minimise: Callable[[], str]) -> Outcome:
+        """The best that `minimise` found; its message is told, but what is left to do says whether it has converged.
+
+        In single precision a line search may end in the rounding of the loss, which libraries call a failure.
+        """
+        try:
+            message, ended = minimise(), True
+        except Spent:
+            message, ended = "not converged in the iterations allowed", False
+        return Outcome(self.best, self.best.values, ended, message)
+
+
+def step_within(information: np.ndarray, gradient: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """The minimum of g s + s H s/2 for low <= s <= high; H is scaled to 1 on its diagonal and slightly damped."""
+    scale = 1.0 / np.sqrt(np.maximum(np.diag(information), np.finfo(float).tiny))
+    H = information * np.outer(scale, scale)
+    values, vectors = np.linalg.eigh(H)
+    root = np.sqrt(np.maximum(values, 0.0) + DAMPING * max(values[-1], 1e-300))
+    A = root[:, None] * vectors.T
+    b = -(vectors.T @ (gradient * scale)) / root
+    low, high = np.minimum(low / scale, -1e-15), np.maximum(high / scale, 1e-15)
+    return lsq_linear(A, b, (low, high), tol=1e-14).x * scale
+
+
+def newton_step(problem: Problem, evaluation: Evaluation) -> np.ndarray:
+    """The Gauss-Newton step from an evaluation, within the bounds, relative to nominal values."""
+    nominal = problem.nominal
+    span = (problem.bounds - evaluation.values[:, None]) / nominal[:, None]
+    return step_within(evaluation.information * np.outer(nominal, nominal), evaluation.gradient * nominal, *span.T)
+
+
+def gauss_newton(problem: Problem, start: np.ndarray, most: int) -> Outcome:
+    """Gauss-Newton steps within the bounds, halved where the loss would grow."""
+    nominal = problem.nominal
+    best = problem(start)
+    for _ in range(most):
+        step = newton_step(problem, best)
+        decrease = -0.5 * float(best.gradient @ (step * nominal))
+        if np.max(np.abs(step)) < TOLERANCE:
+            return Outcome(best, np.clip(best.values + step * nominal, *problem.bounds.T), True, "converged")
+        if decrease < DECREASE and best.mean_square > NOISELESS:  # in an open direction the step may still be long
+            return Outcome(best, best.values, True, "converged")
+        for _ in range(HALVINGS):
+            trial = problem(np.clip(best.values + step * nominal, *problem.bounds.T))
+            if trial.value <= best.value + NOISE:
+                break
+            step = step / 2.0
+        else:
+            message = "no step along the Gauss-Newton direction lowers the loss"
+            return Outcome(best, best.values, False, message)
+        best = trial
+    return Outcome(best, best.values, False, f"not converged in {most} iterations")
+
+
+def l_bfgs_b(problem: Problem, start: np.ndarray, most: int) -> Outcome:
+    """SciPy's L-BFGS-B (Byrd, Lu, Nocedal and Zhu 1995), on value and gradient."""
+    function = Function(problem, start, most)
+
+    def run() -> str:
+        options = {"maxiter": 10 * most, "maxfun": 10 * most, "ftol": 1e-12, "gtol": 1e-8}
+        found = minimize(function.value, function.start, jac=function.gradient, method="L-BFGS-B", options=options)
+        return f"ended by {str(found.message).rstrip(': .')}"
+
+    return function.run(run)
+
+
+def trust_region(problem: Problem, start: np.ndarray, most: int) -> Outcome:
+    """SciPy's trust-constr, with the Gauss-Newton form of the Hessian or, where the loss has none, a BFGS estimate."""
+    function = Function(problem, start, most)
+
+    def run() -> str:
+        found = minimize(
+            function.value,
+            function.start,
+            jac=function.gradient,
+            hess=function.hessian if function.squares else BFGS(),
+            method="trust-constr",
+            options={"maxiter": 10 * most, "xtol": RADIUS, "gtol": 1e-8, "initial_tr_radius": 1.0},
+        )
+        return f"ended by {str(found.message).rstrip(': .')}"
+
+    return function.run(run)
+
+
+def minuit(problem: Problem, start: np.ndarray, most: int) -> Outcome:
+    """MIGRAD of MINUIT (James and Roos 1975), through iminuit, with our gradient."""
+    from iminuit import Minuit
+
+    function = Function(problem, start, most)
+
+    def run() -> str:
+        fit = Minuit(function.value, function.start, grad=function.gradient)
+        fit.errordef = Minuit.LIKELIHOOD
+        fit.errors = np.ones(len(start))
+        fit.strategy = 1  # at 0 the EDM is believed where its covariance is far off
+        fit.precision = float(np.finfo(np.float32).eps)  # else it takes steps in the rounding of the loss
+        fit.migrad(ncall=10 * most)
+        return f"MIGRAD {'converged' if fit.valid else 'ended'} at EDM {fit.fmin.edm:.1e}"
+
+    return function.run(run)
+
+
+RATE, DECAY, BETAS, SMALL, CLIP = 5e-2, 0.95, (0.9, 0.999), 1e-8, 1.0
+
+
+def adam(problem: Problem, start: np.ndarray, most: int) -> Outcome:
+    """Adam (Kingma and Ba 2014) over `most` epochs of batches, with the published settings.
+
+    Learning rate 5e-2, times 0.95 after each epoch, gradient clipped to norm 1, parameters divided by nominal values.
+    Steps end at the bounds: the first ones are half as wide as the range of the field, and where a smooth transform is
+    flat they would stay.
+    """
+    nominal = problem.nominal
+    values = start
+    first, second, step = np.zeros(len(start)), np.zeros(len(start)), 0
+    for epoch in range(most):
+        for batch in range(problem.n_batches):
+            gradient = problem(values, batch).gradient * nominal
+            gradient = gradient * min(1.0, CLIP / max(float(np.linalg.norm(gradient)), 1e-300))
+            step += 1
+            first = BETAS[0] * first + (1.0 - BETAS[0]) * gradient
+            second = BETAS[1] * second + (1.0 - BETAS[1]) * gradient**2
+            mean, square = first / (1.0 - BETAS[0] ** step), second / (1.0 - BETAS[1] ** step)
+            move = RATE * DECAY**epoch * mean / (np.sqrt(square) + SMALL)
+            values = np.clip(values - move * nominal, *problem.bounds.T)
+    return Outcome(problem(values), values, True, f"{most} epochs done")
+
+
+class Optimizer(NamedTuple):
+    run: Callable[[Problem, np.ndarray, int], Outcome]
+    most: int  # evaluations of all data (epochs for adam) that are allowed by default
+    squares: bool = False  # needs a loss that has a Gauss-Newton form
+
+
+OPTIMIZERS = {
+    "gauss-newton": Optimizer(gauss_newton, 20, squares=True),
+    "trust-region": Optimizer(trust_region, 200),
+    "l-bfgs-b": Optimizer(l_bfgs_b, 500),
+    "minuit": Optimizer(minuit, 1000),
+    "adam": Optimizer(adam, 80),
+}
+
+
+def check_optimizer(name: str, squares: bool) -> Optimizer:
+    """The optimizer of a name; `squares` says whether the loss has a Gauss-Newton form. Raises InputError."""
+    if name not in OPTIMIZERS:
+        raise InputError(f"optimizer: found {name!r}, allowed is {' or '.join(OPTIMIZERS)}")
+    optimizer = OPTIMIZERS[name]
+    if optimizer.squares and not squares:
+        allowed = " or ".join(n for n, o in OPTIMIZERS.items() if not o.squares)
+        raise InputError(f"optimizer: {name} needs the loss likelihood or residuals; with others allowed is {allowed}")
+    if name == "minuit" and find_spec("iminuit") is None:
+        raise InputError("optimizer: minuit needs the package iminuit, pip install 'lartpc[minuit]'")
+    return optimizer

@@ -1,0 +1,118 @@
+"""What an optimizer sees: a loss with its derivatives as a function of the fitted parameters, each evaluation kept.
+
+Optimizers are deterministic. So an interrupted fit continues to the same bits when its evaluations are handed back to
+it in order, whatever the optimizer keeps inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lartpc.exceptions import InputError
+from lartpc.losses.linear import Linear
+from lartpc.losses.objective import Objective
+from lartpc.losses.per_event import Events
+from lartpc.parameters import parameter
+
+
+class Evaluation(NamedTuple):
+    """A loss at some values of the n parameters; sums over the batch."""
+
+    phase: str
+    batch: int  # -1: all batches
+    values: np.ndarray  # (n,)
+    value: float
+    gradient: np.ndarray  # (n,)
+    information: np.ndarray  # (n, n) Gauss-Newton form of the Hessian; NaN where the loss has none
+    spread: np.ndarray  # (n, n) covariance of the gradient, from its spread over the events; NaN where not needed
+    events: int  # that the spread is of
+    hits: int  # target hits that take part
+    unmatched: int  # target hits that do not
+    mean_square: float  # of the residuals; NaN where the loss has none
+
+
+class Record:
+    """The evaluations of a fit, in order; the first ones may be known already from an interrupted one."""
+
+    def __init__(self, done: Sequence[Evaluation], report: Callable[[Evaluation], None]) -> None:
+        self.done = list(done)
+        self.history: list[Evaluation] = []
+        self.report = report
+
+    def find(self, phase: str, batch: int, values: np.ndarray) -> Evaluation | None:
+        """The next known evaluation where it is this one; else all that is known is of another fit."""
+        known = self.done[len(self.history)] if len(self.history) < len(self.done) else None
+        same = known is not None and (known.phase, known.batch) == (phase, batch)
+        if same and np.array_equal(known.values, values):
+            return known
+        self.done = []
+        return None
+
+    def add(self, evaluation: Evaluation) -> Evaluation:
+        self.history.append(evaluation)
+        self.report(evaluation)
+        return evaluation
+
+
+class Problem:
+    """`objective` as a function of the parameters `names` within `bounds` (n, 2); arrays in the order of `names`."""
+
+    def __init__(
+        self, objective: Objective, names: Sequence[str], bounds: np.ndarray, record: Record, phase: str = "fit"
+    ) -> None:
+        self.objective = objective
+        self.names = tuple(names)
+        self.bounds = bounds
+        self.nominal = np.array([parameter(name).nominal for name in names])
+        self.record = record
+        self.phase = phase
+
+    @property
+    def n_batches(self) -> int:
+        return len(self.objective.batches)
+
+    def __call__(self, values: np.ndarray, batch: int = -1) -> Evaluation:
+        """The loss with the named parameters at `values`, the others as in the simulation.
+
+        Raises FloatingPointError where the loss or a derivative is not finite, InputError where no hit takes part.
+        """
+        known = self.record.find(self.phase, batch, values)
+        if known is not None:
+            return self.record.add(known)
+        parameters = self.objective.simulation.parameters.vector(np.float64)
+        parameters[self.objective.slots] = values
+        found = self.objective(parameters, None if batch < 0 else [batch])
+        evaluation = evaluate(self.phase, batch, values.copy(), found)
+        if not np.isfinite(evaluation.value) or not np.isfinite(evaluation.gradient).all():
+            where = ", ".join(f"{name} = {value:g}" for name, value in zip(self.names, values, strict=True))
+            raise FloatingPointError(f"the loss or its derivatives are not finite at {where}")
+        if evaluation.hits == 0 and self.phase == "fit" and batch < 0:
+            raise InputError("target: no hit is on a pixel where the segments give charge")
+        return self.record.add(evaluation)
+
+
+def evaluate(phase: str, batch: int, values: np.ndarray, found: Linear | Events) -> Evaluation:
+    """What is kept of a result of the objective."""
+    n = len(values)
+    nothing = np.full((n, n), np.nan)
+    if isinstance(found, Events):
+        information, mean_square, spread, events = nothing, np.nan, found.spread, len(found.values)
+    else:
+        information, spread, events = found.information, nothing, 0
+        mean_square = float(np.mean(found.residual**2)) if len(found.residual) else np.nan
+    return Evaluation(
+        phase,
+        batch,
+        values,
+        float(found.value),
+        np.asarray(found.gradient, dtype=np.float64),
+        information,
+        spread,
+        events,
+        found.hits,
+        found.unmatched,
+        mean_square,
+    )

@@ -1,0 +1,153 @@
+"""Scan: a loss and its exact derivatives along parameters, or over the plane of two, the others fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lartpc.checks import check_choice
+from lartpc.data.hits import Hits
+from lartpc.data.segments import Segments
+from lartpc.exceptions import InputError
+from lartpc.fit.calibrate import LOSSES, SIX, check_names, truth_of
+from lartpc.fit.problem import Evaluation, Problem, Record
+from lartpc.losses.catalogue import SQUARES
+from lartpc.losses.objective import Objective
+from lartpc.losses.target import Target
+from lartpc.parameters import TABLE, Parameters, check_parameter, parameter
+from lartpc.simulation.simulation import Simulation
+
+
+class Scan(NamedTuple):
+    """A loss at n_points values of the n parameters `names`; arrays in this order."""
+
+    names: tuple[str, ...]
+    along: np.ndarray  # (n_points,) index of the one parameter that varies there, -1 in a plane
+    values: np.ndarray  # (n_points, n)
+    loss: np.ndarray  # (n_points,)
+    gradient: np.ndarray  # (n_points, n) of the loss
+    fixed: np.ndarray  # (n,) where a parameter is while it does not vary
+    truth: np.ndarray | None  # (n,) of the target, where known
+    kind: str  # name of the loss
+
+    @property
+    def plane(self) -> bool:
+        return bool((self.along < 0).all())
+
+    def line(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Values of one parameter, rising, the loss and its derivative by that parameter, (n_of_line,) each."""
+        i = self.names.index(name)
+        at = self.along == i
+        return self.values[at, i], self.loss[at], self.gradient[at, i]
+
+    def lowest(self) -> np.ndarray:
+        """The values (n,) of the point with the least loss."""
+        return self.values[np.argmin(self.loss)]
+
+    def __str__(self) -> str:
+        unit = {name: parameter(name).unit for name in self.names}
+        if self.plane:
+            found = ", ".join(f"{n} {v:.7g} {unit[n]}".rstrip() for n, v in zip(self.names, self.lowest(), strict=True))
+            return f"{self.kind}: {self.loss.min():.6g} at the lowest of {len(self.loss)} points, {found}"
+        head = f"{'':3}{'name':<15} {'lowest at':>13} {'loss there':>13}"
+        lines = [self.kind, f"{head} {'from':>11} {'rise':>11} {'to':>11} {'rise':>11}  unit"]
+        for i, name in enumerate(self.names):
+            x, loss, _ = self.line(name)
+            least = np.argmin(loss)
+            rise = loss - loss[least]
+            line = f"{i:<3}{name:<15} {x[least]:13.7g} {loss[least]:13.7g} {x[0]:11.5g} {rise[0]:11.4g}"
+            lines.append(f"{line} {x[-1]:11.5g} {rise[-1]:11.4g}  {unit[name]}".rstrip())
+        return "\n".join(lines)
+
+
+def scan(
+    simulation: Simulation,
+    segments: Segments,
+    hits: Hits,
+    *,
+    over: dict[str, tuple[float, float]] | None = None,
+    points: int = 21,
+    plane: bool = False,
+    loss: str = "likelihood",
+    rounded: bool = False,
+    truth: Parameters | None = None,
+    history: Sequence[Evaluation] = (),
+    report: Callable[[Evaluation], None] = lambda evaluation: None,
+    progress: Callable[[Iterable], Iterable] = lambda points: points,
+) -> Scan:
+    """Evaluate `loss` with its gradient on `points` values of each parameter in `over`, from low to high.
+
+    Default: the six of the paper, over the ranges of `TABLE`. Each alone, the others at the simulation's values, which
+    is one of the points too where it lies in the range (the paper's Fig. 12); or, with `plane`, two of them together
+    (Fig. 9), `points` squared, the second varying fastest. `hits`, `loss`, `rounded`, `truth`, `history`, `report`: as
+    `calibrate` takes them; `progress` wraps the points.
+
+    Raises InputError: unknown name, one that nothing depends on, a range that is not low < high or not physical, fewer
+    than 2 points, a plane of other than two parameters, an unknown loss, hits of other events than the segments', no
+    hit where the segments give charge. Raises FloatingPointError where the loss is not finite.
+    """
+    over = over if over is not None else {name: TABLE[name].range for name in SIX}
+    names = tuple(over)
+    check_grid(simulation, over, points, plane)
+    simulation = simulation.apart(names)
+    check_choice("loss", loss, LOSSES)
+    target = Target(hits, simulation.detector, rounded)
+    missing = np.setdiff1d(hits.event_id, segments.event_id)
+    if len(missing):
+        raise InputError(f"target: has hits of event {missing[0]}, which the segments do not have")
+    fixed = np.array([simulation.parameters.as_dict()[name] for name in names], dtype=np.float64)
+    along, values = plane_of(over, points) if plane else lines_of(over, points, fixed)
+    quiet = simulation.without_noise()
+    batches = quiet.batches(segments, whole=loss not in SQUARES)
+    objective = Objective(loss, quiet, batches, target, names)
+    problem = Problem(objective, names, np.array(list(over.values())), Record(history, report), "scan")
+    found = [problem(row) for row in progress(values)]
+    if not any(evaluation.hits for evaluation in found):
+        raise InputError("target: no hit is on a pixel where the segments give charge")
+    return Scan(
+        names=names,
+        along=along,
+        values=values,
+        loss=np.array([evaluation.value for evaluation in found]),
+        gradient=np.array([evaluation.gradient for evaluation in found]),
+        fixed=fixed,
+        truth=truth_of(truth, names),
+        kind=loss,
+    )
+
+
+def check_grid(simulation: Simulation, over: dict[str, tuple[float, float]], points: int, plane: bool) -> None:
+    """Raise InputError where there is no such grid."""
+    check_names(simulation, tuple(over))
+    if plane and len(over) != 2:
+        raise InputError(f"plane: needs two parameters, found {len(over)}: {', '.join(over)}")
+    if points < 2:
+        raise InputError(f"points: found {points}, allowed are 2 or more")
+    for name, (low, high) in over.items():
+        for value in (low, high):
+            check_parameter(name, value, f"range of {name}")
+        if not low < high:
+            raise InputError(f"range of {name}: found {low:g} to {high:g}, allowed is from a lower to a higher value")
+
+
+def lines_of(over: dict[str, tuple[float, float]], points: int, fixed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`along` and `values` of a line for each parameter, through `fixed` where that is within its range."""
+    along, values = [], []
+    for i, (low, high) in enumerate(over.values()):
+        line = np.linspace(low, high, points)
+        if low < fixed[i] < high:
+            line = np.unique(np.append(line, fixed[i]))
+        rows = np.tile(fixed, (len(line), 1))
+        rows[:, i] = line
+        along.append(np.full(len(line), i))
+        values.append(rows)
+    return np.concatenate(along), np.concatenate(values)
+
+
+def plane_of(over: dict[str, tuple[float, float]], points: int) -> tuple[np.ndarray, np.ndarray]:
+    """`along` and `values` of the plane of two parameters."""
+    first, second = (np.linspace(low, high, points) for low, high in over.values())
+    values = np.stack(np.meshgrid(first, second, indexing="ij"), axis=-1).reshape(-1, 2)
+    return np.full(len(values), -1), values

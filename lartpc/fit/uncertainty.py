@@ -1,0 +1,155 @@
+"""Errors of a fit: from the information, the Hessian, the profile of the likelihood, or the spread of the events."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lartpc.fit.optimizers import TOLERANCE, gauss_newton, newton_step
+from lartpc.fit.problem import Evaluation, Problem
+
+DEGENERATE = 1e-6  # ratio of the smallest to the largest eigenvalue of the scaled information: a direction is open
+HESSIAN_STEP = 0.5  # in units of the error that a parameter had alone
+LOSS_STEP = 2e-3  # relative to nominal values, for losses without information
+PROFILE_ITERATIONS = 20
+PROFILE_STEPS = 6
+PROFILE_TOLERANCE = 0.01  # of an error
+LEFT = 0.1  # a fit that ended with more than this share of an error (and `TOLERANCE`) left to go has not converged
+SMALL = 1e-3  # or, for losses that are no likelihood, with more than this share of a nominal value
+
+GAUSS_NEWTON = "inverse Gauss-Newton information of the likelihood"
+HESSIAN = "inverse Hessian of -log likelihood, by differences of its exact gradient"
+PROFILE = "profile likelihood: where -log L, minimal in the other parameters, is 1/2 above its minimum"
+EXPECTED = "expected for one such target with the detector's noise (Cramer-Rao bound); this target has none"
+SANDWICH = "sandwich H^-1 S H^-1: Hessian H of the loss, spread S of the gradients of {} events; not a likelihood"
+NO_MINIMUM = "none: the Hessian of the loss is not positive where the fit ended"
+TOO_FEW = "none: the sandwich estimate needs more events than parameters, found {}"
+
+
+class Errors(NamedTuple):
+    """Covariance of n parameters and what it was made of."""
+
+    covariance: np.ndarray  # (n, n), infinite variance where the data leave a direction open
+    open_direction: np.ndarray | None  # (n,), relative to the values
+    made_from: str
+    intervals: np.ndarray | None = None  # (n, 2), of the profile likelihood
+    left: float = 0.0  # the largest part of the Newton step that was left to do, over what is allowed
+
+    def after(self, step: np.ndarray, allowed: np.ndarray) -> Errors:
+        """With `left` from the step that was left to do and what is allowed, (n,) each, relative to nominal values."""
+        return self._replace(left=float(np.max(np.abs(step) / np.maximum(allowed, 1e-300))))
+
+
+def hessian(problem: Problem, at: Evaluation) -> np.ndarray:
+    """(n, n) by central differences of the gradient, by steps of about half an error, within the bounds."""
+    n = len(at.values)
+    alone = np.diag(at.information)
+    steps = HESSIAN_STEP / np.sqrt(alone) if (alone > 0.0).all() else LOSS_STEP * problem.nominal
+    steps = np.minimum(steps, 0.1 * np.diff(problem.bounds, axis=1)[:, 0])
+    matrix = np.zeros((n, n))
+    for i in range(n):
+        low, high = (np.clip(at.values + s * np.eye(n)[i] * steps, *problem.bounds.T) for s in (-1.0, 1.0))
+        matrix[i] = (problem(high).gradient - problem(low).gradient) / (high[i] - low[i])
+    return 0.5 * (matrix + matrix.T)
+
+
+def invert(matrix: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """The inverse of an information and, where that is singular, the open direction relative to the values.
+
+    Every parameter that takes part in an open direction gets an infinite variance.
+    """
+    scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(matrix)), np.finfo(float).tiny))
+    eigenvalues, vectors = np.linalg.eigh(matrix * np.outer(scale, scale))
+    closed = eigenvalues > DEGENERATE * eigenvalues[-1]
+    inverse = (vectors[:, closed] / eigenvalues[closed]) @ vectors[:, closed].T * np.outer(scale, scale)
+    if closed.all():
+        return inverse, None
+    direction = vectors[:, 0] * scale / values
+    direction = direction / np.max(np.abs(direction))
+    takes_part = (np.abs(vectors[:, ~closed]) > 0.01).any(axis=1)
+    inverse[takes_part, :] = inverse[:, takes_part] = np.nan
+    inverse[np.diag_indices(len(values))] = np.where(takes_part, np.inf, np.diag(inverse))
+    return inverse, direction
+
+
+def is_minimum(matrix: np.ndarray) -> bool:
+    """Whether a Hessian has no direction in which the loss falls."""
+    scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(matrix)), np.finfo(float).tiny))
+    eigenvalues = np.linalg.eigvalsh(matrix * np.outer(scale, scale))
+    return bool(eigenvalues[0] > -DEGENERATE * eigenvalues[-1])
+
+
+def no_minimum(at: Evaluation) -> Errors:
+    """Infinite errors, and the step that is left without bound."""
+    return Errors(np.diag(np.full(len(at.values), np.inf)), None, NO_MINIMUM, left=np.inf)
+
+
+def from_information(problem: Problem, at: Evaluation, made_from: str = GAUSS_NEWTON) -> Errors:
+    """Errors from the Gauss-Newton form sum(dr dr^T + du du^T)."""
+    return of_likelihood(problem, at, at.information, made_from)
+
+
+def from_hessian(problem: Problem, at: Evaluation) -> Errors:
+    """Errors from the second derivatives of -log L."""
+    H = hessian(problem, at)
+    return of_likelihood(problem, at, H, HESSIAN) if is_minimum(H) else no_minimum(at)
+
+
+def of_likelihood(problem: Problem, at: Evaluation, information: np.ndarray, made_from: str) -> Errors:
+    """Errors from an information of the likelihood."""
+    errors = Errors(*invert(information, at.values), made_from)
+    allowed = TOLERANCE + LEFT * np.sqrt(np.diag(errors.covariance)) / problem.nominal
+    return errors.after(newton_step(problem, at), allowed)
+
+
+def sandwich(problem: Problem, at: Evaluation) -> Errors:
+    """H^-1 S H^-1 (Huber 1967; White 1982): right for any smooth loss that is a mean over independent events."""
+    H = hessian(problem, at)
+    if not is_minimum(H):
+        return no_minimum(at)
+    inverse, direction = invert(H, at.values)
+    if direction is not None:
+        return Errors(inverse, direction, SANDWICH.format(at.events))
+    step, allowed = newton_step(problem, at._replace(information=H)), np.full(len(at.values), SMALL)
+    if at.events <= len(at.values):
+        errors = Errors(np.diag(np.full(len(at.values), np.inf)), None, TOO_FEW.format(at.events))
+    else:
+        errors = Errors(inverse @ at.spread @ inverse, None, SANDWICH.format(at.events))
+        allowed += LEFT * np.sqrt(np.diag(errors.covariance)) / problem.nominal
+    return errors.after(step, allowed)
+
+
+def profile(problem: Problem, at: Evaluation, errors: Errors) -> Errors:
+    """Asymmetric errors: for each parameter both values where -log L, minimal in the others, is 1/2 above `at`.
+
+    A bound that is reached before is the end of the interval; NaN where none was found. Needs errors without open
+    direction.
+    """
+    n = len(at.values)
+    sigma = np.sqrt(np.diag(errors.covariance))
+    intervals = np.full((n, 2), np.nan)
+    if errors.open_direction is not None:
+        return errors
+    for i in range(n):
+        along = errors.covariance[i] / errors.covariance[i, i]
+        for side, sign in enumerate((-1.0, 1.0)):
+            intervals[i, side] = crossing(problem, at, i, sign * sigma[i], along)
+    return errors._replace(made_from=PROFILE, intervals=intervals)
+
+
+def crossing(problem: Problem, at: Evaluation, i: int, step: float, along: np.ndarray) -> float:
+    """The value of parameter i on the side of `step` where the minimum over the others is 1/2 above that of `at`."""
+    low, high = problem.bounds[i]
+    for _ in range(PROFILE_STEPS):
+        value = float(np.clip(at.values[i] + step, low, high))
+        bounds = problem.bounds.copy()
+        bounds[i] = value
+        fixed = Problem(problem.objective, problem.names, bounds, problem.record, problem.phase)
+        start = np.clip(at.values + along * (value - at.values[i]), *bounds.T)
+        rise = gauss_newton(fixed, start, PROFILE_ITERATIONS).last.value - at.value
+        errors = np.sqrt(max(2.0 * rise, 0.01))  # away from the minimum, in units of the error
+        if abs(errors - 1.0) < PROFILE_TOLERANCE or (value in (low, high) and errors < 1.0):
+            return value
+        step = (value - at.values[i]) / errors
+    return np.nan

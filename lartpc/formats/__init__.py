@@ -1,0 +1,1 @@
+"""Files of energy deposits, hits and packets."""

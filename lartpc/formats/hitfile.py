@@ -1,0 +1,132 @@
+"""The HDF5 file of hits and waveforms, with the segments they came from."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import h5py
+import numpy as np
+
+from lartpc import __version__
+from lartpc.data.hits import Hits, WaveformTable
+from lartpc.data.segments import Segments
+from lartpc.exceptions import InputError
+from lartpc.files import hdf5
+from lartpc.formats.edepsim import file_table
+from lartpc.formats.eventfile import copy_truth
+
+_HIT = np.dtype(
+    [
+        ("event_id", "i8"),
+        ("pixel_id", "i8"),
+        ("tpc", "i2"),
+        ("ix", "i4"),
+        ("iy", "i4"),
+        ("hit", "i2"),
+        ("x", "f8"),
+        ("y", "f8"),
+        ("z_anode", "f8"),
+        ("t", "f8"),
+        ("charge", "f4"),
+        ("adc", "f4"),
+    ]
+)
+_WINDOW = np.dtype([("event_id", "i8"), ("pixel_id", "i8"), ("start_tick", "i8"), ("offset", "i8"), ("ticks", "i4")])
+
+
+def write_hits(
+    path: str | os.PathLike,
+    hits: Hits,
+    segments: Segments,
+    attrs: Mapping[str, Any],
+    overwrite: bool = False,
+    waveforms: WaveformTable | None = None,
+) -> None:
+    """Write `/hits`, `/segments`, what else the segments' file holds of the event's truth, and `/waveforms` if given.
+
+    `attrs` (parameters, detector, seed ...) become attributes of the file, mappings and lists as JSON, with the
+    version of lartpc. Nothing depends on time or place: the same input gives the same bytes. Raises InputError where
+    the file exists (without `overwrite`) or cannot be written.
+    """
+    with hdf5.new_hdf5(path, overwrite) as file:
+        HitWriter(file, waveforms is not None).append(hits, waveforms)
+        raw = segments.raw if segments.raw is not None else file_table(segments)
+        file.create_dataset("segments", data=raw, track_times=False).attrs["zbeam"] = True
+        copy_truth(segments.source, file)
+        write_attrs(file, attrs)
+
+
+class HitWriter:
+    """Writes `/hits` of a new file and, where it shall have them, `/waveforms`, some events at a time."""
+
+    def __init__(self, file: hdf5.NewFile, waveforms: bool) -> None:
+        self.file = file
+        self.hits = file.growing("hits", _HIT)
+        if waveforms:
+            self.windows = file.growing("waveforms/windows", _WINDOW)
+            self.current = file.growing("waveforms/current", np.float32, chunk=2**19)
+
+    def append(self, hits: Hits, waveforms: WaveformTable | None) -> None:
+        """Write the hits of events that follow those before, in their order. Raises what writing has failed with."""
+        table = _table(hits, _HIT)
+        hdf5.append(self.hits, table[np.lexsort((table["hit"], table["pixel_id"], table["event_id"]))])
+        if waveforms is not None:
+            windows = _table(waveforms, _WINDOW)
+            windows["offset"] += len(self.current)
+            hdf5.append(self.windows, windows)
+            hdf5.append(self.current, waveforms.current)
+        self.file.check()
+
+
+def write_attrs(file: h5py.File, attrs: Mapping[str, Any]) -> None:
+    """Write `attrs` and the version of lartpc as attributes of the file, mappings and lists as JSON."""
+    for name, value in {**attrs, "lartpc_version": __version__}.items():
+        structured = value is None or isinstance(value, Mapping | list | tuple)
+        file.attrs[name] = json.dumps(value, sort_keys=True) if structured else value
+
+
+def read_hits(path: str | os.PathLike) -> Hits:
+    """Read `/hits`. Raises InputError: no HDF5 file, or no hits of lartpc in it."""
+    with hdf5.open_hdf5(path) as file:
+        return Hits(**_columns(path, "hits", hdf5.read_table(file, "hits"), _HIT))
+
+
+def read_waveforms(path: str | os.PathLike) -> WaveformTable | None:
+    """Read `/waveforms`, None where the file has none. Raises InputError: no HDF5 file, or not lartpc's waveforms."""
+    with hdf5.open_hdf5(path) as file:
+        if "waveforms" not in file:
+            return None
+        windows = _columns(path, "waveforms/windows", hdf5.read_table(file, "waveforms/windows"), _WINDOW)
+        if "waveforms/current" not in file:
+            raise InputError(f"{path}: no dataset 'waveforms/current', found {', '.join(file['waveforms'])}")
+        return WaveformTable(**windows, current=file["waveforms/current"][()])
+
+
+def read_attrs(path: str | os.PathLike) -> dict[str, Any]:
+    """The attributes that `write_hits` was given, and `lartpc_version`. Raises InputError: no HDF5 file."""
+    with hdf5.open_hdf5(path) as file:
+        attrs = {name: file.attrs[name] for name in file.attrs}
+    return {name: _plain(value) for name, value in attrs.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str) and (value[:1] in ("{", "[") or value == "null"):
+        return json.loads(value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _table(columns: Any, dtype: np.dtype) -> np.ndarray:
+    table = np.zeros(len(columns), dtype=dtype)
+    for name in dtype.names:
+        table[name] = getattr(columns, name)
+    return table
+
+
+def _columns(path: str | os.PathLike, what: str, table: np.ndarray, dtype: np.dtype) -> dict[str, np.ndarray]:
+    for name in dtype.names:
+        if name not in table.dtype.names:
+            raise InputError(f"{path}: {what} have no field {name!r}, found {', '.join(table.dtype.names)}")
+    return {name: table[name].astype(dtype[name]) for name in dtype.names}

@@ -1,0 +1,1 @@
+"""Particle samples to try things with."""

@@ -1,0 +1,1 @@
+"""Gradients and Jacobians of the chain, and their check."""

@@ -1,0 +1,247 @@
+"""Check the gradient of the whole chain against central differences and by the Taylor remainder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from lartpc.autodiff.kernelcheck import relative
+from lartpc.checks import check_choice
+from lartpc.data.segments import Segments
+from lartpc.exceptions import InputError
+from lartpc.gradients.trace import Trace
+from lartpc.response.windows import Windows
+from lartpc.settings import Settings
+from lartpc.simulation.batches import Batch
+from lartpc.simulation.simulation import Simulation
+
+# With the default settings, results jump by 1e-10 to 1e-7 where a parameter moves the tick at which a slow exponential
+# is cut: the jumps, not the gradient, would then decide the check. With these they are below rounding.
+SMOOTH = Settings(memory=48.0, precision=1e-7)
+
+LARGEST_STEPS = (3e-3, 3e-4, 3e-5)  # relative; the first at which most pixels keep their reads is taken
+TAYLOR_STEPS = 10.0 ** -np.arange(0.0, 3.5, 0.5)  # times the largest step: three decades
+DIFFERENCE_STEP = 1e-2  # times the largest step
+ROUNDING = 3e-15  # remainders below this, relative to the loss and its terms, are rounding
+MOST = 0.8
+TOLERANCE = 1e-5
+SLOPE = (1.9, 2.1)
+NEAR = 1e-3  # share of the threshold within which a hit counts as near to appear or vanish
+LOSSES = ("waveforms", "charges", "times", "hits")
+
+
+class Row(NamedTuple):
+    """The derivative of one loss by the logarithm of one parameter."""
+
+    parameter: str
+    loss: str
+    adjoint: float
+    difference: float
+    slope: float | None  # of the Taylor remainder, median over three decades; None where that is rounding (linear)
+
+    @property
+    def relative(self) -> float:
+        return relative(self.adjoint, self.difference)
+
+    @property
+    def idle(self) -> bool:
+        """Whether the loss does not depend on the parameter here, so that nothing is checked."""
+        return self.adjoint == 0.0 == self.difference
+
+    @property
+    def passed(self) -> bool:
+        return self.relative <= TOLERANCE and (self.slope is None or SLOPE[0] <= self.slope <= SLOPE[1])
+
+
+class Report(NamedTuple):
+    rows: list[Row]
+    hits: int
+    near: int  # pixels with a hit that nearly vanishes, or that are near to one more: within NEAR of the threshold
+    left_out: int  # hits on pixels where a read's tick or their number changed within the steps: not in the losses
+
+    @property
+    def passed(self) -> bool:
+        return all(row.passed for row in self.rows)
+
+
+def gradcheck(
+    simulation: Simulation,
+    segments: Segments,
+    names: Iterable[str] | None = None,
+    progress: Callable[[Iterable], Iterable] = lambda names: names,
+) -> Report:
+    """Compare adjoint and central difference of four losses for each parameter, and measure the Taylor remainder.
+
+    The difference is (8 (loss(p + h) - loss(p - h)) - (loss(p + 2h) - loss(p - 2h)))/(12 h).
+    waveforms: sum of squared differences to 0.9 of the waveforms at the start, over their number; charges: sum of hit
+    charges; times: sum of hit times; hits: sum of (charge - 20000 e)^2/(1000 e)^2 + (time - mean)^2/(1 us)^2.
+    The remainder |loss(p + h) - loss(p) - h dloss/dp| must fall as h^2 over three decades of h.
+
+    `simulation` in float64, best with the settings `SMOOTH`; `names` None: all parameters that the results depend on.
+    All events are one batch. Raises InputError: not float64, an unknown parameter, one that nothing depends on, no
+    segment in the detector.
+    """
+    if simulation.dtype != np.float64:
+        raise InputError(f"dtype: found {simulation.dtype}, allowed is float64: differences need its precision")
+    simulation = simulation.apart(names or ())
+    known = simulation.acting()
+    for name in names or ():
+        check_choice("parameter", name, known)
+    check = Check(simulation, simulation.batch(segments))
+    rows, left_out = [], 0
+    for name in progress(list(names or known)):
+        found, left = check.parameter(name)
+        rows += found
+        left_out = max(left_out, left)
+    return Report(rows, int(np.count_nonzero(check.base.tick >= 0)), check.near(), left_out)
+
+
+class Evaluation(NamedTuple):
+    """Results at some parameters, hits in the order of the pixels of the first evaluation."""
+
+    trace: Trace
+    place: np.ndarray  # pixel of this trace -> pixel of the first evaluation, -1 where that has none
+    tick: np.ndarray  # (n_pixels, max_hits) tick of each read, -1 where there is none
+    time: np.ndarray  # (n_pixels, max_hits) [us], 0 where there is no read
+    charge: np.ndarray  # (n_pixels, max_hits) [e], likewise
+
+
+class Check:
+    """One batch, evaluated at its parameters and near them."""
+
+    def __init__(self, simulation: Simulation, batch: Batch) -> None:
+        self.simulation = simulation
+        self.batch = batch
+        trace = Trace(simulation, batch)
+        windows = trace.waveforms.windows
+        if len(windows.pixel) == 0:
+            raise InputError("segments: none gives charge in the detector, so there is no gradient to check")
+        self.origin = windows.tick.min()
+        self.pixels = self.pixel_keys(windows)
+        self.base = self.evaluation(trace)
+        self.samples = self.sample_keys(self.base)
+        self.current = trace.waveforms.current.copy()
+        used = self.base.charge > 0.0
+        self.mean_time = self.base.time[used].mean() if used.any() else 0.0
+
+    def pixel_keys(self, windows: Windows) -> np.ndarray:
+        d = self.simulation.detector
+        return windows.event * int((d.n_x * d.n_y).sum()) + windows.pixel
+
+    def evaluation(self, trace: Trace) -> Evaluation:
+        windows, reads = trace.waveforms.windows, trace.reads
+        key = self.pixel_keys(windows)
+        at = np.minimum(np.searchsorted(self.pixels, key), len(self.pixels) - 1)
+        place = np.where(self.pixels[at] == key, at, -1)
+        known = place >= 0
+        used = np.arange(reads.charge.shape[1]) < reads.count[:, None]
+        time = (windows.tick[reads.window] - self.origin) * self.simulation.detector.tick + reads.time
+        shape = (len(self.pixels), reads.charge.shape[1])
+        ticks, times, charges = np.full(shape, -1), np.zeros(shape), np.zeros(shape)
+        ticks[place[known]] = np.where(used, windows.tick[reads.window] - self.origin + reads.tick, -1)[known]
+        times[place[known]] = np.where(used, time, 0.0)[known]
+        charges[place[known]] = np.where(used, reads.charge, 0.0)[known]
+        return Evaluation(trace, place, ticks, times, charges)
+
+    def sample_keys(self, evaluation: Evaluation) -> np.ndarray:
+        """Pixel and tick of every sample as one number, ascending for the first evaluation."""
+        windows = evaluation.trace.waveforms.windows
+        lengths = np.diff(windows.first)
+        pixel = np.repeat(np.repeat(evaluation.place, np.diff(windows.of_pixel)), lengths)
+        tick = np.arange(windows.first[-1]) - np.repeat(windows.first[:-1] - windows.tick, lengths)
+        return pixel * 2**40 + (tick - self.origin + 2**20)
+
+    def target(self, evaluation: Evaluation) -> np.ndarray:
+        """0.9 of the first evaluation's current at the samples of another one."""
+        key = self.sample_keys(evaluation)
+        at = np.minimum(np.searchsorted(self.samples, key), len(self.samples) - 1)
+        return np.where(self.samples[at] == key, 0.9 * self.current[at], 0.0)
+
+    def losses(self, evaluation: Evaluation, kept: np.ndarray) -> np.ndarray:
+        """The four losses, of `LOSSES`; those of hits over the pixels `kept`. Constants are left out."""
+        current = evaluation.trace.waveforms.current
+        size = np.sum(self.current**2)
+        used = kept[:, None] & (evaluation.charge > 0.0)
+        time, charge = evaluation.time[used], evaluation.charge[used]
+        return np.array(
+            [
+                np.sum(current**2 - 2.0 * current * self.target(evaluation)) / size,
+                np.sum(charge),
+                np.sum(time - self.mean_time),
+                np.sum(((charge - 2e4) / 1e3) ** 2 + (time - self.mean_time) ** 2),
+            ]
+        )
+
+    def gradients(self, kept: np.ndarray) -> list[dict[str, float]]:
+        """d(loss)/d(parameter) of each loss, by the adjoints."""
+        base, current = self.base, self.current
+        used = (kept[:, None] & (base.charge > 0.0)).astype(np.float64)
+        seeds = (
+            {"current": 0.2 * current / np.sum(current**2)},
+            {"charge": used},
+            {"time": used},
+            {"charge": used * 2e-6 * (base.charge - 2e4), "time": used * 2.0 * (base.time - self.mean_time)},
+        )
+        return [base.trace.backward(**seed).parameters for seed in seeds]
+
+    def parameter(self, name: str) -> tuple[list[Row], int]:
+        """The rows of one parameter, and the number of hits left out.
+
+        Charge is linear between ticks, so a read's time and charge have a kink where it moves to another tick.
+        Those that do within the steps are left out; steps are smaller where a parameter shifts all times.
+        """
+        start = self.simulation.vector()
+        slot = self.simulation.parameters.names.index(name)
+
+        def at(h: float) -> Evaluation:
+            moved = start.copy()
+            moved[slot] *= 1.0 + h
+            trace = Trace(self.simulation, self.batch, moved)
+            trace.tape = None  # only the results are needed, and the tape holds every array of the chain
+            return self.evaluation(trace)
+
+        def same(evaluation: Evaluation) -> np.ndarray:
+            return np.all(evaluation.tick == self.base.tick, axis=1)
+
+        hit = self.base.tick[:, 0] >= 0
+        for largest in LARGEST_STEPS:
+            first = at(largest)
+            if not hit.any() or np.mean(same(first)[hit]) >= MOST:
+                break
+        scales = largest * TAYLOR_STEPS
+        steps = [first] + [at(h) for h in scales[1:]]
+        small = largest * DIFFERENCE_STEP
+        ends = [at(k * small) for k in (1.0, -1.0, 2.0, -2.0)]
+        kept = np.all([same(e) for e in ends + steps], axis=0)
+        gradient = np.array([g[name] for g in self.gradients(kept)]) * start[slot]
+        base = self.losses(self.base, kept)
+        # Of fourth order: with second order no step is both large enough for rounding and small enough for all losses.
+        above, below, far_above, far_below = (self.losses(e, kept) for e in ends)
+        difference = (8.0 * (above - below) - (far_above - far_below)) / (12.0 * small)
+        change = np.array([self.losses(e, kept) for e in steps]) - base
+        remainder = np.abs(change - scales[:, None] * gradient)
+        size = np.maximum(np.abs(base), np.abs(gradient))
+        size[LOSSES.index("times")] += np.linalg.norm(self.base.time[kept])  # rounded before the mean is taken off
+        rows = []
+        for i, loss in enumerate(LOSSES):
+            good = remainder[:, i] > ROUNDING * size[i]
+            slope = None
+            if np.count_nonzero(good) >= 4:
+                # The median: the edges of the quadrature rules put kinks of 1e-4 of a step's charge at single steps.
+                slope = float(np.median(np.diff(np.log(remainder[good, i])) / np.diff(np.log(scales[good]))))
+            rows.append(Row(name, loss, float(gradient[i]), float(difference[i]), slope))
+        return rows, int(np.count_nonzero(self.base.tick[~kept] >= 0))
+
+    def near(self) -> int:
+        """Pixels where a hit nearly vanishes or nearly appears."""
+        windows = self.base.trace.waveforms.windows
+        first = windows.first[windows.of_pixel]
+        total = np.add.reduceat(self.current, first[:-1]) * self.simulation.detector.tick
+        count = np.count_nonzero(self.base.tick >= 0, axis=1)
+        left = total - self.base.charge.sum(axis=1)
+        threshold = self.base.trace.pixels.threshold
+        last = self.base.charge[np.arange(len(left)), np.maximum(count - 1, 0)]
+        close = np.minimum(np.abs(left - threshold), np.abs(left + last - threshold))
+        return int(np.count_nonzero(close < NEAR * threshold))

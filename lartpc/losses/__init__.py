@@ -1,0 +1,1 @@
+"""What a fit minimises: likelihood, residuals, losses between lists of hits."""

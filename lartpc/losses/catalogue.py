@@ -1,0 +1,21 @@
+"""The objectives of a fit, by name."""
+
+from __future__ import annotations
+
+from lartpc.detector.detector import Detector
+from lartpc.exceptions import InputError
+from lartpc.losses import per_event as events
+from lartpc.losses.hit_losses import LOSSES
+from lartpc.losses.likelihood import likelihood, residuals
+from lartpc.losses.matched import matched
+
+
+def check_noise(kind: str, detector: Detector) -> None:
+    """Raise InputError where there is noise that an objective of this kind has no term for."""
+    sigma = detector.discriminator_noise
+    if kind == "likelihood" and sigma > 0.0:
+        raise InputError(f"discriminator_noise: found {sigma:g} e, the likelihood has no term for it: allowed is 0")
+
+
+SQUARES = {"likelihood": likelihood, "residuals": residuals, "matched": matched}
+OBJECTIVES = SQUARES | {name: events.event_loss(name) for name in LOSSES}

@@ -1,0 +1,212 @@
+"""What a fit minimises: residuals with their Jacobian, and for the likelihood the terms that are no residuals.
+
+matched: time and charge of simulated hits against measured ones of the same pixel and order, where both have the same
+number of hits. Robust and convergent from far away; biased by noise.
+
+likelihood: the probability of the measured hit list. With the simulated noiseless charge Q(t) of a pixel, measured
+hits (t_k, q_k), reads e_k = t_k + hold, ends of reset s_k = e_k + reset_cycles, reset noise s_r and readout noise s_u:
+
+r_k = (threshold - [Q(t_k) - Q(s_{k-1})])/s_r,  u_k = (q_k - threshold - [Q(e_k) - Q(t_k)])/s_u
+-log L = sum_k [r_k^2/2 + u_k^2/2 - log I(t_k)] - sum_pixels log P0(threshold - [Q(end) - Q(s_n)])
+
+P0(x) is the probability that the charge threshold - x which is left gives no hit: with A = reset noise and B = A +
+readout noise, it is not both A >= x (the threshold is crossed) and B >= x (the read is not vetoed), as all of it has
+arrived by the time of the read. Pixels without hits count too; where the number of hits is capped the term is left out.
+Where the ADC is busy after a hit, a pixel counts up to its first hit that waited for it (`target.until_deferred`), and
+its last term is -log Phi(-(threshold - [Q(free) - Q(s_n)])/s_r). There is no term for the noise of a discriminator.
+
+residuals: r_k and u_k alone, which vanish at the truth for a target without noise.
+
+A rounded target gives the tick of t_k and the ADC count of q_k alone: its likelihood is in rounded.py. It is no sum of
+squares, but f' H^-1 f'/2 is one, with the derivatives f' by all r_k and u_k of a pixel and their Hessian H, and enters
+with the information H; what is left of the value is apart, so that value and gradient are exact. The expectation of
+f' f'^T is that of H, so the mean square of these residuals is near 1 for a good model: 1 for rounding far finer than
+the noise, 0.9 (measured) for module0, where f' is bounded by the ends of ticks and counts.
+`residuals` of a rounded target take the middles of tick and count for the values, and do not vanish at the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lartpc.arrays import namespace, to_numpy
+from lartpc.autodiff.tape import Tape
+from lartpc.detector.detector import Detector
+from lartpc.gradients.jacobian import Jacobian
+from lartpc.losses.charges import make_charges
+from lartpc.losses.linear import Linear, linear
+from lartpc.losses.rounded import RoundedHits, log_ending, log_hits
+from lartpc.losses.target import Aligned, until_deferred
+from lartpc.simulation.batches import Batch
+from lartpc.simulation.chain import Waveforms
+
+LEAST_CURVATURE = 1e-3  # of -log L by r_k, u_k of rounded hits: a charge far inside a clipped count says nothing
+SMALLEST = 1e-9  # [1/e] slope of log P0 from which a pixel without hits counts in the gradient
+
+
+def residuals(objective: Any, batch: Batch, parameters: Any) -> Linear:
+    """r and u alone."""
+    return hit_list(objective, batch, parameters, whole=False)
+
+
+def likelihood(objective: Any, batch: Batch, parameters: Any) -> Linear:
+    """The whole -log L."""
+    return hit_list(objective, batch, parameters, whole=True)
+
+
+def hit_list(objective: Any, batch: Batch, parameters: Any, whole: bool) -> Linear:
+    simulation, tape = objective.simulation, Tape()
+    waveforms = simulation.waveforms(batch, parameters, tape.launch)
+    windows = waveforms.windows
+    threshold = simulation.pixels(windows).threshold
+    target = objective.target.align(windows, batch, simulation.dtype)
+    if simulation.detector.adc_busy_delay > 0:
+        target = until_deferred(target, simulation.detector)
+
+    terms_of = rounded_terms if whole and objective.target.rounded else exact_terms
+    terms = terms_of(waveforms, target, threshold, simulation.detector, tape)
+    of_pixels = Jacobian(tape, windows, objective.slots)  # checks the whole tape; nothing is written after it
+
+    def derivative(pixels: Any, seeds: Sequence[Seed]) -> np.ndarray:
+        tape.backward(seeds, until=waveforms.current, check=False)
+        return of_pixels.rows(tape.gradient(waveforms.current), pixels)
+
+    residual, jacobian = [], []
+    for pixels, values, seeds in terms.squares:
+        residual.append(values)
+        jacobian.append(derivative(pixels, seeds))
+    rest, gradient_rest = 0.0, 0.0
+    if whole:
+        rest, gradient_rest = terms.rest, derivative(*terms.of_rest).sum(axis=0)
+    used = int((target.count - target.deferred).sum())
+    return linear(objective, residual, jacobian, rest, gradient_rest, used, target.unmatched)
+
+
+Seed = tuple[Any, Any]  # an output of a kernel, and what its derivatives count with
+
+
+class Terms(NamedTuple):
+    """-log L of a batch: sum of squared residuals/2 + rest."""
+
+    squares: Iterable[tuple[Any, np.ndarray, list[Seed]]]  # pixels, a residual of each, and what its row is made of
+    rest: float
+    of_rest: tuple[Any, list[Seed]]  # pixels that it depends on, and what its gradient is made of
+
+
+def exact_terms(waveforms: Waveforms, target: Aligned, threshold: Any, detector: Detector, tape: Tape) -> Terms:
+    """r_k^2/2 + u_k^2/2 - log I(t_k) and -log P0."""
+    before, during, rate, _, after = make_charges(waveforms, target, detector, tape.launch)
+    xp, count = namespace(before), target.count - target.deferred
+    used = xp.arange(before.shape[1]) < count[:, None]
+    r = (threshold[:, None] - before) / detector.reset_noise
+    u = (target.charge - threshold[:, None] - during) / detector.uncorrelated_noise
+
+    def squares() -> Iterator[tuple[Any, np.ndarray, list[Seed]]]:
+        for n in range(int(to_numpy(count).max(initial=0))):
+            chosen = xp.flatnonzero(count > n)
+            for output, value, unit in (
+                (before, r, detector.reset_noise),
+                (during, u, detector.uncorrelated_noise),
+            ):
+                seed = xp.zeros_like(output)
+                seed[chosen, n] = -1.0 / unit
+                yield chosen, to_numpy(value[chosen, n]).astype(np.float64), [(output, seed)]
+
+    left, deferred = left_of(threshold, before, after, target, detector)
+    log_end, slope = log_ending(left, deferred, detector.reset_noise, detector.uncorrelated_noise)
+    rest = -float(np.sum(log_end)) - float(xp.log(rate[used].astype(np.float64)).sum())
+    chosen = xp.asarray(np.flatnonzero((np.abs(slope) > SMALLEST) | (to_numpy(target.count) > 0)))
+    grad_rate = xp.where(used, -1.0 / xp.where(used, rate, 1.0), 0.0)
+    return Terms(squares(), rest, (chosen, [(rate, grad_rate), *seeds_of_left(slope, before, after, target)]))
+
+
+def rounded_terms(waveforms: Waveforms, target: Aligned, threshold: Any, detector: Detector, tape: Tape) -> Terms:
+    """-log of the probability of ticks and counts (rounded.py), pixel by pixel, and -log P0 of those without hits.
+
+    With its derivative f' by z = (r_1, u_1, r_2, ...) and Hessian H = V diag(l) V^T, a pixel has the residuals
+    l^{-1/2} V^T f' with the Jacobian l^{1/2} V^T dz: the gradient is exact and the information H.
+    """
+    before, during, rate, resume, after = make_charges(waveforms, target, detector, tape.launch)
+    xp = namespace(before)
+    start = target._replace(part=xp.zeros_like(target.part))
+    _, during_start, *_ = make_charges(waveforms, start, detector, tape.launch)
+    noises = detector.reset_noise, detector.uncorrelated_noise
+    count = to_numpy(target.count - target.deferred)
+    charges = (before, during, during_start, rate, resume)
+    limit, q, low, high, before_, during_, start_, rate_, resume_ = (
+        to_numpy(a).astype(np.float64) for a in (threshold[:, None], target.charge, target.low, target.high, *charges)
+    )
+    low = np.where((low < limit) & (limit < high), limit, low)  # a read below threshold is vetoed
+    left, deferred = left_of(threshold, before, after, target, detector)
+    log_none, slope = log_ending(np.where(count == 0, left, np.inf), False, *noises)
+    rest, grad_left = -float(np.sum(log_none)), slope
+    most = int(count.max(initial=0))
+    residual, root = np.zeros((len(count), 2 * most)), np.zeros((len(count), 2, most, 2 * most))
+    grad_rate, grad_during, grad_resume = (np.zeros(before.shape) for _ in range(3))
+    for n in np.unique(count[count > 0]):
+        at = np.flatnonzero(count == n)
+        hits = RoundedHits(
+            (limit - before_)[at, :n] / noises[0],
+            (q - limit - during_)[at, :n] / noises[1],
+            rate_[at, :n] * detector.tick,
+            2.0 * (during_ - start_)[at, :n],
+            resume_[at, :n] * detector.tick,
+            (q - low)[at, :n] / noises[1],
+            (high - q)[at, :n] / noises[1],
+            left[at],
+            deferred[at],
+        )
+        f = log_hits(hits, *noises)
+        squared, vectors = np.linalg.eigh(f.hessian)
+        scale = np.sqrt(np.maximum(squared, LEAST_CURVATURE))
+        gradient = np.stack((f.r, f.u), axis=2).reshape(len(at), 1, 2 * n)
+        residual[at, : 2 * n] = (gradient @ vectors)[:, 0] / scale
+        pairs = (vectors * scale[:, None, :]).reshape(len(at), n, 2, 2 * n)
+        root[at, :, :n, : 2 * n] = -pairs.transpose(0, 2, 1, 3) / np.reshape(noises, (1, 2, 1, 1))
+        rest += float(np.sum(f.value) - 0.5 * np.sum(residual[at] ** 2))
+        grad_rate[at, :n], grad_resume[at, :n] = f.charge * detector.tick, f.resume * detector.tick
+        grad_during[at, :n], grad_left[at] = 2.0 * f.swing, -f.left
+
+    def device(array: np.ndarray) -> Any:
+        return xp.asarray(array.astype(before.dtype))
+
+    def squares() -> Iterator[tuple[Any, np.ndarray, list[Seed]]]:
+        for j in range(2 * most):
+            chosen = np.flatnonzero(2 * count > j)
+            seeds = np.zeros((2, *before.shape))
+            seeds[:, :, :most] = root[..., j].transpose(1, 0, 2)
+            yield xp.asarray(chosen), residual[chosen, j], [(before, device(seeds[0])), (during, device(seeds[1]))]
+
+    chosen = xp.asarray(np.flatnonzero((np.abs(grad_left) > SMALLEST) | (count > 0)))
+    seeds = [(rate, grad_rate), (resume, grad_resume), (during, grad_during), (during_start, -grad_during)]
+    seeds = [(output, device(seed)) for output, seed in seeds] + seeds_of_left(grad_left, before, after, target)
+    return Terms(squares(), rest, (chosen, seeds))
+
+
+def left_of(
+    threshold: Any, before: Any, after: Any, target: Aligned, detector: Detector
+) -> tuple[np.ndarray, np.ndarray]:
+    """Threshold less the charge after the last reset [e], (n_pixels,), and where that is up to a deferred hit.
+
+    Infinite where hits are capped.
+    """
+    xp = namespace(after)
+    deferred = xp.zeros(len(after), dtype=bool) | (target.deferred == 1)
+    last = xp.maximum(target.count - 1, 0)
+    charge = xp.where(deferred, before[xp.arange(len(after)), last], after)
+    left = xp.where(deferred | (target.count < detector.max_hits), threshold - charge, np.inf)
+    return to_numpy(left).astype(np.float64), to_numpy(deferred)
+
+
+def seeds_of_left(slope: np.ndarray, before: Any, after: Any, target: Aligned) -> list[Seed]:
+    """The seeds for a derivative (n_pixels,) by the charge that `left_of` takes from the threshold."""
+    xp = namespace(after)
+    slope = xp.asarray(slope.astype(after.dtype))
+    deferred = xp.zeros(len(after), dtype=bool) | (target.deferred == 1)
+    rows = xp.flatnonzero(deferred)
+    grad_before = xp.zeros_like(before)
+    grad_before[rows, target.count[rows] - 1] = slope[rows]
+    return [(after, xp.where(deferred, xp.zeros_like(slope), slope)), (before, grad_before)]

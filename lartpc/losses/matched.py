@@ -1,0 +1,42 @@
+"""Residuals of hits matched by pixel and order, for a robust start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lartpc.arrays import to_numpy
+from lartpc.autodiff.tape import Tape
+from lartpc.gradients.jacobian import Jacobian
+from lartpc.losses.linear import Linear, linear
+from lartpc.simulation.batches import Batch
+
+
+def matched(objective: Any, batch: Batch, parameters: Any) -> Linear:
+    """Residuals (time - target)/(0.1 us) and (charge - target)/(1000 e) of hits matched by pixel and order."""
+    simulation, tape = objective.simulation, Tape()
+    waveforms = simulation.waveforms(batch, parameters, tape.launch)
+    windows = waveforms.windows
+    pixels = simulation.pixels(windows)
+    reads = simulation.reads(waveforms, batch, pixels, tape.launch)
+    target = objective.target.align(windows, batch, simulation.dtype)
+    tick = simulation.detector.tick
+    time = windows.tick[reads.window] * tick + reads.time.astype(np.float64) - target.time
+    charge = reads.charge - target.charge
+    same = (reads.count == target.count) & (target.count > 0)
+    of_pixels = Jacobian(tape, windows, objective.slots)  # checks the whole tape; nothing is written after it
+    residual, jacobian = [], []
+    for n in range(reads.charge.shape[1]):
+        chosen = simulation.xp.flatnonzero(same & (target.count > n))
+        if len(chosen) == 0:
+            break
+        for what, difference, unit in (("time", time, 0.1), ("charge", charge, 1000.0)):
+            seed = simulation.xp.zeros_like(reads.charge)
+            seed[chosen, n] = 1.0
+            tape.backward([(getattr(reads, what), seed)], until=waveforms.current, check=False)
+            rows = of_pixels.rows(tape.gradient(waveforms.current), chosen)
+            residual.append(to_numpy(difference[chosen, n]) / unit)
+            jacobian.append(rows / unit)
+    hits = int(target.count[same].sum())
+    return linear(objective, residual, jacobian, 0.0, 0.0, hits, int(target.count.sum()) - hits + target.unmatched)

@@ -1,0 +1,78 @@
+"""The losses of hit lists (see losses.py) with their derivatives by the fitted parameters, event by event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lartpc.arrays import to_numpy
+from lartpc.autodiff.tape import Tape
+from lartpc.gradients.jacobian import event_gradients
+from lartpc.losses.hit_losses import LOSSES
+from lartpc.losses.hitlist import present_events, simulated_hits
+from lartpc.simulation.batches import Batch
+
+
+class Events(NamedTuple):
+    """A loss that is the mean over events; n parameters."""
+
+    values: np.ndarray  # (n_events,)
+    gradients: np.ndarray  # (n_events, n)
+    hits: int
+    unmatched: int
+
+    @property
+    def value(self) -> float:
+        return float(np.mean(self.values))
+
+    @property
+    def gradient(self) -> np.ndarray:
+        return np.mean(self.gradients, axis=0)
+
+    @property
+    def spread(self) -> np.ndarray:
+        """Covariance (n, n) of the mean gradient, from its spread over the events; infinite for one event."""
+        off, n = self.gradients - self.gradient, len(self.values)
+        return off.T @ off / (n * (n - 1)) if n > 1 else np.full((off.shape[1],) * 2, np.inf)
+
+
+def join(parts: Sequence[Events]) -> Events:
+    """All events of several batches."""
+    return Events(
+        np.concatenate([p.values for p in parts]),
+        np.concatenate([p.gradients for p in parts]),
+        sum(p.hits for p in parts),
+        sum(p.unmatched for p in parts),
+    )
+
+
+def event_loss(name: str) -> Callable[[Any, Batch, Any], Events]:
+    """The loss of that name as a part of an `Objective`."""
+
+    def part(objective: Any, batch: Batch, parameters: Any) -> Events:
+        simulation, tape = objective.simulation, Tape()
+        waveforms = simulation.waveforms(batch, parameters, tape.launch)
+        windows = waveforms.windows
+        pixels = simulation.pixels(windows)
+        reads = simulation.reads(waveforms, batch, pixels, tape.launch)
+        adc = simulation.adc(reads, pixels, False, tape.launch)
+        simulated, place = simulated_hits(simulation, batch, windows, reads, adc)
+        target = objective.target.hit_list(batch)
+        loss = LOSSES[name](simulated, target, simulation.detector)
+        seeds = []
+        for output, gradient in ((reads.time, loss.time), (reads.charge, loss.charge), (adc, loss.adc)):
+            seed = simulation.xp.zeros_like(output)
+            seed[place] = gradient
+            seeds.append((output, seed))
+        steps = waveforms.steps
+        tape.backward(seeds, until=steps.charge)
+        present = present_events(batch)
+        event = np.searchsorted(present, to_numpy(batch.event[steps.segment]))
+        gradients = event_gradients(tape, steps, event, len(present), objective.slots)
+        hits = len(target.charge)
+        unmatched = objective.target.align(windows, batch, simulation.dtype).unmatched
+        return Events(to_numpy(loss.value), gradients, hits - unmatched, unmatched)
+
+    return part

@@ -1,0 +1,159 @@
+"""Measured hits, looked up by event and pixel so that a simulation can be compared with them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lartpc.arrays import namespace, to_numpy
+from lartpc.data.hits import Hits
+from lartpc.detector.detector import Detector
+from lartpc.detector.digitization import charge_of, whole_ticks
+from lartpc.exceptions import InputError
+from lartpc.losses.hitlist import HitList, make_hit_list, present_events
+from lartpc.response.windows import Windows
+from lartpc.simulation.batches import Batch
+
+SOON = 1e-2  # [ticks] between the end of the busy time and a hit within which this waited for it
+
+
+class Aligned(NamedTuple):
+    """Target hits of the pixels of some windows: (n_pixels, max_hits), of which the first `count` (n_pixels,) used.
+
+    A hit's time is at part `part` (0 to 1) of tick `tick`. Where the readout is rounded, that is the middle of the
+    tick, `charge` the middle of the ADC count, and the charge lies from `low` to `high`, infinite where clipped.
+    """
+
+    count: Any
+    tick: Any
+    part: Any
+    time: Any  # [us]
+    charge: Any  # [e]
+    unmatched: int  # hits of the batch's events on pixels that have no window
+    low: Any = None  # [e], None where the readout is exact
+    high: Any = None
+    deferred: Any = 0  # (n_pixels,) 1 where of the last hit no more is used than that it began: see `until_deferred`
+
+
+class Target:
+    """Hits ordered by event, pixel and time.
+
+    `rounded`: as the detector's clock and ADC give them. Of a time no more is used than its tick k, from t_{k-1}
+    (excluded) to t_k, and of the charge no more than the ADC count.
+
+    Raises InputError: no hit, a time or charge that is not finite (rounded: a count that the ADC does not have), a
+    pixel that the detector does not have or one with more than max_hits.
+    """
+
+    def __init__(self, hits: Hits, detector: Detector, rounded: bool = False) -> None:
+        if len(hits) == 0:
+            raise InputError("target: has no hits, so there is nothing to fit")
+        self.detector = detector
+        self.n_pixels = int((detector.n_x * detector.n_y).sum())
+        outside = (hits.pixel_id < 0) | (hits.pixel_id >= self.n_pixels)
+        if outside.any():
+            raise InputError(f"target: pixel {hits.pixel_id[outside][0]} is not on detector {detector.name}")
+        self.rounded = rounded
+        for name in ("t", "adc" if rounded else "charge"):
+            wrong = np.flatnonzero(~np.isfinite(getattr(hits, name)))
+            if len(wrong):
+                raise InputError(f"target: {name} of hit {wrong[0]} is {getattr(hits, name)[wrong[0]]}, not finite")
+        tick = whole_ticks(hits.t, detector.tick) if rounded else np.ceil(hits.t / detector.tick)
+        order = np.lexsort((tick if rounded else hits.t, hits.pixel_id, hits.event_id))
+        self.event, self.pixel, self.tick = hits.event_id[order], hits.pixel_id[order], tick[order].astype(np.int64)
+        if rounded:
+            self.part = np.full(len(hits), 0.5)
+            self.t = (self.tick - 0.5) * detector.tick
+            self.charge, self.low, self.high = charge_of(hits.adc[order], detector, self.pixel)
+        else:
+            self.part = hits.t[order] / detector.tick - (self.tick - 1.0)
+            self.t, self.charge = hits.t[order], hits.charge[order].astype(np.float64)
+        new = np.append(True, (np.diff(self.event) != 0) | (np.diff(self.pixel) != 0))
+        self.first = np.append(np.flatnonzero(new), len(new))
+        counts = np.diff(self.first)
+        if counts.max() > detector.max_hits:
+            at = self.first[np.argmax(counts)]
+            raise InputError(
+                f"target: event {self.event[at]} has {counts.max()} hits on pixel {self.pixel[at]}, "
+                f"allowed are up to {detector.max_hits}"
+            )
+
+    def align(self, windows: Windows, batch: Batch, dtype: Any) -> Aligned:
+        """The hits of the pixels in `windows`, as arrays of the device."""
+        d = self.detector
+        event_id = to_numpy(batch.event_id)
+        # Of all hits, those of the batch's events and TPCs, as (event, pixel) keys in the order of the windows.
+        pixel_event, pixel_id = self.event[self.first[:-1]], self.pixel[self.first[:-1]]
+        present = np.unique(to_numpy(batch.event))
+        index = np.searchsorted(event_id, pixel_event)
+        tpc = np.searchsorted(d.first_pixel, pixel_id, side="right") - 1
+        known = np.isin(pixel_event, event_id[present]) & np.isin(tpc, to_numpy(batch.volumes))
+        key = np.where(known, index * self.n_pixels + pixel_id, -1)
+        window_key = to_numpy(windows.event) * self.n_pixels + to_numpy(windows.pixel)
+        at = np.minimum(np.searchsorted(window_key, key), max(len(window_key) - 1, 0))
+        matched = known & (window_key[at] == key) if len(window_key) else np.zeros(len(key), dtype=bool)
+        shape = (len(window_key), d.max_hits)
+        count = np.zeros(shape[0], dtype=np.int64)
+        lengths = np.diff(self.first)
+        count[at[matched]] = lengths[matched]
+        row = np.repeat(at[matched], lengths[matched])
+        hit = np.arange(len(self.t))[np.repeat(matched, lengths)]
+        column = hit - np.repeat(self.first[:-1][matched], lengths[matched])
+        values = {"tick": self.tick, "part": self.part, "time": self.t, "charge": self.charge}
+        if self.rounded:
+            values |= {"low": self.low, "high": self.high}
+        arrays = {}
+        for name, value in values.items():
+            kind = {"tick": np.int64, "time": np.float64}.get(name, dtype)
+            arrays[name] = np.zeros(shape, dtype=kind)
+            arrays[name][row, column] = value[hit]
+        unmatched = int(lengths[known].sum() - lengths[matched].sum())
+        xp = namespace(windows.event)
+        columns = {name: xp.asarray(array) for name, array in arrays.items()}
+        return Aligned(count=xp.asarray(count), unmatched=unmatched, **columns)
+
+    def hit_list(self, batch: Batch) -> HitList:
+        """All hits of the batch's events, also on pixels without a window, numbered as `present_events(batch)` says.
+
+        The ADC values are those of the charges, by the gains and pedestals of the pixels.
+        """
+        events = to_numpy(batch.event_id)[present_events(batch)]
+        at = np.flatnonzero(np.isin(self.event, events))
+        _, _, _, x, y = self.detector.locate(self.pixel[at])
+        hits, _ = make_hit_list(
+            namespace(batch.event),
+            len(events),
+            np.searchsorted(events, self.event[at]),
+            pixel=self.pixel[at],
+            x=x,
+            y=y,
+            time=self.t[at],
+            charge=self.charge[at],
+            adc=self.detector.adc(self.charge[at], self.pixel[at]),
+        )
+        return hits
+
+
+def until_deferred(target: Aligned, detector: Detector) -> Aligned:
+    """The hits of each pixel up to the first that began as soon as the ADC was free, which has `deferred` set.
+
+    The threshold had been reached at some time since the reset, which one no time or charge tells. What is used is that
+    it was, before the ADC was free or, where the readout is rounded, before the end of that tick. To stop there, at a
+    moment that the data before it give, leaves information out and biases nothing.
+    """
+    xp = namespace(target.part)
+    wait = xp.diff(target.tick, axis=1) + xp.diff(target.part, axis=1)
+    busy = detector.hold_ticks + detector.reset_cycles + detector.adc_busy_delay
+    deferred = xp.arange(target.part.shape[1]) < target.count[:, None]
+    deferred[:, :1] = False
+    deferred[:, 1:] &= xp.abs(wait - busy) < SOON
+    any_deferred = deferred.any(axis=1)
+    count = xp.where(any_deferred, deferred.argmax(axis=1) + 1, target.count)
+    part = target.part
+    if target.low is not None:
+        part = part.copy()
+        rows = xp.flatnonzero(any_deferred)
+        part[rows, count[rows] - 1] = 1.0
+    unmatched = target.unmatched + int((target.count - count + any_deferred).sum())
+    return target._replace(count=count, part=part, unmatched=unmatched, deferred=any_deferred.astype(np.int64))

@@ -1,0 +1,200 @@
+"""Tabulated responses: the current that a drifting electron induces on a pixel and its neighbours."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from lartpc.charge.velocity import common_velocity
+from lartpc.detector.detector import Detector
+from lartpc.exceptions import InputError
+from lartpc.files.atomic import new_file
+from lartpc.files.npz import load_arrays, positive_number
+from lartpc.pixels.electrostatics import weighting_potential
+from lartpc.pixels.parametric_tables import coefficients
+
+PARTS = 10  # bins a pitch, of tables made here and of those that do not say it
+REACH = 45  # bins of a quadrant: the pixel itself and four neighbours on each side
+HEIGHT = 5.0  # [cm] of the grounded plane over the pads of `electrostatic`
+MEMORY = 24.0  # [us] before its edge from which `from_parametric` follows the response
+COLLECTED = 0.999  # share of the charge at the pixel's centre with which it has arrived, where a file does not say when
+OWN_CHARGE = (0.5, 1.5)  # of an electron on its own pixel, between which a table must lie
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Response:
+    """larnd-sim's table of one quadrant: current for one electron at (|x|, |y|) from the pixel's centre.
+
+    Entry [i, j, k] is the current [1/us] for an electron in the middle of bin i along x and j along y, averaged over
+    the sample's `time_tick` about k time_tick [us] after it passed `drift_length` [cm] over the pads, at the velocity
+    `vdrift` [cm/us] (None: the detector's). Its integral over time is the charge collected: 1 within the pixel, 0 on
+    neighbours. Beyond its bins and samples the response is 0; between them it is linear.
+    """
+
+    response: np.ndarray  # (bins along |x|, bins along |y|, samples), float64 [1/us]
+    time_tick: float  # [us]
+    drift_length: float  # [cm]
+    bin_size: float  # [cm]
+    vdrift: float | None = None  # [cm/us]
+
+    @staticmethod
+    def read(path: str | os.PathLike, detector: Detector) -> Response:
+        """Read larnd-sim's npz (response, time_tick, drift_length, bin_size; vdrift where there is one) or npy.
+
+        An npy holds the table alone: then bin_size is a tenth of the detector's pitch, time_tick its clock cycle, and
+        the charge at the pixel's centre has arrived when 99.9 % of it are collected. Raises InputError, one line: not
+        an npy or npz file, a field missing or of the wrong kind, a table that is not of three axes, not finite, smaller
+        than a pixel or not of unit charge on it, or a detector of several pitches.
+        """
+        pitch = _pitch(path, detector)
+        content = load_arrays(path)
+        if "response" not in content:
+            raise InputError(f"{path}: field 'response' is missing, found are {', '.join(content) or 'none'}")
+        table = content["response"]
+        if table.ndim != 3 or 0 in table.shape:
+            raise InputError(f"{path}: response: found shape {table.shape}, allowed are three axes: |x|, |y|, time")
+        if table.dtype.kind not in "iuf":
+            raise InputError(f"{path}: response: found type {table.dtype}, allowed are numbers")
+        table = table.astype(np.float64)
+        wrong = np.argwhere(~np.isfinite(table))
+        if len(wrong):
+            place = tuple(wrong[0].tolist())
+            raise InputError(f"{path}: response: found {table[place]} at {list(place)}, allowed are finite numbers")
+        if len(content) == 1:
+            tick, bin_size = detector.tick, pitch / PARTS
+            collected = np.cumsum(table[0, 0]) / table[0, 0].sum()
+            arrived = (np.argmax(collected >= COLLECTED) + 0.5) * tick
+            made = Response(table, tick, arrived * common_velocity(detector), bin_size)
+        else:
+            values = {name: positive_number(path, content, name) for name in ("time_tick", "drift_length", "bin_size")}
+            vdrift = positive_number(path, content, "vdrift") if "vdrift" in content else None
+            made = Response(table, **values, vdrift=vdrift)
+        made.check(path, detector, pitch)
+        return made
+
+    @staticmethod
+    def electrostatic(
+        detector: Detector,
+        *,
+        pitch: float | None = None,
+        bins: int = PARTS,
+        reach: int = REACH,
+        height: float = HEIGHT,
+        time_tick: float | None = None,
+    ) -> Response:
+        """From electrostatics alone (Ramo): straight drift at v(eField) under the weighting potential of a square pad.
+
+        The pads fill the anode's plane; a grounded plane at `height` [cm] stands for what lies beyond. current =
+        d(phi_w)/dt, so that charge collected is exactly 1 on the pad and 0 on others. `pitch` [cm] of the pads (None:
+        the detector's), `bins` a pitch, `reach` bins of a quadrant, `time_tick` [us] of the table (None: the clock
+        cycle). Raises InputError: pitches that differ, where none is given.
+        """
+        pitch = _pitch("response", detector) if pitch is None else pitch
+        tick = detector.tick if time_tick is None else time_tick
+        v = common_velocity(detector)
+        edges = (np.arange(math.ceil(height / v / tick) + 2) - 0.5) * tick
+        z = np.clip(height - v * edges, 0.0, height)
+        x = (np.arange(reach) + 0.5) * pitch / bins
+        i, j = np.tril_indices(reach)
+        current = np.diff(weighting_potential(x[i, None], x[j, None], z, pitch, height), axis=1) / tick
+        table = np.empty((reach, reach, current.shape[1]))
+        table[i, j] = table[j, i] = current
+        return Response(table, tick, height, pitch / bins, v)
+
+    @staticmethod
+    def from_parametric(detector: Detector, *, bins: int = PARTS, time_tick: float | None = None) -> Response:
+        """The parametric response as a table; `bins` a pitch, even. What comes before it is in its first sample."""
+        pitch, tick = _pitch("response", detector), detector.tick if time_tick is None else time_tick
+        x = ((np.arange(bins // 2) + 0.5) * pitch / bins)[:, None]
+        a, b, c, s = (value[..., None] for value in coefficients(x, x.T))
+        before = round(MEMORY / tick)
+        edges = (np.arange(-before, math.ceil(float(s.max()) / tick) + 2) - 0.5) * tick
+        w = np.minimum(edges - s, 0.0)
+        collected = a * np.exp(w / b) + (1.0 - a) * np.exp(w / c)
+        collected[..., 0] = 0.0
+        v = common_velocity(detector)
+        return Response(np.diff(collected) / tick, tick, detector.drift_start + before * tick * v, pitch / bins, v)
+
+    def write(self, path: str | os.PathLike, overwrite: bool = False) -> None:
+        """Write larnd-sim's npz, with vdrift. Raises InputError where the file exists or cannot be written."""
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        with new_file(path, overwrite) as temporary, open(temporary, "wb") as file:
+            np.savez(file, **{name: value for name, value in fields.items() if value is not None})
+
+    @property
+    def charge(self) -> np.ndarray:
+        """Charge collected for one electron in each bin, (bins along |x|, bins along |y|)."""
+        return self.response.sum(axis=2) * self.time_tick
+
+    def bins(self, pitch: float, where: str | os.PathLike = "response") -> int:
+        """Bins a pitch. Raises InputError, beginning with `where`, unless they fit pixels of `pitch` [cm]."""
+        parts = round(pitch / self.bin_size)
+        if parts < 1 or abs(pitch / self.bin_size / parts - 1.0) > 1e-3:
+            raise InputError(
+                f"{where}: bin_size: found {self.bin_size:g}, allowed is a whole part of the pixel pitch {pitch:g} [cm]"
+            )
+        return parts
+
+    def check(self, where: str | os.PathLike, detector: Detector, pitch: float) -> None:
+        """Raise InputError, beginning with `where`, unless the table is one of the detector's pixels of `pitch`."""
+        own = max(self.bins(pitch, where) // 2, 1)
+        if min(self.response.shape[:2]) < own:
+            raise InputError(
+                f"{where}: response: found {self.response.shape[0]} x {self.response.shape[1]} bins, allowed are "
+                f"{own} x {own} at least, a quadrant of a pixel"
+            )
+        charge = float(self.charge[:own, :own].mean())
+        if not OWN_CHARGE[0] <= charge <= OWN_CHARGE[1]:
+            raise InputError(
+                f"{where}: response: found a charge of {charge:.3g} on an electron's own pixel, allowed is "
+                f"{OWN_CHARGE[0]:g} to {OWN_CHARGE[1]:g}: currents are in 1/us, their sum times time_tick is the charge"
+            )
+        arrival, end = self.arrival(detector), self.response.shape[2] * self.time_tick
+        if arrival > end + 1.0:
+            raise InputError(
+                f"{where}: drift_length: found {self.drift_length:g}, allowed is up to "
+                f"{end * self.drift_length / arrival:g} [cm], from where the charge arrives before the table's end"
+            )
+
+    def arrival(self, detector: Detector) -> float:
+        """Time [us] in the table at which the charge is at the anode."""
+        return self.drift_length / (common_velocity(detector) if self.vdrift is None else self.vdrift)
+
+
+def find_response(
+    response: Response | Sequence[Response] | str | os.PathLike | None, detector: Detector
+) -> tuple[Response, ...] | None:
+    """The tables that are named parametric (that is None) or electrostatic (one for each pitch), or in a file.
+
+    Raises InputError: no such file, and whatever `Response.read` refuses.
+    """
+    if response is None or response == "parametric":
+        return None
+    if isinstance(response, Response):
+        return (response,)
+    if isinstance(response, tuple | list):
+        return tuple(response)
+    if response == "electrostatic":
+        return tuple(Response.electrostatic(detector, pitch=float(pitch)) for pitch in np.unique(detector.pitch))
+    if not os.path.exists(response):
+        raise InputError(f"response: found {response}, no such file; allowed is parametric, electrostatic or a table")
+    return (Response.read(response, detector),)
+
+
+def _pitch(where: str | os.PathLike, detector: Detector) -> float:
+    """The detector's pitch [cm]. Raises InputError, beginning with `where`, where it has several."""
+    pitches = np.unique(detector.pitch)
+    if len(pitches) > 1:
+        raise InputError(
+            f"{where}: found the pixel pitches {_list(pitches)} [cm] in detector {detector.name}, a table holds one; "
+            "allowed is --response electrostatic, which makes a table for each"
+        )
+    return float(pitches[0])
+
+
+def _list(numbers: Sequence[float]) -> str:
+    return ", ".join(f"{number:g}" for number in numbers)

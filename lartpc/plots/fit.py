@@ -1,0 +1,87 @@
+"""Pictures of a fit: parameters, convergence, correlations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from lartpc.files.atomic import new_file
+from lartpc.fit.problem import Evaluation
+from lartpc.fit.result import FitResult
+from lartpc.parameters import parameter
+
+MARKED = 60  # iterations, up to which figures mark each
+
+
+def write_figure(path: Path, figure: Figure) -> None:
+    with new_file(path, overwrite=True) as temporary:
+        figure.savefig(temporary, format="png")
+
+
+def path(result: FitResult, history: Sequence[Evaluation]) -> np.ndarray:
+    """The values at every iteration and at the end (n_iterations + 1, n)."""
+    return np.array([evaluation.values for evaluation in history if evaluation.phase != "errors"] + [result.values])
+
+
+def parameters_figure(result: FitResult, history: Sequence[Evaluation]) -> Figure:
+    """Each parameter against iteration, with its error band at the end, its range and, where known, the truth."""
+    values = path(result, history)
+    columns = min(3, len(result.names))
+    rows = -(-len(result.names) // columns)
+    figure = Figure(figsize=(4.2 * columns, 2.9 * rows), dpi=130, layout="constrained")
+    warm = sum(evaluation.phase == "warm-up" for evaluation in history)
+    marks = "o-" if len(values) <= MARKED else "-"
+    for i, name in enumerate(result.names):
+        ax = figure.add_subplot(rows, columns, i + 1)
+        if warm:
+            ax.axvspan(-0.5, warm - 0.5, color="0.94")
+        ax.plot(values[:, i], marks, color="tab:blue", markersize=4, label="fit")
+        if np.isfinite(result.errors[i]):
+            ax.errorbar(len(values) - 1, values[-1, i], result.errors[i], color="tab:blue", capsize=3)
+        if result.truth is not None:
+            ax.axhline(result.truth[i], color="tab:red", linestyle="--", linewidth=1, label="truth")
+        unit = parameter(name).unit
+        ax.set_title(f"{name} [{unit}]" if unit else name, fontsize=10)
+        ax.set_xlabel("iteration")
+        ax.ticklabel_format(axis="y", style="sci", scilimits=(-3, 4), useOffset=False)
+        ax.locator_params(axis="x", integer=True)
+        if i == 0:
+            ax.legend(fontsize=8)
+    if warm:
+        figure.suptitle("shaded: robust start on the first events", fontsize=9)
+    return figure
+
+
+def convergence_figure(result: FitResult, history: Sequence[Evaluation]) -> Figure:
+    """Distance to the truth, or without one to the end, relative, against iteration."""
+    goal = result.values if result.truth is None else result.truth
+    figure = Figure(figsize=(6.5, 4.2), dpi=130, layout="constrained")
+    ax = figure.add_subplot()
+    values = path(result, history)
+    marks = "o-" if len(values) <= MARKED else "-"
+    for i, name in enumerate(result.names):
+        ax.semilogy(np.maximum(np.abs(values[:, i] / goal[i] - 1.0), 1e-10), marks, markersize=3, label=name)
+    ax.set_xlabel("iteration")
+    ax.set_ylabel("|value / truth - 1|" if result.truth is not None else "|value / last value - 1|")
+    ax.locator_params(axis="x", integer=True)
+    ax.legend(fontsize=8)
+    return figure
+
+
+def correlation_figure(result: FitResult) -> Figure:
+    """The correlation matrix."""
+    n = len(result.names)
+    figure = Figure(figsize=(1.6 + 0.8 * n, 1.2 + 0.75 * n), dpi=130, layout="constrained")
+    ax = figure.add_subplot()
+    image = ax.imshow(result.correlation, cmap="RdBu_r", vmin=-1.0, vmax=1.0)
+    ax.set_xticks(range(n), result.names, rotation=40, ha="right")
+    ax.set_yticks(range(n), result.names)
+    for i in range(n):
+        for j in range(n):
+            c = result.correlation[i, j]
+            ax.text(j, i, f"{c:.2f}", ha="center", va="center", color="white" if abs(c) > 0.6 else "black", fontsize=8)
+    figure.colorbar(image, ax=ax, label="correlation")
+    return figure

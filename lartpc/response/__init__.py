@@ -1,0 +1,1 @@
+"""From clouds shared on a lattice in time to currents of channels."""

@@ -1,0 +1,1 @@
+"""The chain of all stages, on batches of events."""

@@ -1,0 +1,180 @@
+"""Truth of simulated hits: which segments and trajectories their charge comes from, by the charge itself."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lartpc.adjoint.frontend.buffer import buffer_adjoint
+from lartpc.adjoint.losses.likelihood import likelihood_adjoint
+from lartpc.adjoint.response.convolve import convolve_adjoint
+from lartpc.adjoint.response.deposit import deposit_adjoint
+from lartpc.arrays import namespace, owners, to_numpy
+from lartpc.autodiff.launch import call
+from lartpc.charge.steps import Steps
+from lartpc.data.attribution import STORED, Truth
+from lartpc.data.segments import Segments
+from lartpc.detector.detector import Detector
+from lartpc.frontend.frontend import Reads, buffer_factors
+from lartpc.kernels.pixels.conserve import conserve
+from lartpc.kernels.response.convolve import convolve
+from lartpc.kernels.response.deposit import deposit
+from lartpc.kernels.runtime.launch import Kernel
+from lartpc.simulation.chain import Waveforms
+
+
+class Contributions(NamedTuple):
+    """Charge of each (hit, segment) that has any, ordered by hit and segment: m entries."""
+
+    hit: np.ndarray  # (m,) int64, number of the hit in the batch
+    segment: np.ndarray  # (m,) int64, number of the segment in the batch
+    charge: np.ndarray  # (m,) float64 [e]
+
+
+class Recorder:
+    """Launches kernels as `chain.plain` does, and keeps the arguments of `deposit`, `convolve` and `conserve`."""
+
+    def __init__(self) -> None:
+        self.launched: dict[str, dict[str, Any]] = {}
+
+    def __call__(self, kernel: Kernel, threads: int, *arguments: Any, **more: Any) -> None:
+        kernel(threads, *arguments)
+        if kernel in (deposit, convolve, conserve):
+            self.launched[kernel.name] = {**dict(zip(kernel.arguments, arguments, strict=True)), **more}
+
+
+def contributions(
+    launched: dict[str, dict[str, Any]],
+    waveforms: Waveforms,
+    reads: Reads,
+    at: Any,
+    detector: Detector,
+) -> Contributions:
+    """What every segment of a batch contributes to every hit: its own current from the reset before to the read.
+
+    `launched`: arguments of the batch's kernels, see `Recorder`; `at`: (pixel, read) of the hits, in their order. By
+    adjoints: a hit's charge is linear in what each pair brings. With a tabulated response, charge that other pixels
+    collect contributes too, and may take charge away.
+    """
+    pairs, windows, current = waveforms.pairs, waveforms.windows, waveforms.current
+    xp, n, T = namespace(current), len(pairs.step), current.dtype.type
+    share = xp.zeros((n, reads.part.shape[1]), dtype=current.dtype)
+    read_tick = windows.tick[reads.window] + reads.tick
+    target = (reads.count, read_tick, reads.part, T(detector.tick), detector.hold_ticks, detector.reset_cycles)
+    zeros, no_rest = xp.zeros_like(reads.part), xp.zeros(len(windows.pixel), dtype=current.dtype)
+    waveform = (waveforms.buffered, windows.of_pixel, windows.first, windows.tick)
+    convolved, deposited = launched["convolve"], launched["deposit"]
+    for read in range(int(reads.count.max()) if len(reads.count) else 0):
+        one, grad = xp.zeros_like(reads.part), xp.zeros_like(current)
+        one[:, read] = 1.0
+        grads = (one, one, zeros, zeros, no_rest, grad)
+        likelihood_adjoint(len(windows.pixel), *waveform, *target, no_rest, *grads)
+        if waveforms.buffered is not current:
+            behind, grad = grad, xp.zeros_like(current)
+            buffer_adjoint(len(windows.tick), windows.first, *buffer_factors(detector, T), behind, grad)
+        grads = {f"grad_{name}": xp.empty_like(deposited[name]) for name in ("coefficient", "share_t", "source")}
+        grads |= {"grad_current": grad, "grad_state": xp.zeros_like(convolved["state"])}
+        call(convolve_adjoint, len(windows.tick), convolved | grads)
+        call(deposit_adjoint, len(deposited["share_t"]), deposited | grads)
+        share[:, read] = (grads["grad_coefficient"] * deposited["coefficient"]).sum(axis=1)
+    if "conserve" not in launched:
+        return _contributions(share, xp.ones(n), waveforms, reads, at)
+    factor = xp.asarray(_factors(waveforms, launched["conserve"]["current"]))[owners(windows.pair, n)]
+    return _positive(_contributions(share, factor, waveforms, reads, at), len(at[0]))
+
+
+def _positive(found: Contributions, n_hits: int) -> Contributions:
+    """Without those below 0, which the precision of the tables leaves, and with the same sum for each hit."""
+    charge = np.maximum(found.charge, 0.0)
+    before, after = (np.bincount(found.hit, weights, minlength=n_hits) for weights in (found.charge, charge))
+    scale = np.divide(before, after, out=np.ones(n_hits), where=after > 0.0)
+    kept = charge > 0.0
+    return Contributions(found.hit[kept], found.segment[kept], (charge * scale[found.hit])[kept])
+
+
+def _contributions(share: Any, factor: Any, waveforms: Waveforms, reads: Reads, at: Any) -> Contributions:
+    """The sums over pairs of share (n_pairs, max_hits) times factor (n_pairs,)."""
+    pairs, windows = waveforms.pairs, waveforms.windows
+    xp = namespace(share)
+    pair_pixel = owners(windows.of_pixel, len(windows.tick))[owners(windows.pair, len(pairs.step))]
+    number = xp.full(reads.part.shape, -1, dtype=np.int64)
+    number[at] = xp.arange(len(at[0]))
+    pair, read = xp.nonzero(share)
+    hit = number[pair_pixel[pair], read]
+    pair, read, hit = pair[hit >= 0], read[hit >= 0], to_numpy(hit[hit >= 0])
+    charge = to_numpy(share[pair, read]).astype(np.float64) * to_numpy(factor[pair])
+    segment = to_numpy(waveforms.steps.segment[pairs.step[pair]])
+    return Contributions(*_sums(hit, segment, charge))
+
+
+def associations(found: Contributions, n_hits: int, trajectory: np.ndarray) -> tuple[np.ndarray, ...]:
+    """`segment`, `fraction`, `trajectory`, `fraction_traj` of `Truth`, with segments numbered as in the batch.
+
+    `trajectory`: that of each segment of the batch. A hit without charge, of noise alone, has no contribution.
+    """
+    by_trajectory = _sums(found.hit, trajectory[found.segment], found.charge)
+    return *_largest(*found, n_hits), *_largest(*by_trajectory, n_hits)
+
+
+def arrivals(steps: Steps, n_segments: int, n_planes: int) -> np.ndarray:
+    """The electrons of each segment of a batch that arrive at each plane, (n_segments, n_planes)."""
+    place = to_numpy(steps.segment) * n_planes + to_numpy(steps.volume)
+    electrons = np.bincount(place, to_numpy(steps.charge), minlength=n_segments * n_planes)
+    return electrons.reshape(n_segments, n_planes)
+
+
+def file_trajectories(segments: Segments) -> np.ndarray:
+    """The trajectory of each segment (n,), by the number that is unique in the file where the file has one."""
+    names = () if segments.raw is None else segments.raw.dtype.names
+    name = next((name for name in ("file_traj_id", "trackID") if name in names), None)
+    return segments.traj_id if name is None else segments.raw[name].astype(np.int64)
+
+
+def join(parts: list[tuple[np.ndarray, Truth]], n_segments: int, order: np.ndarray) -> Truth:
+    """The `Truth` of batches, given with the rows of their segments; `order`: hits of all batches as they shall be."""
+    electrons, plane = np.zeros(n_segments), np.full(n_segments, -1, dtype=np.int64)
+    columns = []
+    for rows, part in parts:
+        electrons[rows], plane[rows] = part.electrons, part.plane
+        columns.append((np.append(rows, -1)[part.segment], *part[1:4]))
+    none = [np.zeros((0, STORED), dtype=kind) for kind in (np.int64, float, np.int64, float)]
+    joined = [np.concatenate(column)[order] for column in zip(none, *columns, strict=True)]
+    return Truth(*joined, electrons, plane)
+
+
+def _factors(waveforms: Waveforms, current: Any) -> np.ndarray:
+    """The factor that `conserve` applied to each window."""
+    if len(current) == 0:
+        return np.zeros(0)
+    first = to_numpy(waveforms.windows.first)[:-1]
+    # All as float64 at once: reduceat converts in blocks, and would add in another order in another batch.
+    after, before = (
+        np.add.reduceat(to_numpy(array).astype(np.float64), first) for array in (waveforms.current, current)
+    )
+    return np.divide(after, before, out=np.ones(len(first)), where=before > 0.0)
+
+
+def _sums(hit: np.ndarray, label: np.ndarray, charge: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Entries with the same hit and label as one, ordered by hit and label."""
+    order = np.lexsort((label, hit))
+    hit, label, charge = hit[order], label[order], charge[order]
+    new = np.ones(len(hit), dtype=bool)
+    new[1:] = (hit[1:] != hit[:-1]) | (label[1:] != label[:-1])
+    first = np.flatnonzero(new)
+    return hit[first], label[first], np.add.reduceat(charge, first) if len(first) else charge
+
+
+def _largest(hit: np.ndarray, label: np.ndarray, charge: np.ndarray, n_hits: int) -> tuple[np.ndarray, np.ndarray]:
+    """The labels with the largest fractions of each hit's charge and these, (n_hits, STORED), -1 and 0 if not used."""
+    labels, fractions = np.full((n_hits, STORED), -1, dtype=np.int64), np.zeros((n_hits, STORED))
+    total = np.bincount(hit, charge, minlength=n_hits)
+    some = total[hit] > 0.0
+    hit, label, fraction = hit[some], label[some], charge[some] / total[hit[some]]
+    order = np.lexsort((label, -fraction, hit))
+    hit, label, fraction = hit[order], label[order], fraction[order]
+    rank = np.arange(len(hit)) - np.searchsorted(hit, hit, side="left")
+    kept = rank < STORED
+    labels[hit[kept], rank[kept]] = label[kept]
+    fractions[hit[kept], rank[kept]] = fraction[kept]
+    return labels, fractions

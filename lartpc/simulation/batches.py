@@ -1,0 +1,22 @@
+"""Segments in batches of whole events, as the kernels take them."""
+
+from typing import Any, NamedTuple
+
+
+class Batch(NamedTuple):
+    """Segments of whole events, as the kernels take them; n segments."""
+
+    event: Any  # (n,) int64, index into event_id
+    event_id: Any  # (n_events,) int64
+    start: Any  # (n, 3) x, y, z [cm], simulation frame
+    end: Any  # (n, 3)
+    dE: Any  # (n,) [MeV]
+    dEdx: Any  # (n,) [MeV/cm]
+    tick: Any  # (n,) int64, whole ticks of t0
+    time: Any  # (n,) the rest of t0 [us]
+    volumes: Any  # (n_volumes,) int64, ascending: the TPCs that are simulated
+
+    def select(self, rows):
+        """Some of the segments."""
+        per_segment = [name for name in self._fields if name not in ("event_id", "volumes")]
+        return self._replace(**{name: getattr(self, name)[rows] for name in per_segment})

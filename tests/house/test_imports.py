@@ -1,0 +1,141 @@
+"""Who may import whom: rooms import downwards only, and each library has its room."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+# The rooms of lartpc from the ground up: each may import itself and those before it.
+ROOMS = (
+    "__init__ exceptions checks arrays parameters settings data files autodiff detector charge response pixels "
+    "frontend formats generator simulation gradients losses fit plots"
+).split()
+STAGES = ("charge", "response", "pixels", "frontend", "losses")  # rooms that have kernels
+WHOLE = ("simulation", "gradients", "losses")  # rooms that know all stages
+OUTSIDE = {"numba", "numpy", "math", "typing"}  # what kernels and adjoints may import from elsewhere
+LAUNCHER = sys.stdlib_module_names | {"cupy"}  # and the launcher besides
+HOMES = {
+    "matplotlib": ("plots",),
+    "h5py": ("files", "formats"),
+    "yaml": ("files",),
+    "click": ("cli",),
+    "tqdm": ("cli",),
+}
+
+
+def files_of(root):
+    """Every file of the project with its package and its place: (top folder, room)."""
+    for top in ("kernels", "adjoint", "lartpc", "cli"):
+        for path in sorted((root / top).rglob("*.py")):
+            parts = path.relative_to(root / top).parts
+            if top == "lartpc" and parts[0] in ("kernels", "adjoint", "cli"):
+                continue  # links to the other folders
+            package = ".".join(["lartpc"] * (top != "lartpc") + [top, *parts[:-1]])
+            yield path, package, (top, parts[0].removesuffix(".py"))
+
+
+def imports(path, package):
+    """Dotted names that a module of `package` imports; of `from a import b` both a and a.b, as b may be a module."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*parents, *([node.module] if node.module else [])])
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def place_of(name):
+    """(top folder, room) of a dotted name within lartpc."""
+    first, second = (*name.split(".")[1:3], "", "")[:2]
+    return (first, second) if first in ("kernels", "adjoint", "cli") else ("lartpc", first)
+
+
+def allowed(place, name, path):
+    """Whether a file at `place` may import `name`."""
+    (top, room), library = place, name.split(".")[0]
+    if library != "lartpc":
+        if top in ("kernels", "adjoint"):
+            launcher = (top, room, path.name) == ("kernels", "runtime", "launch.py")
+            return library in OUTSIDE or (launcher and library in LAUNCHER)
+        return library not in HOMES or top in HOMES[library] or room in HOMES[library]
+    to_top, to_room = place_of(name)
+    if top == "kernels":
+        return to_top == "kernels"
+    if top == "adjoint":
+        return to_top in ("kernels", "adjoint")
+    if top == "cli":
+        return to_top in ("cli", "lartpc") or to_room == "runtime"
+    if to_top == "cli":
+        return False
+    if to_top == "lartpc":
+        to_room = to_room if to_room in ROOMS else "__init__"  # a public name, or the version
+        return ROOMS.index(to_room) <= ROOMS.index(room)
+    if to_room == "runtime" or (room, to_top, to_room) == ("autodiff", "adjoint", "pairs"):
+        return True
+    return room in WHOLE or (room == to_room and room in STAGES)
+
+
+def forbidden(root):
+    """'file imports name' for every import that goes up, sideways, or out where it must not."""
+    return [
+        f"{path.relative_to(root)} imports {name}"
+        for path, package, place in files_of(root)
+        for name in imports(path, package)
+        if not allowed(place, name, path)
+    ]
+
+
+def test_imports_go_down_only():
+    assert forbidden(ROOT) == []
+
+
+def test_every_room_is_known():
+    assert {place[1] for _, _, place in files_of(ROOT) if place[0] == "lartpc"} <= {*ROOMS, "__main__"}
+
+
+@pytest.mark.parametrize(
+    "folder, line",
+    [
+        ("kernels/a/b", "from lartpc.adjoint.charge import drift"),
+        ("kernels/a/b", "from ....exceptions import InputError"),
+        ("kernels/a/b", "import lartpc.parameters"),
+        ("kernels/a/b", "from lartpc import adjoint"),
+        ("kernels/a/b", "import scipy.special"),
+        ("kernels/a/b", "def f():\n    import os"),
+        ("adjoint/a/b", "from lartpc.exceptions import InputError"),
+        ("adjoint/a/b", "import h5py"),
+        ("lartpc/fit/a", "from lartpc.cli.main import main"),
+        ("lartpc/fit/a", "from ... import cli"),
+        ("lartpc/fit/a", "import matplotlib.figure"),
+        ("lartpc/fit/a", "import h5py"),
+        ("lartpc/fit/a", "from lartpc.kernels.pixels.pair import pair"),
+        ("lartpc/data/a", "from lartpc.kernels.charge.drift import drift"),
+        ("lartpc/files/a", "from lartpc.detector.detector import Detector"),
+        ("lartpc/autodiff/a", "from lartpc.kernels.charge.drift import drift"),
+        ("lartpc/autodiff/a", "from lartpc.adjoint.charge.drift import drift_adjoint"),
+        ("lartpc/charge/a", "from lartpc.kernels.pixels.pair import pair"),
+        ("lartpc/charge/a", "from ...pixels.parametric import memory"),
+        ("lartpc/detector/a", "import yaml"),
+        ("lartpc/formats/a", "from lartpc.simulation.simulation import Simulation"),
+        ("lartpc/formats/a", "from lartpc.fit.calibrate import calibrate"),
+        ("lartpc/formats/a", "import click"),
+        ("lartpc/simulation/a", "from lartpc.gradients.trace import Trace"),
+        ("lartpc/simulation/a", "from tqdm import tqdm"),
+        ("lartpc/losses/a", "from lartpc.fit.problem import Problem"),
+        ("cli/a", "from lartpc.kernels.charge.drift import drift"),
+        ("cli/a", "import yaml"),
+    ],
+)
+def test_import_that_must_not_be_is_found(folder, line, tmp_path):
+    fine = tmp_path / "kernels/charge/fine.py"
+    fine.parent.mkdir(parents=True)
+    fine.write_text("import math\nimport numpy as np\nfrom lartpc.kernels.runtime import slots\n")
+    assert forbidden(tmp_path) == []
+    wrong = tmp_path / folder / "wrong.py"
+    wrong.parent.mkdir(parents=True)
+    wrong.write_text(line + "\n")
+    (found,) = forbidden(tmp_path)
+    assert found.startswith(f"{folder}/wrong.py imports ")

@@ -1,0 +1,58 @@
+"""The programs of the README run, in their order, and print what they promise."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lartpc
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+LANGUAGES = ("python", "sh")
+
+
+def blocks(language):
+    """The fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def run(program, folder):
+    """What a program prints, run by a new Python in `folder` that finds the same lartpc."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(lartpc.__file__).parent.parent)}
+    command = [sys.executable, "-W", "error", "-c", program]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_python_programs_run(tmp_path):
+    first, second, third = blocks("python")
+    printed = run(first, tmp_path)
+    hits = re.findall(r"^pixel \d+: [\d.]+ us, (\d+) e, (\d+) counts$", printed, flags=re.MULTILINE)
+    assert len(hits) == 5
+    assert min(int(charge) for charge, _ in hits) >= 7000
+    assert 0.3 < float(run(second, tmp_path)) < 1.5
+    assert (tmp_path / "hits.h5").stat().st_size > 0
+    assert "converged" in run(first + third, tmp_path)
+
+
+def test_every_block_is_looked_at():
+    """A block in a language that no test knows would rot."""
+    fences = re.findall(r"^```(\w*)$", README.read_text(), flags=re.MULTILINE)
+    assert len(fences) == 2 * sum(len(blocks(language)) for language in LANGUAGES)
+
+
+@pytest.mark.parametrize("line", [line for block in blocks("sh") for line in block.splitlines() if "lartpc " in line])
+def test_commands_and_options_exist(line):
+    from click.testing import CliRunner
+
+    from lartpc.cli.main import main
+
+    name = re.search(r"\blartpc (\w+)", line)[1]
+    listed = CliRunner().invoke(main, [name, "--help"])
+    assert listed.exit_code == 0
+    for option in re.findall(r"--[\w-]+", line.partition("lartpc ")[2]):
+        assert option in listed.output
