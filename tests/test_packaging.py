@@ -1,6 +1,7 @@
 """What is installed is `lartpc` alone, whole; and imports go down only: cli -> lartpc -> adjoint -> kernels."""
 
 import ast
+import os
 import shutil
 import subprocess
 import sys
@@ -8,43 +9,103 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from build import ProjectBuilder
 
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = ("kernels", "adjoint", "lartpc", "cli")  # each may import itself and those before it
+INSIDE = ("kernels", "adjoint", "cli")  # lie beside `lartpc`, and are installed inside it
 OUTSIDE = {"numba", "numpy", "math", "typing"}  # what kernels and adjoints may import from elsewhere
 LAUNCHER = sys.stdlib_module_names | {"cupy"}  # and the launcher besides
 
 
-def build(tmp_path, *options):
-    """The names in the wheel of a copy of the sources, and the wheel."""
-    source = tmp_path / "source"
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of what is built, with a package planted two levels deep in every layer."""
+    source = tmp_path / "checkout"
     source.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", ".gitignore"):
         shutil.copy(ROOT / name, source)
     for name in LAYERS:
         shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-    command = [sys.executable, "-m", "build", "--no-isolation", *options, "--outdir", tmp_path, source]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (wheel,) = tmp_path.glob("*.whl")
-    return zipfile.ZipFile(wheel)
+        for package in (source / name / "planted", source / name / "planted" / "deeper"):
+            package.mkdir()
+            (package / "__init__.py").write_text(f"WHERE = {name!r}\n")
+    return source
 
 
-@pytest.mark.parametrize("options", [("--wheel",), ()], ids=["from the folder", "from the source distribution"])
-def test_wheel_holds_lartpc_alone(options, tmp_path):
-    wheel = build(tmp_path, *options)
-    names = set(wheel.namelist())
+def build(source, *kinds):
+    """Build each kind of distribution from the one before it; the names in the last, a wheel, and the wheel."""
+    for kind in kinds:
+        output = source.parent / f"{source.name}-{kind}"
+        made = Path(ProjectBuilder(source).build(kind, output))
+        if kind == "sdist":
+            shutil.unpack_archive(made, output, filter="data")
+            source = output / made.name.removesuffix(".tar.gz")
+    wheel = zipfile.ZipFile(made)
+    return set(wheel.namelist()), wheel
+
+
+def without_links(source):
+    """Make of the links what a checkout or an archive without symbolic links has: text files."""
+    for name in INSIDE:
+        link = source / "lartpc" / name
+        target = link.readlink()
+        link.unlink()
+        link.write_text(str(target))
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+@pytest.mark.parametrize("kinds", [("wheel",), ("sdist", "wheel")], ids=["wheel", "sdist"])
+def test_wheel_holds_lartpc_alone(kinds, links, checkout):
+    if not links:
+        without_links(checkout)
+    names, wheel = build(checkout, *kinds)
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"lartpc"}
-    expected = {f"lartpc/{path.name}" for path in (ROOT / "lartpc").glob("*.py")}
-    for layer in ("kernels", "adjoint", "cli"):
-        expected |= {f"lartpc/{layer}/{path.name}" for path in (ROOT / layer).glob("*.py")}
-    assert {"lartpc/kernels/induce.py", "lartpc/adjoint/__init__.py", "lartpc/cli/main.py"} <= expected
+    expected = {f"lartpc/{path.relative_to(checkout / 'lartpc')}" for path in (checkout / "lartpc").rglob("*.py")}
+    for layer in INSIDE:
+        expected |= {f"lartpc/{path.relative_to(checkout)}" for path in (checkout / layer).rglob("*.py")}
+    assert {f"lartpc/{layer}/planted/deeper/__init__.py" for layer in INSIDE} < expected
+    assert {"lartpc/planted/deeper/__init__.py", "lartpc/adjoint/__init__.py", "lartpc/cli/main.py"} < expected
     assert {name for name in names if name.startswith("lartpc/")} == expected
-    assert wheel.read("lartpc/kernels/induce.py") == (ROOT / "kernels" / "induce.py").read_bytes()
+    assert wheel.read("lartpc/kernels/planted/deeper/__init__.py") == b"WHERE = 'kernels'\n"
     assert any(name.endswith("LICENSE") for name in names)
     (scripts,) = (wheel.read(name).decode() for name in names if name.endswith("entry_points.txt"))
     assert "lartpc = lartpc.cli.main:main" in scripts
+
+
+def test_builds_leave_nothing_behind(checkout):
+    before = contents(checkout)
+    for kinds in (("editable",), ("sdist", "wheel"), ("wheel",)):
+        names, _ = build(checkout, *kinds)
+        assert contents(checkout) == before, kinds
+    removed = "lartpc/kernels/planted/deeper/__init__.py"
+    assert removed in names
+    (checkout / "kernels" / "planted" / "deeper" / "__init__.py").unlink()
+    again, _ = build(checkout, "wheel")
+    assert again == names - {removed}
+
+
+def test_editable_install_finds_every_package(checkout):
+    names, wheel = build(checkout, "editable")
+    (place,) = (wheel.read(name).decode() for name in names if name.endswith(".pth"))
+    script = "import {0}.planted.deeper as d; print(d.WHERE)"
+    for layer in LAYERS:
+        package = "lartpc" if layer == "lartpc" else f"lartpc.{layer}"
+        arguments = [sys.executable, "-B", "-c", script.format(package)]
+        environment = {**os.environ, "PYTHONPATH": place.strip()}
+        done = subprocess.run(arguments, env=environment, cwd=checkout.parent, capture_output=True, text=True)
+        assert (done.stdout, done.stderr) == (f"{layer}\n", "")
+
+
+@pytest.mark.parametrize("layer", INSIDE)
+def test_checkout_has_the_installed_names(layer):
+    """So that it runs where nothing is installed, and tools that only read find every import."""
+    assert (ROOT / "lartpc" / layer).resolve() == ROOT / layer
 
 
 def imports(path, package):
@@ -68,9 +129,9 @@ def forbidden(root):
     """'file imports name' for every import that goes up, or out where it must not."""
     found = []
     for layer in LAYERS:
-        package = "lartpc" if layer == "lartpc" else f"lartpc.{layer}"
-        for path in sorted((root / layer).glob("*.py")):
-            for name in imports(path, package):
+        for path in sorted((root / layer).rglob("*.py")):
+            parts = path.parent.relative_to(root).parts
+            for name in imports(path, ".".join(parts if layer == "lartpc" else ("lartpc", *parts))):
                 top = name.split(".")[0]
                 if top == "lartpc":
                     allowed = LAYERS.index(layer_of(name)) <= LAYERS.index(layer)
@@ -78,7 +139,7 @@ def forbidden(root):
                     launcher = layer == "kernels" and path.name == "launch.py"
                     allowed = layer in ("lartpc", "cli") or top in OUTSIDE or (launcher and top in LAUNCHER)
                 if not allowed:
-                    found.append(f"{layer}/{path.name} imports {name}")
+                    found.append(f"{path.relative_to(root)} imports {name}")
     return found
 
 
@@ -99,6 +160,10 @@ def test_imports_go_down_only():
         ("adjoint", "import h5py"),
         ("lartpc", "from .cli.main import main"),
         ("lartpc", "from . import cli"),
+        ("kernels/planted/deeper", "from ....errors import InputError"),
+        ("kernels/planted/deeper", "import os"),
+        ("adjoint/planted/deeper", "import lartpc.tape"),
+        ("lartpc/planted/deeper", "from ...cli.main import main"),
     ],
 )
 def test_import_that_goes_up_is_found(layer, line, tmp_path):
@@ -106,6 +171,7 @@ def test_import_that_goes_up_is_found(layer, line, tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "fine.py").write_text("import math\nimport numpy as np\nfrom lartpc.kernels import slots\n")
     assert forbidden(tmp_path) == []
+    (tmp_path / layer).mkdir(parents=True, exist_ok=True)
     (tmp_path / layer / "wrong.py").write_text(line + "\n")
     (found,) = forbidden(tmp_path)
     assert found.startswith(f"{layer}/wrong.py imports ")
