@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from build import ProjectBuilder
 
+import lartpc
+
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = ("kernels", "adjoint", "lartpc", "cli")  # each may import itself and those before it
 INSIDE = ("kernels", "adjoint", "cli")  # lie beside `lartpc`, and are installed inside it
@@ -67,6 +69,7 @@ def test_wheel_holds_lartpc_alone(kinds, links, checkout):
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"lartpc"}
     expected = {f"lartpc/{path.relative_to(checkout / 'lartpc')}" for path in (checkout / "lartpc").rglob("*.py")}
+    expected.add("lartpc/py.typed")
     for layer in INSIDE:
         expected |= {f"lartpc/{path.relative_to(checkout)}" for path in (checkout / layer).rglob("*.py")}
     assert {f"lartpc/{layer}/planted/deeper/__init__.py" for layer in INSIDE} < expected
@@ -108,6 +111,22 @@ def test_checkout_has_the_installed_names(layer):
     assert (ROOT / "lartpc" / layer).resolve() == ROOT / layer
 
 
+@pytest.mark.parametrize("arguments, code", [(["--version"], 0), ([], 0), (["simulate", "no.h5"], 2), (["wrong"], 2)])
+def test_module_is_the_command(arguments, code, tmp_path):
+    """`python -m lartpc` prints and returns what the entry point of the command `lartpc` does."""
+    command = ["-c", "import sys; from lartpc.cli.main import main; sys.argv[0] = 'lartpc'; sys.exit(main())"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(lartpc.__file__).parent.parent)}
+    module, script = (
+        subprocess.run(
+            [sys.executable, "-B", *how, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        for how in (["-m", "lartpc"], command)
+    )
+    assert module.returncode == script.returncode == code
+    assert (module.stdout, module.stderr) == (script.stdout, script.stderr)
+    assert "lartpc" in module.stdout + module.stderr
+
+
 def imports(path, package):
     """Dotted names that a module of `package` imports; of `from a import b` both a and a.b, as b may be a module."""
     for node in ast.walk(ast.parse(path.read_text())):
@@ -134,7 +153,8 @@ def forbidden(root):
             for name in imports(path, ".".join(parts if layer == "lartpc" else ("lartpc", *parts))):
                 top = name.split(".")[0]
                 if top == "lartpc":
-                    allowed = LAYERS.index(layer_of(name)) <= LAYERS.index(layer)
+                    command = path == root / "lartpc" / "__main__.py"  # `python -m lartpc` is the command
+                    allowed = command or LAYERS.index(layer_of(name)) <= LAYERS.index(layer)
                 else:
                     launcher = layer == "kernels" and path.name == "launch.py"
                     allowed = layer in ("lartpc", "cli") or top in OUTSIDE or (launcher and top in LAUNCHER)
