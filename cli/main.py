@@ -66,6 +66,3 @@ def main(context):
 
 for command in (simulate, calibrate, scan, errors, generate, response, plot, info, gradcheck, demo):
     main.add_command(command)
-
-if __name__ == "__main__":
-    main(prog_name="lartpc")

@@ -139,7 +139,7 @@ def test_not_converged_is_exit_code_1(segments, target, tmp_path):
 
 def killed_when(folder, done, *arguments):
     """Run the command in a process of its own, and kill -9 it once it has kept some evaluations."""
-    command = [sys.executable, "-m", "lartpc.cli.main", "calibrate", *(str(a) for a in arguments), "-o", str(folder)]
+    command = [sys.executable, "-m", "lartpc", "calibrate", *(str(a) for a in arguments), "-o", str(folder)]
     place = {"PYTHONPATH": str(Path(lartpc.__file__).parent.parent), "NUMBA_NUM_THREADS": "1"}
     with subprocess.Popen(
         command, env={**os.environ, **place}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -109,7 +109,7 @@ def test_killed_and_resumed(segments, target, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     arguments = (str(segments), str(target), "--over", "kb", "--over", "tran_diff", "--points", "15")
     assert run(*arguments, "-o", whole)[0] == 0
-    command = [sys.executable, "-m", "lartpc.cli.main", "scan", *arguments, "-o", str(killed)]
+    command = [sys.executable, "-m", "lartpc", "scan", *arguments, "-o", str(killed)]
     place = {"PYTHONPATH": str(Path(lartpc.__file__).parent.parent), "NUMBA_NUM_THREADS": "1"}
     with subprocess.Popen(command, env={**os.environ, **place}, stderr=subprocess.DEVNULL) as process:
         limit = time.monotonic() + 300.0

@@ -69,7 +69,7 @@ def allowed(place, name, path):
     if top == "cli":
         return to_top in ("cli", "lartpc") or to_room == "runtime"
     if to_top == "cli":
-        return False
+        return room == "__main__"
     if to_top == "lartpc":
         to_room = to_room if to_room in ROOMS else "__init__"  # a public name, or the version
         return ROOMS.index(to_room) <= ROOMS.index(room)
