@@ -5,6 +5,7 @@ from typing import NamedTuple
 from lartpc.adjoint.charge.drift import drift_adjoint
 from lartpc.adjoint.charge.quench import quench_adjoint
 from lartpc.adjoint.charge.split import split_adjoint
+from lartpc.adjoint.frontend.adjust import adjust_adjoint
 from lartpc.adjoint.frontend.buffer import buffer_adjoint
 from lartpc.adjoint.frontend.digitize import digitize_adjoint
 from lartpc.adjoint.frontend.trigger import trigger_adjoint
@@ -25,6 +26,7 @@ from lartpc.adjoint.runtime.gather import gather_adjoint
 from lartpc.kernels.charge.drift import drift
 from lartpc.kernels.charge.quench import quench
 from lartpc.kernels.charge.split import count_pieces, count_steps, pieces, split
+from lartpc.kernels.frontend.adjust import adjust
 from lartpc.kernels.frontend.buffer import buffer
 from lartpc.kernels.frontend.digitize import digitize
 from lartpc.kernels.frontend.trigger import trigger
@@ -77,6 +79,7 @@ ADJOINTS = {
     deposit: Adjoint(deposit_adjoint, writes=("coefficient", "share_t")),
     convolve: Adjoint(convolve_adjoint, writes=("source",)),
     buffer: Adjoint(buffer_adjoint),
+    adjust: Adjoint(adjust_adjoint),
     trigger: Adjoint(trigger_adjoint),
     digitize: Adjoint(digitize_adjoint),
     likelihood: Adjoint(likelihood_adjoint),

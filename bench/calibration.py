@@ -13,7 +13,8 @@ import common
 import numpy as np
 
 from lartpc.data.selection import Cuts, selected, separate_tracks
-from lartpc.fit.calibrate import SIX, calibrate
+from lartpc.fit.calibrate import SIX, Journal, calibrate
+from lartpc.fit.optimizers import Adam
 from lartpc.formats.edepsim import read_segments
 from lartpc.parameters import Parameters
 from lartpc.simulation.simulation import Simulation
@@ -31,11 +32,9 @@ def fit(segments, published, arguments):
         hits,
         loss=arguments.loss or ("likelihood" if arguments.noise else "residuals"),
         rounded=arguments.rounded,
-        optimizer=arguments.optimizer,
-        iterations=arguments.epochs,
-        seed=seed,
+        optimizer=Adam(arguments.epochs or 80, seed=seed) if arguments.optimizer == "adam" else arguments.optimizer,
         truth=truth,
-        report=history.append,
+        journal=Journal(report=history.append),
     )
     seconds = time.perf_counter() - started
     steps = [e for e in history if e.phase != "errors"]

@@ -103,7 +103,7 @@ def time_both(segments):
 
         def chain(simulation=simulation, batch=batch, parameters=parameters):
             waveforms = simulation.waveforms(batch, parameters)
-            simulation.reads(waveforms, batch, simulation.pixels(waveforms.windows))
+            simulation.reads(waveforms, batch, simulation.pixels(waveforms))
             cupy.cuda.Device().synchronize()
 
         row[f"{device}_seconds"] = median_seconds(lambda s=simulation: s(segments), REPEATS, warm_up=2)

@@ -34,7 +34,7 @@ def measure(segments, length):
 
     def forward():
         waveforms = simulation.waveforms(batch, parameters)
-        pixels = simulation.pixels(waveforms.windows)
+        pixels = simulation.pixels(waveforms)
         return simulation.adc(simulation.reads(waveforms, batch, pixels), pixels, False)
 
     def gradient():

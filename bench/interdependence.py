@@ -28,7 +28,7 @@ def main():
             hits = Simulation(parameters=truth)(segments).hits
             row = {"shifted": shifted, "to": side}
             for kind, names in (("others", tuple(n for n in SIX if n != shifted)), ("all", SIX)):
-                result = calibrate(Simulation(), segments, hits, names=names, loss=loss)
+                result = calibrate(Simulation(), segments, hits, unknowns=names, loss=loss)
                 true = truth.as_dict()
                 bias = {n: (v - true[n]) / unit[n] for n, v in zip(names, result.values.tolist(), strict=True)}
                 row[kind] = {"bias": bias, "converged": result.converged, "message": result.message}

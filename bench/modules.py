@@ -36,7 +36,7 @@ def main():
     for seed in range(arguments.repetitions):
         hits = Simulation(detector, truth, noise=True, seed=seed)(segments).hits
         started = time.perf_counter()
-        results.append(calibrate(Simulation(detector), segments, hits, names=NAMES, truth=truth))
+        results.append(calibrate(Simulation(detector), segments, hits, unknowns=NAMES, truth=truth))
         seconds.append(time.perf_counter() - started)
         if seed == 0:
             print(results[0])

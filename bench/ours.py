@@ -8,6 +8,7 @@ from lartpc.autodiff.tape import Tape
 from lartpc.fit import optimizers
 from lartpc.fit.calibrate import SIX
 from lartpc.fit.problem import Problem, Record
+from lartpc.fit.unknowns import unknowns_of
 from lartpc.kernels.runtime import slots
 from lartpc.losses.objective import Objective
 from lartpc.losses.target import Target
@@ -62,12 +63,11 @@ def fit_steps(simulation, segments, batches):
     """One step of a fit by each loss, as functions to call: loss, derivatives and the optimizer's step."""
     noisy = Simulation(parameters=Parameters(**TRUTH), noise=True, device=simulation.device)
     target = Target(noisy(segments).hits, simulation.detector)
-    bounds = np.array([TABLE[name].range for name in SIX])
     start = np.array([TABLE[name].nominal for name in SIX])
 
     def problem(loss):
-        objective = Objective(loss, simulation, batches, target, SIX)
-        return Problem(objective, SIX, bounds, Record([], lambda evaluation: None))
+        objective = Objective(loss, simulation, batches, target, unknowns_of(simulation, SIX))
+        return Problem(objective, Record([], lambda evaluation: None))
 
     def likelihood():
         one = problem("likelihood")

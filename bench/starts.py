@@ -10,6 +10,7 @@ import common
 import numpy as np
 
 from lartpc.fit.calibrate import SIX, calibrate
+from lartpc.fit.unknowns import unknowns_of
 from lartpc.parameters import TABLE
 from lartpc.simulation.simulation import Simulation
 
@@ -30,7 +31,7 @@ def main():
         for seed in range(starts):
             rng = np.random.default_rng(seed)
             start = {name: rng.uniform(*TABLE[name].range) for name in SIX}
-            result = calibrate(Simulation(), segments, hits, loss=loss, start=start)
+            result = calibrate(Simulation(), segments, hits, unknowns_of(Simulation(), SIX, start), loss=loss)
             if best is None or result.value < best.value:
                 best = result
             fits.append(result)

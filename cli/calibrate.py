@@ -94,8 +94,6 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
     whole = read_segments(segments)
     deposits = whole.of_events(options["events"])
     chosen = with_pixel_values(load_detector(detector, layout), options)
-    from lartpc.fit.calibrate import BATCH_LENGTH
-
     fitted = fitted_names(names, options["per_module"], chosen.n_modules)
     recombination, device, seed = (options[name] for name in ("recombination", "device", "seed"))
     fixes = pairs("fix", fix)
@@ -128,19 +126,17 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
         hits, truth, noise, *_ = measured
     rounded, optimizer = options["rounded"] or bool(measured and measured.rounded), options["optimizer"]
     loss = loss or ("likelihood" if noise or rounded else "residuals")
-    batches = {"epochs": options["epochs"], "batch-length": options["batch_length"]}
-    for name, value in batches.items():
-        if value is not None and optimizer != "adam":
-            raise InputError(f"--{name}: allowed with --optimizer adam only")
-    if options["iterations"] is not None and optimizer == "adam":
-        raise InputError("--iterations: with --optimizer adam allowed is --epochs")
-    batch_length = options["batch_length"] or BATCH_LENGTH
+    optimizer = with_options(optimizer, loss, options)
 
+    from lartpc.fit.calibrate import Journal
     from lartpc.fit.calibrate import calibrate as run
     from lartpc.fit.store import fingerprint, read_history, write_result
+    from lartpc.fit.unknowns import unknowns_of
     from lartpc.formats.hitfile import write_hits
     from lartpc.plots.fit import convergence_figure, correlation_figure, parameters_figure, write_figure
 
+    given = {name: number("start", name, value) for name, value in pairs("start", start).items()}
+    unknowns = unknowns_of(simulation, fitted, given)
     setup = {
         **fingerprint(deposits, hits, simulation),
         "fit": list(fitted),
@@ -148,8 +144,8 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
         "parameters": fixed.as_dict(),
         "loss": loss,
         "rounded": rounded,
-        "optimizer": optimizer,
-        "batches": [batch_length, seed] if optimizer == "adam" else None,
+        "optimizer": options["optimizer"],
+        "batches": [optimizer.batch_length, optimizer.seed] if optimizer.name == "adam" else None,
         "recombination": recombination,
         "response": options["response"],
     }
@@ -159,19 +155,13 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
             simulation,
             deposits,
             hits,
-            names=fitted,
+            unknowns,
             loss=loss,
             rounded=rounded,
             optimizer=optimizer,
-            iterations=options["epochs"] or options["iterations"],
-            batch_length=batch_length,
-            seed=seed,
             errors=options["errors"],
-            start={name: number("start", name, value) for name, value in pairs("start", start).items()},
             truth=truth,
-            history=keeper.history,
-            report=keeper,
-            progress=functools.partial(progress_bar, doing="fitting"),
+            journal=Journal(keeper.history, keeper, functools.partial(progress_bar, doing="fitting")),
         )
     more = {
         "versions": versions(),
@@ -196,11 +186,28 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
         sys.exit(1)
 
 
+def with_options(name, loss, options):
+    """The optimizer of a name, by default the loss's own, with --iterations or, for adam, --epochs and the like."""
+    from lartpc.fit.optimizers import OPTIMIZERS, find_optimizer
+    from lartpc.losses.catalogue import SQUARES
+
+    squares = loss in SQUARES
+    chosen = type(find_optimizer(None, squares)) if name is None else OPTIMIZERS[name]
+    own = ("epochs", "batch_length") if name == "adam" else ("iterations",)
+    for option in ("iterations", "epochs", "batch_length"):
+        if options[option] is not None and option not in own:
+            allowed = "--epochs" if option == "iterations" else "with --optimizer adam only"
+            with_adam = "with --optimizer adam " if option == "iterations" else ""
+            raise InputError(f"--{option.replace('_', '-')}: {with_adam}allowed {'is ' if with_adam else ''}{allowed}")
+    given = {option: options[option] for option in own if options[option] is not None}
+    return find_optimizer(chosen(**given, **({"seed": options["seed"]} if name == "adam" else {})), squares)
+
+
 def draw_truth(simulation, fitted, options):
     """Parameters for --closure: those fitted drawn with --seed, but for the ones that --truth gives."""
     import numpy as np
 
-    from lartpc.fit.calibrate import check_names
+    from lartpc.fit.unknowns import check_names
     from lartpc.parameters import parameter
 
     check_names(simulation, fitted)

@@ -50,8 +50,8 @@ def errors(segments, detector, layout, events, names, fix, rounded, recombinatio
 
     import numpy as np
 
-    from lartpc.fit.calibrate import check_names
     from lartpc.fit.forecast import expected_covariance
+    from lartpc.fit.unknowns import check_names
     from lartpc.simulation.simulation import Simulation
 
     fitted = fitted_names(names, options["per_module"], chosen.n_modules)

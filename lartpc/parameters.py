@@ -16,45 +16,50 @@ from lartpc.kernels.runtime import slots
 
 
 class Parameter(NamedTuple):
-    """One row of `TABLE`; `range` is where detectors are found, and where a fit looks."""
+    """One row of `TABLE`."""
 
     meaning: str
     unit: str
     nominal: float
-    range: tuple[float, float]
+    range: tuple[float, float]  # where detectors are found, and where a fit looks
+    limits: tuple[float, float]  # above the first and up to the second; beyond no detector works, as with wrong units
+    off: float | None = None  # the value at the lower limit that is allowed besides
+
+    @property
+    def scale(self) -> float:
+        """A typical size of its changes, for steps and tolerances: the nominal value, or half the range about 0."""
+        return self.nominal or 0.5 * (self.range[1] - self.range[0])
 
 
+_FIELD_UNIT = "(kV/cm)(g/cm^2)/MeV"
 TABLE: dict[str, Parameter] = {
-    "Ab": Parameter("Birks A_B", "", 0.8, (0.78, 0.88)),
-    "kb": Parameter("Birks k_B", "(kV/cm)(g/cm^2)/MeV", 0.0486, (0.04, 0.07)),
-    "eField": Parameter("drift field", "kV/cm", 0.5, (0.45, 0.55)),
-    "lifetime": Parameter("electron lifetime", "us", 2200.0, (500.0, 5000.0)),
-    "long_diff": Parameter("longitudinal diffusion coefficient", "cm^2/us", 4.0e-6, (2e-6, 9e-6)),
-    "tran_diff": Parameter("transverse diffusion coefficient", "cm^2/us", 8.8e-6, (4e-6, 14e-6)),
-    "vdrift": Parameter("drift velocity, where not linked to the field", "cm/us", 0.1596, (0.14, 0.18)),
-    "alpha": Parameter("Box recombination alpha", "", 0.93, (0.85, 1.1)),
-    "beta": Parameter("Box recombination beta", "(kV/cm)(g/cm^2)/MeV", 0.207, (0.18, 0.22)),
-    "MeVToElectrons": Parameter("1 / W_ion", "e/MeV", 4.237e4, (3.48e4, 5.13e4)),
-    "lArDensity": Parameter("density of liquid argon", "g/cm^3", 1.38, (1.37, 1.41)),
-    "temperature": Parameter("temperature of liquid argon", "K", 87.17, (84.0, 92.0)),
+    "Ab": Parameter("Birks A_B", "", 0.8, (0.78, 0.88), (0.0, 2.0)),
+    "kb": Parameter("Birks k_B", _FIELD_UNIT, 0.0486, (0.04, 0.07), (0.0, 1.0)),
+    "eField": Parameter("drift field", "kV/cm", 0.5, (0.45, 0.55), (0.0, 10.0)),
+    "lifetime": Parameter("electron lifetime", "us", 2200.0, (500.0, 5000.0), (0.0, 1e9)),
+    "long_diff": Parameter("longitudinal diffusion coefficient", "cm^2/us", 4.0e-6, (2e-6, 9e-6), (0.0, 1e-3)),
+    "tran_diff": Parameter("transverse diffusion coefficient", "cm^2/us", 8.8e-6, (4e-6, 14e-6), (0.0, 1e-3)),
+    "vdrift": Parameter("drift velocity, where not linked to the field", "cm/us", 0.1596, (0.14, 0.18), (0.0, 2.0)),
+    "alpha": Parameter("Box recombination alpha", "", 0.93, (0.85, 1.1), (0.0, 10.0)),
+    "beta": Parameter("Box recombination beta", _FIELD_UNIT, 0.207, (0.18, 0.22), (0.0, 10.0)),
+    "MeVToElectrons": Parameter("1 / W_ion", "e/MeV", 4.237e4, (3.48e4, 5.13e4), (0.0, 1e6)),
+    "lArDensity": Parameter("density of liquid argon", "g/cm^3", 1.38, (1.37, 1.41), (0.0, 2.0)),
+    # its limits are triple and critical point of argon
+    "temperature": Parameter("temperature of liquid argon", "K", 87.17, (84.0, 92.0), (83.0, 151.0)),
+    "buffer_risetime": Parameter("rise time of the front end's buffer", "us", 0.1, (0.02, 1.0), (0.0, 100.0), 0.0),
+    "threshold_offset": Parameter("added to the thresholds", "e", 0.0, (-2000.0, 2000.0), (-1e6, 1e6)),
+    "gain_factor": Parameter("factor of the gains", "", 1.0, (0.8, 1.25), (0.0, 100.0)),
+    "pedestal_offset": Parameter("added to the pedestals", "mV", 0.0, (-50.0, 50.0), (-1e4, 1e4)),
 }
+
 # Of these a module may have a value of its own, named as in eField.0, modules counted from 0.
-SINGLE = ("eField", "lifetime")
-# Beyond these no detector works: much wider than the ranges, so that a fit may wander; they catch wrong units.
-_LIMITS: dict[str, tuple[float, float]] = {
-    "Ab": (0.0, 2.0),
-    "kb": (0.0, 1.0),
-    "eField": (0.0, 10.0),
-    "lifetime": (0.0, 1e9),
-    "long_diff": (0.0, 1e-3),
-    "tran_diff": (0.0, 1e-3),
-    "vdrift": (0.0, 2.0),
-    "alpha": (0.0, 10.0),
-    "beta": (0.0, 10.0),
-    "MeVToElectrons": (0.0, 1e6),
-    "lArDensity": (0.0, 2.0),
-    "temperature": (83.0, 151.0),  # triple and critical point of argon
-}
+SINGLE = ("eField", "lifetime", *slots.ELECTRONICS)
+# Of those of the electronics a TPC or a pixel may have one, too: threshold_offset.tpc1, gain_factor.pixel1234.
+_OF_CHARGE = "(?:0|[1-9][0-9]{0,8})"
+_OF_ELECTRONICS = f"(?:tpc|pixel)?{_OF_CHARGE}"
+COMMON = (*slots.PARAMETERS, *slots.ELECTRONICS)
+# Without a value these follow: the velocity from the field, the rise time from the detector's description.
+LINKED = ("vdrift", "buffer_risetime")
 
 
 def common_name(name: str) -> str:
@@ -68,33 +73,39 @@ def parameter(name: str) -> Parameter:
 
 
 def is_known(name: str) -> bool:
-    """Whether `name` is that of a parameter, or of one of a single module, whose number has one way to be written."""
-    common, single, module = name.partition(".")
-    return common in TABLE and (not single or (common in SINGLE and bool(re.fullmatch("0|[1-9][0-9]{0,8}", module))))
+    """Whether `name` is that of a parameter, or of one of a single module, TPC or pixel, written in the one way."""
+    common, single, of = name.partition(".")
+    if common not in TABLE or not single:
+        return common in TABLE
+    return common in SINGLE and bool(re.fullmatch(_OF_ELECTRONICS if common in slots.ELECTRONICS else _OF_CHARGE, of))
 
 
-def module_of(name: str) -> int:
-    """The module in the name of a single module's parameter."""
-    return int(name.partition(".")[2])
+def single_of(name: str) -> tuple[str, int]:
+    """What a parameter of single ones is of: 'module', 'tpc' or 'pixel', and its number."""
+    kind, number = re.fullmatch("([a-z]*)([0-9]+)", name.partition(".")[2]).groups()
+    return kind or "module", int(number)
 
 
 def check_parameter(name: str, value: Any, what: str) -> float:
     """`value` of parameter `name` as a float; raises InputError, its line beginning with `what`, where not sane."""
-    low, high = _LIMITS[common_name(name)]
+    row = parameter(name)
+    low, high = row.limits
     number = as_number(value)
-    if number is None or not math.isfinite(number) or not low < number <= high:
-        unit = f" [{parameter(name).unit}]" if parameter(name).unit else ""
-        raise InputError(f"{what}: found {value!r}, allowed is a number above {low:g} and up to {high:g}{unit}")
+    if number is None or not math.isfinite(number) or not (low < number <= high or number == row.off):
+        unit = f" [{row.unit}]" if row.unit else ""
+        off = "" if row.off is None else f", or {row.off:g}"
+        raise InputError(f"{what}: found {value!r}, allowed is a number above {low:g} and up to {high:g}{unit}{off}")
     return number
 
 
 @dataclasses.dataclass(frozen=True)
 class Parameters:
-    """Values of the parameters of the charge chain; names are larnd-sim's, units are those of `TABLE`.
+    """Values of the parameters of charge and electronics; names are larnd-sim's, units are those of `TABLE`.
 
     `vdrift` None: the drift velocity follows from `eField` and `temperature` (mobility of Li et al.,
-    Nucl. Instrum. Meth. A 816 (2016) 160). `modules`: values of single modules, {"eField.0": 0.49}; the others have the
-    common one. Raises InputError for what is no finite number or not physical, and unknown names in `modules`.
+    Nucl. Instrum. Meth. A 816 (2016) 160). `buffer_risetime` None: as the detector has it. `modules`: values of single
+    modules, {"eField.0": 0.49}, of electronics of single TPCs and pixels, too; the others have the common one.
+    Raises InputError for what is no finite number or not physical, and unknown names in `modules`.
     """
 
     Ab: float = TABLE["Ab"].nominal
@@ -109,17 +120,21 @@ class Parameters:
     MeVToElectrons: float = TABLE["MeVToElectrons"].nominal
     lArDensity: float = TABLE["lArDensity"].nominal
     temperature: float = TABLE["temperature"].nominal
+    buffer_risetime: float | None = None
+    threshold_offset: float = TABLE["threshold_offset"].nominal
+    gain_factor: float = TABLE["gain_factor"].nominal
+    pedestal_offset: float = TABLE["pedestal_offset"].nominal
     modules: Mapping[str, float] = dataclasses.field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        for name in slots.PARAMETERS:
+        for name in COMMON:
             value = getattr(self, name)
-            if name != "vdrift" or value is not None:
+            if name not in LINKED or value is not None:
                 object.__setattr__(self, name, check_parameter(name, value, f"parameter {name}"))
         for name in self.modules:
             if not is_known(name) or name in TABLE:
                 raise InputError(f"parameter {name}: allowed for single modules are {_of_modules()}")
-        ordered = sorted(self.modules, key=lambda name: (SINGLE.index(common_name(name)), module_of(name)))
+        ordered = sorted(self.modules, key=lambda name: (SINGLE.index(common_name(name)), single_of(name)))
         own = {name: check_parameter(name, self.modules[name], f"parameter {name}") for name in ordered}
         object.__setattr__(self, "modules", own)
 
@@ -141,12 +156,12 @@ class Parameters:
 
     def as_dict(self) -> dict[str, float | None]:
         """Name to value, in the order of the vector: the common values, then those of single modules."""
-        return {name: getattr(self, name) for name in slots.PARAMETERS} | self.modules
+        return {name: getattr(self, name) for name in COMMON} | self.modules
 
     @property
     def names(self) -> tuple[str, ...]:
         """What `vector` holds."""
-        return (*slots.PARAMETERS, *self.modules)
+        return (*COMMON, *self.modules)
 
     def value(self, name: str) -> float | None:
         """The value of a parameter; that of a single module is the common one where the module has none of its own."""
@@ -159,26 +174,43 @@ class Parameters:
         )
 
     def vector(self, dtype: Any = np.float32) -> np.ndarray:
-        """The values as an array (n_values,), in the order of `names`; a linked `vdrift` is 0 there."""
+        """The values as an array (n_values,), in the order of `names`; what is linked is 0 there."""
         return np.array([0.0 if value is None else value for value in self.as_dict().values()], dtype=dtype)
 
     def place(self, n_modules: int) -> np.ndarray:
-        """Where in the vector each module has its values, (n_modules, 12) int64, in the order of `kernels.slots`.
-
-        InputError where a module is named that there is not.
-        """
+        """Where in the vector each module has its values, (n_modules, n_parameters) int64, in the order of `slots`."""
         place = np.tile(np.arange(len(slots.PARAMETERS)), (n_modules, 1))
-        for k, name in enumerate(self.modules, start=len(slots.PARAMETERS)):
-            if module_of(name) >= n_modules:
-                allowed = "module 0" if n_modules == 1 else f"modules 0 to {n_modules - 1}"
-                raise InputError(
-                    f"parameter {name}: the detector has no module {module_of(name)}, allowed are {allowed}"
-                )
-            place[module_of(name), slots.PARAMETERS.index(common_name(name))] = k
+        for k, name in enumerate(self.modules, start=len(COMMON)):
+            if common_name(name) in slots.PARAMETERS:
+                place[single_of(name)[1], slots.PARAMETERS.index(common_name(name))] = k
         return place
 
+    def place_of_electronics(self, **single: np.ndarray) -> np.ndarray:
+        """Where in the vector each pixel has the values of its electronics, (n_pixels, 4) int64, as `slots` has them.
+
+        `single`: module, tpc and pixel (n_pixels,) of each; the value of the last of these that has one counts.
+        """
+        first = len(slots.PARAMETERS)
+        place = np.tile(np.arange(first, len(COMMON)), (len(single["pixel"]), 1))
+        own = [(name, k) for k, name in enumerate(self.modules, start=len(COMMON))]
+        for kind in ("module", "tpc", "pixel"):
+            for name, k in own:
+                if common_name(name) in slots.ELECTRONICS and single_of(name)[0] == kind:
+                    column = slots.ELECTRONICS.index(common_name(name))
+                    place[single[kind] == single_of(name)[1], column] = k
+        return place
+
+    def check_single(self, **count: int) -> None:
+        """Raise InputError where a module, tpc or pixel is named of which the detector has no such number (`count`)."""
+        for name in self.modules:
+            kind, number = single_of(name)
+            if number >= count[kind]:
+                word = {"tpc": "TPC"}.get(kind, kind)
+                allowed = f"{word} 0" if count[kind] == 1 else f"{word}s 0 to {count[kind] - 1}"
+                raise InputError(f"parameter {name}: the detector has no {word} {number}, allowed are {allowed}")
+
     def table(self, n_modules: int, dtype: Any = np.float64) -> np.ndarray:
-        """The values of each module as an array (n_modules, 12), in the order of `kernels.slots`."""
+        """The values of each module as an array (n_modules, n_parameters), in the order of `kernels.slots`."""
         return self.vector(dtype)[self.place(n_modules)]
 
 

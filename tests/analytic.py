@@ -1,39 +1,38 @@
 """Objectives that are functions of few variables, for tests of what minimises them and of the errors."""
 
-from types import SimpleNamespace
+import dataclasses
 
 import numpy as np
 
 from lartpc.fit.problem import Problem, Record
-from lartpc.kernels.runtime import slots
+from lartpc.fit.unknowns import unknowns_of
 from lartpc.losses.linear import Linear
 from lartpc.losses.per_event import Events
-from lartpc.parameters import TABLE, Parameters
+from lartpc.simulation.simulation import Simulation
 
 NAMES = ("Ab", "lifetime")  # of very different size, 0.8 and 2200
 
 
 class Analytic:
-    """`function(x, batches)` of x = values/nominal values, which returns a `Linear` or `Events` in x."""
+    """`function(x, batches)` of x = values/nominal values within bounds, which returns a `Linear` or `Events` in x."""
 
-    def __init__(self, names, function, batches):
-        self.simulation = SimpleNamespace(parameters=Parameters())
-        self.slots = [slots.PARAMETERS.index(name) for name in names]
-        self.nominal = np.array([TABLE[name].nominal for name in names])
-        self.function, self.batches = function, range(batches)
+    def __init__(self, unknowns, function, batches):
+        self.unknowns, self.function, self.batches = unknowns, function, range(batches)
 
-    def __call__(self, parameters, chosen=None):
-        found = self.function(parameters[self.slots] / self.nominal, self.batches if chosen is None else chosen)
+    def __call__(self, values, chosen=None):
+        scale = self.unknowns.scale
+        found = self.function(values / scale, self.batches if chosen is None else chosen)
         if isinstance(found, Events):
-            return found._replace(gradients=found.gradients / self.nominal)
-        return found._replace(jacobian=found.jacobian / self.nominal, gradient_rest=found.gradient_rest / self.nominal)
+            return found._replace(gradients=found.gradients / scale)
+        return found._replace(jacobian=found.jacobian / scale, gradient_rest=found.gradient_rest / scale)
 
 
 def problem(function, low, high, names=NAMES, batches=1, report=lambda evaluation: None, done=()):
     """The problem of a function of x within `low` and `high`."""
-    nominal = np.array([TABLE[name].nominal for name in names])
-    bounds = np.stack((np.broadcast_to(low, len(names)), np.broadcast_to(high, len(names))), axis=1) * nominal[:, None]
-    return Problem(Analytic(names, function, batches), names, bounds, Record(done, report))
+    unknowns = unknowns_of(Simulation(), names)
+    bounds = np.stack((np.broadcast_to(low, len(names)), np.broadcast_to(high, len(names))), axis=1)
+    unknowns = dataclasses.replace(unknowns, bounds=bounds * unknowns.scale[:, None])
+    return Problem(Analytic(unknowns, function, batches), Record(done, report))
 
 
 def squares(residual, jacobian, rest=0.0, gradient_rest=0.0):

@@ -11,7 +11,7 @@ from lartpc.parameters import TABLE, Parameters
 
 def test_fields_table_and_vector_have_the_same_names_in_the_same_order():
     names = [field.name for field in dataclasses.fields(Parameters) if field.name != "modules"]
-    assert names == list(slots.PARAMETERS) == list(TABLE) == list(Parameters().as_dict())
+    assert names == [*slots.PARAMETERS, *slots.ELECTRONICS] == list(TABLE) == list(Parameters().as_dict())
 
 
 def test_nominal_values_are_the_published_ones():

@@ -27,3 +27,11 @@ BETA = 8
 MEV_TO_ELECTRONS = 9
 LAR_DENSITY = 10
 TEMPERATURE = 11
+
+# Of the electronics: what is fitted of each pixel's front end, see `adjust` and `buffer`.
+ELECTRONICS = ("buffer_risetime", "threshold_offset", "gain_factor", "pedestal_offset")
+
+BUFFER_RISETIME = 0
+THRESHOLD_OFFSET = 1
+GAIN_FACTOR = 2
+PEDESTAL_OFFSET = 3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,13 +56,15 @@ class Tape:
     def used(self, array: Any) -> str:
         return self.marks[id(array)][2]
 
-    def backward(self, seeds: list[tuple[Any, Any]], until: Any = None, check: bool = True) -> None:
+    def backward(self, seeds: list[tuple[Any, Any]], until: Sequence[Any] = (), check: bool = True) -> None:
         """Sum d(loss)/d(array) into `gradient` of every array, from the (array, gradient) pairs of `seeds`.
 
-        `until` an array: go back no further than to it. Raises TapeError, naming kernel and argument, where an array
+        `until` arrays: go back no further than to them. Raises TapeError, naming kernel and argument, where an array
         on the way no longer holds what the forward pass left; without `check` it is taken for granted that they do.
         """
-        walked = list(itertools.takewhile(lambda launch: not launch.made(until), reversed(self.launches)))
+        ends = [k for k, launch in enumerate(self.launches) if any(launch.made(array) for array in until)]
+        after = range(min(ends, default=-1) + 1, len(self.launches))
+        walked = [self.launches[k] for k in reversed(after) if k not in ends]
         if check:
             self.check(walked)
         self.gradients = {}

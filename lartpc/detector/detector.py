@@ -95,9 +95,17 @@ class Detector:
     def n_modules(self) -> int:
         return int(self.module.max()) + 1
 
+    @property
+    def n_pixels(self) -> int:
+        return int((self.n_x * self.n_y).sum())
+
+    def tpc_of(self, pixel: np.ndarray) -> np.ndarray:
+        """The TPC of pixels by their ids, (n,)."""
+        return np.searchsorted(self.first_pixel, pixel, side="right") - 1
+
     def locate(self, pixel: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """TPC, column, row and centre x, y [cm] of pixels by their ids, all (n,)."""
-        tpc = np.searchsorted(self.first_pixel, pixel, side="right") - 1
+        tpc = self.tpc_of(pixel)
         within = pixel - self.first_pixel[tpc]
         ix, iy = within % self.n_x[tpc], within // self.n_x[tpc]
         x = self.x_lo[tpc] + (ix + 0.5) * self.pitch[tpc]

@@ -8,6 +8,7 @@ import numpy as np
 
 from lartpc.data.segments import Segments
 from lartpc.fit.uncertainty import invert
+from lartpc.fit.unknowns import unknowns_of
 from lartpc.losses.objective import Objective
 from lartpc.losses.target import Target
 from lartpc.simulation.simulation import Simulation
@@ -33,6 +34,6 @@ def expected_covariance(
     quiet = simulation.apart(names).without_noise()
     target = Target(quiet(segments).hits, quiet.detector, rounded)
     batches = quiet.batches(segments, whole=False)
-    linear = Objective("likelihood", quiet, batches, target, names)(quiet.parameters.vector(np.float64))
-    values = np.array([quiet.parameters.value(name) for name in names])
-    return invert(linear.information, values)
+    unknowns = unknowns_of(quiet, names)
+    linear = Objective("likelihood", quiet, batches, target, unknowns)(unknowns.start)
+    return invert(linear.information, unknowns.size(unknowns.start))

@@ -1,15 +1,16 @@
-"""Optimizers behind one interface: (problem, start, most) -> `Outcome`.
+"""Optimizers, each a small record of its options whose `run(problem, start)` gives an `Outcome`.
 
 Gauss-Newton takes steps within the bounds by bounded least squares, so that a fit may end at a bound and leave it
 again; Adam's steps end at the bounds. The others move in u, of which each parameter is a smooth function that stays
-within its bounds (see `Inside`) and is u times its nominal value in the middle of its range.
+within its bounds (see `Inside`) and is u times its scale in the middle of its range.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from scipy.optimize import BFGS, lsq_linear, minimize
@@ -17,7 +18,7 @@ from scipy.optimize import BFGS, lsq_linear, minimize
 from lartpc.exceptions import InputError
 from lartpc.fit.problem import Evaluation, Problem
 
-TOLERANCE = 1e-5  # largest step, relative to nominal values, at which a fit has converged; single precision gives 3e-6
+TOLERANCE = 1e-5  # largest step, relative to the scales, at which a fit has converged; single precision gives 3e-6
 DECREASE = 1e-4  # or a predicted decrease of -log L below this: a hundredth of an error
 NOISE = 1e-2  # an increase below this is the rounding of single precision, no reason to halve a step
 NOISELESS = 1e-2  # mean square of the residuals below which there is no noise that would give the loss a scale
@@ -25,7 +26,7 @@ DAMPING = 1e-12  # relative, so that a direction that nothing fixes does not mov
 HALVINGS = 8
 EDGE = 0.05  # a start nearer to a bound than this share of half the range is moved: there the smooth transform is flat
 RADIUS = 1e-4  # of the trust region, in units of w, at which it ends
-UNIT = 0.1  # longest unit of w, relative to nominal values
+UNIT = 0.1  # longest unit of w, relative to the scales
 
 
 class Outcome(NamedTuple):
@@ -38,22 +39,22 @@ class Outcome(NamedTuple):
 
 
 class Inside:
-    """theta = m + h sin((u nominal - m)/h), m the middle and h half of the range: within the bounds for every u."""
+    """theta = m + h sin((u scale - m)/h), m the middle and h half of the range: within the bounds for every u."""
 
     def __init__(self, problem: Problem) -> None:
         low, high = problem.bounds.T
         self.middle, self.half = 0.5 * (low + high), 0.5 * (high - low)
-        self.nominal = problem.nominal
+        self.scale = problem.scale
 
     def inner(self, values: np.ndarray) -> np.ndarray:
         sine = np.clip((values - self.middle) / self.half, EDGE - 1.0, 1.0 - EDGE)
-        return (self.middle + self.half * np.arcsin(sine)) / self.nominal
+        return (self.middle + self.half * np.arcsin(sine)) / self.scale
 
     def outer(self, u: np.ndarray) -> np.ndarray:
-        return self.middle + self.half * np.sin((u * self.nominal - self.middle) / self.half)
+        return self.middle + self.half * np.sin((u * self.scale - self.middle) / self.half)
 
     def slope(self, u: np.ndarray) -> np.ndarray:
-        return self.nominal * np.cos((u * self.nominal - self.middle) / self.half)
+        return self.scale * np.cos((u * self.scale - self.middle) / self.half)
 
 
 class Spent(Exception):
@@ -131,25 +132,25 @@ def step_within(information: np.ndarray, gradient: np.ndarray, low: np.ndarray, 
 
 
 def newton_step(problem: Problem, evaluation: Evaluation) -> np.ndarray:
-    """The Gauss-Newton step from an evaluation, within the bounds, relative to nominal values."""
-    nominal = problem.nominal
-    span = (problem.bounds - evaluation.values[:, None]) / nominal[:, None]
-    return step_within(evaluation.information * np.outer(nominal, nominal), evaluation.gradient * nominal, *span.T)
+    """The Gauss-Newton step from an evaluation, within the bounds, relative to the scales."""
+    scale = problem.scale
+    span = (problem.bounds - evaluation.values[:, None]) / scale[:, None]
+    return step_within(evaluation.information * np.outer(scale, scale), evaluation.gradient * scale, *span.T)
 
 
 def gauss_newton(problem: Problem, start: np.ndarray, most: int) -> Outcome:
     """Gauss-Newton steps within the bounds, halved where the loss would grow."""
-    nominal = problem.nominal
+    scale = problem.scale
     best = problem(start)
     for _ in range(most):
         step = newton_step(problem, best)
-        decrease = -0.5 * float(best.gradient @ (step * nominal))
+        decrease = -0.5 * float(best.gradient @ (step * scale))
         if np.max(np.abs(step)) < TOLERANCE:
-            return Outcome(best, np.clip(best.values + step * nominal, *problem.bounds.T), True, "converged")
+            return Outcome(best, np.clip(best.values + step * scale, *problem.bounds.T), True, "converged")
         if decrease < DECREASE and best.mean_square > NOISELESS:  # in an open direction the step may still be long
             return Outcome(best, best.values, True, "converged")
         for _ in range(HALVINGS):
-            trial = problem(np.clip(best.values + step * nominal, *problem.bounds.T))
+            trial = problem(np.clip(best.values + step * scale, *problem.bounds.T))
             if trial.value <= best.value + NOISE:
                 break
             step = step / 2.0
@@ -165,7 +166,7 @@ def l_bfgs_b(problem: Problem, start: np.ndarray, most: int) -> Outcome:
     function = Function(problem, start, most)
 
     def run() -> str:
-        options = {"maxiter": 10 * most, "maxfun": 10 * most, "ftol": 1e-12, "gtol": 1e-8}
+        options = {"maxiter": 10 * most, "maxfun": 10 * most, "ftol": 0.0, "gtol": 1e-8}
         found = minimize(function.value, function.start, jac=function.gradient, method="L-BFGS-B", options=options)
         return f"ended by {str(found.message).rstrip(': .')}"
 
@@ -218,45 +219,116 @@ def adam(problem: Problem, start: np.ndarray, most: int) -> Outcome:
     Steps end at the bounds: the first ones are half as wide as the range of the field, and where a smooth transform is
     flat they would stay.
     """
-    nominal = problem.nominal
+    scale = problem.scale
     values = start
     first, second, step = np.zeros(len(start)), np.zeros(len(start)), 0
     for epoch in range(most):
         for batch in range(problem.n_batches):
-            gradient = problem(values, batch).gradient * nominal
+            gradient = problem(values, batch).gradient * scale
             gradient = gradient * min(1.0, CLIP / max(float(np.linalg.norm(gradient)), 1e-300))
             step += 1
             first = BETAS[0] * first + (1.0 - BETAS[0]) * gradient
             second = BETAS[1] * second + (1.0 - BETAS[1]) * gradient**2
             mean, square = first / (1.0 - BETAS[0] ** step), second / (1.0 - BETAS[1] ** step)
             move = RATE * DECAY**epoch * mean / (np.sqrt(square) + SMALL)
-            values = np.clip(values - move * nominal, *problem.bounds.T)
+            values = np.clip(values - move * scale, *problem.bounds.T)
     return Outcome(problem(values), values, True, f"{most} epochs done")
 
 
-class Optimizer(NamedTuple):
-    run: Callable[[Problem, np.ndarray, int], Outcome]
-    most: int  # evaluations of all data (epochs for adam) that are allowed by default
-    squares: bool = False  # needs a loss that has a Gauss-Newton form
+class Optimizer(Protocol):
+    """A record of options; `squares` where it needs a loss that has a Gauss-Newton form."""
+
+    name: ClassVar[str]
+    squares: ClassVar[bool]
+
+    def run(self, problem: Problem, start: np.ndarray) -> Outcome:
+        """Minimise from `start` (n,)."""
 
 
-OPTIMIZERS = {
-    "gauss-newton": Optimizer(gauss_newton, 20, squares=True),
-    "trust-region": Optimizer(trust_region, 200),
-    "l-bfgs-b": Optimizer(l_bfgs_b, 500),
-    "minuit": Optimizer(minuit, 1000),
-    "adam": Optimizer(adam, 80),
-}
+@dataclasses.dataclass(frozen=True)
+class GaussNewton:
+    """Steps by the Gauss-Newton form of the Hessian, within the bounds; at most so many."""
+
+    iterations: int = 20
+    name: ClassVar[str] = "gauss-newton"
+    squares: ClassVar[bool] = True
+
+    def run(self, problem: Problem, start: np.ndarray) -> Outcome:
+        return gauss_newton(problem, start, self.iterations)
 
 
-def check_optimizer(name: str, squares: bool) -> Optimizer:
-    """The optimizer of a name; `squares` says whether the loss has a Gauss-Newton form. Raises InputError."""
-    if name not in OPTIMIZERS:
-        raise InputError(f"optimizer: found {name!r}, allowed is {' or '.join(OPTIMIZERS)}")
-    optimizer = OPTIMIZERS[name]
+@dataclasses.dataclass(frozen=True)
+class TrustRegion:
+    """SciPy's trust-constr; evaluations at most."""
+
+    iterations: int = 200
+    name: ClassVar[str] = "trust-region"
+    squares: ClassVar[bool] = False
+
+    def run(self, problem: Problem, start: np.ndarray) -> Outcome:
+        return trust_region(problem, start, self.iterations)
+
+
+@dataclasses.dataclass(frozen=True)
+class LBFGSB:
+    """SciPy's L-BFGS-B; evaluations at most."""
+
+    iterations: int = 500
+    name: ClassVar[str] = "l-bfgs-b"
+    squares: ClassVar[bool] = False
+
+    def run(self, problem: Problem, start: np.ndarray) -> Outcome:
+        return l_bfgs_b(problem, start, self.iterations)
+
+
+@dataclasses.dataclass(frozen=True)
+class Minuit:
+    """MIGRAD; evaluations at most. Raises InputError where iminuit is not installed."""
+
+    iterations: int = 1000
+    name: ClassVar[str] = "minuit"
+    squares: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if find_spec("iminuit") is None:
+            raise InputError("optimizer: minuit needs the package iminuit, pip install 'lartpc[minuit]'")
+
+    def run(self, problem: Problem, start: np.ndarray) -> Outcome:
+        return minuit(problem, start, self.iterations)
+
+
+@dataclasses.dataclass(frozen=True)
+class Adam:
+    """Adam through batches of whole events, shuffled with `seed` and filled to `batch_length` [cm], `epochs` times."""
+
+    epochs: int = 80
+    batch_length: float = 100.0
+    seed: int = 0
+    name: ClassVar[str] = "adam"
+    squares: ClassVar[bool] = False
+
+    def run(self, problem: Problem, start: np.ndarray) -> Outcome:
+        return adam(problem, start, self.epochs)
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {row.name: row for row in (GaussNewton, TrustRegion, LBFGSB, Minuit, Adam)}
+
+
+def find_optimizer(optimizer: str | Optimizer | None, squares: bool) -> Optimizer:
+    """The optimizer of a name, or the one given; None: the best for a loss that has a Gauss-Newton form, or has none.
+
+    Raises InputError: an unknown name, one that needs such a form where `squares` says that the loss has none, minuit
+    where iminuit is not installed.
+    """
+    if optimizer is None:
+        return GaussNewton() if squares else LBFGSB()
+    if isinstance(optimizer, str):
+        if optimizer not in OPTIMIZERS:
+            raise InputError(f"optimizer: found {optimizer!r}, allowed is {' or '.join(OPTIMIZERS)}")
+        optimizer = OPTIMIZERS[optimizer]()
     if optimizer.squares and not squares:
-        allowed = " or ".join(n for n, o in OPTIMIZERS.items() if not o.squares)
-        raise InputError(f"optimizer: {name} needs the loss likelihood or residuals; with others allowed is {allowed}")
-    if name == "minuit" and find_spec("iminuit") is None:
-        raise InputError("optimizer: minuit needs the package iminuit, pip install 'lartpc[minuit]'")
+        allowed = " or ".join(name for name, row in OPTIMIZERS.items() if not row.squares)
+        raise InputError(
+            f"optimizer: {optimizer.name} needs the loss likelihood or residuals; with others allowed is {allowed}"
+        )
     return optimizer

@@ -15,7 +15,6 @@ from lartpc.exceptions import InputError
 from lartpc.losses.linear import Linear
 from lartpc.losses.objective import Objective
 from lartpc.losses.per_event import Events
-from lartpc.parameters import parameter
 
 
 class Evaluation(NamedTuple):
@@ -58,15 +57,15 @@ class Record:
 
 
 class Problem:
-    """`objective` as a function of the parameters `names` within `bounds` (n, 2); arrays in the order of `names`."""
+    """`objective` as a function of its unknowns within `bounds` (n, 2), by default theirs; arrays in their order."""
 
     def __init__(
-        self, objective: Objective, names: Sequence[str], bounds: np.ndarray, record: Record, phase: str = "fit"
+        self, objective: Objective, record: Record, phase: str = "fit", bounds: np.ndarray | None = None
     ) -> None:
         self.objective = objective
-        self.names = tuple(names)
-        self.bounds = bounds
-        self.nominal = np.array([parameter(name).nominal for name in names])
+        self.unknowns = objective.unknowns
+        self.names, self.scale = self.unknowns.names, self.unknowns.scale
+        self.bounds = self.unknowns.bounds if bounds is None else bounds
         self.record = record
         self.phase = phase
 
@@ -75,16 +74,14 @@ class Problem:
         return len(self.objective.batches)
 
     def __call__(self, values: np.ndarray, batch: int = -1) -> Evaluation:
-        """The loss with the named parameters at `values`, the others as in the simulation.
+        """The loss with the unknowns at `values` (n,), all else as in the simulation.
 
         Raises FloatingPointError where the loss or a derivative is not finite, InputError where no hit takes part.
         """
         known = self.record.find(self.phase, batch, values)
         if known is not None:
             return self.record.add(known)
-        parameters = self.objective.simulation.parameters.vector(np.float64)
-        parameters[self.objective.slots] = values
-        found = self.objective(parameters, None if batch < 0 else [batch])
+        found = self.objective(values, None if batch < 0 else [batch])
         evaluation = evaluate(self.phase, batch, values.copy(), found)
         if not np.isfinite(evaluation.value) or not np.isfinite(evaluation.gradient).all():
             where = ", ".join(f"{name} = {value:g}" for name, value in zip(self.names, values, strict=True))

@@ -9,7 +9,6 @@ import numpy as np
 from lartpc.fit.optimizers import Outcome
 from lartpc.fit.problem import Problem
 from lartpc.fit.uncertainty import Errors
-from lartpc.parameters import parameter
 
 AT_BOUND = 1e-4  # of the range
 
@@ -18,7 +17,9 @@ class FitResult(NamedTuple):
     """Arrays in the order of `names`; `truth` where the target's parameters are known."""
 
     names: tuple[str, ...]
+    units: tuple[str, ...]
     values: np.ndarray
+    size: np.ndarray  # what changes are told relative to: the values, or a typical size of those that are 0 nominally
     errors: np.ndarray  # infinite where the data leave a direction open
     covariance: np.ndarray
     intervals: np.ndarray | None  # (n, 2) of the profile likelihood, where asked for
@@ -37,6 +38,10 @@ class FitResult(NamedTuple):
     errors_from: str
     open_direction: dict[str, float] | None  # parts of the direction, relative to the values, that data leave open
 
+    def size_of_truth(self, i: int) -> float:
+        """What the distance from the truth is told relative to."""
+        return self.size[i] if self.truth[i] == 0.0 else self.truth[i]
+
     @property
     def correlation(self) -> np.ndarray:
         """(n, n); 0 where an error is infinite."""
@@ -53,7 +58,7 @@ class FitResult(NamedTuple):
                 "interval": None
                 if self.intervals is None
                 else [v if np.isfinite(v) else None for v in self.intervals[i].tolist()],
-                "unit": parameter(name).unit,
+                "unit": self.units[i],
                 "start": float(self.start[i]),
                 "bounds": self.bounds[i].tolist(),
                 "truth": None if self.truth is None else float(self.truth[i]),
@@ -89,11 +94,11 @@ class FitResult(NamedTuple):
         lines.append(head + ("   (value - truth)/truth     /error" if known else ""))
         for i, name in enumerate(self.names):
             value, error = self.values[i], self.errors[i]
-            line = f"{i:<3}{name:<15} {value:13.7g} {error:11.3g} {error / abs(value):10.1e} {self.start[i]:11.5g}"
-            line += f"  {parameter(name).unit}"
+            line = f"{i:<3}{name:<15} {value:13.7g} {error:11.3g} {error / self.size[i]:10.1e} {self.start[i]:11.5g}"
+            line += f"  {self.units[i]}"
             if known:
                 off = value - self.truth[i]
-                line = f"{line:<{len(head) + 4}} {off / self.truth[i]:+15.2e} {off / error:+13.2f}"
+                line = f"{line:<{len(head) + 4}} {off / self.size_of_truth(i):+15.2e} {off / error:+13.2f}"
             if self.intervals is not None:
                 low, high = self.intervals[i] - value
                 line += f"   profile {low:+.3g} {high:+.3g}"
@@ -118,7 +123,6 @@ def make_result(
     problem: Problem,
     outcome: Outcome,
     errors: Errors,
-    start: np.ndarray,
     truth: np.ndarray | None,
     loss: str,
     optimizer: str,
@@ -140,11 +144,13 @@ def make_result(
         message += f", at the bound of {', '.join(bounded)}, where errors mean little"
     return FitResult(
         names=names,
+        units=problem.unknowns.units,
         values=values,
+        size=problem.unknowns.size(values),
         errors=np.sqrt(np.diag(errors.covariance)),
         covariance=errors.covariance,
         intervals=errors.intervals,
-        start=start,
+        start=problem.unknowns.start,
         bounds=problem.bounds,
         truth=truth,
         loss=loss,

@@ -10,7 +10,7 @@ from lartpc.losses.linear import Linear
 from lartpc.losses.objective import Objective
 
 STEPS = 8  # iterations at most
-TOLERANCE = 1e-3  # largest step, relative to nominal values, at which it hands over
+TOLERANCE = 1e-3  # largest step, relative to the scales, at which it hands over
 GAIN = 0.7  # or when the loss has not fallen to this share: what is left is noise
 
 
@@ -19,10 +19,10 @@ class Robust:
 
     def __init__(self, objective: Objective) -> None:
         self.objective = objective
-        self.simulation, self.slots, self.batches = objective.simulation, objective.slots, objective.batches
+        self.unknowns, self.batches = objective.unknowns, objective.batches
 
-    def __call__(self, parameters: np.ndarray, batches: list[int] | None = None) -> Linear:
-        linear = self.objective(parameters, batches)
+    def __call__(self, values: np.ndarray, batches: list[int] | None = None) -> Linear:
+        linear = self.objective(values, batches)
         weights = cauchy_weights(linear.residual)
         root = np.sqrt(weights)
         rest = 0.5 * float(linear.residual @ ((1.0 - weights) * linear.residual))
@@ -43,7 +43,7 @@ def warm_up(problem: Problem, start: np.ndarray) -> np.ndarray:
         if now.hits == 0:  # the first events have nothing to match
             break
         step = newton_step(problem, now)
-        values = np.clip(values + step * problem.nominal, *problem.bounds.T)
+        values = np.clip(values + step * problem.scale, *problem.bounds.T)
         if np.max(np.abs(step)) < TOLERANCE or now.value > GAIN * before:
             break
         before = now.value

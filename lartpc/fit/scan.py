@@ -11,8 +11,9 @@ from lartpc.checks import check_choice
 from lartpc.data.hits import Hits
 from lartpc.data.segments import Segments
 from lartpc.exceptions import InputError
-from lartpc.fit.calibrate import LOSSES, SIX, check_names, truth_of
+from lartpc.fit.calibrate import LOSSES, SIX, truth_of
 from lartpc.fit.problem import Evaluation, Problem, Record
+from lartpc.fit.unknowns import check_names, unknowns_of
 from lartpc.losses.catalogue import SQUARES
 from lartpc.losses.objective import Objective
 from lartpc.losses.target import Target
@@ -101,8 +102,8 @@ def scan(
     along, values = plane_of(over, points) if plane else lines_of(over, points, fixed)
     quiet = simulation.without_noise()
     batches = quiet.batches(segments, whole=loss not in SQUARES)
-    objective = Objective(loss, quiet, batches, target, names)
-    problem = Problem(objective, names, np.array(list(over.values())), Record(history, report), "scan")
+    objective = Objective(loss, quiet, batches, target, unknowns_of(simulation, names))
+    problem = Problem(objective, Record(history, report), "scan")
     found = [problem(row) for row in progress(values)]
     if not any(evaluation.hits for evaluation in found):
         raise InputError("target: no hit is on a pixel where the segments give charge")

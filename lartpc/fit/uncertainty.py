@@ -11,12 +11,12 @@ from lartpc.fit.problem import Evaluation, Problem
 
 DEGENERATE = 1e-6  # ratio of the smallest to the largest eigenvalue of the scaled information: a direction is open
 HESSIAN_STEP = 0.5  # in units of the error that a parameter had alone
-LOSS_STEP = 2e-3  # relative to nominal values, for losses without information
+LOSS_STEP = 2e-3  # relative to the scales, for losses without information
 PROFILE_ITERATIONS = 20
 PROFILE_STEPS = 6
 PROFILE_TOLERANCE = 0.01  # of an error
 LEFT = 0.1  # a fit that ended with more than this share of an error (and `TOLERANCE`) left to go has not converged
-SMALL = 1e-3  # or, for losses that are no likelihood, with more than this share of a nominal value
+SMALL = 1e-3  # or, for losses that are no likelihood, with more than this share of a scale
 
 GAUSS_NEWTON = "inverse Gauss-Newton information of the likelihood"
 HESSIAN = "inverse Hessian of -log likelihood, by differences of its exact gradient"
@@ -31,13 +31,13 @@ class Errors(NamedTuple):
     """Covariance of n parameters and what it was made of."""
 
     covariance: np.ndarray  # (n, n), infinite variance where the data leave a direction open
-    open_direction: np.ndarray | None  # (n,), relative to the values
+    open_direction: np.ndarray | None  # (n,), relative to their sizes
     made_from: str
     intervals: np.ndarray | None = None  # (n, 2), of the profile likelihood
     left: float = 0.0  # the largest part of the Newton step that was left to do, over what is allowed
 
     def after(self, step: np.ndarray, allowed: np.ndarray) -> Errors:
-        """With `left` from the step that was left to do and what is allowed, (n,) each, relative to nominal values."""
+        """With `left` from the step that was left to do and what is allowed, (n,) each, relative to the scales."""
         return self._replace(left=float(np.max(np.abs(step) / np.maximum(allowed, 1e-300))))
 
 
@@ -45,7 +45,7 @@ def hessian(problem: Problem, at: Evaluation) -> np.ndarray:
     """(n, n) by central differences of the gradient, by steps of about half an error, within the bounds."""
     n = len(at.values)
     alone = np.diag(at.information)
-    steps = HESSIAN_STEP / np.sqrt(alone) if (alone > 0.0).all() else LOSS_STEP * problem.nominal
+    steps = HESSIAN_STEP / np.sqrt(alone) if (alone > 0.0).all() else LOSS_STEP * problem.scale
     steps = np.minimum(steps, 0.1 * np.diff(problem.bounds, axis=1)[:, 0])
     matrix = np.zeros((n, n))
     for i in range(n):
@@ -54,8 +54,8 @@ def hessian(problem: Problem, at: Evaluation) -> np.ndarray:
     return 0.5 * (matrix + matrix.T)
 
 
-def invert(matrix: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """The inverse of an information and, where that is singular, the open direction relative to the values.
+def invert(matrix: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """The inverse of an information and, where that is singular, the open direction relative to `size` (n,).
 
     Every parameter that takes part in an open direction gets an infinite variance.
     """
@@ -65,11 +65,11 @@ def invert(matrix: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarr
     inverse = (vectors[:, closed] / eigenvalues[closed]) @ vectors[:, closed].T * np.outer(scale, scale)
     if closed.all():
         return inverse, None
-    direction = vectors[:, 0] * scale / values
+    direction = vectors[:, 0] * scale / size
     direction = direction / np.max(np.abs(direction))
     takes_part = (np.abs(vectors[:, ~closed]) > 0.01).any(axis=1)
     inverse[takes_part, :] = inverse[:, takes_part] = np.nan
-    inverse[np.diag_indices(len(values))] = np.where(takes_part, np.inf, np.diag(inverse))
+    inverse[np.diag_indices(len(size))] = np.where(takes_part, np.inf, np.diag(inverse))
     return inverse, direction
 
 
@@ -98,8 +98,8 @@ def from_hessian(problem: Problem, at: Evaluation) -> Errors:
 
 def of_likelihood(problem: Problem, at: Evaluation, information: np.ndarray, made_from: str) -> Errors:
     """Errors from an information of the likelihood."""
-    errors = Errors(*invert(information, at.values), made_from)
-    allowed = TOLERANCE + LEFT * np.sqrt(np.diag(errors.covariance)) / problem.nominal
+    errors = Errors(*invert(information, problem.unknowns.size(at.values)), made_from)
+    allowed = TOLERANCE + LEFT * np.sqrt(np.diag(errors.covariance)) / problem.scale
     return errors.after(newton_step(problem, at), allowed)
 
 
@@ -108,7 +108,7 @@ def sandwich(problem: Problem, at: Evaluation) -> Errors:
     H = hessian(problem, at)
     if not is_minimum(H):
         return no_minimum(at)
-    inverse, direction = invert(H, at.values)
+    inverse, direction = invert(H, problem.unknowns.size(at.values))
     if direction is not None:
         return Errors(inverse, direction, SANDWICH.format(at.events))
     step, allowed = newton_step(problem, at._replace(information=H)), np.full(len(at.values), SMALL)
@@ -116,7 +116,7 @@ def sandwich(problem: Problem, at: Evaluation) -> Errors:
         errors = Errors(np.diag(np.full(len(at.values), np.inf)), None, TOO_FEW.format(at.events))
     else:
         errors = Errors(inverse @ at.spread @ inverse, None, SANDWICH.format(at.events))
-        allowed += LEFT * np.sqrt(np.diag(errors.covariance)) / problem.nominal
+        allowed += LEFT * np.sqrt(np.diag(errors.covariance)) / problem.scale
     return errors.after(step, allowed)
 
 
@@ -145,7 +145,7 @@ def crossing(problem: Problem, at: Evaluation, i: int, step: float, along: np.nd
         value = float(np.clip(at.values[i] + step, low, high))
         bounds = problem.bounds.copy()
         bounds[i] = value
-        fixed = Problem(problem.objective, problem.names, bounds, problem.record, problem.phase)
+        fixed = Problem(problem.objective, problem.record, problem.phase, bounds)
         start = np.clip(at.values + along * (value - at.values[i]), *bounds.T)
         rise = gauss_newton(fixed, start, PROFILE_ITERATIONS).last.value - at.value
         errors = np.sqrt(max(2.0 * rise, 0.01))  # away from the minimum, in units of the error

@@ -5,11 +5,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lartpc.arrays import namespace
+from lartpc.arrays import namespace, owners, to_numpy
 from lartpc.autodiff.launch import plain
+from lartpc.kernels.frontend.adjust import adjust
 from lartpc.kernels.frontend.buffer import buffer
 from lartpc.kernels.frontend.digitize import digitize
 from lartpc.kernels.frontend.trigger import trigger
+from lartpc.kernels.runtime.gather import gather
 
 SETTLE = 10  # rise times of the buffer for which a window goes on
 
@@ -34,27 +36,44 @@ class Reads(NamedTuple):
     valid: Any  # 0 where vetoed
 
 
-def settle(detector):
-    """Ticks for which a window goes on after its last current."""
-    return math.ceil(SETTLE * detector.buffer_risetime / detector.tick)
+def settle(risetime: float, tick: float) -> int:
+    """Ticks for which a window goes on after its last current, with a buffer of rise time `risetime` [us]."""
+    return math.ceil(SETTLE * risetime / tick)
 
 
-def behind_buffer(waveform, windows, detector, launch):
-    """What the rise time of the buffer makes of a waveform: the same array where there is none."""
-    if detector.buffer_risetime == 0.0:
-        return waveform
-    buffered = namespace(waveform).zeros_like(waveform)
-    factors = buffer_factors(detector, waveform.dtype.type)
-    launch(buffer, len(windows.tick), windows.first, waveform, *factors, buffered)
+def make_electronics(windows, parameters, detector, place_of, launch=plain):
+    """The electronics parameters of the pixels of `windows` (n_pixels, 4), in the order of `slots.ELECTRONICS`.
+
+    place_of: `Parameters.place_of_electronics` of the parameters that the vector `parameters` holds.
+    """
+    xp = namespace(parameters)
+    pixel = to_numpy(windows.pixel)
+    tpc = detector.tpc_of(pixel)
+    place = xp.asarray(place_of(module=detector.module[tpc], tpc=tpc, pixel=pixel))
+    electronics = xp.zeros(place.shape, dtype=parameters.dtype)
+    launch(gather, len(place), parameters, place, electronics, adjoint_threads=len(parameters))
+    return electronics
+
+
+def make_pixels(windows, electronics, detector, launch=plain):
+    """Threshold, gain and offset of the pixels of `windows`, the detector's adjusted by `electronics`: `Pixels`."""
+    xp, T = namespace(electronics), electronics.dtype
+    pixel = to_numpy(windows.pixel)
+    gain, offset, _ = detector.adc_scale(pixel)
+    base = [xp.asarray(column.astype(T)) for column in (detector.of_pixels("threshold", pixel), gain, offset)]
+    pixels = Pixels(*(xp.zeros(len(pixel), dtype=T) for _ in Pixels._fields))
+    launch(adjust, len(pixel), *base, electronics, *pixels)
+    return pixels
+
+
+def behind_buffer(waveform, windows, electronics, detector, launch=plain):
+    """What the rise times of the buffers make of the waveforms."""
+    xp = namespace(waveform)
+    buffered = xp.zeros_like(waveform)
+    inputs = (windows.first, owners(windows.of_pixel, len(windows.tick)), waveform, electronics)
+    pixels = {"adjoint_threads": len(windows.pixel), "pixel_window": windows.of_pixel}
+    launch(buffer, len(windows.tick), *inputs, waveform.dtype.type(detector.tick), buffered, **pixels)
     return buffered
-
-
-def buffer_factors(detector, T):
-    """held_ticks, decay and share of `buffer`; all 0 without a rise time."""
-    held_ticks = detector.buffer_risetime / detector.tick
-    decay = math.exp(-1.0 / held_ticks) if held_ticks > 0.0 else 0.0
-    share = -held_ticks * math.expm1(-1.0 / held_ticks) if held_ticks > 0.0 else 0.0
-    return T(held_ticks), T(decay), T(share)
 
 
 def make_reads(waveforms, batch, threshold, seed, noise, detector, launch=plain):

@@ -26,7 +26,8 @@ from lartpc.autodiff.tape import Tape
 from lartpc.kernels.charge.drift import drift
 from lartpc.kernels.charge.quench import quench
 from lartpc.kernels.pixels.couple import couple
-from lartpc.response.windows import Windows
+from lartpc.kernels.runtime.gather import gather
+from lartpc.simulation.chain import Waveforms
 
 OF_STEP = ("charge", "arrival", "sigma_t", "sigma_T")
 TINY = 1e-30  # charge [e] by which nothing is divided
@@ -38,8 +39,10 @@ class Jacobian:
     `tape` holds the chain up to the waveforms. Raises TapeError where an array of it was overwritten since.
     """
 
-    def __init__(self, tape: Tape, windows: Windows, slots: Sequence[int]) -> None:
+    def __init__(self, tape: Tape, waveforms: Waveforms, slots: Sequence[int]) -> None:
         tape.check(tape.launches)
+        self.tape, self.waveforms = tape, waveforms
+        windows = waveforms.windows
         self.forward = arguments_of(tape)
         self.first_pair = windows.pair[windows.of_pixel]
         self.slots = slots
@@ -56,6 +59,18 @@ class Jacobian:
             "grad_source": xp.empty_like(deposit["source"]),
         }
 
+    def of_seeds(self, seeds: list[tuple[Any, Any]], pixels: Any) -> np.ndarray:
+        """(len(pixels), len(slots)) float64, from the derivatives `seeds` of losses of single pixels, see `Tape`.
+
+        `pixels` are indices into the windows' pixels, each once. Whoever calls it has written nothing since.
+        """
+        ends = (self.waveforms.current, self.waveforms.electronics)
+        self.tape.backward(seeds, until=ends, check=False)
+        result = self.rows(self.tape.gradient(self.waveforms.current), pixels)
+        if has_electronics(self.tape, self.slots):
+            result += electronics_rows(self.tape, self.tape.gradient(self.waveforms.electronics), pixels, self.slots)
+        return result
+
     def rows(self, grad_waveform: Any, pixels: Any) -> np.ndarray:
         """(len(pixels), len(slots)) float64, from d(loss)/d(waveform) of each pixel.
 
@@ -68,6 +83,22 @@ class Jacobian:
         call(rows, len(pixels), self.arguments | own)
         module = self.forward["drift"]["step_module"][self.arguments["pair_step"][self.first_pair[pixels]]]
         return by_slot(self.forward, row, module, self.columns, self.slots)
+
+
+def electronics_rows(tape: Tape, grad_electronics: Any, pixels: Any, slots: Sequence[int]) -> np.ndarray:
+    """(len(pixels), len(slots)) float64: by values, from the gradient (n_pixels, 4) by the electronics of pixels."""
+    place, grad = (to_numpy(array)[to_numpy(pixels)] for array in (place_of_electronics(tape), grad_electronics))
+    return np.stack([np.where(place == slot, grad, 0.0).sum(axis=1, dtype=np.float64) for slot in slots], axis=1)
+
+
+def has_electronics(tape: Tape, slots: Sequence[int]) -> bool:
+    """Whether some pixel's electronics hold one of the values at `slots`."""
+    return bool(np.isin(to_numpy(place_of_electronics(tape)), slots).any())
+
+
+def place_of_electronics(tape: Tape) -> Any:
+    """Where each pixel's electronics are among the values (n_pixels, 4)."""
+    return [launch.arguments["place"] for launch in tape.launches if launch.kernel is gather][-1]
 
 
 def event_gradients(tape: Tape, steps: Any, event: np.ndarray, n_events: int, slots: Sequence[int]) -> np.ndarray:
@@ -88,8 +119,8 @@ def event_gradients(tape: Tape, steps: Any, event: np.ndarray, n_events: int, sl
 
 
 def arguments_of(tape: Tape) -> dict[str, dict[str, Any]]:
-    """The arguments of the launches on a tape by the names of their kernels."""
-    return {launch.kernel.name: launch.arguments for launch in tape.launches}
+    """The arguments of the launches on a tape by the names of their kernels, of several of one kernel the first."""
+    return {launch.kernel.name: launch.arguments for launch in reversed(tape.launches)}
 
 
 def columns_of(forward: dict[str, dict], slots: Sequence[int]) -> list[int]:

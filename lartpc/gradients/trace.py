@@ -43,7 +43,7 @@ class Trace:
         self.tape = Tape()
         self.parameters = simulation.vector() if parameters is None else parameters
         self.waveforms = simulation.waveforms(batch, self.parameters, self.tape.launch)
-        self.pixels = simulation.pixels(self.waveforms.windows)
+        self.pixels = simulation.pixels(self.waveforms, self.tape.launch)
         self.reads = simulation.reads(self.waveforms, batch, self.pixels, self.tape.launch)
         self.adc = simulation.adc(self.reads, self.pixels, False, self.tape.launch)
 

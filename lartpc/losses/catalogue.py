@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lartpc.detector.detector import Detector
 from lartpc.exceptions import InputError
 from lartpc.losses import per_event as events
 from lartpc.losses.hit_losses import LOSSES
 from lartpc.losses.likelihood import likelihood, residuals
 from lartpc.losses.matched import matched
+from lartpc.parameters import common_name
 
 
 def check_noise(kind: str, detector: Detector) -> None:
@@ -15,6 +18,17 @@ def check_noise(kind: str, detector: Detector) -> None:
     sigma = detector.discriminator_noise
     if kind == "likelihood" and sigma > 0.0:
         raise InputError(f"discriminator_noise: found {sigma:g} e, the likelihood has no term for it: allowed is 0")
+
+
+def check_acting(kind: str, rounded: bool, names: Sequence[str]) -> None:
+    """Raise InputError where one of the parameters `names` acts on ADC counts alone, which this loss does not see."""
+    for name in names:
+        counts = common_name(name) in ("gain_factor", "pedestal_offset")
+        if counts and kind != "soft-dtw" and not rounded:
+            raise InputError(
+                f"fit: the loss {kind} of exact charges does not depend on {name}: allowed is a target of ADC counts "
+                "(rounded), or the loss soft-dtw"
+            )
 
 
 SQUARES = {"likelihood": likelihood, "residuals": residuals, "matched": matched}

@@ -27,7 +27,7 @@ the noise, 0.9 (measured) for module0, where f' is bounded by the ends of ticks 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,11 +35,12 @@ import numpy as np
 from lartpc.arrays import namespace, to_numpy
 from lartpc.autodiff.tape import Tape
 from lartpc.detector.detector import Detector
+from lartpc.frontend.frontend import Pixels
 from lartpc.gradients.jacobian import Jacobian
 from lartpc.losses.charges import make_charges
 from lartpc.losses.linear import Linear, linear
 from lartpc.losses.rounded import RoundedHits, log_ending, log_hits
-from lartpc.losses.target import Aligned, until_deferred
+from lartpc.losses.target import Aligned, regained, until_deferred
 from lartpc.simulation.batches import Batch
 from lartpc.simulation.chain import Waveforms
 
@@ -60,27 +61,25 @@ def likelihood(objective: Any, batch: Batch, parameters: Any) -> Linear:
 def hit_list(objective: Any, batch: Batch, parameters: Any, whole: bool) -> Linear:
     simulation, tape = objective.simulation, Tape()
     waveforms = simulation.waveforms(batch, parameters, tape.launch)
-    windows = waveforms.windows
-    threshold = simulation.pixels(windows).threshold
-    target = objective.target.align(windows, batch, simulation.dtype)
+    pixels = simulation.pixels(waveforms, tape.launch)
+    target = objective.target.align(waveforms.windows, batch, simulation.dtype)
+    if objective.target.rounded:
+        target = regained(target, pixels, waveforms.electronics)
     if simulation.detector.adc_busy_delay > 0:
         target = until_deferred(target, simulation.detector)
 
     terms_of = rounded_terms if whole and objective.target.rounded else exact_terms
-    terms = terms_of(waveforms, target, threshold, simulation.detector, tape)
-    of_pixels = Jacobian(tape, windows, objective.slots)  # checks the whole tape; nothing is written after it
-
-    def derivative(pixels: Any, seeds: Sequence[Seed]) -> np.ndarray:
-        tape.backward(seeds, until=waveforms.current, check=False)
-        return of_pixels.rows(tape.gradient(waveforms.current), pixels)
-
+    terms = terms_of(waveforms, target, pixels, simulation.detector, tape)
+    # Checks the whole tape; nothing is written after it.
+    of_pixels = Jacobian(tape, waveforms, objective.unknowns.slots)
     residual, jacobian = [], []
-    for pixels, values, seeds in terms.squares:
+    for chosen, values, seeds in terms.squares:
         residual.append(values)
-        jacobian.append(derivative(pixels, seeds))
+        jacobian.append(of_pixels.of_seeds(seeds, chosen))
     rest, gradient_rest = 0.0, 0.0
     if whole:
-        rest, gradient_rest = terms.rest, derivative(*terms.of_rest).sum(axis=0)
+        rest, (chosen, seeds) = terms.rest, terms.of_rest
+        gradient_rest = of_pixels.of_seeds(seeds, chosen).sum(axis=0)
     used = int((target.count - target.deferred).sum())
     return linear(objective, residual, jacobian, rest, gradient_rest, used, target.unmatched)
 
@@ -96,8 +95,9 @@ class Terms(NamedTuple):
     of_rest: tuple[Any, list[Seed]]  # pixels that it depends on, and what its gradient is made of
 
 
-def exact_terms(waveforms: Waveforms, target: Aligned, threshold: Any, detector: Detector, tape: Tape) -> Terms:
+def exact_terms(waveforms: Waveforms, target: Aligned, pixels: Pixels, detector: Detector, tape: Tape) -> Terms:
     """r_k^2/2 + u_k^2/2 - log I(t_k) and -log P0."""
+    threshold = pixels.threshold
     before, during, rate, _, after = make_charges(waveforms, target, detector, tape.launch)
     xp, count = namespace(before), target.count - target.deferred
     used = xp.arange(before.shape[1]) < count[:, None]
@@ -107,30 +107,35 @@ def exact_terms(waveforms: Waveforms, target: Aligned, threshold: Any, detector:
     def squares() -> Iterator[tuple[Any, np.ndarray, list[Seed]]]:
         for n in range(int(to_numpy(count).max(initial=0))):
             chosen = xp.flatnonzero(count > n)
-            for output, value, unit in (
-                (before, r, detector.reset_noise),
-                (during, u, detector.uncorrelated_noise),
+            for output, value, unit, of_threshold in (
+                (before, r, detector.reset_noise, 1.0),
+                (during, u, detector.uncorrelated_noise, -1.0),
             ):
-                seed = xp.zeros_like(output)
+                seed, own = xp.zeros_like(output), xp.zeros_like(threshold)
                 seed[chosen, n] = -1.0 / unit
-                yield chosen, to_numpy(value[chosen, n]).astype(np.float64), [(output, seed)]
+                own[chosen] = of_threshold / unit
+                seeds = [(output, seed), (threshold, own)]
+                if output is during and target.low is not None:
+                    seeds += seeds_of_charge(pixels, own, target.charge[:, n])
+                yield chosen, to_numpy(value[chosen, n]).astype(np.float64), seeds
 
     left, deferred = left_of(threshold, before, after, target, detector)
     log_end, slope = log_ending(left, deferred, detector.reset_noise, detector.uncorrelated_noise)
     rest = -float(np.sum(log_end)) - float(xp.log(rate[used].astype(np.float64)).sum())
     chosen = xp.asarray(np.flatnonzero((np.abs(slope) > SMALLEST) | (to_numpy(target.count) > 0)))
     grad_rate = xp.where(used, -1.0 / xp.where(used, rate, 1.0), 0.0)
-    return Terms(squares(), rest, (chosen, [(rate, grad_rate), *seeds_of_left(slope, before, after, target)]))
+    seeds = [(rate, grad_rate), *seeds_of_left(slope, before, after, target, threshold)]
+    return Terms(squares(), rest, (chosen, seeds))
 
 
-def rounded_terms(waveforms: Waveforms, target: Aligned, threshold: Any, detector: Detector, tape: Tape) -> Terms:
+def rounded_terms(waveforms: Waveforms, target: Aligned, pixels: Pixels, detector: Detector, tape: Tape) -> Terms:
     """-log of the probability of ticks and counts (rounded.py), pixel by pixel, and -log P0 of those without hits.
 
     With its derivative f' by z = (r_1, u_1, r_2, ...) and Hessian H = V diag(l) V^T, a pixel has the residuals
     l^{-1/2} V^T f' with the Jacobian l^{1/2} V^T dz: the gradient is exact and the information H.
     """
     before, during, rate, resume, after = make_charges(waveforms, target, detector, tape.launch)
-    xp = namespace(before)
+    xp, threshold = namespace(before), pixels.threshold
     start = target._replace(part=xp.zeros_like(target.part))
     _, during_start, *_ = make_charges(waveforms, start, detector, tape.launch)
     noises = detector.reset_noise, detector.uncorrelated_noise
@@ -139,13 +144,14 @@ def rounded_terms(waveforms: Waveforms, target: Aligned, threshold: Any, detecto
     limit, q, low, high, before_, during_, start_, rate_, resume_ = (
         to_numpy(a).astype(np.float64) for a in (threshold[:, None], target.charge, target.low, target.high, *charges)
     )
-    low = np.where((low < limit) & (limit < high), limit, low)  # a read below threshold is vetoed
+    vetoed = (low < limit) & (limit < high)  # a read below threshold is
+    low, gain = np.where(vetoed, limit, low), to_numpy(pixels.gain).astype(np.float64)[:, None]
     left, deferred = left_of(threshold, before, after, target, detector)
     log_none, slope = log_ending(np.where(count == 0, left, np.inf), False, *noises)
     rest, grad_left = -float(np.sum(log_none)), slope
     most = int(count.max(initial=0))
     residual, root = np.zeros((len(count), 2 * most)), np.zeros((len(count), 2, most, 2 * most))
-    grad_rate, grad_during, grad_resume = (np.zeros(before.shape) for _ in range(3))
+    grad_rate, grad_during, grad_resume, grad_below, grad_above = (np.zeros(before.shape) for _ in range(5))
     for n in np.unique(count[count > 0]):
         at = np.flatnonzero(count == n)
         hits = RoundedHits(
@@ -169,6 +175,7 @@ def rounded_terms(waveforms: Waveforms, target: Aligned, threshold: Any, detecto
         rest += float(np.sum(f.value) - 0.5 * np.sum(residual[at] ** 2))
         grad_rate[at, :n], grad_resume[at, :n] = f.charge * detector.tick, f.resume * detector.tick
         grad_during[at, :n], grad_left[at] = 2.0 * f.swing, -f.left
+        grad_below[at, :n], grad_above[at, :n] = f.below / noises[1], f.above / noises[1]
 
     def device(array: np.ndarray) -> Any:
         return xp.asarray(array.astype(before.dtype))
@@ -178,12 +185,28 @@ def rounded_terms(waveforms: Waveforms, target: Aligned, threshold: Any, detecto
             chosen = np.flatnonzero(2 * count > j)
             seeds = np.zeros((2, *before.shape))
             seeds[:, :, :most] = root[..., j].transpose(1, 0, 2)
-            yield xp.asarray(chosen), residual[chosen, j], [(before, device(seeds[0])), (during, device(seeds[1]))]
+            of_pixels = (seeds[1] - seeds[0], seeds[1] * q / gain, seeds[1] / gain)
+            of_pixels = [(array, device(of.sum(axis=1))) for array, of in zip(pixels, of_pixels, strict=True)]
+            of_charges = [(before, device(seeds[0])), (during, device(seeds[1]))]
+            yield xp.asarray(chosen), residual[chosen, j], of_charges + of_pixels
 
     chosen = xp.asarray(np.flatnonzero((np.abs(grad_left) > SMALLEST) | (count > 0)))
     seeds = [(rate, grad_rate), (resume, grad_resume), (during, grad_during), (during_start, -grad_during)]
-    seeds = [(output, device(seed)) for output, seed in seeds] + seeds_of_left(grad_left, before, after, target)
-    return Terms(squares(), rest, (chosen, seeds))
+    # The edges of a count, from where u_k is taken: they scale with 1/gain, but for the threshold among them.
+    below, above = (np.where(np.isfinite(edge), edge, 0.0) for edge in (np.where(vetoed, q, q - low), high - q))
+    moved = np.where(vetoed, grad_below, 0.0)
+    of_pixels = (-moved, -(grad_below * below + grad_above * above) / gain, -moved / gain)
+    seeds += [(array, of.sum(axis=1)) for array, of in zip(pixels, of_pixels, strict=True)]
+    seeds = [(output, device(seed)) for output, seed in seeds]
+    return Terms(squares(), rest, (chosen, seeds + seeds_of_left(grad_left, before, after, target, threshold)))
+
+
+def seeds_of_charge(pixels: Pixels, slope: Any, charge: Any) -> list[Seed]:
+    """The seeds by gain and offset for -`slope` (n_pixels,) by a charge (n_pixels,) that an ADC count is the middle of.
+
+    q = (adc full_scale/adc_counts - offset)/gain: dq/d(gain) = -q/gain, dq/d(offset) = -1/gain.
+    """
+    return [(pixels.gain, slope * charge / pixels.gain), (pixels.offset, slope / pixels.gain)]
 
 
 def left_of(
@@ -201,7 +224,7 @@ def left_of(
     return to_numpy(left).astype(np.float64), to_numpy(deferred)
 
 
-def seeds_of_left(slope: np.ndarray, before: Any, after: Any, target: Aligned) -> list[Seed]:
+def seeds_of_left(slope: np.ndarray, before: Any, after: Any, target: Aligned, threshold: Any) -> list[Seed]:
     """The seeds for a derivative (n_pixels,) by the charge that `left_of` takes from the threshold."""
     xp = namespace(after)
     slope = xp.asarray(slope.astype(after.dtype))
@@ -209,4 +232,4 @@ def seeds_of_left(slope: np.ndarray, before: Any, after: Any, target: Aligned) -
     rows = xp.flatnonzero(deferred)
     grad_before = xp.zeros_like(before)
     grad_before[rows, target.count[rows] - 1] = slope[rows]
-    return [(after, xp.where(deferred, xp.zeros_like(slope), slope)), (before, grad_before)]
+    return [(after, xp.where(deferred, xp.zeros_like(slope), slope)), (before, grad_before), (threshold, -slope)]

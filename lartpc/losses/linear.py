@@ -53,7 +53,7 @@ def linear(
     hits: int,
     unmatched: int,
 ) -> Linear:
-    n = len(objective.slots)
+    n = len(objective.unknowns.slots)
     return Linear(
         np.concatenate(residual or [np.zeros(0)]),
         np.concatenate(jacobian or [np.zeros((0, n))]),

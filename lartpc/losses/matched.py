@@ -18,14 +18,16 @@ def matched(objective: Any, batch: Batch, parameters: Any) -> Linear:
     simulation, tape = objective.simulation, Tape()
     waveforms = simulation.waveforms(batch, parameters, tape.launch)
     windows = waveforms.windows
-    pixels = simulation.pixels(windows)
+    pixels = simulation.pixels(waveforms, tape.launch)
     reads = simulation.reads(waveforms, batch, pixels, tape.launch)
     target = objective.target.align(windows, batch, simulation.dtype)
     tick = simulation.detector.tick
     time = windows.tick[reads.window] * tick + reads.time.astype(np.float64) - target.time
     charge = reads.charge - target.charge
     same = (reads.count == target.count) & (target.count > 0)
-    of_pixels = Jacobian(tape, windows, objective.slots)  # checks the whole tape; nothing is written after it
+    of_pixels = Jacobian(
+        tape, waveforms, objective.unknowns.slots
+    )  # checks the whole tape; nothing is written after it
     residual, jacobian = [], []
     for n in range(reads.charge.shape[1]):
         chosen = simulation.xp.flatnonzero(same & (target.count > n))
@@ -34,9 +36,7 @@ def matched(objective: Any, batch: Batch, parameters: Any) -> Linear:
         for what, difference, unit in (("time", time, 0.1), ("charge", charge, 1000.0)):
             seed = simulation.xp.zeros_like(reads.charge)
             seed[chosen, n] = 1.0
-            tape.backward([(getattr(reads, what), seed)], until=waveforms.current, check=False)
-            rows = of_pixels.rows(tape.gradient(waveforms.current), chosen)
             residual.append(to_numpy(difference[chosen, n]) / unit)
-            jacobian.append(rows / unit)
+            jacobian.append(of_pixels.of_seeds([(getattr(reads, what), seed)], chosen) / unit)
     hits = int(target.count[same].sum())
     return linear(objective, residual, jacobian, 0.0, 0.0, hits, int(target.count.sum()) - hits + target.unmatched)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from lartpc.contracts import Unknowns
 from lartpc.losses import per_event as events
-from lartpc.losses.catalogue import OBJECTIVES, check_noise
+from lartpc.losses.catalogue import OBJECTIVES, check_acting, check_noise
 from lartpc.losses.linear import Linear, join
 from lartpc.losses.per_event import Events
 from lartpc.losses.target import Target
@@ -16,9 +17,10 @@ from lartpc.simulation.simulation import Simulation
 
 
 class Objective:
-    """One of `OBJECTIVES` on batches of segments; call with a parameter vector for value and derivatives.
+    """One of `OBJECTIVES` on batches of segments; call with values of the unknowns for value and derivatives.
 
-    Raises InputError: the likelihood with a detector that has discriminator noise.
+    Raises InputError: the likelihood with a detector that has discriminator noise, an unknown on which no such loss
+    depends.
     """
 
     def __init__(
@@ -27,20 +29,25 @@ class Objective:
         simulation: Simulation,
         batches: Sequence[Batch],
         target: Target,
-        names: Sequence[str],
+        unknowns: Unknowns,
         progress: Callable[[Iterable], Iterable] = lambda batches: batches,
     ) -> None:
         check_noise(kind, simulation.detector)
+        check_acting(kind, target.rounded, unknowns.names)
         self.part = OBJECTIVES[kind]
         self.simulation = simulation
         self.batches = batches
         self.target = target
-        self.slots = [simulation.parameters.names.index(name) for name in names]
+        self.unknowns = unknowns
         self.progress = progress
 
-    def __call__(self, parameters: np.ndarray, chosen: Sequence[int] | None = None) -> Linear | Events:
+    def __call__(self, values: np.ndarray, chosen: Sequence[int] | None = None) -> Linear | Events:
         """The sum (of events, their mean) over the batches, or over those `chosen`."""
-        vector = self.simulation.xp.asarray(parameters.astype(self.simulation.dtype))
+        return self.at(self.unknowns.apply(values), chosen)
+
+    def at(self, vector: np.ndarray, chosen: Sequence[int] | None = None) -> Linear | Events:
+        """The same at any parameters of the chain, (n_values,)."""
+        vector = self.simulation.xp.asarray(vector.astype(self.simulation.dtype))
         batches = self.progress(self.batches) if chosen is None else [self.batches[k] for k in chosen]
         parts = [self.part(self, batch, vector) for batch in batches]
         return events.join(parts) if isinstance(parts[0], Events) else join(parts)

@@ -9,7 +9,7 @@ import numpy as np
 
 from lartpc.arrays import to_numpy
 from lartpc.autodiff.tape import Tape
-from lartpc.gradients.jacobian import event_gradients
+from lartpc.gradients.jacobian import electronics_rows, event_gradients, has_electronics
 from lartpc.losses.hit_losses import LOSSES
 from lartpc.losses.hitlist import present_events, simulated_hits
 from lartpc.simulation.batches import Batch
@@ -55,7 +55,7 @@ def event_loss(name: str) -> Callable[[Any, Batch, Any], Events]:
         simulation, tape = objective.simulation, Tape()
         waveforms = simulation.waveforms(batch, parameters, tape.launch)
         windows = waveforms.windows
-        pixels = simulation.pixels(windows)
+        pixels = simulation.pixels(waveforms, tape.launch)
         reads = simulation.reads(waveforms, batch, pixels, tape.launch)
         adc = simulation.adc(reads, pixels, False, tape.launch)
         simulated, place = simulated_hits(simulation, batch, windows, reads, adc)
@@ -67,10 +67,14 @@ def event_loss(name: str) -> Callable[[Any, Batch, Any], Events]:
             seed[place] = gradient
             seeds.append((output, seed))
         steps = waveforms.steps
-        tape.backward(seeds, until=steps.charge)
+        tape.backward(seeds, until=(steps.charge, waveforms.electronics))
         present = present_events(batch)
         event = np.searchsorted(present, to_numpy(batch.event[steps.segment]))
-        gradients = event_gradients(tape, steps, event, len(present), objective.slots)
+        slots = objective.unknowns.slots
+        gradients = event_gradients(tape, steps, event, len(present), slots)
+        if has_electronics(tape, slots):
+            rows = electronics_rows(tape, tape.gradient(waveforms.electronics), np.arange(len(windows.pixel)), slots)
+            np.add.at(gradients, np.searchsorted(present, to_numpy(windows.event)), rows)
         hits = len(target.charge)
         unmatched = objective.target.align(windows, batch, simulation.dtype).unmatched
         return Events(to_numpy(loss.value), gradients, hits - unmatched, unmatched)

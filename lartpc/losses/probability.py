@@ -18,6 +18,8 @@ class Interval(NamedTuple):
     value: np.ndarray
     slope: np.ndarray  # df/dz
     curvature: np.ndarray  # d2f/dz2, above 0 and at most 1
+    at_below: np.ndarray  # -df/d(below): the density at that edge over the probability
+    at_above: np.ndarray  # -df/d(above)
 
 
 def log_interval(z: np.ndarray, below: np.ndarray, above: np.ndarray) -> Interval:
@@ -34,7 +36,7 @@ def log_interval(z: np.ndarray, below: np.ndarray, above: np.ndarray) -> Interva
     thin = (half <= 2.0) & (np.abs(middle) * half <= _THIN)
     near, far = np.where(middle < 0.0, -(z + above), z - below), np.where(middle < 0.0, below - z, z + above)
     tail = ~thin & (near > 0.0)
-    columns = [np.empty(z.shape) for _ in Interval._fields]
+    columns = [np.empty(z.shape) for _ in range(3)]
     for chosen, function, arguments in (
         (thin, _thin, (middle, half)),
         (tail, _tail, (near, far, 2.0 * half)),
@@ -43,7 +45,8 @@ def log_interval(z: np.ndarray, below: np.ndarray, above: np.ndarray) -> Interva
         for column, part in zip(columns, function(*(a[chosen] for a in arguments)), strict=True):
             column[chosen] = part
     value, slope, curvature = columns
-    return Interval(value, np.where(~thin & (middle < 0.0), -slope, slope), curvature)
+    edges = (np.exp(value - 0.5 * edge**2) / _ROOT_2PI for edge in (z - below, z + above))
+    return Interval(value, np.where(~thin & (middle < 0.0), -slope, slope), curvature, *edges)
 
 
 def _thin(middle: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, ...]:

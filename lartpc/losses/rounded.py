@@ -49,6 +49,8 @@ class Derived(NamedTuple):
     charge: np.ndarray
     swing: np.ndarray
     resume: np.ndarray
+    below: np.ndarray
+    above: np.ndarray
     left: np.ndarray  # (N,)
     hessian: np.ndarray  # (N, 2 n, 2 n)
 
@@ -75,7 +77,7 @@ def log_hits(hits: RoundedHits, reset_noise: float, uncorrelated_noise: float) -
         go.insert(0, np.exp(each - later[:, :, None]))
     value = 0.5 * n * np.log(2.0 * np.pi) - later[:, 0] - np.log(c).sum(axis=1)
 
-    gradient = {name: np.zeros_like(c) for name in ("r", "u", "charge", "swing", "resume")}
+    gradient = {name: np.zeros_like(c) for name in ("r", "u", "charge", "swing", "resume", "below", "above")}
     hessian = np.zeros((len(c), 2 * n, 2 * n))
     at, earlier = np.ones((len(c), 1)), np.zeros((len(c), 0, 1))  # earlier: covariance of derivatives with where y is
     for k in range(n):
@@ -85,6 +87,8 @@ def log_hits(hits: RoundedHits, reset_noise: float, uncorrelated_noise: float) -
         gradient["r"][:, k], gradient["u"][:, k] = by_z.sum(axis=(1, 2)), by_v.sum(axis=1)
         gradient["charge"][:, k] -= 1.0 / hits.charge[:, k] + by_z.sum(axis=1) @ y / reset_noise
         gradient["swing"][:, k] -= by_v @ y / uncorrelated_noise
+        gradient["below"][:, k] = -(at * count.at_below[:, k]).sum(axis=1)
+        gradient["above"][:, k] = -(at * count.at_above[:, k]).sum(axis=1)
         if k:
             gradient["resume"][:, k - 1] += by_z.sum(axis=2) @ y / reset_noise
         dz = z[k] - gradient["r"][:, k, None, None]

@@ -11,6 +11,8 @@ from lartpc.data.hits import Hits
 from lartpc.detector.detector import Detector
 from lartpc.detector.digitization import charge_of, whole_ticks
 from lartpc.exceptions import InputError
+from lartpc.frontend.frontend import Pixels
+from lartpc.kernels.runtime.slots import GAIN_FACTOR, PEDESTAL_OFFSET
 from lartpc.losses.hitlist import HitList, make_hit_list, present_events
 from lartpc.response.windows import Windows
 from lartpc.simulation.batches import Batch
@@ -133,6 +135,13 @@ class Target:
             adc=self.detector.adc(self.charge[at], self.pixel[at]),
         )
         return hits
+
+
+def regained(target: Aligned, pixels: Pixels, electronics: Any) -> Aligned:
+    """The charges of ADC counts by the gains and pedestals that `electronics` (n_pixels, 4) makes of the detector's."""
+    factor, shift = electronics[:, GAIN_FACTOR, None], electronics[:, PEDESTAL_OFFSET, None] / pixels.gain[:, None]
+    charges = {name: getattr(target, name) / factor - shift for name in ("charge", "low", "high")}
+    return target._replace(**charges)
 
 
 def until_deferred(target: Aligned, detector: Detector) -> Aligned:

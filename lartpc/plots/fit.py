@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from lartpc.files.atomic import new_file
 from lartpc.fit.problem import Evaluation
 from lartpc.fit.result import FitResult
-from lartpc.parameters import parameter
 
 MARKED = 60  # iterations, up to which figures mark each
 
@@ -43,7 +42,7 @@ def parameters_figure(result: FitResult, history: Sequence[Evaluation]) -> Figur
             ax.errorbar(len(values) - 1, values[-1, i], result.errors[i], color="tab:blue", capsize=3)
         if result.truth is not None:
             ax.axhline(result.truth[i], color="tab:red", linestyle="--", linewidth=1, label="truth")
-        unit = parameter(name).unit
+        unit = result.units[i]
         ax.set_title(f"{name} [{unit}]" if unit else name, fontsize=10)
         ax.set_xlabel("iteration")
         ax.ticklabel_format(axis="y", style="sci", scilimits=(-3, 4), useOffset=False)
@@ -63,7 +62,7 @@ def convergence_figure(result: FitResult, history: Sequence[Evaluation]) -> Figu
     values = path(result, history)
     marks = "o-" if len(values) <= MARKED else "-"
     for i, name in enumerate(result.names):
-        ax.semilogy(np.maximum(np.abs(values[:, i] / goal[i] - 1.0), 1e-10), marks, markersize=3, label=name)
+        ax.semilogy(np.maximum(np.abs(values[:, i] - goal[i]) / result.size[i], 1e-10), marks, markersize=3, label=name)
     ax.set_xlabel("iteration")
     ax.set_ylabel("|value / truth - 1|" if result.truth is not None else "|value / last value - 1|")
     ax.locator_params(axis="x", integer=True)

@@ -16,7 +16,7 @@ from lartpc.charge.steps import Steps
 from lartpc.data.attribution import STORED, Truth
 from lartpc.data.segments import Segments
 from lartpc.detector.detector import Detector
-from lartpc.frontend.frontend import Reads, buffer_factors
+from lartpc.frontend.frontend import Reads
 from lartpc.kernels.pixels.conserve import conserve
 from lartpc.kernels.response.convolve import convolve
 from lartpc.kernels.response.deposit import deposit
@@ -72,7 +72,9 @@ def contributions(
         likelihood_adjoint(len(windows.pixel), *waveform, *target, no_rest, *grads)
         if waveforms.buffered is not current:
             behind, grad = grad, xp.zeros_like(current)
-            buffer_adjoint(len(windows.tick), windows.first, *buffer_factors(detector, T), behind, grad)
+            forward = (windows.first, current, waveforms.electronics, T(detector.tick), windows.of_pixel)
+            grads = (behind, grad, xp.zeros_like(waveforms.electronics))
+            buffer_adjoint(len(windows.pixel), *forward, waveforms.buffered, *grads)
         grads = {f"grad_{name}": xp.empty_like(deposited[name]) for name in ("coefficient", "share_t", "source")}
         grads |= {"grad_current": grad, "grad_state": xp.zeros_like(convolved["state"])}
         call(convolve_adjoint, len(windows.tick), convolved | grads)

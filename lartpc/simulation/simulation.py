@@ -21,13 +21,13 @@ from lartpc.data.segments import Segments
 from lartpc.detector.detector import Detector
 from lartpc.detector.pixelvalues import PixelValues
 from lartpc.exceptions import InputError
-from lartpc.frontend.frontend import Pixels, Reads, make_adc, make_reads
+from lartpc.frontend.frontend import Pixels, Reads, make_adc, make_pixels, make_reads, settle
 from lartpc.kernels.runtime.launch import cuda_available
-from lartpc.parameters import Parameters
+from lartpc.kernels.runtime.slots import ELECTRONICS
+from lartpc.parameters import Parameters, common_name, parameter
 from lartpc.pixels.parametric_tables import make_parametric_tables
 from lartpc.pixels.response import Response, find_response
 from lartpc.pixels.response_tables import make_response_tables
-from lartpc.response.windows import Windows
 from lartpc.settings import Settings
 from lartpc.simulation.attribution import Recorder, arrivals, associations, contributions, file_trajectories, join
 from lartpc.simulation.batches import Batch
@@ -96,6 +96,8 @@ class Simulation:
         if given:
             self.detector = dataclasses.replace(self.detector, **given)
         self.parameters = self.detector.parameters if parameters is None else parameters
+        if self.parameters.buffer_risetime is None:
+            self.parameters = dataclasses.replace(self.parameters, buffer_risetime=self.detector.buffer_risetime)
         self.recombination = recombination
         self.noise = noise
         self.seed = int(seed)
@@ -110,8 +112,10 @@ class Simulation:
             self.xp = cupy
         else:
             keep_memory()
-        place = self.parameters.place(self.detector.n_modules)
-        self.tables = make_tables(self.detector, settings, self.dtype, self.xp)._replace(place=self.xp.asarray(place))
+        d = self.detector
+        self.parameters.check_single(module=d.n_modules, tpc=len(d.z_anode), pixel=d.n_pixels)
+        self.settle = self.settling(self.risetimes(self.parameters))
+        self.tables = make_tables(d, self.parameters, settings, self.dtype, self.xp)
         if self.response is None:
             made = make_parametric_tables(self.detector, settings, self.dtype, self.xp)
             self.tables = self.tables._replace(parametric=made)
@@ -165,12 +169,17 @@ class Simulation:
         return quiet
 
     def apart(self, names: Iterable[str]) -> Simulation:
-        """The same simulation with values of their own for the modules that are named in `names`, as eField.0 is.
+        """The same simulation for `names` to vary: with values of their own for the modules named, as eField.0 is.
 
-        Raises InputError where the detector has no such module.
+        Windows are long enough for all rise times that are looked for, where these are among the names.
+
+        Raises InputError where the detector has no such module, TPC or pixel.
         """
-        single = copy.copy(self)
+        single, d = copy.copy(self), self.detector
         single.parameters = self.parameters.apart(names)
+        single.parameters.check_single(module=d.n_modules, tpc=len(d.z_anode), pixel=d.n_pixels)
+        slowest = [parameter(name).range[1] for name in names if common_name(name) == "buffer_risetime"]
+        single.settle = self.settling([*slowest, *self.risetimes(single.parameters)])
         place = single.parameters.place(self.detector.n_modules)
         single.tables = self.tables._replace(place=self.xp.asarray(place))
         return single
@@ -179,9 +188,21 @@ class Simulation:
         """Names of the parameters that the results depend on."""
         off = ("alpha", "beta") if self.recombination == "birks" else ("Ab", "kb")
         off += ("vdrift",) if self.parameters.vdrift is None else ("temperature",)
+        off += ("buffer_risetime",) if self.settle is None else ()
         used = np.unique(to_numpy(self.tables.place))
         names = self.parameters.names
-        return [names[k] for k in used if names[k] not in off]
+        charge = [names[k] for k in used if names[k] not in off]
+        return charge + [name for name in names if common_name(name) in ELECTRONICS and common_name(name) not in off]
+
+    def settling(self, risetimes: Iterable[float]) -> int | None:
+        """Ticks for which windows go on behind the slowest of the buffers, None where none has a rise time [us]."""
+        slowest = max(risetimes)
+        return settle(slowest, self.detector.tick) if slowest > 0.0 else None
+
+    @staticmethod
+    def risetimes(parameters: Parameters) -> list[float]:
+        """Of all the buffers that have one of their own [us]."""
+        return [value for name, value in parameters.as_dict().items() if common_name(name) == "buffer_risetime"]
 
     def vector(self) -> Any:
         """The parameters as the kernels take them."""
@@ -263,14 +284,13 @@ class Simulation:
         """Split, quench, drift, share, pair, spread, induce, deposit, convolve, conserve, buffer."""
         model = RECOMBINATION[self.recombination]
         steps = make_steps(batch, parameters, model, self.tables, self.detector, self.settings, launch)
-        return make_waveforms(steps, batch, self.tables, self.detector, self.settings, launch)
+        place_of = self.parameters.place_of_electronics
+        windows = (self.tables, self.detector, self.settings, self.settle)
+        return make_waveforms(steps, batch, parameters, place_of, *windows, launch)
 
-    def pixels(self, windows: Windows) -> Pixels:
-        """Threshold, gain and offset of the pixels of `windows`."""
-        pixel = to_numpy(windows.pixel)
-        gain, offset, _ = self.detector.adc_scale(pixel)
-        columns = (self.detector.of_pixels("threshold", pixel), gain, offset)
-        return Pixels(*(self.xp.asarray(column.astype(self.dtype)) for column in columns))
+    def pixels(self, waveforms: Waveforms, launch: Callable = plain) -> Pixels:
+        """Threshold, gain and offset of the pixels: adjust."""
+        return make_pixels(waveforms.windows, waveforms.electronics, self.detector, launch)
 
     def reads(self, waveforms: Waveforms, batch: Batch, pixels: Pixels, launch: Callable = plain) -> Reads:
         """Trigger, with thresholds and noise."""
@@ -291,7 +311,7 @@ class Simulation:
         for rows, part in self.parts(batch):
             recorder = None if trajectory is None else Recorder()
             waveforms = self.waveforms(part, parameters, recorder or plain)
-            pixels = self.pixels(waveforms.windows)
+            pixels = self.pixels(waveforms)
             reads = self.reads(waveforms, part, pixels)
             at = valid(reads)
             hits.append(hits_of(waveforms, reads, at, self.adc(reads, pixels, rounded=True), part, self.detector))

@@ -124,7 +124,7 @@ def record(segments, recombination="birks", vdrift=None, **changes):
         run = launch if front_end else plain
         batch = simulation.batch(segments)
         waveforms = simulation.waveforms(batch, simulation.vector(), run)
-        pixels = simulation.pixels(waveforms.windows)
+        pixels = simulation.pixels(waveforms)
         reads = simulation.reads(waveforms, batch, pixels, run)
         adc = simulation.adc(reads, pixels, False, run)
         assert reads.count.sum() > 0

@@ -18,6 +18,7 @@ from lartpc.exceptions import InputError
 from lartpc.files.hdf5 import new_hdf5
 from lartpc.fit.calibrate import calibrate, check_names
 from lartpc.fit.forecast import expected_errors
+from lartpc.fit.unknowns import unknowns_of
 from lartpc.formats.edepsim import from_table
 from lartpc.formats.larndsim_columns import filled_segments
 from lartpc.generator.generate import generate
@@ -173,8 +174,10 @@ def test_a_likelihood_in_parts_is_that_of_the_whole():
     for most in (10**9, 60):
         simulation = Simulation(TWO_BY_TWO, TRUTH, dtype=np.float64)
         batches = simulation.batches(segments, most, whole=False)
-        objective = Objective("likelihood", simulation, batches, Target(hits, TWO_BY_TWO), names)
-        found.append((len(batches), objective(TRUTH.vector(np.float64))))
+        objective = Objective(
+            "likelihood", simulation, batches, Target(hits, TWO_BY_TWO), unknowns_of(simulation, names)
+        )
+        found.append((len(batches), objective.at(TRUTH.vector(np.float64))))
     (one, whole), (several, parts) = found
     assert one == 1 and several > 3
     assert (whole.hits, whole.unmatched) == (parts.hits, parts.unmatched) == (len(hits) - 1, 1)
@@ -311,9 +314,11 @@ def test_derivatives_of_a_fit_by_values_of_modules(kind, one_thread):
     hits = Simulation(TWO_BY_TWO, TRUTH)(segments).hits
     simulation = Simulation(TWO_BY_TWO, TRUTH, dtype=np.float64, settings=SMOOTH)
     names = ("eField.1", "lifetime.2", "kb")
-    objective = Objective(kind, simulation, simulation.batches(segments), Target(hits, TWO_BY_TWO), names)
+    objective = Objective(
+        kind, simulation, simulation.batches(segments), Target(hits, TWO_BY_TWO), unknowns_of(simulation, names)
+    )
     vector = TRUTH.vector(np.float64)
-    linear = objective(vector)
+    linear = objective.at(vector)
     assert linear.hits > 30 and (np.abs(linear.jacobian).max(axis=0) > 0.0).all()
     for k, name in enumerate(names):
         h = 1e-8 * TRUTH.value(name)
@@ -321,7 +326,7 @@ def test_derivatives_of_a_fit_by_values_of_modules(kind, one_thread):
         for sign in (1.0, -1.0):
             moved = vector.copy()
             moved[TRUTH.names.index(name)] += sign * h
-            ends.append(objective(moved).residual)
+            ends.append(objective.at(moved).residual)
         difference = (ends[0] - ends[1]) / (2.0 * h)
         scale = np.abs(difference).max()
         # a read that is just about to move to another tick has a kink there
@@ -336,8 +341,8 @@ def test_gradients_of_events_by_values_of_modules():
     target = Target(Simulation(TWO_BY_TWO, TRUTH)(segments).hits, TWO_BY_TWO)
     common, found = Simulation(TWO_BY_TWO, dtype=np.float64), []
     for simulation, names in ((common, ("eField", "lifetime", "kb")), (common.apart(OWN), (*OWN, "kb"))):
-        objective = Objective("mmd", simulation, simulation.batches(segments), target, names)
-        found.append(objective(simulation.parameters.vector(np.float64)).gradients)
+        objective = Objective("mmd", simulation, simulation.batches(segments), target, unknowns_of(simulation, names))
+        found.append(objective.at(simulation.parameters.vector(np.float64)).gradients)
     assert len(found[0]) > 1 and np.abs(found[1]).max(axis=0).all()
     fields, lifetimes, kb = np.split(found[1], [4, 8], axis=1)
     sums = np.stack((fields.sum(axis=1), lifetimes.sum(axis=1), kb[:, 0]), axis=1)
@@ -353,7 +358,7 @@ def test_parameters_of_all_modules_are_fitted_together():
     segments = segments.select(np.arange(len(segments)) % 20 < 4)
     hits = Simulation(TWO_BY_TWO, TRUTH, noise=True, seed=5)(segments).hits
     names = ("Ab", "kb", "long_diff", "tran_diff", *OWN)
-    result = calibrate(Simulation(TWO_BY_TWO), segments, hits, names=names, truth=TRUTH)
+    result = calibrate(Simulation(TWO_BY_TWO), segments, hits, unknowns=names, truth=TRUTH)
     assert result.converged and result.names == names
     pulls = (result.values - result.truth) / result.errors
     assert np.abs(pulls).max() < 3.0 and 0.3 < np.sqrt(np.mean(pulls**2)) < 1.7, pulls

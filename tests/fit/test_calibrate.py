@@ -11,7 +11,9 @@ from samples import protons
 from lartpc.data.hits import Hits
 from lartpc.data.selection import separate_tracks
 from lartpc.exceptions import InputError
-from lartpc.fit.calibrate import SIX, calibrate
+from lartpc.fit.calibrate import SIX, Journal, calibrate
+from lartpc.fit.optimizers import OPTIMIZERS, GaussNewton
+from lartpc.fit.unknowns import unknowns_of
 from lartpc.parameters import TABLE, Parameters
 from lartpc.simulation.simulation import Simulation
 
@@ -75,18 +77,18 @@ def test_errors_fall_with_the_size_of_the_sample(hits, segments):
     twice.event_id = np.repeat([0, 1], len(segments))
     both = Simulation(parameters=TRUTH)(twice).hits
     start = {name: TRUTH.as_dict()[name] for name in SIX}
-    one = calibrate(Simulation(), segments, hits, loss="residuals", start=start)
-    two = calibrate(Simulation(), twice, both, loss="residuals", start=start)
+    one = calibrate(Simulation(), segments, hits, unknowns_of(Simulation(), SIX, start), loss="residuals")
+    two = calibrate(Simulation(), twice, both, unknowns_of(Simulation(), SIX, start), loss="residuals")
     np.testing.assert_allclose(two.errors * np.sqrt(2.0), one.errors, rtol=1e-3)
 
 
 def test_fixed_parameters_stay(segments, hits):
     """Those not named are what the simulation has; fixed wrongly they bias the others, the fit of all does not."""
     right = Simulation(parameters=Parameters().replace(**{n: TRUTH.as_dict()[n] for n in SIX[2:]}))
-    two = calibrate(right, segments, hits, names=("kb", "Ab"), loss="residuals")
+    two = calibrate(right, segments, hits, unknowns=("kb", "Ab"), loss="residuals")
     np.testing.assert_allclose(two.values, [TRUTH.kb, TRUTH.Ab], rtol=5e-5)
     wrong = Simulation(parameters=right.parameters.replace(lifetime=2500.0))
-    biased = calibrate(wrong, segments, hits, names=("kb", "Ab"), loss="residuals")
+    biased = calibrate(wrong, segments, hits, unknowns=("kb", "Ab"), loss="residuals")
     assert np.abs(biased.values / two.values - 1.0).max() > 5e-3
 
 
@@ -107,7 +109,7 @@ def test_one_dEdx_leaves_a_direction_open(noise):
     assert len(hits) >= 15
     fixed = TRUTH.replace(Ab=0.8, kb=0.05)
     loss = "likelihood" if noise else "residuals"
-    result = calibrate(Simulation(one_plane(), fixed), segments, hits, names=("Ab", "kb", "lifetime"), loss=loss)
+    result = calibrate(Simulation(one_plane(), fixed), segments, hits, unknowns=("Ab", "kb", "lifetime"), loss=loss)
     assert not result.converged
     assert np.isinf(result.errors[:2]).all() and np.isfinite(result.errors[2])
     # d ln Ab = d ln(1 + kb x) = kb x/(1 + kb x) d ln kb
@@ -128,7 +130,7 @@ def test_two_values_of_dEdx_close_it():
     segments = points(dEdx=np.where(np.arange(20) % 2, 3.0, 15.0))
     hits = Simulation(one_plane(), TRUTH)(segments).hits
     fixed = TRUTH.replace(Ab=0.8, kb=0.05)
-    result = calibrate(Simulation(one_plane(), fixed), segments, hits, names=("Ab", "kb"), loss="residuals")
+    result = calibrate(Simulation(one_plane(), fixed), segments, hits, unknowns=("Ab", "kb"), loss="residuals")
     assert result.converged and result.open_direction is None
     np.testing.assert_allclose(result.values, [0.83, 0.053], rtol=5e-5)
 
@@ -137,7 +139,7 @@ def test_a_result_at_its_bound_is_marked(segments):
     """The target's lifetime is below the range: the fit ends at the edge and says so, for that one alone."""
     hits = Simulation(parameters=TRUTH.replace(lifetime=450.0))(segments).hits
     fixed = Simulation(parameters=TRUTH.replace(lifetime=2200.0))
-    result = calibrate(fixed, segments, hits, names=("lifetime", "Ab"), loss="residuals")
+    result = calibrate(fixed, segments, hits, unknowns=("lifetime", "Ab"), loss="residuals")
     assert result.values[0] == TABLE["lifetime"].range[0]
     marked = [line.split()[1] for line in str(result).splitlines() if line.endswith("at its bound")]
     assert marked == ["lifetime"]
@@ -145,7 +147,7 @@ def test_a_result_at_its_bound_is_marked(segments):
 
 def test_not_converged_is_said(segments):
     hits = Simulation(parameters=TRUTH, noise=True, seed=1)(segments).hits
-    result = calibrate(Simulation(), segments, hits, iterations=1)
+    result = calibrate(Simulation(), segments, hits, optimizer=GaussNewton(1))
     assert not result.converged
     assert "not converged in 1 iterations" in result.message and "not converged" in str(result)
 
@@ -162,7 +164,7 @@ def runs(optimizer, iterations):
     """A function that fits a small noisy target: the result's bits and the evaluations, from given ones on."""
     segments = separate_tracks(protons(2))
     hits = Simulation(parameters=TRUTH, noise=True, seed=1)(segments).hits
-    settings = {"optimizer": optimizer, "iterations": iterations, "batch_length": 1.0}
+    options = (iterations, 1.0) if optimizer == "adam" else (iterations,)
 
     def run(history=(), threads=1, calls=None):
         numba.set_num_threads(threads)
@@ -171,10 +173,10 @@ def runs(optimizer, iterations):
             Simulation(),
             segments,
             hits,
-            **settings,
-            history=history,
-            report=lines.append,
-            progress=lambda batches: batches if calls is None else (calls.append(1), batches)[1],
+            optimizer=OPTIMIZERS[optimizer](*options),
+            journal=Journal(
+                history, lines.append, lambda batches: batches if calls is None else (calls.append(1), batches)[1]
+            ),
         )
         return bits(result), lines
 
@@ -239,7 +241,7 @@ def test_random_starts(segments, hits):
     rng = np.random.default_rng(7)
     for _ in range(5):
         start = {name: rng.uniform(*TABLE[name].range) for name in SIX}
-        result = calibrate(Simulation(), segments, hits, loss="residuals", start=start)
+        result = calibrate(Simulation(), segments, hits, unknowns_of(Simulation(), SIX, start), loss="residuals")
         assert result.converged, str(result)
         np.testing.assert_allclose(result.values, of(TRUTH), rtol=5e-5)
 
@@ -269,7 +271,9 @@ def test_random_starts(segments, hits):
 )
 def test_wrong_settings(segments, hits, keywords, message):
     with pytest.raises(InputError, match=message) as caught:
-        calibrate(Simulation(), segments, hits, **keywords)
+        names, start = (keywords.get(name, default) for name, default in (("names", SIX), ("start", None)))
+        options = {name: value for name, value in keywords.items() if name not in ("names", "start")}
+        calibrate(Simulation(), segments, hits, unknowns_of(Simulation(), names, start), **options)
     assert "\n" not in str(caught.value)
 
 

@@ -10,7 +10,7 @@ from samples import protons
 from lartpc.exceptions import InputError
 from lartpc.fit import optimizers
 from lartpc.fit.calibrate import calibrate
-from lartpc.fit.optimizers import OPTIMIZERS, Inside, adam, check_optimizer, newton_step, step_within
+from lartpc.fit.optimizers import OPTIMIZERS, Inside, adam, find_optimizer, newton_step, step_within
 from lartpc.losses.per_event import Events
 from lartpc.parameters import Parameters
 from lartpc.simulation.simulation import Simulation
@@ -29,11 +29,11 @@ def optimizer(name):
 def minimum(name, function, low, high, start):
     """Where it ends, in nominal values, and its outcome; no evaluation leaves the bounds."""
     p = problem(function, low, high)
-    outcome = optimizer(name).run(p, np.array(start) * p.nominal, optimizer(name).most)
+    outcome = optimizer(name)().run(p, np.array(start) * p.scale)
     tried = np.array([evaluation.values for evaluation in p.record.history])
     assert (tried >= p.bounds[:, 0]).all() and (tried <= p.bounds[:, 1]).all()
     np.testing.assert_allclose(outcome.last.values, outcome.values, rtol=1e-4)
-    return outcome.values / p.nominal, outcome
+    return outcome.values / p.scale, outcome
 
 
 def without_information(function):
@@ -89,7 +89,7 @@ def test_information_saves_iterations():
     counts = []
     for function in (rosenbrock, without_information(rosenbrock)):
         p = problem(function, 0.0, 3.0)
-        OPTIMIZERS["trust-region"].run(p, np.array([0.3, 0.5]) * p.nominal, 200)
+        OPTIMIZERS["trust-region"](200).run(p, np.array([0.3, 0.5]) * p.scale)
         counts.append(len(p.record.history))
     assert counts[0] < counts[1]
 
@@ -98,7 +98,7 @@ def test_information_saves_iterations():
 def test_spent_iterations(name):
     """Three are too few for the valley: it ends as not converged, at the best of what it tried."""
     p = problem(rosenbrock, 0.0, 3.0)
-    outcome = optimizer(name).run(p, np.array([0.3, 0.5]) * p.nominal, 3)
+    outcome = optimizer(name)(3).run(p, np.array([0.3, 0.5]) * p.scale)
     assert not outcome.ended and "not converged" in outcome.message
     lowest = min(evaluation.value for evaluation in p.record.history)
     assert outcome.last.value <= lowest + optimizers.NOISE  # which Gauss-Newton takes for rounding
@@ -148,7 +148,7 @@ def test_a_function_that_is_not_finite_is_no_result():
     p = problem(nan, 0.5, 1.5)
     for name in ("gauss-newton", "trust-region", "l-bfgs-b", "adam"):
         with pytest.raises(FloatingPointError, match="not finite at Ab = 0.8, lifetime = 2200"):
-            OPTIMIZERS[name].run(p, p.nominal, 5)
+            OPTIMIZERS[name](5).run(p, p.scale)
 
 
 # --- the transform into the bounds
@@ -171,20 +171,20 @@ def test_inside_and_back():
     for share in (0.03, 0.3, 0.5, 0.9):
         values = p.bounds @ [1.0 - share, share]
         np.testing.assert_allclose(inside.outer(inside.inner(values)), values, rtol=1e-12)
-    np.testing.assert_allclose(inside.inner(middle), middle / p.nominal)
-    np.testing.assert_allclose(inside.slope(inside.inner(middle)), p.nominal)
+    np.testing.assert_allclose(inside.inner(middle), middle / p.scale)
+    np.testing.assert_allclose(inside.slope(inside.inner(middle)), p.scale)
     # a start at a bound is moved off it a little, so that there is a slope
     for k in (0, 1):
         u = inside.inner(p.bounds[:, k])
         assert (np.abs(inside.outer(u) - p.bounds[:, k]) < 0.03 * np.diff(p.bounds, axis=1)[:, 0]).all()
-        assert (inside.slope(u) > 0.3 * p.nominal).all()
+        assert (inside.slope(u) > 0.3 * p.scale).all()
 
 
 def test_slope_is_the_derivative():
     inside, h = Inside(problem(rosenbrock, [0.5, 0.9], [1.5, 1.3])), 1e-6
     for u in np.random.default_rng(1).uniform(-1.0, 3.0, size=(20, 2)):
         difference = (inside.outer(u + h) - inside.outer(u - h)) / (2.0 * h)
-        np.testing.assert_allclose(inside.slope(u) / inside.nominal, difference / inside.nominal, atol=1e-7)
+        np.testing.assert_allclose(inside.slope(u) / inside.scale, difference / inside.scale, atol=1e-7)
 
 
 # --- steps of Gauss-Newton
@@ -208,7 +208,7 @@ def test_an_open_direction_does_not_move():
 
 def test_a_parameter_without_room_stays_and_the_others_take_its_part():
     p = problem(quadratic([1.1, 0.9], H), [1.0, 0.5], [1.0, 1.5])
-    step = newton_step(p, p(p.nominal))
+    step = newton_step(p, p(p.scale))
     np.testing.assert_allclose(step, [0.0, -0.1 + 0.1 * H[0, 1] / H[1, 1]], atol=1e-9)
 
 
@@ -253,17 +253,17 @@ def test_adam_is_the_published_one(strength):
     """With gradients below the norm at which they are clipped, and above; rate 5e-2, times 0.95 an epoch."""
     function = by_batch(strength)
     p = problem(function, [0.5, 0.7], [1.5, 1.4], batches=3)
-    start = np.array([0.9, 1.2]) * p.nominal
+    start = np.array([0.9, 1.2]) * p.scale
     outcome = adam(p, start, 7)
     history = p.record.history
     assert [evaluation.batch for evaluation in history] == [0, 1, 2] * 7 + [-1]
-    size = [np.linalg.norm(evaluation.gradient * p.nominal) for evaluation in history[:6]]
+    size = [np.linalg.norm(evaluation.gradient * p.scale) for evaluation in history[:6]]
     assert max(size) < 1.0 if strength < 1.0 else min(size) > 1.0
 
     def gradient(values, batch):
-        return function(values / p.nominal, [batch]).gradient / p.nominal
+        return function(values / p.scale, [batch]).gradient / p.scale
 
-    path = reference_adam(gradient, p.bounds, p.nominal, start, [0, 1, 2] * 7, 3)
+    path = reference_adam(gradient, p.bounds, p.scale, start, [0, 1, 2] * 7, 3)
     np.testing.assert_allclose([evaluation.values for evaluation in history], path, rtol=1e-10)
     np.testing.assert_allclose(outcome.values, path[-1], rtol=1e-10)
     assert outcome.last is history[-1]
@@ -271,8 +271,8 @@ def test_adam_is_the_published_one(strength):
 
 def test_adam_finds_the_minimum_of_all_batches():
     p = problem(by_batch(1.0), 0.5, 1.5, batches=3)
-    outcome = adam(p, p.nominal, 80)
-    np.testing.assert_allclose(outcome.values / p.nominal, CENTRES.mean(axis=0), atol=5e-3)
+    outcome = adam(p, p.scale, 80)
+    np.testing.assert_allclose(outcome.values / p.scale, CENTRES.mean(axis=0), atol=5e-3)
 
 
 # --- which there are
@@ -287,16 +287,16 @@ def test_adam_finds_the_minimum_of_all_batches():
 )
 def test_wrong_optimizers(name, squares, message):
     with pytest.raises(InputError, match=message) as caught:
-        check_optimizer(name, squares)
+        find_optimizer(name, squares)
     assert "\n" not in str(caught.value)
 
 
 def test_without_iminuit(monkeypatch):
     monkeypatch.setattr(optimizers, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"minuit needs the package iminuit, pip install 'lartpc\[minuit\]'") as caught:
-        check_optimizer("minuit", True)
+        find_optimizer("minuit", True)
     assert "\n" not in str(caught.value)
-    assert check_optimizer("l-bfgs-b", False) is OPTIMIZERS["l-bfgs-b"]
+    assert find_optimizer("l-bfgs-b", False) == OPTIMIZERS["l-bfgs-b"]()
 
 
 # --- the chain

@@ -11,10 +11,11 @@ from lartpc.fit.optimizers import Outcome, gauss_newton, l_bfgs_b
 from lartpc.fit.problem import Problem, Record
 from lartpc.fit.result import make_result
 from lartpc.fit.uncertainty import from_hessian, from_information, hessian, profile, sandwich
+from lartpc.fit.unknowns import unknowns_of
 from lartpc.losses.objective import Objective
 from lartpc.losses.per_event import Events
 from lartpc.losses.target import Target
-from lartpc.parameters import TABLE, Parameters
+from lartpc.parameters import Parameters
 from lartpc.simulation.simulation import Simulation
 
 H = np.array([[1e4, 5e3], [5e3, 4e3]])  # correlation -0.79 of the errors
@@ -25,14 +26,14 @@ TRUTH = Parameters(Ab=0.83, kb=0.053, eField=0.52, lifetime=1500.0, long_diff=5e
 def fitted(function, low=0.5, high=1.5, **keywords):
     """The problem and its minimum."""
     p = problem(function, low, high, **keywords)
-    outcome = gauss_newton(p, p.nominal, 50)
+    outcome = gauss_newton(p, p.scale, 50)
     assert outcome.ended
     return p, p(outcome.values)
 
 
 def relative(p, errors):
     """The covariance relative to nominal values."""
-    return errors.covariance / np.outer(p.nominal, p.nominal)
+    return errors.covariance / np.outer(p.scale, p.scale)
 
 
 # --- Hessian and information
@@ -49,7 +50,7 @@ def test_hessian_of_a_known_function():
     p = problem(function, 0.5, 1.5)
     x = np.array([1.05, 0.95])
     f = np.exp(a @ x)
-    found = hessian(p, p(x * p.nominal)) * np.outer(p.nominal, p.nominal)
+    found = hessian(p, p(x * p.scale)) * np.outer(p.scale, p.scale)
     np.testing.assert_allclose(found, f * np.outer(a, a), rtol=0.02)  # by steps as long as half an error
     np.testing.assert_array_equal(found, found.T)
 
@@ -68,7 +69,7 @@ def test_they_differ_where_the_model_bends():
         return squares([x[0] ** 2 - 0.5, x[0] - 2.0], [[2.0 * x[0]], [1.0]])
 
     p, at = fitted(function, names=("Ab",))
-    x = at.values[0] / p.nominal[0]
+    x = at.values[0] / p.scale[0]
     assert 2.0 * x * (x**2 - 0.5) + x - 2.0 == pytest.approx(0.0, abs=1e-3)
     gauss = 4.0 * x**2 + 1.0
     assert relative(p, from_information(p, at))[0, 0] == pytest.approx(1.0 / gauss, rel=1e-9)
@@ -82,11 +83,11 @@ def test_an_open_direction_is_named():
         return squares([100.0 * (2.0 * np.log(x[0]) + np.log(x[1]))], [[200.0 / x[0], 100.0 / x[1]]])
 
     p = problem(function, 0.5, 1.5)
-    at = p(np.array([1.1, 1.0 / 1.21]) * p.nominal)
+    at = p(np.array([1.1, 1.0 / 1.21]) * p.scale)
     for errors in (from_information(p, at), profile(p, at, from_information(p, at))):
         np.testing.assert_allclose(errors.open_direction / errors.open_direction[1], [-0.5, 1.0], rtol=1e-6)
         assert np.isinf(np.diag(errors.covariance)).all() and errors.intervals is None
-        result = make_result(p, Outcome(at, at.values, True, "converged"), errors, p.nominal, None, "likelihood", "x")
+        result = make_result(p, Outcome(at, at.values, True, "converged"), errors, None, "likelihood", "x")
         assert not result.converged and set(result.open_direction) == set(NAMES)
         assert "leave a direction open" in str(result) and np.isfinite(result.correlation).all()
 
@@ -96,9 +97,9 @@ def test_what_is_left_to_do_is_not_converged():
     p, at = fitted(quadratic(CENTRE, H))
     errors = np.sqrt(np.diag(np.linalg.inv(H)))
     for share, converged in ((0.05, True), (0.3, False)):
-        beside = p(at.values + [share * errors[0] * p.nominal[0], 0.0])
+        beside = p(at.values + [share * errors[0] * p.scale[0], 0.0])
         outcome = Outcome(beside, beside.values, True, "ended")
-        result = make_result(p, outcome, from_information(p, beside), p.nominal, None, "likelihood", "x")
+        result = make_result(p, outcome, from_information(p, beside), None, "likelihood", "x")
         assert result.converged is converged, result.message
         assert ("Newton step" in result.message) is not converged
 
@@ -112,7 +113,7 @@ def test_profile_of_a_quadratic():
     errors = profile(p, at, from_information(p, at))
     sigma = np.sqrt(np.diag(np.linalg.inv(H)))
     wanted = CENTRE[:, None] + sigma[:, None] * [-1.0, 1.0]
-    np.testing.assert_allclose((errors.intervals / p.nominal[:, None] - wanted) / sigma[:, None], 0.0, atol=0.01)
+    np.testing.assert_allclose((errors.intervals / p.scale[:, None] - wanted) / sigma[:, None], 0.0, atol=0.01)
 
 
 def skewed(counts):
@@ -131,9 +132,9 @@ def test_profile_of_counts():
     """The mean of one count, whatever the other; and their ratio, whose profile is that of a binomial share."""
     n = np.array([22.0, 18.0])
     p = problem(skewed(n), 0.2, 3.0)
-    at = p(np.array([n[0] / 20.0, n[1] / n[0]]) * p.nominal)
+    at = p(np.array([n[0] / 20.0, n[1] / n[0]]) * p.scale)
     errors = profile(p, at, from_information(p, at))
-    intervals = errors.intervals / p.nominal[:, None]
+    intervals = errors.intervals / p.scale[:, None]
 
     def of_mean(x):
         return (20.0 * x - n[0] * np.log(x / 1.1)) - n[0] - 0.5
@@ -155,12 +156,12 @@ def test_a_bound_ends_an_interval():
     errors = profile(p, at, from_information(p, at))
     sigma = np.sqrt(np.diag(np.linalg.inv(H)))
     assert sigma[0] > 0.01
-    assert errors.intervals[0, 0] == 1.095 * p.nominal[0]
-    assert errors.intervals[0, 1] / p.nominal[0] == pytest.approx(CENTRE[0] + sigma[0], abs=0.01 * sigma[0])
+    assert errors.intervals[0, 0] == 1.095 * p.scale[0]
+    assert errors.intervals[0, 1] / p.scale[0] == pytest.approx(CENTRE[0] + sigma[0], abs=0.01 * sigma[0])
     # the first at its bound is all that the second, anticorrelated, can lean on
     rise = 0.5 * H[0, 0] * 0.005**2
     held = np.sqrt(2.0 * (0.5 - rise) / H[1, 1] + (H[0, 1] / H[1, 1] * 0.005) ** 2) + H[0, 1] / H[1, 1] * 0.005
-    high = errors.intervals[1, 1] / p.nominal[1] - CENTRE[1]
+    high = errors.intervals[1, 1] / p.scale[1] - CENTRE[1]
     assert high == pytest.approx(held, abs=0.01 * sigma[1]) and held < 0.95 * sigma[1]
 
 
@@ -189,7 +190,7 @@ def test_sandwich_is_whites():
     t, y = noisy_line(np.random.default_rng(0), 400)
     function, design = regression(t, y)
     p = problem(function, -3.0, 5.0)
-    at = l_bfgs_b(p, p.nominal, 200).last
+    at = l_bfgs_b(p, p.scale, 200).last
     errors = sandwich(p, at)
     inverse = np.linalg.inv(design.T @ design)
     residual = y - design @ inverse @ design.T @ y
@@ -217,12 +218,12 @@ def test_sandwich_is_the_spread_of_fits():
     values, covariances, inverses = [], [], []
     for _ in range(400):
         p = problem(robust_line(*noisy_line(rng, 60)), -3.0, 5.0)
-        at = l_bfgs_b(p, p.nominal, 200).last
+        at = l_bfgs_b(p, p.scale, 200).last
         errors = sandwich(p, at)
         assert errors.left < 1.0
-        values.append(at.values / p.nominal)
+        values.append(at.values / p.scale)
         covariances.append(relative(p, errors))
-        inverses.append(np.linalg.inv(hessian(p, at) * np.outer(p.nominal, p.nominal)) / 60)
+        inverses.append(np.linalg.inv(hessian(p, at) * np.outer(p.scale, p.scale)) / 60)
     spread = np.std(values, axis=0)
     error = np.sqrt(np.diagonal(np.mean(covariances, axis=0)))
     np.testing.assert_allclose(error / spread, 1.0, atol=0.12)
@@ -237,11 +238,11 @@ def test_too_few_events_give_no_error():
     t = np.array([-1.0, 1.0])
     p = problem(regression(t, 1.1 + 0.9 * t)[0], -3.0, 5.0)
     for x, converged in (([1.1, 0.9], True), ([1.1, 0.95], False)):
-        at = p(np.array(x) * p.nominal)
+        at = p(np.array(x) * p.scale)
         errors = sandwich(p, at)
         assert np.isinf(np.diag(errors.covariance)).all()
         assert "needs more events than parameters, found 2" in errors.made_from
-        result = make_result(p, Outcome(at, at.values, True, "ended"), errors, p.nominal, None, "mse", "adam")
+        result = make_result(p, Outcome(at, at.values, True, "ended"), errors, None, "mse", "adam")
         assert result.converged is converged
         assert result.as_dict()["parameters"]["Ab"]["error"] is None
 
@@ -251,16 +252,16 @@ def test_an_open_direction_of_a_loss():
     rng = np.random.default_rng(2)
     t = np.full(50, 0.5)
     p = problem(regression(t, 1.0 + 0.1 * rng.normal(size=50))[0], -3.0, 5.0)
-    errors = sandwich(p, p(p.nominal))
+    errors = sandwich(p, p(p.scale))
     np.testing.assert_allclose(errors.open_direction / errors.open_direction[1], [-0.5, 1.0], rtol=1e-3)
 
 
 def test_a_loss_with_its_minimum_beyond_a_bound_has_nothing_left_to_do():
     t, y = noisy_line(np.random.default_rng(0), 400)
     p = problem(regression(t, y)[0], [-3.0, 1.0], 5.0)
-    outcome = l_bfgs_b(p, np.array([1.0, 2.0]) * p.nominal, 200)
-    assert outcome.values[1] == pytest.approx(1.0 * p.nominal[1], rel=1e-4)
-    result = make_result(p, outcome, sandwich(p, outcome.last), p.nominal, None, "mse", "l-bfgs-b")
+    outcome = l_bfgs_b(p, np.array([1.0, 2.0]) * p.scale, 200)
+    assert outcome.values[1] == pytest.approx(1.0 * p.scale[1], rel=1e-4)
+    result = make_result(p, outcome, sandwich(p, outcome.last), None, "mse", "l-bfgs-b")
     assert result.converged and "at the bound of lifetime" in result.message
 
 
@@ -272,8 +273,10 @@ def test_hessian_and_information_of_the_likelihood_agree(one_thread):
     segments = protons(4)
     hits = Simulation(parameters=TRUTH, noise=True, seed=1)(segments).hits
     quiet = Simulation()
-    objective = Objective("likelihood", quiet, quiet.batches(segments), Target(hits, quiet.detector), SIX)
-    p = Problem(objective, SIX, np.array([TABLE[name].range for name in SIX]), Record((), lambda evaluation: None))
+    objective = Objective(
+        "likelihood", quiet, quiet.batches(segments), Target(hits, quiet.detector), unknowns_of(quiet, SIX)
+    )
+    p = Problem(objective, Record((), lambda evaluation: None))
     outcome = gauss_newton(p, np.array([TRUTH.as_dict()[name] for name in SIX]), 20)
     assert outcome.ended
     gauss, second = from_information(p, outcome.last), from_hessian(p, outcome.last)
@@ -288,7 +291,7 @@ def test_intervals_of_the_likelihood(one_thread):
     names, made_from = ("eField", "kb"), []
     fixed = Simulation(parameters=TRUTH)
     for kind in ("gauss-newton", "hessian", "profile"):
-        result = calibrate(fixed, segments, hits, names=names, errors=kind)
+        result = calibrate(fixed, segments, hits, unknowns=names, errors=kind)
         assert result.converged, str(result)
         made_from.append(result.errors_from)
         assert (result.intervals is not None) is (kind == "profile")

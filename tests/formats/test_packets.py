@@ -360,7 +360,7 @@ def test_every_segment_contributes_its_own_current(place, front_end):
     batch = simulation.batch(segments)
     recorder = Recorder()
     waveforms = simulation.waveforms(batch, simulation.vector(), recorder)
-    reads = simulation.reads(waveforms, batch, simulation.pixels(waveforms.windows))
+    reads = simulation.reads(waveforms, batch, simulation.pixels(waveforms))
     at = valid(reads)
     found = contributions(recorder.launched, waveforms, reads, at, detector)
     # in all: the charge of the hit

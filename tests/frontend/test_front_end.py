@@ -15,6 +15,7 @@ from lartpc.detector.detector import Detector
 from lartpc.detector.pixelvalues import PixelValues, values_of, with_values
 from lartpc.exceptions import InputError
 from lartpc.fit.forecast import expected_errors
+from lartpc.fit.unknowns import unknowns_of
 from lartpc.frontend.frontend import buffer_factors
 from lartpc.generator.generate import generate
 from lartpc.gradients.gradcheck import SMOOTH, gradcheck
@@ -294,10 +295,12 @@ def test_residuals_vanish_at_the_truth(kind):
     detector, segments = module0(**SMOOTH_PART), protons(2)
     simulation = smooth(detector, truth)
     hits = simulation(segments).hits
-    objective = Objective(kind, simulation, simulation.batches(segments), Target(hits, detector), NAMES)
-    linear = objective(truth.vector(np.float64))
+    objective = Objective(
+        kind, simulation, simulation.batches(segments), Target(hits, detector), unknowns_of(simulation, NAMES)
+    )
+    linear = objective.at(truth.vector(np.float64))
     assert linear.hits > 0.8 * len(hits) and np.abs(linear.residual).max() < 1e-8
-    assert np.abs(objective(Parameters().vector(np.float64)).residual).max() > 0.1
+    assert np.abs(objective.at(Parameters().vector(np.float64)).residual).max() > 0.1
 
 
 @pytest.mark.parametrize("rounded", [False, True])
@@ -310,10 +313,14 @@ def test_gradient_of_the_likelihood(rounded):
     simulation = smooth(detector, noise=True, seed=3)
     hits = simulation(segments).hits
     objective = Objective(
-        "likelihood", simulation, simulation.batches(segments), Target(hits, detector, rounded), NAMES
+        "likelihood",
+        simulation,
+        simulation.batches(segments),
+        Target(hits, detector, rounded),
+        unknowns_of(simulation, NAMES),
     )
     at = Parameters(Ab=0.81).vector(np.float64)
-    linear = objective(at)
+    linear = objective.at(at)
     assert 0 < linear.unmatched < len(hits) - 10
     for i, name in enumerate(NAMES):
         values = []
@@ -321,7 +328,7 @@ def test_gradient_of_the_likelihood(rounded):
             moved = dataclasses.replace(
                 Parameters(Ab=0.81), **{name: getattr(Parameters(Ab=0.81), name) * (1.0 + sign * 1e-6)}
             )
-            values.append(objective(moved.vector(np.float64)).value)
+            values.append(objective.at(moved.vector(np.float64)).value)
         size = getattr(Parameters(Ab=0.81), name)
         assert linear.gradient[i] * size == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-5)
 
@@ -339,7 +346,9 @@ def test_the_likelihood_is_not_biased(rounded):
     windows = simulation.waveforms(batch, simulation.vector()).windows
     deferred = until_deferred(target.align(windows, batch, np.float64), detector).deferred.sum()
     assert 0.2 * events < deferred < 0.95 * events
-    linear = Objective("likelihood", simulation, [batch], target, names)(Parameters().vector(np.float64))
+    linear = Objective("likelihood", simulation, [batch], target, unknowns_of(simulation, names)).at(
+        Parameters().vector(np.float64)
+    )
     pull = linear.gradient / np.sqrt(np.diag(linear.information))
     assert (np.abs(pull) < 3.0).all()
 
@@ -350,7 +359,9 @@ def test_discriminator_noise_is_refused_by_the_likelihood():
     with pytest.raises(InputError, match="discriminator_noise: found 650 e, the likelihood has no term for it"):
         expected_errors(simulation, segments, NAMES)
     hits = simulation(segments).hits
-    Objective("residuals", simulation, simulation.batches(segments), Target(hits, detector), NAMES)
+    Objective(
+        "residuals", simulation, simulation.batches(segments), Target(hits, detector), unknowns_of(simulation, NAMES)
+    )
 
 
 # --- commands

@@ -11,6 +11,7 @@ from lartpc.autodiff.tape import TapeError
 from lartpc.data.hits import Hits
 from lartpc.detector.digitization import charge_of, whole_ticks
 from lartpc.exceptions import InputError
+from lartpc.fit.unknowns import unknowns_of
 from lartpc.gradients.gradcheck import SMOOTH
 from lartpc.gradients.jacobian import Jacobian
 from lartpc.gradients.trace import Trace
@@ -37,7 +38,7 @@ def smooth(parameters=None, detector=None, **keywords):
 def objective(kind, segments, hits, simulation=None, names=SIX, rounded=False):
     simulation = smooth() if simulation is None else simulation
     target = Target(hits, simulation.detector, rounded)
-    return Objective(kind, simulation, simulation.batches(segments), target, names)
+    return Objective(kind, simulation, simulation.batches(segments), target, unknowns_of(simulation, names)).at
 
 
 def rows(hits, keep):
@@ -145,7 +146,7 @@ def test_rows_of_an_overwritten_chain_are_refused(segments):
     trace = Trace(simulation, simulation.batch(segments))
     trace.waveforms.steps.arrival[0] += 1e-9
     with pytest.raises(TapeError, match="drift, argument arrival: overwritten"):
-        Jacobian(trace.tape, trace.waveforms.windows, [0])
+        Jacobian(trace.tape, trace.waveforms, [0])
 
 
 @pytest.mark.parametrize("tabulated", [False, True])
@@ -315,7 +316,9 @@ def test_batches_add_up():
         whole = objective(kind, segments, hits)(vector)
         batches = simulation.batches(segments, 1)
         assert len(batches) == 3
-        parts = Objective(kind, simulation, batches, Target(hits, simulation.detector), SIX)(vector)
+        parts = Objective(
+            kind, simulation, batches, Target(hits, simulation.detector), unknowns_of(simulation, SIX)
+        ).at(vector)
         assert (parts.hits, parts.unmatched) == (whole.hits, whole.unmatched)
         assert parts.value == pytest.approx(whole.value, rel=1e-9)
         np.testing.assert_allclose(parts.gradient, whole.gradient, rtol=1e-7)
@@ -461,5 +464,9 @@ def test_the_count_of_the_threshold_holds_no_charge_below_it():
         with_veto = smooth(detector=one_plane(threshold=threshold))
         at_threshold = dataclasses.replace(hits, adc=np.array([81.0]))
         target = Target(at_threshold, with_veto.detector, True)
-        values.append(Objective("likelihood", with_veto, with_veto.batches(segments), target, SIX)(vector).value)
+        values.append(
+            Objective("likelihood", with_veto, with_veto.batches(segments), target, unknowns_of(with_veto, SIX))
+            .at(vector)
+            .value
+        )
     assert (np.diff(values) > 0.0).all()  # the higher the threshold, the less of the count is left

@@ -15,6 +15,7 @@ from lartpc.detector.detector import Detector
 from lartpc.exceptions import InputError
 from lartpc.files.hdf5 import new_hdf5
 from lartpc.fit.calibrate import calibrate
+from lartpc.fit.unknowns import unknowns_of
 from lartpc.formats.edepsim import file_table
 from lartpc.formats.hitfile import read_attrs, read_hits
 from lartpc.gradients.gradcheck import SMOOTH, gradcheck
@@ -481,15 +482,15 @@ def test_derivatives_of_the_likelihood(kind, pitches):
     noisy = Simulation(detector, response=response, noise=kind != "matched", seed=1)
     target = Target(noisy(segments).hits, simulation.detector)
     names = ("Ab", "eField", "lifetime", "tran_diff")
-    objective = Objective(kind, simulation, [simulation.batch(segments)], target, names)
+    objective = Objective(kind, simulation, [simulation.batch(segments)], target, unknowns_of(simulation, names))
     at = Parameters(Ab=0.805, lifetime=2000.0).vector(np.float64)
-    gradient = objective(at).gradient
+    gradient = objective.at(at).gradient
     for name, slope in zip(names, gradient, strict=True):
         ends = []
         for h in (1e-6, -1e-6):
             moved = at.copy()
             moved[slots.PARAMETERS.index(name)] *= 1.0 + h
-            ends.append(objective(moved).value)
+            ends.append(objective.at(moved).value)
         by_difference = (ends[0] - ends[1]) / 2e-6
         assert relative(slope * getattr(Parameters(Ab=0.805, lifetime=2000.0), name), by_difference) < 1e-4, name
 
@@ -508,14 +509,14 @@ def test_fit():
     values = np.array([truth.as_dict()[name] for name in names])
     model = Simulation(one_plane(), response=small())
     hits = Simulation(one_plane(), truth, response=small())(segments).hits
-    result = calibrate(model, segments, hits, names=names, loss="residuals")
+    result = calibrate(model, segments, hits, unknowns=names, loss="residuals")
     assert result.converged
     np.testing.assert_allclose(result.values, values, rtol=2e-4)
     # the parametric response does not describe such hits
-    wrong = calibrate(Simulation(one_plane()), segments, hits, names=names, loss="residuals")
+    wrong = calibrate(Simulation(one_plane()), segments, hits, unknowns=names, loss="residuals")
     assert np.abs(wrong.values[1] / 0.51 - 1.0) > 1e-3
     noisy = Simulation(one_plane(), truth, noise=True, seed=1, response=small())(segments).hits
-    result = calibrate(model, segments, noisy, names=names)
+    result = calibrate(model, segments, noisy, unknowns=names)
     assert result.converged
     assert (np.abs(result.values - values) < 4.0 * result.errors).all()
     assert result.errors[1] < 1e-3 * values[1]
@@ -533,7 +534,7 @@ def test_every_segment_contributes_its_own_current(front_end):
     simulation = Simulation(detector, response=small(), dtype=np.float64)
     batch, recorder = simulation.batch(segments), Recorder()
     found = simulation.waveforms(batch, simulation.vector(), recorder)
-    reads = simulation.reads(found, batch, simulation.pixels(found.windows))
+    reads = simulation.reads(found, batch, simulation.pixels(found))
     at = valid(reads)
     shares = contributions(recorder.launched, found, reads, at, detector)
     charge = np.bincount(shares.hit, shares.charge, len(at[0]))

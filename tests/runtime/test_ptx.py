@@ -16,6 +16,7 @@ from lartpc.autodiff.tape import LARGE, mark
 from lartpc.detector.detector import Detector
 from lartpc.files.hdf5 import new_hdf5
 from lartpc.fit.calibrate import calibrate
+from lartpc.fit.optimizers import GaussNewton
 from lartpc.formats.edepsim import read_segments
 from lartpc.generator.generate import generate
 from lartpc.gradients.jacobian import Jacobian
@@ -42,9 +43,9 @@ def record_runs(folder):
     tabulated = Simulation(response=table)
     trace = Trace(tabulated, tabulated.batch(segments))
     trace.backward(current=trace.waveforms.current)
-    jacobian = Jacobian(trace.tape, trace.waveforms.windows, [0])
+    jacobian = Jacobian(trace.tape, trace.waveforms, [0])
     jacobian.rows(trace.waveforms.current, np.arange(len(trace.waveforms.windows.pixel)))
-    calibrate(simulation, segments, result.hits, names=("eField",), iterations=1)
+    calibrate(simulation, segments, result.hits, unknowns=("eField",), optimizer=GaussNewton(1))
     trace = Trace(simulation, simulation.batch(segments))
     reads = trace.reads
     seeds = {"current": trace.waveforms.current, "time": reads.time, "charge": reads.charge, "adc": trace.adc}

@@ -1,0 +1,111 @@
+"""What is fitted: numbers with names, units, a start, bounds and a scale, and what they are in the chain."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lartpc.checks import nearest
+from lartpc.contracts import Unknowns
+from lartpc.exceptions import InputError
+from lartpc.parameters import TABLE, check_parameter, common_name, is_known, parameter
+from lartpc.simulation.simulation import Simulation
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ParameterUnknowns:
+    """Parameters of charge and electronics as `Unknowns`; n of them, arrays in the order of `names`.
+
+    `apply` puts their values into the vector `base` of a simulation's parameters, at `slots`.
+    """
+
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    start: np.ndarray  # (n,)
+    bounds: np.ndarray  # (n, 2)
+    scale: np.ndarray  # (n,) of their changes: the nominal values, or where these are 0, half of the ranges
+    nominal: np.ndarray  # (n,)
+    slots: np.ndarray  # (n,) int64, places in the vector
+    base: np.ndarray  # (n_values,) float64
+
+    def apply(self, values: np.ndarray) -> np.ndarray:
+        """The vector of the chain's parameters (n_values,) float64, with the unknowns at `values` (n,)."""
+        vector = self.base.copy()
+        vector[self.slots] = values
+        return vector
+
+    def size(self, values: np.ndarray) -> np.ndarray:
+        """What changes of `values` (n,) are relative to: themselves, or the scale of those that are 0 nominally."""
+        return np.where(self.nominal == 0.0, self.scale, np.abs(values))
+
+
+def unknowns_of(
+    simulation: Simulation,
+    names: Sequence[str],
+    start: Mapping[str, float] | None = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+) -> ParameterUnknowns:
+    """The parameters `names` as unknowns: from `start`, else the simulation's values, within `bounds`, else the ranges.
+
+    Raises InputError: unknown or repeated name, one that nothing depends on, a start or bounds of what is not among
+    them, bounds that are not physical or not from low to high.
+    """
+    check_names(simulation, names)
+    simulation = simulation.apart(names)
+    start, bounds = start or {}, bounds or {}
+    for what, given in (("start", start), ("bounds", bounds)):
+        for name in given:
+            if name not in names:
+                raise InputError(f"{what}: {name} is not fitted, allowed are {', '.join(names)}")
+    values, limits = [], []
+    known = simulation.parameters.as_dict()
+    for name in names:
+        low, high = bounds.get(name, parameter(name).range)
+        for bound in bounds.get(name, ()):
+            check_parameter(name, bound, f"bounds of {name}")
+        if not low <= high:
+            raise InputError(f"bounds of {name}: found {low:g} to {high:g}, allowed is from a lower to a higher value")
+        values.append(start.get(name, known[name]))
+        limits.append((low, high))
+    rows = [parameter(name) for name in names]
+    return ParameterUnknowns(
+        names=tuple(names),
+        units=tuple(row.unit for row in rows),
+        start=np.array(values, dtype=np.float64),
+        bounds=np.array(limits, dtype=np.float64).reshape(-1, 2),
+        scale=np.array([row.scale for row in rows]),
+        nominal=np.array([row.nominal for row in rows]),
+        slots=np.array([simulation.parameters.names.index(name) for name in names], dtype=np.int64),
+        base=simulation.parameters.vector(np.float64),
+    )
+
+
+def check_start(unknowns: Unknowns) -> None:
+    """Raise InputError where a start is outside its bounds."""
+    for name, value, (low, high) in zip(unknowns.names, unknowns.start, unknowns.bounds, strict=True):
+        if not low <= value <= high:
+            raise InputError(f"start of {name}: found {value:g}, allowed is {low:g} to {high:g}")
+
+
+def check_names(simulation: Simulation, names: Sequence[str]) -> None:
+    """Raise InputError where `names` cannot be fitted."""
+    if not names:
+        raise InputError(f"fit: no parameter is named, allowed are {', '.join(simulation.acting())}")
+    for name in names:
+        if not is_known(name):
+            raise InputError(f"fit: parameter {name} is not known, nearest is {nearest(name, TABLE)}")
+    simulation = simulation.apart(names)
+    acting, single = simulation.acting(), simulation.parameters.modules
+    for name in names:
+        own = [other for other in single if other != name and common_name(other) == name]
+        if own:
+            raise InputError(f"fit: {name} is that of all modules, but {', '.join(own)} are of single ones: fit these")
+        if name not in acting:
+            raise InputError(
+                f"fit: nothing depends on {name} with recombination {simulation.recombination} and "
+                f"vdrift {simulation.parameters.vdrift or 'linked to the field'}; allowed are {', '.join(acting)}"
+            )
+    if len(set(names)) < len(names):
+        raise InputError(f"fit: a parameter is named twice in {', '.join(names)}")
