@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numba
 import pytest
+from commands import lartpc_command, store, table
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +22,12 @@ def one_thread():
     numba.set_num_threads(1)
     yield
     numba.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory):
+    """A hits file with waveforms."""
+    folder = tmp_path_factory.mktemp("compiled")
+    store(folder / "in.h5", table())
+    assert lartpc_command("simulate", folder / "in.h5", "-o", folder / "hits.h5", "--waveforms").exit_code == 0
+    return folder / "hits.h5"

@@ -40,7 +40,8 @@ def test_linked_drift_velocity_is_zero_in_the_vector():
     vector = Parameters().vector(np.float32)
     assert vector.dtype == np.float32
     assert vector[slots.VDRIFT] == 0.0
-    assert np.all(np.delete(vector, slots.VDRIFT) > 0.0)
+    assert np.all(np.delete(vector[: len(slots.PARAMETERS)], slots.VDRIFT) > 0.0)
+    assert vector[len(slots.PARAMETERS) :].tolist() == [0.0, 0.0, 1.0, 0.0]  # what leaves the detector as it is
 
 
 def test_replace_changes_only_what_is_named_and_validates():

@@ -26,6 +26,8 @@ DAMPING = 1e-12  # relative, so that a direction that nothing fixes does not mov
 HALVINGS = 8
 EDGE = 0.05  # a start nearer to a bound than this share of half the range is moved: there the smooth transform is flat
 RADIUS = 1e-4  # of the trust region, in units of w, at which it ends
+SHARE = 0.03  # of an error that a minimiser may leave to do before it begins again
+AGAIN = 5
 UNIT = 0.1  # longest unit of w, relative to the scales
 
 
@@ -107,6 +109,20 @@ class Function:
         slope = self.inside.slope(self.inner(w))
         return self.axes.T @ (self.at(w).information * np.outer(slope, slope)) @ self.axes
 
+    def whiten(self) -> bool:
+        """Count from the best so far, in units of errors along the axes of its information; whether there is need.
+
+        There is where the loss has an information and a Newton step of more than SHARE of an error is left.
+        """
+        if not self.squares or self.best is None:
+            return False
+        self.origin = self.inside.inner(self.best.values)
+        slope = self.inside.slope(self.origin)
+        values, vectors = np.linalg.eigh(self.best.information * np.outer(slope, slope))
+        self.axes = vectors / np.sqrt(np.maximum(values, UNIT**-2))
+        left = self.axes.T @ (self.best.gradient * slope)
+        return bool(np.max(np.abs(left)) > SHARE)
+
     def run(self, minimise: Callable[[], str]) -> Outcome:
         """The best that `minimise` found; its message is told, but what is left to do says whether it has converged.
 
@@ -162,12 +178,18 @@ def gauss_newton(problem: Problem, start: np.ndarray, most: int) -> Outcome:
 
 
 def l_bfgs_b(problem: Problem, start: np.ndarray, most: int) -> Outcome:
-    """SciPy's L-BFGS-B (Byrd, Lu, Nocedal and Zhu 1995), on value and gradient."""
+    """SciPy's L-BFGS-B (Byrd, Lu, Nocedal and Zhu 1995), on value and gradient.
+
+    Where its line search ends in the rounding of the loss with a step left to do, it begins again from there.
+    """
     function = Function(problem, start, most)
 
     def run() -> str:
-        options = {"maxiter": 10 * most, "maxfun": 10 * most, "ftol": 0.0, "gtol": 1e-8}
-        found = minimize(function.value, function.start, jac=function.gradient, method="L-BFGS-B", options=options)
+        options = {"maxiter": 10 * most, "maxfun": 10 * most, "ftol": 1e-12, "gtol": 1e-8}
+        for _ in range(AGAIN):
+            found = minimize(function.value, function.start, jac=function.gradient, method="L-BFGS-B", options=options)
+            if not function.whiten():
+                break
         return f"ended by {str(found.message).rstrip(': .')}"
 
     return function.run(run)

@@ -5,15 +5,18 @@
 
 import numpy as np
 import pytest
+from checks import KERNELS, RANDOM, RTOL, largest_of, step_of
 from enumeration import kernels_of
+from launches import MODELS, record, recorded
 from samples import real
-from test_adjoints import ADJOINTS, KERNELS, LARGEST, MODELS, RANDOM, RTOL, STEP, record, recorded
 
 import lartpc.adjoint
+from lartpc.adjoint.pairs import ADJOINTS
 from lartpc.autodiff.kernelcheck import run_kernel
 
-TANGENTS = {k.name.removesuffix("_tangent"): k for k in kernels_of(lartpc.adjoint) if k.name.endswith("_tangent")}
-OUTPUTS = [(name, output) for name in sorted(TANGENTS) for output in TANGENTS[name].outputs]
+FOUND = sorted((k for k in kernels_of(lartpc.adjoint) if k.name.endswith("_tangent")), key=lambda k: k.name)
+TANGENTS = {k.name.removesuffix("_tangent"): k for k in FOUND}
+OUTPUTS = [(name, output) for name in TANGENTS for output in TANGENTS[name].outputs]
 OTHERS = {"rows": "adds up what the adjoints of a pixel give; its rows are tested in test_objectives"}
 
 
@@ -48,7 +51,7 @@ class Tangent:
         return run_kernel(self.kernel, self.case.threads, arguments, moved)[self.x] - self.values[self.x]
 
     def difference(self):
-        step = STEP.get(f"{self.name} {self.y}", STEP.get(self.name, 1e-6))
+        step = step_of(self.name, self.y)
         return (self.change(step) - self.change(-step)) / (2.0 * step)
 
 
@@ -112,7 +115,7 @@ def assert_agrees_with_the_adjoint(tangent):
 def test_taylor_remainder(name, output):
     """|x(y + h) - x(y) - h slope| falls as h^2."""
     tangent = Tangent(name, output, RANDOM[name](np.random.default_rng(1)))
-    h = LARGEST.get(f"{name} {tangent.y}", 1e-3) * 10.0 ** -np.arange(0.0, 2.1, 0.5)
+    h = largest_of(name, tangent.y) * 10.0 ** -np.arange(0.0, 2.1, 0.5)
     size = np.maximum(np.abs(tangent.values[tangent.x]).max(axis=1, keepdims=True), 1e-30)  # 0 out of reach
     remainder = np.array([np.abs((tangent.change(step) - step * tangent.slope) / size).max() for step in h])
     assert np.median(np.diff(np.log(remainder)) / np.diff(np.log(h))) == pytest.approx(2.0, abs=0.1), remainder

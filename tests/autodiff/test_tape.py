@@ -107,7 +107,7 @@ def test_backward_stops_at_until(table):
     x, y, z, factor, out = arrays([3.0], [5.0], [0.0], [2.0], [0.0])
     tape.launch(multiply, 1, x, y, z)
     tape.launch(rescale, 1, z, factor, out, unused=None, row=np.zeros(1))
-    tape.backward([(out, np.ones(1))], until=z)
+    tape.backward([(out, np.ones(1))], until=(z,))
     assert table == ["rescale"]
     np.testing.assert_array_equal(tape.gradient(z), [2.0])
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from checks import RANDOM, assert_agree, check
 
 from lartpc.kernels.charge.quench import BIRKS, BOX, quench
 from lartpc.parameters import Parameters
@@ -52,3 +53,7 @@ def test_reference_electrons(reference, sample, dtype):
     s = dict(zip(z["fields"], z["segments"].T, strict=True))
     parameters = dict(zip(z["param_names"], z["params"], strict=True))
     np.testing.assert_allclose(electrons(s["dE"], s["dEdx"], BIRKS, dtype, **parameters), z["n_quench"], rtol=1e-5)
+
+
+def test_random_inputs_of_birks():
+    assert_agree(check("quench", RANDOM["quench"](np.random.default_rng(3), model=0)))

@@ -1,26 +1,19 @@
-"""The front end: rise time, discriminator noise, busy and reset cycles, and values of single pixels."""
+"""Busy and reset cycles and discriminator noise: the charge they read, and gradients with all of it."""
 
 import dataclasses
 
-import h5py
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from front_ends import LARNDSIM, NAMES, SMOOTH_PART, TICK, end_on, module0
 from helpers import make_segments, one_plane
 from samples import generated, protons
+from traces import smooth
 
-from lartpc.autodiff.kernelcheck import relative
-from lartpc.cli.main import main
-from lartpc.detector.detector import Detector
-from lartpc.detector.pixelvalues import PixelValues, values_of, with_values
 from lartpc.exceptions import InputError
 from lartpc.fit.forecast import expected_errors
 from lartpc.fit.unknowns import unknowns_of
-from lartpc.frontend.frontend import buffer_factors
-from lartpc.generator.generate import generate
-from lartpc.gradients.gradcheck import SMOOTH, gradcheck
+from lartpc.gradients.gradcheck import gradcheck
 from lartpc.gradients.trace import Trace
-from lartpc.kernels.frontend.buffer import buffer
 from lartpc.losses.objective import Objective
 from lartpc.losses.target import Target, until_deferred
 from lartpc.parameters import Parameters
@@ -28,91 +21,12 @@ from lartpc.simulation.simulation import Simulation
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-TICK = 0.1
-LARNDSIM = {"buffer_risetime": 0.1, "discriminator_noise": 650.0, "adc_busy_delay": 9, "reset_cycles": 1}
-SMOOTH_PART = {name: value for name, value in LARNDSIM.items() if name != "discriminator_noise"}
-NAMES = ("Ab", "eField", "lifetime")
-
-
-def module0(**front_end):
-    return dataclasses.replace(Detector.module0(), **front_end)
-
-
-def smooth(detector, parameters=None, **keywords):
-    return Simulation(detector, parameters, dtype=np.float64, settings=SMOOTH, **keywords)
-
-
-def used(trace):
-    """Which of the reads are used, (n_pixels, max_hits)."""
-    return np.arange(trace.reads.time.shape[1]) < trace.reads.count[:, None]
-
-
-def end_on(dE=2.0, length=10.0, events=1):
-    """Segments along the drift above one pixel, dE a cm: 9000 e/us for 6.3 us a cm of length, an event each."""
-    start, end = (np.tile((0.22, 0.22, z), (events, 1)) for z in (10.0, 10.0 + length))
-    return make_segments(start, end, dE * length, event_id=np.arange(events))
-
-
-# --- rise time
-
-
-def buffered(current, risetime, dtype=np.float64):
-    """The current of one window behind the buffer."""
-    factors = buffer_factors(one_plane(buffer_risetime=risetime), dtype)
-    current, result = current.astype(dtype), np.zeros(len(current), dtype=dtype)
-    buffer(1, np.array([0, len(current)]), current, *factors, result)
-    return result
-
-
-@pytest.mark.parametrize("risetime", [0.02, 0.1, 0.7])
-def test_charge_rises_as_an_exponential(risetime):
-    """Each bit of charge has risen by 1 - exp(-t/tau) after t: summed over ticks in which the current is even."""
-    current = np.random.default_rng(0).exponential(3e3, 60)
-    edge = np.arange(61) * TICK
-    since = np.maximum(edge[:, None] - edge, 0.0)  # from edge j to edge k
-    # integral of 1 - exp(-(t - s)/tau) over s from the edge to t
-    risen = since + risetime * np.expm1(-since / risetime)
-    charge = (risen[:, :-1] - risen[:, 1:]) @ current
-    found = np.append(0.0, np.cumsum(buffered(current, risetime))) * TICK
-    np.testing.assert_allclose(found[:-1], charge[:-1], rtol=1e-12, atol=1e-9 * charge[-1])
-    assert found[-1] == pytest.approx(current.sum() * TICK, rel=1e-14)  # what has not risen comes in the last tick
-    assert found[-1] > charge[-1]
-
-
-@pytest.mark.parametrize("dtype, rtol", [(np.float32, 2e-6), (np.float64, 1e-14)])
-def test_the_buffer_conserves_charge(dtype, rtol):
-    simulation = Simulation(module0(buffer_risetime=0.3), dtype=dtype)
-    waveforms = simulation.waveforms(simulation.batch(protons(1)), simulation.vector())
-    first = waveforms.windows.first[:-1]
-    sums = [np.add.reduceat(array, first, dtype=np.float64) for array in (waveforms.buffered, waveforms.current)]
-    np.testing.assert_allclose(*sums, rtol=rtol)
-    # windows go on until all but nothing is left to rise
-    last = np.maximum.reduceat(waveforms.buffered, first) * 1e-3
-    assert (waveforms.buffered[waveforms.windows.first[1:] - 1] <= last).all()
-    assert (waveforms.buffered != waveforms.current).any()
-
-
-def test_a_short_rise_time_is_none_and_a_long_one_delays():
-    segments = protons(1)
-    plain, short, long = (smooth(module0(buffer_risetime=tau))(segments).hits for tau in (0.0, 1e-4, 0.05))
-    np.testing.assert_array_equal(short.pixel_id, plain.pixel_id)
-    np.testing.assert_allclose(short.t, plain.t, rtol=0, atol=2e-4)
-    np.testing.assert_allclose(short.charge, plain.charge, rtol=1e-3)
-    np.testing.assert_array_equal(long.pixel_id, plain.pixel_id)
-    assert np.median(long.t - plain.t) == pytest.approx(0.05, rel=0.2)
-
-
-# --- off
-
 
 def test_without_noise_the_discriminator_has_none():
     segments = protons(1)
     plain, noisy = (Simulation(module0(discriminator_noise=s))(segments).hits for s in (0.0, 650.0))
     for name, column in vars(plain).items():
         np.testing.assert_array_equal(column, getattr(noisy, name), err_msg=name)
-
-
-# --- busy and reset
 
 
 def test_charge_of_hits_and_resets_is_all():
@@ -147,111 +61,6 @@ def test_a_busy_adc_loses_no_charge():
     assert found[20].charge[1:-1].mean() > found[0].charge[1:-1].mean() + 5000.0
 
 
-# --- values of pixels
-
-
-def test_a_table_of_pixels():
-    table = PixelValues(np.array([3, 7]), np.array([1.0, 2.0]), 5.0)
-    np.testing.assert_array_equal(values_of(table, np.array([7, 0, 3, 9])), [2.0, 5.0, 1.0, 5.0])
-    changed = with_values(table, np.array([1, 7]), 8.0)
-    np.testing.assert_array_equal(changed.keys, [1, 3, 7])
-    np.testing.assert_array_equal(values_of(changed, np.arange(8)), [5, 8, 5, 1, 5, 5, 5, 8])
-
-
-@pytest.mark.parametrize("name, factor", [("gains", 1.2), ("pedestals", 1.05)])
-def test_a_value_changes_the_counts_of_its_pixel_alone(name, factor):
-    segments = protons(1)
-    plain = Simulation()(segments).hits
-    pixel = plain.pixel_id[len(plain) // 2]
-    nominal = {"gains": 4e-3, "pedestals": 580.0}[name]
-    table = PixelValues(np.array([pixel]), np.array([nominal * factor]), nominal)
-    changed = Simulation(**{name: table})(segments).hits
-    at = plain.pixel_id == pixel
-    np.testing.assert_array_equal(plain.adc[~at], changed.adc[~at])
-    np.testing.assert_array_equal(plain.charge, changed.charge)
-    expected = {"gains": 0.2 * 4e-3 * plain.charge[at], "pedestals": np.full(at.sum(), 29.0)}[name] * 256 / 1012.0
-    np.testing.assert_allclose((changed.adc - plain.adc)[at], expected, atol=1.0)
-    assert (expected > 2.0).all()
-
-
-def random_tables(pixel, seed=0):
-    """Thresholds, gains and pedestals that differ from pixel to pixel."""
-    rng, pixel = np.random.default_rng(seed), np.unique(pixel)
-    columns = {"thresholds": 7000.0, "gains": 4e-3, "pedestals": 580.0}
-    return {
-        name: PixelValues(pixel, value * rng.uniform(0.9, 1.1, len(pixel)), value) for name, value in columns.items()
-    }
-
-
-def test_counts_are_read_back_by_the_pixel():
-    """A rounded target: each charge is in the middle of the count of its own pixel."""
-    segments = protons(1)
-    tables = random_tables(Simulation()(segments).hits.pixel_id)
-    simulation = Simulation(**tables)
-    hits = simulation(segments).hits
-    assert len(np.unique(hits.pixel_id)) > 10
-    target = Target(hits, simulation.detector, rounded=True)
-    order = np.lexsort((hits.t, hits.pixel_id, hits.event_id))
-    inside = hits.adc[order] < 255.0
-    charge = hits.charge[order][inside]
-    assert ((target.low[inside] - 1e-2 <= charge) & (charge <= target.high[inside] + 1e-2)).all()
-    np.testing.assert_allclose(target.high - target.low, 1012.0 / 256 / values_of(tables["gains"], target.pixel))
-    wrong = Target(hits, Detector.module0(), rounded=True)
-    assert not ((wrong.low[inside] <= charge) & (charge <= wrong.high[inside])).all()
-    # the ADC values of charges, for losses that compare these
-    counts = simulation.detector.adc(hits.charge, hits.pixel_id)
-    np.testing.assert_allclose(counts, hits.adc, atol=0.51)
-
-
-@pytest.mark.parametrize("name, field", [("thresholds", "threshold"), ("gains", "gain"), ("pedestals", "offset")])
-def test_gradient_by_values_of_pixels(name, field):
-    """Central differences to 1e-5, and a Taylor remainder that falls as h^2, on all that the front end does."""
-    batch = smooth(module0()).batch(generated(4))
-    keywords = {"noise": True, "seed": 2}
-    plain = smooth(module0(**LARNDSIM))
-    tables = random_tables(Trace(plain, batch).waveforms.windows.pixel)
-    table = tables[name]
-    direction = table.values * np.random.default_rng(1).normal(size=len(table.keys))
-
-    def at(h):
-        moved = {**tables, name: table._replace(values=table.values + h * direction)}
-        return Trace(smooth(module0(**LARNDSIM), **moved, **keywords), batch)
-
-    trace, steps = at(0.0), 1e-3 * 10.0 ** -np.arange(0.0, 2.5, 0.5)
-    ends = [at(h) for h in (1e-6, -1e-6, *steps)]
-    place = trace.waveforms.windows.tick[trace.reads.window] + trace.reads.tick
-    kept = used(trace)
-    for t in ends:
-        moved = t.waveforms.windows.tick[t.reads.window] + t.reads.tick
-        same = ((moved == place) & (used(t) == used(trace))).all(axis=1) & (t.reads.valid == trace.reads.valid).all(
-            axis=1
-        )
-        kept &= same[:, None]
-    assert kept.sum() > 0.6 * used(trace).sum() > 10
-
-    def loss(t):
-        time = t.waveforms.windows.tick[t.reads.window] * TICK + t.reads.time
-        values = (((t.reads.charge - 2e4) / 1e3) ** 2 + (time - 100.0) ** 2 + t.adc**2)[kept]
-        return float(np.sum(values))
-
-    time = trace.waveforms.windows.tick[trace.reads.window] * TICK + trace.reads.time
-    seeds = {
-        "charge": 2e-6 * (trace.reads.charge - 2e4) * kept,
-        "time": 2.0 * (time - 100.0) * kept,
-        "adc": 2.0 * trace.adc * kept,
-    }
-    found = getattr(trace.backward(**seeds).pixels, field)
-    slope = np.sum(found * direction[np.searchsorted(table.keys, trace.waveforms.windows.pixel)])
-    values = [loss(t) for t in ends]
-    assert relative(slope, (values[0] - values[1]) / 2e-6) < 1e-5
-    remainder = np.abs(np.array(values[2:]) - loss(trace) - steps * slope)
-    slopes = np.diff(np.log(remainder)) / np.diff(np.log(steps))
-    assert np.median(slopes) == pytest.approx(2.0, abs=0.1), remainder
-
-
-# --- gradients and likelihood with all of it
-
-
 @pytest.mark.parametrize("noise", [False, True])
 def test_gradient_by_parameters(noise):
     """With noise a threshold of its own for each tick: a constant, as the other noise."""
@@ -261,6 +70,9 @@ def test_gradient_by_parameters(noise):
         assert row.passed, row
         assert row.adjoint != 0.0
     assert report.left_out < 0.4 * report.hits
+
+
+# --- likelihood
 
 
 def deferred_hits(detector, segments, rounded=False, **keywords):
@@ -362,52 +174,3 @@ def test_discriminator_noise_is_refused_by_the_likelihood():
     Objective(
         "residuals", simulation, simulation.batches(segments), Target(hits, detector), unknowns_of(simulation, NAMES)
     )
-
-
-# --- commands
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with h5py.File("in.h5", "w") as file:
-        file["segments"] = generate("muons", Detector.module0(), events=1, seed=1)[:40]
-    for name, value in {"thresholds": 7000.0, "gains": 4e-3, "pedestals": 580.0}.items():
-        np.savez(f"{name}.npz", keys=np.arange(0, 70000, 2), values=np.full(35000, 1.1 * value), default=value)
-    return tmp_path
-
-
-def run(*arguments):
-    done = CliRunner().invoke(main, [str(a) for a in arguments])
-    assert done.exception is None or isinstance(done.exception, SystemExit), repr(done.exception)
-    return done
-
-
-def test_commands_take_values_of_pixels(folder):
-    given = [part for name in ("thresholds", "gains", "pedestals") for part in (f"--{name}", f"{name}.npz")]
-    assert run("simulate", "in.h5", "-o", "hits.h5", *given).exit_code == 0
-    fit = ("calibrate", "in.h5", "hits.h5", "-o", "fit", "--fit", "eField", "--rounded")
-    for name in ("thresholds", "gains", "pedestals"):
-        others = [part for part in given if name not in part]
-        refused = run(*fit, *others)
-        assert refused.exit_code == 2
-        expected = f"hits.h5: hits with {name} of pixels, which are not in the file: give --{name} FILE"
-        assert refused.stderr == f"lartpc: {expected}\n"
-    assert run(*fit, *given).exit_code == 0
-    scan = ("scan", "in.h5", "hits.h5", "-o", "scan", "--over", "eField=0.499:0.501", "--points", "3")
-    assert run(*scan, *given).exit_code == 0
-    plain, of_pixels = (run("errors", "in.h5", "--fit", "eField", *more).stdout for more in ((), given))
-    assert plain != of_pixels
-    np.savez("gains.npz", keys=[1], values=[0.0], default=4e-3)
-    refused = run("errors", "in.h5", *given)
-    assert refused.stderr == "lartpc: gains.npz: values: found 0, allowed are finite values above 0 [mV/e]\n"
-
-
-def test_the_keys_of_a_file_switch_it_on(folder):
-    (folder / "detector.yaml").write_text("".join(f"{name}: {value}\n" for name, value in LARNDSIM.items()))
-    detector = Detector.load(folder / "detector.yaml")
-    assert {name: getattr(detector, name) for name in LARNDSIM} == LARNDSIM
-    assert {getattr(Detector.module0(), name) for name in LARNDSIM} == {0}
-    (folder / "detector.yaml").write_text("adc_busy_delay: -1\n")
-    with pytest.raises(InputError, match="adc_busy_delay: found -1, allowed is a whole number from 0"):
-        Detector.load(folder / "detector.yaml")

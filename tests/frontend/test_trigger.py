@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+from checks import RANDOM, assert_agree, check
 
 from lartpc.formats.edepsim import read_segments
 from lartpc.kernels.frontend.trigger import trigger
@@ -14,6 +15,12 @@ TICK = 0.1
 HOLD = 18
 FIRST = -40  # tick of the first sample
 SEED, EVENT = 3, 11
+FRONT_ENDS = {
+    "reset": {"reset_cycles": 3},
+    "busy": {"adc_busy_delay": 9},
+    "discriminator": {"discriminator_noise": 650.0},
+    "all": {"reset_cycles": 1, "adc_busy_delay": 9, "discriminator_noise": 650.0},
+}
 
 
 def slow_reads(current, threshold, max_hits, draws, tick=TICK, hold=HOLD, reset_cycles=0, busy=0):
@@ -239,3 +246,9 @@ def test_reference_hits(reference, track):
     np.testing.assert_array_equal(np.stack((hits.ix, hits.iy), axis=1), pixel[order])
     np.testing.assert_allclose(hits.t, expected[order, 1], rtol=0, atol=5e-3)
     np.testing.assert_allclose(hits.charge, expected[order, 2], rtol=1e-3)
+
+
+@pytest.mark.parametrize("front_end", FRONT_ENDS.values(), ids=FRONT_ENDS)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_random_inputs_of_a_front_end(front_end, seed):
+    assert_agree(check("trigger", RANDOM["trigger"](np.random.default_rng(seed), **front_end)))

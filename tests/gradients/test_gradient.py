@@ -1,76 +1,20 @@
-"""The gradient of the whole chain, in float64 and with `SMOOTH` settings where it is compared with differences."""
+"""The gradient of the whole chain by parameters and segments, in float64 and with `SMOOTH` settings."""
 
-import dataclasses
-
-import numba
 import numpy as np
 import pytest
 from helpers import VELOCITY, make_segments, one_plane
 from samples import SPECIAL, generated, real
+from traces import LOSSES, difference, gradient, losses, moved, smooth, used
 
 from lartpc.autodiff.kernelcheck import relative
-from lartpc.detector.detector import Detector
 from lartpc.exceptions import InputError
 from lartpc.gradients.gradcheck import SMOOTH, gradcheck
 from lartpc.gradients.trace import Trace
-from lartpc.kernels.runtime import slots
 from lartpc.parameters import Parameters
 from lartpc.simulation.simulation import Simulation
 
 FITTED = ("Ab", "kb", "eField", "lifetime", "long_diff", "tran_diff")
-LOSSES = ("squares", "charges", "times", "adc")
-
-
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-def smooth(detector=None, parameters=None, **keywords):
-    return Simulation(detector, parameters, dtype=np.float64, settings=SMOOTH, **keywords)
-
-
-def used(trace):
-    """Which of the reads are used, (n_pixels, max_hits)."""
-    return np.arange(trace.reads.time.shape[1]) < trace.reads.count[:, None]
-
-
-def losses(simulation, trace):
-    """Sums over all samples of the squared current and over all reads of charge, time and squared ADC value."""
-    reads, tick = trace.reads, simulation.detector.tick
-    time = trace.waveforms.windows.tick[reads.window] * tick + reads.time
-    squares = np.sum(trace.waveforms.current**2)
-    values = (squares, *(np.sum(x[used(trace)]) for x in (reads.charge, time, trace.adc**2)))
-    return dict(zip(LOSSES, values, strict=True))
-
-
-def gradient(trace, loss):
-    """The gradient of one of `losses`."""
-    ones = used(trace).astype(trace.reads.time.dtype)
-    seeds = {
-        "squares": {"current": 2.0 * trace.waveforms.current},
-        "charges": {"charge": ones},
-        "times": {"time": ones},
-        "adc": {"adc": 2.0 * trace.adc * ones},
-    }
-    return trace.backward(**seeds[loss])
-
-
-def difference(simulation, at, step):
-    """Central difference of each loss between the traces at(step) and at(-step), which have the same reads."""
-    ends = [at(step), at(-step)]
-    np.testing.assert_array_equal(ends[0].reads.count, ends[1].reads.count)
-    high, low = (losses(simulation, trace) for trace in ends)
-    return {loss: (high[loss] - low[loss]) / (2.0 * step) for loss in LOSSES}
-
-
-def moved(simulation, batch, name):
-    """h -> trace with the parameter `name` times 1 + h."""
-
-    def at(h):
-        vector = simulation.vector()
-        vector[slots.PARAMETERS.index(name)] *= 1.0 + h
-        return Trace(simulation, batch, vector)
-
-    return at
 
 
 # --- parameters
@@ -197,6 +141,7 @@ def test_hits_come_earlier_at_higher_field():
 
 # --- segments
 
+
 INPUTS = [("start", 0), ("start", 1), ("start", 2), ("end", 0), ("end", 1), ("end", 2), "dE", "dEdx", "time"]
 
 
@@ -250,149 +195,3 @@ def test_a_later_deposit_gives_later_hits():
     simulation = smooth(one_plane())
     trace = Trace(simulation, simulation.batch(make_segments((0.1, 0.05, 15.0), (1.4, -0.6, 18.0), dE=8.0)))
     assert gradient(trace, "times").t0.sum() == pytest.approx(np.sum(used(trace)), rel=0.03)
-
-
-# --- pixels
-
-
-def test_thresholds():
-    simulation = smooth()
-    batch = simulation.batch(generated(4))
-    trace = Trace(simulation, batch)
-    pixel = np.sort(trace.waveforms.windows.pixel)
-    direction = np.random.default_rng(0).normal(size=len(pixel)) * 7000.0
-
-    def at(h):
-        return Trace(smooth(thresholds=(pixel, 7000.0 + h * direction, 0.0)), batch)
-
-    expected = difference(simulation, at, 1e-7)
-    place = np.searchsorted(pixel, trace.waveforms.windows.pixel)
-    for loss in ("charges", "times", "adc"):
-        by_adjoint = np.sum(gradient(trace, loss).pixels.threshold * direction[place])
-        assert relative(by_adjoint, expected[loss]) < 1e-5
-    assert not gradient(trace, "squares").pixels.threshold.any()
-
-
-@pytest.mark.parametrize("name, key", [("gain", "gain"), ("offset", "v_pedestal")])
-def test_gain_and_offset(name, key):
-    detector = Detector.module0()
-    simulation = smooth(detector)
-    batch = simulation.batch(generated(4))
-    trace = Trace(simulation, batch)
-    value = getattr(detector, key)
-
-    def at(h):
-        return Trace(smooth(dataclasses.replace(detector, **{key: value * (1.0 + h)})), batch)
-
-    expected = difference(simulation, at, 1e-6)["adc"]
-    assert relative(value * np.sum(getattr(gradient(trace, "adc").pixels, name)), expected) < 1e-6
-    for loss in ("squares", "charges", "times"):
-        assert not getattr(gradient(trace, loss).pixels, name).any()
-
-
-def test_adc_by_parameters():
-    simulation = smooth()
-    batch = simulation.batch(generated(4))
-    trace = Trace(simulation, batch)
-    for name in ("lifetime", "kb"):
-        expected = difference(simulation, moved(simulation, batch, name), 1e-6)["adc"]
-        by_adjoint = gradient(trace, "adc").parameters[name] * getattr(simulation.parameters, name)
-        assert relative(by_adjoint, expected) < 1e-5
-
-
-def test_a_clipped_adc_value_has_no_gradient():
-    """More than 720 mV, or 180,000 e, above the pedestal."""
-    simulation = smooth(one_plane())
-    batch = simulation.batch(make_segments((0.22, 0.22, 10.0), (0.22, 0.22, 10.0), dE=12.0))
-    trace = Trace(simulation, batch)
-    clipped = trace.adc == 255.0
-    assert np.count_nonzero(clipped) == 1
-    assert set(trace.backward(adc=np.where(clipped, 1.0, 0.0)).parameters.values()) == {0.0}
-    assert trace.backward(charge=np.where(clipped, 1.0, 0.0)).parameters["Ab"] > 0.0
-
-
-# --- precision and order
-
-
-def everything(found):
-    """All numbers of a `Gradient`: {name: array}."""
-    columns = {k: v for k, v in found._asdict().items() if k not in ("parameters", "pixels")}
-    return {"parameters": np.array(list(found.parameters.values())), **columns, **found.pixels._asdict()}
-
-
-def hundred_cm(seed=0):
-    """Some 100 cm of ten tracks."""
-    return generated(40, seed=seed)
-
-
-def test_single_precision_agrees_with_double():
-    """Each parameter to 1e-3, and the segments' gradients to 1e-3 of their norm."""
-    traces = []
-    for dtype in (np.float32, np.float64):
-        simulation = Simulation(dtype=dtype)
-        traces.append(Trace(simulation, simulation.batch(hundred_cm())))
-    for loss in LOSSES:
-        single, double = (everything(gradient(trace, loss)) for trace in traces)
-        acts = [name in simulation.acting() for name in slots.PARAMETERS]
-        assert all(single["parameters"][acts] != 0.0)
-        np.testing.assert_allclose(single["parameters"], double["parameters"], rtol=1e-3, err_msg=loss)
-        for name in ("start", "end", "dE", "dEdx", "t0"):
-            assert single[name].dtype == np.float32
-            assert np.linalg.norm(single[name] - double[name]) < 1e-3 * np.linalg.norm(double[name]), (loss, name)
-
-
-def same_bits(a, b):
-    for name, array in everything(a).items():
-        np.testing.assert_array_equal(array, everything(b)[name], err_msg=name)
-
-
-@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one core")
-def test_any_number_of_threads_gives_the_same_bits():
-    simulation = Simulation(noise=True, seed=1)
-    batch = simulation.batch(hundred_cm())
-    found = []
-    for threads in (1, 2):
-        numba.set_num_threads(threads)
-        trace = Trace(simulation, batch)
-        found.append([gradient(trace, loss) for loss in LOSSES])
-    for one, two in zip(*found, strict=True):
-        same_bits(one, two)
-
-
-def test_backward_again_gives_the_same_bits():
-    simulation = Simulation()
-    trace = Trace(simulation, simulation.batch(generated(4)))
-    first = {loss: gradient(trace, loss) for loss in LOSSES}
-    for loss in reversed(LOSSES):
-        same_bits(gradient(trace, loss), first[loss])
-
-
-def test_a_batch_is_the_sum_of_its_events():
-    """Parameters to rounding; each segment belongs to one event, so its gradient has the same bits."""
-    simulation = Simulation(dtype=np.float64, noise=True, seed=1)
-    segments = generated(4, events=3)
-    whole = Trace(simulation, simulation.batch(segments))
-    parts = [segments.select(segments.event_id == e) for e in segments.events]
-    traces = [Trace(simulation, simulation.batch(part)) for part in parts]
-    for loss in LOSSES:
-        together = everything(gradient(whole, loss))
-        alone = [everything(gradient(trace, loss)) for trace in traces]
-        for name, array in together.items():
-            if name == "parameters":
-                scale = np.sum(np.abs([part[name] for part in alone]), axis=0)
-                assert np.all(np.abs(array - np.sum([part[name] for part in alone], axis=0)) <= 1e-13 * scale)
-            else:
-                np.testing.assert_array_equal(array, np.concatenate([part[name] for part in alone]), err_msg=name)
-
-
-def test_any_order_of_batches_and_events_gives_the_same_bits():
-    segments = generated(4, events=3)
-    simulation = Simulation(noise=True, seed=1, settings=SMOOTH._replace(steps_per_batch=1))
-    batches = simulation.batches(segments)
-    assert len(batches) == 3
-    forward = [gradient(Trace(simulation, batch), "charges") for batch in batches]
-    for batch, expected in zip(batches[::-1], forward[::-1], strict=True):
-        same_bits(gradient(Trace(simulation, batch), "charges"), expected)
-    swapped = segments.select(np.argsort(-segments.event_id, kind="stable"))
-    whole = [gradient(Trace(simulation, simulation.batch(s)), "charges") for s in (segments, swapped)]
-    same_bits(*whole)

@@ -5,77 +5,20 @@ import dataclasses
 import numpy as np
 import pytest
 from helpers import make_segments, one_plane, small_table
+from objectives import SIX, STEP, TRUTH, assert_column, moved, objective, rows, smooth
 from samples import protons
 
 from lartpc.autodiff.tape import TapeError
-from lartpc.data.hits import Hits
-from lartpc.detector.digitization import charge_of, whole_ticks
-from lartpc.exceptions import InputError
 from lartpc.fit.unknowns import unknowns_of
-from lartpc.gradients.gradcheck import SMOOTH
 from lartpc.gradients.jacobian import Jacobian
 from lartpc.gradients.trace import Trace
-from lartpc.kernels.runtime import slots
-from lartpc.losses.catalogue import OBJECTIVES, SQUARES
+from lartpc.losses.catalogue import OBJECTIVES
 from lartpc.losses.objective import Objective
 from lartpc.losses.probability import log_no_hit
 from lartpc.losses.target import Target
 from lartpc.parameters import Parameters
-from lartpc.simulation.simulation import Simulation
-
-SIX = ("Ab", "kb", "eField", "lifetime", "long_diff", "tran_diff")
-TRUTH = Parameters(Ab=0.83, kb=0.053, eField=0.501, lifetime=1500.0, long_diff=5e-6, tran_diff=9e-6)
-STEP = 1e-6  # relative, of central differences
-
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-def smooth(parameters=None, detector=None, **keywords):
-    return Simulation(detector, parameters, dtype=np.float64, settings=SMOOTH, **keywords)
-
-
-def objective(kind, segments, hits, simulation=None, names=SIX, rounded=False):
-    simulation = smooth() if simulation is None else simulation
-    target = Target(hits, simulation.detector, rounded)
-    return Objective(kind, simulation, simulation.batches(segments), target, unknowns_of(simulation, names)).at
-
-
-def rows(hits, keep):
-    """Some of the rows of a table of hits."""
-    return Hits(**{name: column[keep] for name, column in vars(hits).items()})
-
-
-def joined(*tables):
-    return Hits(**{name: np.concatenate([getattr(t, name) for t in tables]) for name in vars(tables[0])})
-
-
-@pytest.fixture(scope="module")
-def segments():
-    """102 segments of two stopping protons."""
-    return protons(2)
-
-
-@pytest.fixture(scope="module")
-def noiseless(segments):
-    return smooth(TRUTH)(segments).hits
-
-
-@pytest.fixture(scope="module")
-def noisy(segments):
-    return smooth(TRUTH, noise=True, seed=3)(segments).hits
-
-
-def moved(name, h):
-    vector = Parameters().vector(np.float64)
-    vector[slots.PARAMETERS.index(name)] *= 1.0 + h
-    return vector
-
-
-def assert_column(column, difference):
-    """To 1e-5; where an entry all but vanishes, to 1e-8 of the largest, which is the rounding of a difference."""
-    np.testing.assert_allclose(column, difference, rtol=1e-5, atol=1e-7 * np.abs(difference).max())
-    assert np.abs(difference).max() > 0.0
 
 
 # --- derivatives
@@ -261,49 +204,6 @@ def test_no_end_after_the_last_of_the_allowed_hits():
     assert other.value > linear.value + 100.0  # with two allowed, that there is no second hit is unlikely
 
 
-# --- targets that do not fit
-
-
-def test_hits_without_charge_are_counted_apart(segments, noiseless):
-    vector = Parameters().vector(np.float64)
-    stray = rows(noiseless, slice(0, 2))
-    used = set(smooth()(segments, waveforms=True).waveforms.pixel_id)
-    stray.pixel_id = np.full(2, next(p for p in range(1000) if p not in used))
-    stray.t = stray.t + np.array([0.0, 5.0])
-    for kind in SQUARES:
-        alone = objective(kind, segments, noiseless)(vector)
-        with_stray = objective(kind, segments, joined(noiseless, stray))(vector)
-        assert with_stray.unmatched == alone.unmatched + 2
-        assert with_stray.hits == alone.hits
-        np.testing.assert_array_equal(with_stray.residual, alone.residual)
-        assert with_stray.value == alone.value
-
-
-@pytest.mark.parametrize("kind", SQUARES)
-def test_a_target_of_strays_only(segments, noiseless, kind):
-    stray = rows(noiseless, slice(0, 1))
-    stray.pixel_id = np.array([39000])
-    linear = objective(kind, segments, stray)(Parameters().vector(np.float64))
-    assert (linear.hits, linear.unmatched, len(linear.residual)) == (0, 1, 0)
-    assert linear.jacobian.shape == (0, 6)
-    assert (linear.value > 0.0) == (kind == "likelihood")
-
-
-@pytest.mark.parametrize("kind", SQUARES)
-def test_segments_without_charge(noiseless, kind):
-    outside = make_segments((0.0, 90.0, 3.0), (0.0, 91.0, 3.0))
-    linear = objective(kind, outside, noiseless)(Parameters().vector(np.float64))
-    assert (linear.value, linear.hits, linear.unmatched) == (0.0, 0, len(noiseless))
-    np.testing.assert_array_equal(linear.gradient, 0.0)
-
-
-def test_a_hit_where_no_current_is_expected_is_unlikely_but_possible(segments, noiseless):
-    late = rows(noiseless, slice(0, 1))
-    late.t = late.t + 500.0
-    linear = objective("likelihood", segments, late)(Parameters().vector(np.float64))
-    assert linear.hits == 1 and np.isfinite(linear.value) and np.isfinite(linear.gradient).all()
-
-
 def test_batches_add_up():
     """Of several events: one batch or three, and each hit belongs to one of them."""
     one = protons(1)
@@ -322,151 +222,3 @@ def test_batches_add_up():
         assert (parts.hits, parts.unmatched) == (whole.hits, whole.unmatched)
         assert parts.value == pytest.approx(whole.value, rel=1e-9)
         np.testing.assert_allclose(parts.gradient, whole.gradient, rtol=1e-7)
-
-
-def test_targets_that_are_refused(noiseless):
-    detector = smooth().detector
-    with pytest.raises(InputError, match="target: has no hits"):
-        Target(rows(noiseless, slice(0, 0)), detector)
-    many = joined(*[rows(noiseless, slice(0, 1))] * 11)
-    message = f"target: event {many.event_id[0]} has 11 hits on pixel {many.pixel_id[0]}, allowed are up to 10"
-    with pytest.raises(InputError, match=message):
-        Target(many, detector)
-
-
-@pytest.mark.parametrize(
-    "column, value, message",
-    [
-        ("charge", np.nan, "target: charge of hit 3 is nan, not finite"),
-        ("t", np.inf, "target: t of hit 3 is inf, not finite"),
-        ("pixel_id", -5, "target: pixel -5 is not on detector module0"),
-        ("pixel_id", 78400, "target: pixel 78400 is not on detector module0"),
-    ],
-)
-def test_damaged_hits_are_refused(noiseless, column, value, message):
-    values = getattr(noiseless, column).copy()
-    values[3] = value
-    with pytest.raises(InputError, match=message):
-        Target(dataclasses.replace(noiseless, **{column: values}), smooth().detector)
-
-
-def test_order_of_the_target_does_not_matter(segments, noisy):
-    vector = Parameters().vector(np.float64)
-    shuffled = rows(noisy, np.random.default_rng(0).permutation(len(noisy)))
-    for kind in SQUARES:
-        a, b = (objective(kind, segments, hits)(vector) for hits in (noisy, shuffled))
-        np.testing.assert_array_equal(a.residual, b.residual)
-        assert a.value == b.value
-
-
-# --- rounded targets
-
-
-@pytest.mark.parametrize("name", SIX)
-def test_gradient_of_the_rounded_likelihood(segments, noisy, name):
-    of = objective("likelihood", segments, noisy, names=(name,), rounded=True)
-    linear = of(Parameters().vector(np.float64))
-    high, low = (of(moved(name, h)).value for h in (STEP, -STEP))
-    nominal = Parameters().as_dict()[name]
-    assert linear.gradient[0] * nominal == pytest.approx((high - low) / (2.0 * STEP), rel=1e-5)
-    assert len(linear.residual) == 2 * linear.hits == 2 * (len(noisy) - linear.unmatched) > 60
-
-
-def test_a_rounded_target_uses_ticks_and_counts_alone(segments, noisy):
-    vector = Parameters().vector(np.float64)
-    tick = np.ceil(noisy.t / 0.1)
-    other = dataclasses.replace(noisy, t=(tick - 0.9) * 0.1, charge=np.full(len(noisy), np.nan))
-    for kind in ("likelihood", "residuals", "matched"):
-        a, b = (objective(kind, segments, hits, rounded=True)(vector) for hits in (noisy, other))
-        assert a.value == b.value and np.isfinite(a.value)
-        np.testing.assert_array_equal(a.jacobian, b.jacobian)
-
-
-def test_rounding_loses_information(segments, noisy):
-    """But not much: a count of 988 e beside 500 e of noise, a tick of some 1000 e beside 900 e."""
-    exact, rounded = (objective("likelihood", segments, noisy, rounded=k)(TRUTH.vector(np.float64)) for k in (0, 1))
-    share = np.diag(rounded.information) / np.diag(exact.information)
-    assert (share < 1.0).all() and (share > 0.2).all()
-    assert np.linalg.eigvalsh(rounded.information / np.sqrt(np.outer(*[np.diag(rounded.information)] * 2)))[0] > 0.0
-
-
-def test_fine_rounding_is_no_rounding(segments, noisy):
-    """Noise far larger than the charges of counts and ticks: the same likelihood but for a constant."""
-    rough = smooth().detector
-    detector = dataclasses.replace(rough, adc_counts=65536, reset_noise=9e4, uncorrelated_noise=5e4)
-    counts = (noisy.charge.astype(np.float64) * rough.gain + rough.v_pedestal - rough.v_cm) * 65536 / 1012.0
-    middle = (np.ceil(noisy.t / 0.1) - 0.5) * 0.1
-    hits = dataclasses.replace(noisy, adc=np.floor(counts + 0.5), t=middle)
-    simulation = smooth(detector=detector)
-    exact, rounded = (objective("likelihood", segments, hits, simulation, rounded=k) for k in (False, True))
-    a, b = (TRUTH.vector(np.float64), Parameters().vector(np.float64))
-    assert rounded(a).value - rounded(b).value == pytest.approx(exact(a).value - exact(b).value, rel=1e-2)
-    np.testing.assert_allclose(rounded(b).gradient, exact(b).gradient, rtol=1e-2)
-    np.testing.assert_allclose(rounded(b).information, exact(b).information, rtol=1e-2)
-
-
-def test_fit_of_a_rounded_target(segments, noisy):
-    """The truth, within its errors, and noise of the size that is expected."""
-    names = ("eField", "Ab")
-    truth = np.array([TRUTH.eField, TRUTH.Ab])
-    vector = TRUTH.vector(np.float64)
-    at = [slots.PARAMETERS.index(name) for name in names]
-    of = objective("likelihood", segments, noisy, names=names, rounded=True)
-    for _ in range(6):
-        linear = of(vector)
-        vector[at] -= np.linalg.solve(linear.information, linear.gradient)
-    pull = (vector[at] - truth) / np.sqrt(np.diag(np.linalg.inv(linear.information)))
-    assert (np.abs(pull) < 3.0).all() and (pull != 0.0).all()
-    assert 0.5 < np.mean(linear.residual**2) < 1.3
-
-
-def test_ticks():
-    """A time on a tick belongs to it, early in the run or after a day of it."""
-    for first in (0, 7, 10**9):
-        k = first + np.arange(1000)
-        np.testing.assert_array_equal(whole_ticks(k * 0.1, 0.1), k)
-        np.testing.assert_array_equal(whole_ticks(k / 10.0, 0.1), k)
-        np.testing.assert_array_equal(whole_ticks((k + 0.01) * 0.1, 0.1), k + 1)
-        np.testing.assert_array_equal(whole_ticks((k + 0.99) * 0.1, 0.1), k + 1)
-
-
-def test_counts_hold_their_charges():
-    simulation = smooth()
-    d = simulation.detector
-    middle, low, high = charge_of(np.arange(256.0), d)
-    assert low[0] == -np.inf and high[255] == np.inf and np.isfinite(middle).all()
-    np.testing.assert_array_equal(low[1:], high[:-1])
-    np.testing.assert_allclose(np.diff(middle), 988.28125)
-    charge = np.random.default_rng(0).uniform(-9e4, 2e5, 4000)
-    counts = np.clip(np.floor((charge * d.gain + d.v_pedestal - d.v_cm) * 256 / (d.v_ref - d.v_cm) + 0.5), 0, 255)
-    at = counts.astype(int)
-    assert {0, 255} <= set(at)
-    assert ((low[at] <= charge) & (charge < high[at])).all()
-
-
-@pytest.mark.parametrize("value", [-1.0, 256.0, 80.5])
-def test_counts_that_the_adc_does_not_have(noiseless, value):
-    adc = noiseless.adc.copy()
-    adc[3] = value
-    with pytest.raises(InputError, match=f"target: found an adc of {value:g}, allowed are whole counts from 0 to 255"):
-        Target(dataclasses.replace(noiseless, adc=adc), smooth().detector, rounded=True)
-
-
-def test_the_count_of_the_threshold_holds_no_charge_below_it():
-    """Reads below threshold are vetoed: the part of the count below is no evidence for less charge."""
-    simulation = smooth(detector=one_plane())
-    segments = make_segments((0.22, 0.22, 10.0), (0.22, 0.22, 10.0), dE=0.35)
-    hits = simulation(segments).hits
-    assert len(hits) == 1 and hits.adc[0] > 81.0
-    vector = Parameters().vector(np.float64)
-    values = []
-    for threshold in (6900.0, 7000.0, 7100.0, 7500.0):
-        with_veto = smooth(detector=one_plane(threshold=threshold))
-        at_threshold = dataclasses.replace(hits, adc=np.array([81.0]))
-        target = Target(at_threshold, with_veto.detector, True)
-        values.append(
-            Objective("likelihood", with_veto, with_veto.batches(segments), target, unknowns_of(with_veto, SIX))
-            .at(vector)
-            .value
-        )
-    assert (np.diff(values) > 0.0).all()  # the higher the threshold, the less of the count is left

@@ -1,0 +1,98 @@
+"""The checker of adjoints sees whatever is wrong with one."""
+
+import numpy as np
+import pytest
+from checks import KERNELS, RANDOM, RTOL, check
+
+from lartpc.adjoint.pairs import ADJOINTS
+from lartpc.kernels.runtime import slots
+
+
+class Wrong:
+    """An adjoint kernel with a mistake: `spoil` changes its gradients, {name: array}."""
+
+    def __init__(self, kernel, spoil):
+        self.kernel, self.spoil = kernel, spoil
+        self.arguments, self.outputs, self.name = kernel.arguments, kernel.outputs, kernel.name
+
+    def __call__(self, threads, *arguments):
+        self.kernel(threads, *arguments)
+        self.spoil(dict(zip(self.arguments, arguments, strict=True)))
+
+
+def caught(name, output, spoil):
+    """Whether the checker sees what `spoil` does to the gradient `output`, and to no other."""
+    adjoint = ADJOINTS[KERNELS[name]]
+    wrong = adjoint._replace(kernel=Wrong(adjoint.kernel, lambda grads: spoil(grads[output])))
+    failed = [p.name for p in check(name, RANDOM[name](np.random.default_rng(1)), wrong) if p.relative > RTOL]
+    assert set(failed) <= {output.removeprefix("grad_")}
+    return bool(failed)
+
+
+def scaled(grad):
+    grad *= 1.001
+
+
+def flipped(grad):
+    grad *= -1.0
+
+
+def dropped(grad):
+    """Without the contribution to every third entry."""
+    grad.reshape(-1)[::3] = 0.0
+
+
+def transposed(grad):
+    """Each entry in the place of the next."""
+    grad[...] = np.roll(grad, 1, axis=-1)
+
+
+@pytest.mark.parametrize("spoil", [scaled, flipped, dropped, transposed])
+@pytest.mark.parametrize("name, output", [(n, o) for n, k in KERNELS.items() for o in ADJOINTS[k].kernel.outputs])
+def test_the_checker_sees_a_wrong_gradient(name, output, spoil):
+    assert caught(name, output, spoil)
+
+
+class Dropped(Wrong):
+    """An adjoint kernel that forgets one of the gradients that it is given."""
+
+    def __call__(self, threads, *arguments):
+        given = zip(self.arguments, arguments, strict=True)
+        self.kernel(threads, *(np.zeros_like(value) if name == self.spoil else value for name, value in given))
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_the_checker_sees_a_dropped_term(name):
+    adjoint = ADJOINTS[KERNELS[name]]
+    given = [a for a in adjoint.kernel.arguments if a.startswith("grad_") and a not in adjoint.kernel.outputs]
+    for term in given:
+        wrong = adjoint._replace(kernel=Dropped(adjoint.kernel, term))
+        case = RANDOM[name](np.random.default_rng(1))
+        assert any(p.relative > RTOL for p in check(name, case, wrong)), term
+
+
+@pytest.mark.parametrize("name, pairs", [("induce", ("moment",)), ("spread", ("",))])
+def test_the_checker_sees_exchanged_axes(name, pairs):
+    def exchange(grads):
+        for pair in pairs:
+            x, y = (grads["_".join(filter(None, ("grad", pair, axis)))] for axis in "xy")
+            x[...], y[...] = y.copy(), x.copy()
+
+    adjoint = ADJOINTS[KERNELS[name]]
+    wrong = adjoint._replace(kernel=Wrong(adjoint.kernel, exchange))
+    failed = {p.name for p in check(name, RANDOM[name](np.random.default_rng(1)), wrong) if p.relative > RTOL}
+    assert len(failed) == 2 * len(pairs)
+
+
+def test_the_checker_sees_a_dropped_parameter():
+    for name in ("quench", "drift"):
+        for slot in (slots.EFIELD, slots.VDRIFT, slots.BETA, slots.LIFETIME):
+            case = RANDOM[name](np.random.default_rng(1))
+            adjoint = ADJOINTS[KERNELS[name]]
+
+            def forget(grads, slot=slot):
+                grads["grad_parameters"][:, slot] = 0.0
+
+            wrong = adjoint._replace(kernel=Wrong(adjoint.kernel, forget))
+            acts = slot in ((slots.EFIELD, slots.BETA) if name == "quench" else (slots.VDRIFT, slots.LIFETIME))
+            assert acts == any(p.relative > RTOL for p in check(name, case, wrong))

@@ -1,0 +1,108 @@
+"""Launches of kernels as they were recorded when the chain and the losses ran, in float64."""
+
+import dataclasses
+import functools
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from helpers import small_table
+from samples import generated, special
+
+from lartpc.adjoint.pairs import ADJOINTS, NO_ADJOINT
+from lartpc.autodiff.launch import plain
+from lartpc.detector.detector import Detector
+from lartpc.kernels.runtime.launch import Kernel
+from lartpc.losses.charges import make_charges
+from lartpc.losses.hit_losses import LOSSES
+from lartpc.losses.hitlist import HitList, simulated_hits
+from lartpc.parameters import Parameters
+from lartpc.simulation.simulation import Simulation
+
+MODELS = {"birks, vdrift linked": ("birks", None), "box, vdrift set": ("box", 0.158)}
+BOTH = ("deposit", "convolve")  # kernels of the parametric and of a tabulated response
+
+
+class Case(NamedTuple):
+    """A launch: arguments as they were before it."""
+
+    threads: int
+    arguments: dict[str, Any]
+    adjoint_threads: int | None = None
+    more: dict[str, Any] | None = None
+
+
+def record(segments, recombination="birks", vdrift=None, **changes):
+    """Every launch of the chain, its front end with all that it can do, and of the losses: {kernel: `Case`}.
+
+    The launches of `BOTH` with a table are kept as "tabulated ...". Of measured hits the likelihood takes the chain's
+    own, the losses take some of those of a plain front end, moved.
+    """
+    keywords = {"parameters": Parameters(vdrift=vdrift, **changes), "recombination": recombination, "dtype": np.float64}
+    cases = {}
+
+    def launch(kernel, threads, *arguments, adjoint_threads=None, **more):
+        copies = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
+        cases[kernel.name] = Case(threads, dict(zip(kernel.arguments, copies, strict=True)), adjoint_threads, more)
+        kernel(threads, *arguments)
+
+    for front_end in ({"buffer_risetime": 0.1, "adc_busy_delay": 9, "reset_cycles": 1}, {}):
+        detector = dataclasses.replace(Detector.module0(), **front_end)
+        simulation = Simulation(detector, **keywords)
+        run = launch if front_end else plain
+        batch = simulation.batch(segments)
+        waveforms = simulation.waveforms(batch, simulation.vector(), run)
+        pixels = simulation.pixels(waveforms, run)
+        reads = simulation.reads(waveforms, batch, pixels, run)
+        adc = simulation.adc(reads, pixels, False, run)
+        assert reads.count.sum() > 0
+        tick = waveforms.windows.tick[reads.window] + reads.tick
+        target = SimpleNamespace(count=reads.count, tick=tick, part=reads.part)
+        make_charges(waveforms, target, detector, run)
+    hits, _ = simulated_hits(simulation, batch, waveforms.windows, reads, adc)
+    tabulated = Simulation(**keywords, response=small_table())
+    parametric = {name: cases[name] for name in BOTH}
+    tabulated.waveforms(batch, tabulated.vector(), launch)
+    cases |= {f"tabulated {name}": cases[name] for name in BOTH} | parametric
+    return cases | record_losses(hits, moved(hits, detector), detector)
+
+
+def moved(hits, detector):
+    """Four of five hits, with more charge and later."""
+    kept = np.arange(len(hits.time)) % 5 != 3
+    first = np.concatenate(([0], np.cumsum(kept)))[hits.first]
+    hits = HitList(first, *(column[kept] for column in hits[1:]))
+    charge = 1.07 * hits.charge
+    return hits._replace(time=hits.time + 0.33, charge=charge, adc=detector.adc(charge))
+
+
+def record_losses(simulated, target, detector):
+    """The launches of the losses that are differentiated."""
+    cases, forward = {}, {}
+    call = Kernel.__call__
+
+    def record(kernel, threads, *arguments):
+        copies = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
+        bound = dict(zip(kernel.arguments, copies, strict=True))
+        name = kernel.name.removesuffix("_adjoint")
+        if kernel in ADJOINTS:
+            forward[name] = threads, bound
+        elif kernel not in NO_ADJOINT:
+            before, inputs = forward[name]
+            more = {k: v for k, v in bound.items() if k not in inputs and not k.startswith("grad_")}
+            cases[name] = Case(before, inputs, threads, more)
+        call(kernel, threads, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Kernel, "__call__", record)
+        for loss in LOSSES.values():
+            loss(simulated, target, detector)
+    return cases
+
+
+@functools.cache
+def recorded(sample, model):
+    """Launches of a sample; those that each test changes are copied by `run_kernel`."""
+    segments = {"generated": lambda: generated(4), "special": special}[sample]()
+    return record(segments, *MODELS[model])

@@ -1,0 +1,97 @@
+"""Files of hits: what is written is read, the same bytes from the same input, nothing of a write that fails."""
+
+import dataclasses
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import segment_tables
+from segment_tables import NOW, OLD, refused, some_hits, some_waveforms, table
+
+from lartpc import __version__
+from lartpc.data.hits import Hits, WaveformTable
+from lartpc.formats.edepsim import read_segments
+from lartpc.formats.hitfile import read_attrs, read_hits, read_waveforms, write_hits
+
+COMMON = str(Path(segment_tables.__file__).parent)
+
+
+def test_hits_come_back_in_order_with_segments_truth_waveforms_and_attributes(tmp_path, store):
+    truth = {"trajectories": np.array([(1, 2.0)], dtype=[("traj_id", "u4"), ("E", "f4")]), "mc_hdr": np.arange(3)}
+    segments = read_segments(store(segments=table(OLD), other=np.arange(2), **truth))
+    hits = some_hits()
+    attrs = {"parameters": {"Ab": 0.8, "vdrift": None}, "detector": "module0", "seed": 0, "noise": True}
+    write_hits(tmp_path / "hits.h5", hits, segments, attrs, waveforms=some_waveforms())
+    again = read_hits(tmp_path / "hits.h5")
+    order = np.lexsort((hits.hit, hits.pixel_id, hits.event_id))
+    for field in dataclasses.fields(Hits):
+        np.testing.assert_array_equal(getattr(again, field.name), getattr(hits, field.name)[order], field.name)
+    assert again.t.dtype == np.float64
+    assert read_attrs(tmp_path / "hits.h5") == {**attrs, "lartpc_version": __version__}
+    for field in dataclasses.fields(WaveformTable):
+        np.testing.assert_array_equal(
+            getattr(read_waveforms(tmp_path / "hits.h5"), field.name), getattr(some_waveforms(), field.name)
+        )
+    with h5py.File(tmp_path / "hits.h5") as file:
+        assert sorted(file) == ["hits", "mc_hdr", "segments", "trajectories", "waveforms"]
+        np.testing.assert_array_equal(file["segments"][()], segments.raw)
+        assert file["segments"].attrs["zbeam"]
+        np.testing.assert_array_equal(file["trajectories"][()], truth["trajectories"])
+    # a hits file is a segments file too
+    np.testing.assert_array_equal(read_segments(tmp_path / "hits.h5").x_start, segments.x_start)
+
+
+def test_empty_hits_and_segments_without_a_file_are_valid(tmp_path, store):
+    none = some_hits(0)
+    made = dataclasses.replace(read_segments(store(segments=table(NOW, rows=0))), raw=None, source=None)
+    write_hits(tmp_path / "hits.h5", none, made, {})
+    assert len(read_hits(tmp_path / "hits.h5")) == 0
+    assert read_waveforms(tmp_path / "hits.h5") is None
+    assert len(read_segments(tmp_path / "hits.h5")) == 0
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path, store):
+    source = store(segments=table(NOW), mc_stack=np.arange(4))
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from segment_tables import *\n"
+        "from lartpc.formats.edepsim import read_segments\nfrom lartpc.formats.hitfile import write_hits\n"
+        "write_hits(sys.argv[3], some_hits(), read_segments(sys.argv[2]), {'b': [1], 'a': 2}, False, some_waveforms())"
+    )
+    digests = set()
+    for name in ("one.h5", "two.h5"):
+        arguments = [sys.executable, "-c", script, COMMON, str(source), str(tmp_path / name)]
+        subprocess.run(arguments, check=True, cwd=Path(__file__).parents[2])
+        digests.add(hashlib.sha256((tmp_path / name).read_bytes()).hexdigest())
+    assert len(digests) == 1
+
+
+def test_files_that_hold_no_hits_are_refused(tmp_path, store):
+    assert "no dataset 'hits', found segments" in refused(read_hits, store(segments=table(NOW)))
+    assert "hits have no field 'event_id', found a" in refused(read_hits, store(hits=np.zeros(1, dtype=[("a", "f4")])))
+    for read in (read_hits, read_attrs, read_waveforms):
+        assert "no such file" in refused(read, tmp_path / "nowhere.h5")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs resource limits")
+@pytest.mark.parametrize("limit", [0, 100, 3000, 20000])
+def test_a_write_that_fails_is_one_line_and_leaves_nothing(tmp_path, store, limit):
+    # a limit on the size of files stands in for a full disk: writes fail in the same place, with another reason
+    source = store(segments=table(NOW, rows=1000))
+    output = tmp_path / "out"
+    output.mkdir()
+    script = (
+        "import resource, sys; sys.path.insert(0, sys.argv[1]); from segment_tables import *\n"
+        "from lartpc.formats.edepsim import read_segments\nfrom lartpc.formats.hitfile import write_hits\n"
+        "segments = read_segments(sys.argv[2]); resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]),) * 2)\n"
+        "print(refused(write_hits, sys.argv[3], some_hits(), segments, {}, False, some_waveforms()))"
+    )
+    arguments = [sys.executable, "-B", "-c", script, COMMON, str(source), str(output / "h.h5")]
+    done = subprocess.run([*arguments, str(limit)], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{output / 'h.h5'}: cannot be written: File too large\n"
+    assert os.listdir(output) == []

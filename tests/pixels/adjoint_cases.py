@@ -1,0 +1,152 @@
+"""Random launches of the kernels from drifted charge to what pixels see of it."""
+
+import numpy as np
+from helpers import PITCH
+from launches import Case, recorded
+
+from lartpc.autodiff.kernelcheck import scale
+from lartpc.detector.detector import Detector
+from lartpc.settings import Settings
+from lartpc.simulation.chain import make_tables
+
+
+def random_share(rng):
+    """Arrivals of a drift, on three lattices; some charge is narrower than they hold."""
+    n, most = 30, 120
+    arguments = {
+        "arrival": rng.uniform(0.0, 180.0, n),
+        "sigma_t": rng.uniform(0.02, 0.15, n),
+        "step_table": rng.integers(0, 3, n),
+        "step_tick": rng.integers(-50, 50, n),
+        "per_tick": np.array([1, 2, 4]),
+        "smooth": np.array([0.08, 0.04, 0.028]),
+        "tick": 0.1,
+        **{name: np.zeros(n, dtype=np.int64) for name in ("site_t", "sites_t")},
+        "share_t": np.zeros((n, most)),
+    }
+    return Case(n, arguments)
+
+
+def random_spread(rng):
+    """Steps with 2 x 2 pixels each, in shuffled order, and three tables."""
+    n, settings = 20, Settings()
+    tables = make_tables(Detector.module0(), settings, np.float64, np)
+    x, y = rng.uniform(10 * PITCH, 12 * PITCH, (2, n))
+    order = rng.permutation(4 * n)
+    pair_step, corner = order // 4, order % 4
+    low = [np.floor(at / PITCH - 0.5).astype(np.int64) for at in (x, y)]
+    arguments = {
+        "x": x,
+        "y": y,
+        "distance": rng.uniform(0.5, 30.0, n),
+        "charge": rng.uniform(10.0, 1e4, n),
+        "sigma_T": rng.uniform(0.01, 0.08, n),
+        "step_volume": rng.integers(0, 2, n),
+        "volumes": tables.volumes,
+        "step_table": rng.integers(0, 3, n),
+        "degree": np.array([3, 8, 13]),
+        "pair_step": pair_step,
+        "pair_x": low[0][pair_step] + corner % 2,
+        "pair_y": low[1][pair_step] + corner // 2,
+        "width": settings.width,
+        "whole": 0.9,
+        "nodes": settings.nodes,
+        "gauss_point": tables.gauss_point,
+        "gauss_weight": tables.gauss_weight,
+        **{name: np.zeros((4 * n, 16)) for name in ("moment_x", "moment_y")},
+    }
+    return Case(4 * n, arguments, n, {"first_pair": 4 * np.arange(n + 1), "pair_place": np.argsort(order)})
+
+
+def random_induce(rng):
+    """Three tables of random numbers, symmetric in x and y, zero beyond their degrees and ranks."""
+    n, most, ranks = 20, 16, 24
+    degree, rank = np.array([3, 8, 13]), np.array([8, 24, 16])
+    space = rng.normal(size=(3, most, ranks, most))
+    space += space.transpose(0, 3, 2, 1)
+    for values, d, r in zip(space, degree, rank, strict=True):
+        values[d:], values[:, r:], values[..., d:] = 0.0, 0.0, 0.0
+    arguments = {
+        "pair_step": rng.integers(0, 10, n),
+        "step_table": rng.integers(0, 3, 10),
+        "moment_x": rng.normal(size=(n, most)),
+        "moment_y": rng.normal(size=(n, most)),
+        "degree": degree,
+        "rank": rank,
+        "space": space,
+        "coefficient": np.zeros((n, ranks)),
+    }
+    return Case(n, arguments)
+
+
+def random_assign(rng):
+    """Charges of all widths from a tenth of a site to three, anywhere in the table's lattice of ten sites a pixel."""
+    n, most = 20, 60
+    tables = make_tables(Detector.module0(), Settings(), np.float64, np)
+    arguments = {
+        "x": rng.uniform(3 * PITCH, 5 * PITCH, n),
+        "y": rng.uniform(3 * PITCH, 5 * PITCH, n),
+        "charge": rng.uniform(10.0, 1e4, n),
+        "arrival": rng.uniform(2.0, 9.0, n),
+        "sigma_t": rng.uniform(0.01, 0.3, n),
+        "sigma_T": rng.uniform(0.005, 0.12, n),
+        "step_volume": rng.integers(0, 2, n),
+        "step_table": rng.integers(0, 3, n),
+        "step_tick": rng.integers(-50, 50, n),
+        "volumes": tables.volumes,
+        "bins": 10,
+        "per_tick": 1,
+        "tick": 0.1,
+        "shift": np.array([31.0, 28.3, 33.1]),
+        **{name: np.zeros(n, dtype=np.int64) for name in ("site_x", "site_y", "site_t")},
+        **{name: np.zeros(n, dtype=np.int64) for name in ("sites_x", "sites_y", "sites_t")},
+        **{name: np.zeros((n, most)) for name in ("share_x", "share_y", "share_t")},
+    }
+    return Case(n, arguments)
+
+
+def random_values(rng, name, draws):
+    """A recorded launch, some of its inputs drawn anew."""
+    case = recorded("special", "birks, vdrift linked")[name]
+    drawn = {k: draw(size=np.shape(case.arguments[k])) for k, draw in draws.items()}
+    return case._replace(arguments={**case.arguments, **drawn})
+
+
+def random_conserve(rng):
+    return random_values(rng, "conserve", dict.fromkeys(("moment_x", "moment_y", "current"), rng.random))
+
+
+def random_couple(rng):
+    """Of three tables, the second and third of random numbers, any for each step."""
+    case = random_values(rng, "couple", dict.fromkeys(("share_x", "share_y"), rng.normal))
+    one, of = case.arguments["space"], case.arguments["step_table"]
+    more = scale(one) * rng.normal(size=(2, *one.shape[1:]))
+    drawn = {"space": np.concatenate((one, more)), "step_table": rng.integers(0, 3, len(of))}
+    return case._replace(arguments={**case.arguments, **drawn})
+
+
+RANDOM = {
+    "share": random_share,
+    "spread": random_spread,
+    "induce": random_induce,
+    "conserve": random_conserve,
+    "assign": random_assign,
+    "couple": random_couple,
+}
+LINEAR = {
+    "share": (),
+    "spread": ("charge",),
+    "induce": ("moment_x", "moment_y"),
+    "conserve": ("moment_x", "moment_y"),
+    "assign": ("charge",),
+    "couple": ("share_x", "share_y"),
+}
+# Positions, of up to 120 cm, are moved by this share of themselves, which must be far less than the diffusion width of
+# 0.03 cm.
+STEP = {"spread x": 1e-8, "spread y": 1e-8, "share arrival": 1e-7, "assign": 1e-7}
+LARGEST = {
+    "spread x": 1e-6,
+    "spread y": 1e-6,
+    **{f"assign {at}": 1e-6 for at in ("x", "y", "arrival")},
+    "share arrival": 1e-6,
+}
