@@ -6,18 +6,17 @@ plain functions marked `device`. From one source the launcher makes a `prange` l
 """
 
 import functools
-import hashlib
 import inspect
-import os
 import threading
 import types
 from importlib.util import find_spec
-from pathlib import Path
 
 import numba
 import numpy as np
 from numba.core.codegen import JITCPUCodegen
 from numba.extending import intrinsic
+
+from .cache import cache_directory
 
 # Contraction to fused multiply-add and reassociation of sums vectorise the loops over ticks. NaN, infinity and
 # division keep their IEEE meaning.
@@ -220,25 +219,6 @@ def run_what_is_on_disk(launcher, again):
         return found
 
     launcher._cache.load_overload = load_or_compile
-
-
-def cache_directory():
-    """A writable folder for compiled kernels, its name holding a hash of all kernel sources; '' if there is none.
-
-    Numba's own check looks at the file of the launcher alone and would serve stale code after an edit elsewhere.
-    """
-    here = Path(__file__).resolve().parent
-    digest = hashlib.sha256(numba.__version__.encode())
-    for folder in (here, here.parent / "adjoint"):
-        for path in sorted(folder.glob("*.py")):
-            digest.update(path.read_bytes())
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = base / "lartpc" / digest.hexdigest()[:16]
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError:
-        return ""
-    return str(folder) if os.access(folder, os.W_OK) else ""
 
 
 def cuda_available():

@@ -1,13 +1,14 @@
 """The launcher: one body for every target, its disk cache, and the same bits for any number of threads."""
 
-import importlib.util
 import os
 import pkgutil
+import shutil
 import subprocess
 import sys
 import types
 from importlib import import_module
 from pathlib import Path
+from unittest.mock import Mock
 
 import numba
 import numpy as np
@@ -16,9 +17,10 @@ from helpers import make_segments
 
 import lartpc.adjoint
 import lartpc.kernels
-from lartpc.kernels import launch
+from lartpc.kernels import cache
+from lartpc.kernels.cache import cache_directory
 from lartpc.kernels.drift import drift_velocity
-from lartpc.kernels.launch import Kernel, cache_directory, device, kernel
+from lartpc.kernels.launch import Kernel, device, kernel
 from lartpc.kernels.quench import BIRKS, quench
 from lartpc.parameters import Parameters
 from lartpc.simulation import Simulation
@@ -37,6 +39,14 @@ quench(1000, energy, 2 * energy, Parameters().table(1, T), module, BIRKS, electr
 assert abs(electrons[0] / 29710.7 - 1) < 1e-4, electrons
 print(electrons.tobytes().hex(), cache_directory())
 """
+
+
+@pytest.fixture(autouse=True)
+def found_anew():
+    """The folder of the cache is asked for once a process: each test has its own, and the next ones theirs."""
+    yield
+    cache_directory.cache_clear()
+    cache.tell.cache_clear()
 
 
 @device
@@ -60,7 +70,7 @@ def in_new_process(program, **environment):
     """What `program` prints, run by a new Python that finds the same lartpc."""
     home = Path(lartpc.__file__).parent.parent
     environment = {**os.environ, "PYTHONPATH": str(home), **{k: str(v) for k, v in environment.items()}}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-P", "-c", program], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 
@@ -156,28 +166,45 @@ def test_same_bits_for_one_and_two_threads():
             assert column.tobytes() == vars(getattr(two, table))[name].tobytes(), name
 
 
-@pytest.fixture
-def sources(tmp_path, monkeypatch):
-    """A copy of the launcher in a folder of kernels of its own, with a cache of its own: its `cache_directory`."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for name in ("kernels", "adjoint"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "helper.py").write_text("FACTOR = 1\n")
-    copy = tmp_path / "kernels" / "launch.py"
-    copy.write_text(Path(launch.__file__).read_text())
-    spec = importlib.util.spec_from_file_location("launch_copy", copy)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.cache_directory
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory):
+    """A copy of the package, a function that gives the name of its cache folder, and that name."""
+    folder = tmp_path_factory.mktemp("copy")
+    unwanted = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(Path(lartpc.__file__).parent, folder / "lartpc", ignore=unwanted)  # follows links
+    program = "import lartpc.kernels.launch as launch; print(launch.cache_directory(), launch.__file__)"
+
+    def name():
+        cache, file = in_new_process(program, PYTHONPATH=folder, XDG_CACHE_HOME=folder / "cache")
+        assert folder in Path(file).parents and Path(cache).parent == folder / "cache" / "lartpc"
+        return Path(cache).name
+
+    return folder / "lartpc", name, name()
 
 
-@pytest.mark.parametrize("folder", ["kernels", "adjoint"])
-def test_cache_folder_follows_every_kernel_source(folder, sources, tmp_path):
-    before = sources()
-    assert Path(before).is_dir()
-    assert before == sources()
-    (tmp_path / folder / "helper.py").write_text("FACTOR = 2\n")
-    assert sources() != before
+@pytest.mark.parametrize("place", ["helper.py", "charge/deeper/helper.py"])
+@pytest.mark.parametrize("layer", ["kernels", "adjoint"])
+def test_cache_folder_follows_every_kernel_source(layer, place, copied):
+    package, name, before = copied
+    planted = package / layer / place
+    planted.parent.mkdir(parents=True, exist_ok=True)
+    names = []
+    for factor in (1, 2):
+        planted.write_text(f"FACTOR = {factor}\n")
+        names.append(name())
+    planted.unlink()
+    assert len({before, *names}) == 3
+
+
+def test_sources_are_hashed_once_a_process(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(cache, "source_hash", Mock(side_effect=cache.source_hash))
+    cache_directory.cache_clear()
+    out = np.zeros_like(ENERGIES)
+    for _ in range(2):
+        Kernel(scale.body, ("out",))(len(out), ENERGIES, out)
+    assert cache_directory() == str(tmp_path / "lartpc" / cache.source_hash())
+    assert cache.source_hash.call_count == 2  # ours is one of them
 
 
 def test_second_process_compiles_nothing_and_gives_the_same_bits(tmp_path):
@@ -193,6 +220,7 @@ def test_no_place_for_a_cache(tmp_path, monkeypatch):
     nowhere = tmp_path / "file"
     nowhere.touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(nowhere))
+    cache_directory.cache_clear()
     assert cache_directory() == ""
     out = np.zeros_like(ENERGIES)
     Kernel(scale.body, ("out",))(len(out), ENERGIES, out)

@@ -75,7 +75,7 @@ def forbidden(root):
                 if top == "lartpc":
                     allowed = LAYERS.index(layer_of(name)) <= LAYERS.index(layer)
                 else:
-                    launcher = layer == "kernels" and path.name == "launch.py"
+                    launcher = layer == "kernels" and path.name in ("launch.py", "cache.py")
                     allowed = layer in ("lartpc", "cli") or top in OUTSIDE or (launcher and top in LAUNCHER)
                 if not allowed:
                     found.append(f"{layer}/{path.name} imports {name}")
