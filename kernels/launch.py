@@ -7,6 +7,7 @@ plain functions marked `device`. From one source the launcher makes a `prange` l
 
 import functools
 import inspect
+import os
 import threading
 import types
 from importlib.util import find_spec
@@ -30,8 +31,16 @@ TURNS = 32
 BLOCK = 64
 # Launches of `light` kernels with fewer threads than this run on one worker.
 LIGHT = 1000
-# Numba's workqueue layer (the one that survives a fork) must not be entered twice at a time.
-LAUNCH_LOCK = threading.Lock()
+# Of Numba's layers of threads only this one lives on in a forked process, where GNU OpenMP kills. Numba takes one for
+# good as soon as anybody asks for the number of threads: so it is named here, unless the environment names one.
+if numba.config.THREADING_LAYER == "default":
+    numba.config.THREADING_LAYER = "workqueue"
+# It must not be entered twice at a time. A fork waits for the end of a launch, or the child would wait for it forever.
+LAUNCH_LOCK = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=LAUNCH_LOCK.acquire, after_in_parent=LAUNCH_LOCK.release, after_in_child=LAUNCH_LOCK.release
+    )
 
 # Names that begin with an underscore cannot be those of a body's arguments: see `Kernel`.
 LAUNCHER = {
@@ -128,7 +137,6 @@ class Kernel:
 
     @functools.cached_property
     def cpu_launcher(self):
-        numba.config.THREADING_LAYER = "workqueue"
         launcher = self.compiled_launcher()
         if cache_directory():
             run_what_is_on_disk(launcher, self.compiled_launcher)

@@ -39,6 +39,36 @@ quench(1000, energy, 2 * energy, Parameters().table(1, T), module, BIRKS, electr
 assert abs(electrons[0] / 29710.7 - 1) < 1e-4, electrons
 print(electrons.tobytes().hex(), cache_directory())
 """
+# Simulates, in a forked child too, while another thread launches; prints the hits of both.
+FORKED = """
+import os, signal, threading, time
+import numba
+import numpy as np
+from lartpc.generate import generate
+from lartpc.kernels.launch import LAUNCH_LOCK
+from lartpc.segments import Segments
+from lartpc.simulation import Simulation
+numba.get_num_threads()
+simulation = Simulation(noise=True)
+table = generate("muons", simulation.detector, 1, 0)[:200]
+segments = Segments(**{name: table[name] for name in Segments.__dataclass_fields__ if name in table.dtype.names})
+def hits():
+    return b"".join(column.tobytes() for column in vars(simulation(segments).hits).values()).hex()
+print(hits(), flush=True)
+def launch_long():
+    with LAUNCH_LOCK:
+        held.set()
+        time.sleep(1)
+held, other = threading.Event(), threading.Thread(target=launch_long)
+other.start()
+held.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(30)
+    print(hits(), flush=True)
+    os._exit(0)
+print(os.waitpid(child, 0)[1])
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -164,6 +194,15 @@ def test_same_bits_for_one_and_two_threads():
     for table in ("hits", "waveforms"):
         for name, column in vars(getattr(one, table)).items():
             assert column.tobytes() == vars(getattr(two, table))[name].tobytes(), name
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_forked_child_gives_the_hits_of_its_parent(threads):
+    parent, child, status = in_new_process(FORKED, NUMBA_NUM_THREADS=threads, NUMBA_THREADING_LAYER="default")
+    assert status == "0"
+    assert len(parent) > 1000
+    assert child == parent
 
 
 @pytest.fixture(scope="module")
