@@ -3,7 +3,6 @@
 import os
 import sys
 import time
-from pathlib import Path
 
 import click
 
@@ -139,11 +138,11 @@ def simulate(
 
 def announce_compilation(device):
     """Say so where kernels must be compiled first, so that the command does not look hung."""
-    from lartpc.kernels.launch import cache_directory
+    from lartpc.kernels.cache import kept
 
     if device == "cuda":
         click.echo("compiling kernels for the GPU ...", err=True)
-    elif not any(Path(cache_directory() or os.devnull).rglob("*.nbi")):
+    elif not kept("cpu"):
         click.echo("compiling kernels, once: about half a minute ...", err=True)
 
 

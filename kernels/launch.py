@@ -14,10 +14,9 @@ from importlib.util import find_spec
 
 import numba
 import numpy as np
-from numba.core.codegen import JITCPUCodegen
 from numba.extending import intrinsic
 
-from .cache import cache_directory
+from .cache import Compiled, Store
 
 # Contraction to fused multiply-add and reassociation of sums vectorise the loops over ticks. NaN, infinity and
 # division keep their IEEE meaning.
@@ -138,18 +137,13 @@ class Kernel:
     @functools.cached_property
     def cpu_launcher(self):
         launcher = self.compiled_launcher()
-        if cache_directory():
-            run_what_is_on_disk(launcher, self.compiled_launcher)
+        launcher._cache = Compiled(Store(launcher.py_func, self.body), self.compiled_launcher)
         return launcher
 
     def compiled_launcher(self):
         body = numba.njit(error_model="numpy", fastmath=BODY_FLAGS)(rebind(self.body, cpu_helper))
-        launcher = self.generate("cpu", {"prange": numba.prange, "body": body, "apart": apart, "take": take})
-        previous, numba.config.CACHE_DIR = numba.config.CACHE_DIR, cache_directory()
-        try:
-            return numba.njit(parallel=True, cache=bool(numba.config.CACHE_DIR))(launcher)
-        finally:
-            numba.config.CACHE_DIR = previous
+        names = {"prange": numba.prange, "body": body, "apart": apart, "take": take}
+        return numba.njit(parallel=True)(self.generate("cpu", names))
 
     @functools.cached_property
     def cuda_launcher(self):
@@ -165,14 +159,11 @@ class Kernel:
         return self.generate("cuda", {"cuda": cuda, "body": body})
 
     def generate(self, target, names):
-        """A launcher from source, compiled under the body's file name so that Numba's disk cache takes it.
-
-        Its name is unique: Numba keys the cache by function name, file and line.
-        """
+        """A launcher from source. Its name begins those of its files on disk."""
         name = f"launch_{target}_{self.body.__module__.replace('.', '_')}_{self.name}"
         source = LAUNCHER[target].format(name=name, args=", ".join(self.arguments))
         namespace = dict(names, __name__=self.body.__module__)
-        exec(compile(source, self.body.__code__.co_filename, "exec"), namespace)
+        exec(compile(source, f"<{name}>", "exec"), namespace)
         return namespace[name]
 
 
@@ -200,33 +191,6 @@ def cuda_helper(function):
     from numba import cuda
 
     return cuda.jit(device=True)(rebind(function, cuda_helper))
-
-
-def run_what_is_on_disk(launcher, again):
-    """Make a launcher run the code that is on the disk, also in the process that compiled it.
-
-    Code just compiled has parts that were optimised once; in code from the disk they were optimised with their callers,
-    and sums are added in another order: a first run would differ from later ones in the last bits. Parts that two
-    launchers share would be those of the one loaded first, so each is loaded for itself. `again` makes a second
-    launcher, which only compiles.
-    """
-    load = launcher._cache.load_overload
-
-    def load_alone(signature, context):
-        shared, context._internal_codegen = context._internal_codegen, JITCPUCodegen("lartpc")
-        try:
-            return load(signature, context)
-        finally:
-            context._internal_codegen = shared
-
-    def load_or_compile(signature, context):
-        found = load_alone(signature, context)
-        if found is None:
-            again().compile(signature)
-            found = load_alone(signature, context)
-        return found
-
-    launcher._cache.load_overload = load_or_compile
 
 
 def cuda_available():
