@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from .blas import one_blas_thread
 from .errors import InputError
 from .fit import Robust, warm_up
 from .hits import Hits
@@ -27,6 +28,7 @@ WARM_STEPS_PER_BATCH = 16384  # the robust start needs no more than the first ba
 BATCH_LENGTH = 100.0  # [cm]
 
 
+@one_blas_thread
 def calibrate(
     simulation: Simulation,
     segments: Segments,

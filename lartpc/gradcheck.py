@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import chain
+from .blas import one_blas_thread
 from .errors import InputError
 from .gradient import Trace
 from .kernelcheck import relative
@@ -64,6 +65,7 @@ class Report(NamedTuple):
         return all(row.passed for row in self.rows)
 
 
+@one_blas_thread
 def gradcheck(
     simulation: Simulation,
     segments: Segments,

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
+from .blas import one_blas_thread
 from .detector import Detector
 from .errors import InputError
 from .kernels.drift import drift_velocity
@@ -205,6 +206,7 @@ class Tables(NamedTuple):
     of_volume: Any  # (n_volumes,) int64: which of the tables each TPC has
 
 
+@one_blas_thread
 def make_response_tables(responses: Sequence[Response], detector: Detector, dtype: Any, xp: Any) -> Tables:
     """The sums of products of functions of place and of time that stand for `responses`, one for each pitch, ascending.
 

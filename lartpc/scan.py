@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .blas import one_blas_thread
 from .calibrate import LOSSES, SIX, check_names, truth_of
 from .errors import InputError
 from .hits import Hits
@@ -60,6 +61,7 @@ class Scan(NamedTuple):
         return "\n".join(lines)
 
 
+@one_blas_thread
 def scan(
     simulation: Simulation,
     segments: Segments,
