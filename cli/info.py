@@ -19,6 +19,7 @@ PACKAGES = (
     "PyYAML",
     "matplotlib",
     "tqdm",
+    "threadpoolctl",
     "iminuit",
     "numba-cuda",
     "cupy-cuda13x",

@@ -140,10 +140,9 @@ def announce_compilation(device):
     """Say so where kernels must be compiled first, so that the command does not look hung."""
     from lartpc.kernels.cache import kept
 
-    if device == "cuda":
-        click.echo("compiling kernels for the GPU ...", err=True)
-    elif not kept("cpu"):
-        click.echo("compiling kernels, once: about half a minute ...", err=True)
+    if not kept(device):
+        where, long = (" for the GPU", "") if device == "cuda" else ("", ": about half a minute")
+        click.echo(f"compiling kernels{where}, once{long} ...", err=True)
 
 
 def progress_bar(batches, doing="simulating", unit="batch"):

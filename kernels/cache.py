@@ -152,3 +152,31 @@ class Compiled:
 
     def save_overload(self, signature, result):
         """Nothing: what Numba compiles itself does not get here."""
+
+
+class CompiledForCuda:
+    """What a launcher for CUDA asks for compiled code, in place of numba-cuda's cache: files as for the CPU."""
+
+    cache_path = property(lambda self: self.store.folder)
+
+    def __init__(self, store):
+        self.store = store
+
+    def key(self, signature, codegen):
+        """With the versions of numba-cuda and CUDA and what the device can do."""
+        import numba_cuda
+
+        return (signature, numba_cuda.__version__, codegen.magic_tuple())
+
+    def load_overload(self, signature, context):
+        from numba.cuda.dispatcher import _Kernel
+
+        context.refresh()
+        content = self.store.read(self.key(signature, context.codegen()))
+        return None if content is None else _Kernel._rebuild(**pickle.loads(content))
+
+    def save_overload(self, signature, kernel):
+        from numba.cuda.serialize import dumps
+
+        content = dumps(kernel._reduce_states())
+        self.store.write(self.key(signature, kernel.target_context.codegen()), content)

@@ -16,7 +16,7 @@ import numba
 import numpy as np
 from numba.extending import intrinsic
 
-from .cache import Compiled, Store
+from .cache import Compiled, CompiledForCuda, Store
 
 # Contraction to fused multiply-add and reassociation of sums vectorise the loops over ticks. NaN, infinity and
 # division keep their IEEE meaning.
@@ -149,7 +149,9 @@ class Kernel:
     def cuda_launcher(self):
         from numba import cuda
 
-        return cuda.jit(self.cuda_source())
+        launcher = cuda.jit(self.cuda_source())
+        launcher._cache = CompiledForCuda(Store(launcher.py_func, self.body))
+        return launcher
 
     def cuda_source(self):
         """The Python function of a grid launch, its helpers bound as CUDA device functions."""
