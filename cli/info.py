@@ -18,6 +18,7 @@ PACKAGES = (
     "PyYAML",
     "matplotlib",
     "tqdm",
+    "threadpoolctl",
     "iminuit",
     "numba-cuda",
     "cupy-cuda13x",

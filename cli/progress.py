@@ -1,20 +1,17 @@
 """What a command shows while it works."""
 
-import os
 import sys
-from pathlib import Path
 
 import click
 
 
 def announce_compilation(device):
     """Say so where kernels must be compiled first, so that the command does not look hung."""
-    from lartpc.kernels.runtime.launch import cache_directory
+    from lartpc.kernels.runtime.cache import kept
 
-    if device == "cuda":
-        click.echo("compiling kernels for the GPU ...", err=True)
-    elif not any(Path(cache_directory() or os.devnull).rglob("*.nbi")):
-        click.echo("compiling kernels, once: about half a minute ...", err=True)
+    if not kept(device):
+        where, long = (" for the GPU", "") if device == "cuda" else ("", ": about half a minute")
+        click.echo(f"compiling kernels{where}, once{long} ...", err=True)
 
 
 def progress_bar(batches, doing="simulating", unit="batch"):

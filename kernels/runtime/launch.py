@@ -6,18 +6,17 @@ plain functions marked `device`. From one source the launcher makes a `prange` l
 """
 
 import functools
-import hashlib
 import inspect
 import os
 import threading
 import types
 from importlib.util import find_spec
-from pathlib import Path
 
 import numba
 import numpy as np
-from numba.core.codegen import JITCPUCodegen
 from numba.extending import intrinsic
+
+from lartpc.kernels.runtime.cache import Compiled, CompiledForCuda, Store
 
 # Contraction to fused multiply-add and reassociation of sums vectorise the loops over ticks. NaN, infinity and
 # division keep their IEEE meaning.
@@ -31,8 +30,16 @@ TURNS = 32
 BLOCK = 64
 # Launches of `light` kernels with fewer threads than this run on one worker.
 LIGHT = 1000
-# Numba's workqueue layer (the one that survives a fork) must not be entered twice at a time.
-LAUNCH_LOCK = threading.Lock()
+# Of Numba's layers of threads only this one lives on in a forked process, where GNU OpenMP kills. Numba takes one for
+# good as soon as anybody asks for the number of threads: so it is named here, unless the environment names one.
+if numba.config.THREADING_LAYER == "default":
+    numba.config.THREADING_LAYER = "workqueue"
+# It must not be entered twice at a time. A fork waits for the end of a launch, or the child would wait for it forever.
+LAUNCH_LOCK = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=LAUNCH_LOCK.acquire, after_in_parent=LAUNCH_LOCK.release, after_in_child=LAUNCH_LOCK.release
+    )
 
 # Names that begin with an underscore cannot be those of a body's arguments: see `Kernel`.
 LAUNCHER = {
@@ -129,26 +136,22 @@ class Kernel:
 
     @functools.cached_property
     def cpu_launcher(self):
-        numba.config.THREADING_LAYER = "workqueue"
         launcher = self.compiled_launcher()
-        if cache_directory():
-            run_what_is_on_disk(launcher, self.compiled_launcher)
+        launcher._cache = Compiled(Store(launcher.py_func, self.body), self.compiled_launcher)
         return launcher
 
     def compiled_launcher(self):
         body = numba.njit(error_model="numpy", fastmath=BODY_FLAGS)(rebind(self.body, cpu_helper))
-        launcher = self.generate("cpu", {"prange": numba.prange, "body": body, "apart": apart, "take": take})
-        previous, numba.config.CACHE_DIR = numba.config.CACHE_DIR, cache_directory()
-        try:
-            return numba.njit(parallel=True, cache=bool(numba.config.CACHE_DIR))(launcher)
-        finally:
-            numba.config.CACHE_DIR = previous
+        names = {"prange": numba.prange, "body": body, "apart": apart, "take": take}
+        return numba.njit(parallel=True)(self.generate("cpu", names))
 
     @functools.cached_property
     def cuda_launcher(self):
         from numba import cuda
 
-        return cuda.jit(self.cuda_source())
+        launcher = cuda.jit(self.cuda_source())
+        launcher._cache = CompiledForCuda(Store(launcher.py_func, self.body))
+        return launcher
 
     def cuda_source(self):
         """The Python function of a grid launch, its helpers bound as CUDA device functions."""
@@ -158,14 +161,11 @@ class Kernel:
         return self.generate("cuda", {"cuda": cuda, "body": body})
 
     def generate(self, target, names):
-        """A launcher from source, compiled under the body's file name so that Numba's disk cache takes it.
-
-        Its name is unique: Numba keys the cache by function name, file and line.
-        """
+        """A launcher from source. Its name begins those of its files on disk."""
         name = f"launch_{target}_{self.body.__module__.replace('.', '_')}_{self.name}"
         source = LAUNCHER[target].format(name=name, args=", ".join(self.arguments))
         namespace = dict(names, __name__=self.body.__module__)
-        exec(compile(source, self.body.__code__.co_filename, "exec"), namespace)
+        exec(compile(source, f"<{name}>", "exec"), namespace)
         return namespace[name]
 
 
@@ -193,52 +193,6 @@ def cuda_helper(function):
     from numba import cuda
 
     return cuda.jit(device=True)(rebind(function, cuda_helper))
-
-
-def run_what_is_on_disk(launcher, again):
-    """Make a launcher run the code that is on the disk, also in the process that compiled it.
-
-    Code just compiled has parts that were optimised once; in code from the disk they were optimised with their callers,
-    and sums are added in another order: a first run would differ from later ones in the last bits. Parts that two
-    launchers share would be those of the one loaded first, so each is loaded for itself. `again` makes a second
-    launcher, which only compiles.
-    """
-    load = launcher._cache.load_overload
-
-    def load_alone(signature, context):
-        shared, context._internal_codegen = context._internal_codegen, JITCPUCodegen("lartpc")
-        try:
-            return load(signature, context)
-        finally:
-            context._internal_codegen = shared
-
-    def load_or_compile(signature, context):
-        found = load_alone(signature, context)
-        if found is None:
-            again().compile(signature)
-            found = load_alone(signature, context)
-        return found
-
-    launcher._cache.load_overload = load_or_compile
-
-
-def cache_directory():
-    """A writable folder for compiled kernels, its name holding a hash of all kernel sources; '' if there is none.
-
-    Numba's own check looks at the file of the launcher alone and would serve stale code after an edit elsewhere.
-    """
-    kernels = Path(__file__).resolve().parents[1]
-    digest = hashlib.sha256(numba.__version__.encode())
-    for folder in (kernels, kernels.parent / "adjoint"):
-        for path in sorted(folder.rglob("*.py")):
-            digest.update(path.read_bytes())
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = base / "lartpc" / digest.hexdigest()[:16]
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError:
-        return ""
-    return str(folder) if os.access(folder, os.W_OK) else ""
 
 
 def cuda_available():

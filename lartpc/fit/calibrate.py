@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from lartpc.blas import one_blas_thread
 from lartpc.checks import check_choice
 from lartpc.contracts import Unknowns
 from lartpc.data.hits import Hits
@@ -40,6 +41,7 @@ class Journal:
     progress: Callable[[Iterable], Iterable] = lambda batches: batches
 
 
+@one_blas_thread
 def calibrate(
     simulation: Simulation,
     segments: Segments,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lartpc.blas import one_blas_thread
 from lartpc.data.segments import Segments
 from lartpc.fit.uncertainty import invert
 from lartpc.fit.unknowns import unknowns_of
@@ -27,6 +28,7 @@ def expected_errors(
     return np.sqrt(np.diag(expected_covariance(simulation, segments, names, rounded)[0]))
 
 
+@one_blas_thread
 def expected_covariance(
     simulation: Simulation, segments: Segments, names: Sequence[str], rounded: bool = False
 ) -> tuple[np.ndarray, np.ndarray | None]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lartpc.blas import one_blas_thread
 from lartpc.checks import check_choice
 from lartpc.data.hits import Hits
 from lartpc.data.segments import Segments
@@ -63,6 +64,7 @@ class Scan(NamedTuple):
         return "\n".join(lines)
 
 
+@one_blas_thread
 def scan(
     simulation: Simulation,
     segments: Segments,

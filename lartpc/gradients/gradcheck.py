@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lartpc.autodiff.kernelcheck import relative
+from lartpc.blas import one_blas_thread
 from lartpc.checks import check_choice
 from lartpc.data.segments import Segments
 from lartpc.exceptions import InputError
@@ -66,6 +67,7 @@ class Report(NamedTuple):
         return all(row.passed for row in self.rows)
 
 
+@one_blas_thread
 def gradcheck(
     simulation: Simulation,
     segments: Segments,

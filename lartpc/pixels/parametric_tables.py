@@ -21,6 +21,7 @@ from numpy.polynomial.chebyshev import chebvander
 from numpy.polynomial.legendre import leggauss, legvander
 from scipy.special import erfc, erfcx
 
+from lartpc.blas import one_blas_thread
 from lartpc.detector.detector import Detector
 from lartpc.exceptions import InputError
 from lartpc.kernels.runtime.special import edge_width
@@ -96,6 +97,7 @@ def rates() -> np.ndarray:
     return np.concatenate((np.geomspace(*FAST_RATES), np.geomspace(*SLOW_RATES)))
 
 
+@one_blas_thread
 def make_parametric_tables(detector: Detector, settings: Settings, dtype: Any, xp: Any) -> Tables:
     """`Tables` of all pitches of a detector, to `settings.precision` of the response's peak.
 

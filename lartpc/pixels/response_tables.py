@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
+from lartpc.blas import one_blas_thread
 from lartpc.detector.detector import Detector
 from lartpc.exceptions import InputError
 from lartpc.pixels.response import Response, _list
@@ -32,6 +33,7 @@ class Tables(NamedTuple):
     of_volume: Any  # (n_volumes,) int64: which of the tables each TPC has
 
 
+@one_blas_thread
 def make_response_tables(responses: Sequence[Response], detector: Detector, dtype: Any, xp: Any) -> Tables:
     """The sums of products of functions of place and of time that stand for `responses`, one for each pitch, ascending.
 

@@ -188,10 +188,10 @@ def test_the_same_command_writes_the_same_bytes_on_any_number_of_threads(folder,
 
 
 def test_compilation_is_announced_once(folder, monkeypatch):
-    monkeypatch.setattr("lartpc.kernels.runtime.launch.cache_directory", lambda: str(folder))
+    monkeypatch.setattr("lartpc.kernels.runtime.cache.cache_directory", lambda: str(folder))
     done = lartpc_command("simulate", "in.h5", "-o", "new.h5")
     assert done.exit_code == 0
     assert done.stderr.startswith("compiling kernels, once") and done.stderr.count("\n") == 1
     assert "compiling" not in lartpc_command("simulate", "in.h5", "-o", "new.h5").stderr  # fails before
-    Path("kernel.nbi").write_text("")
+    Path("launch_cpu_lartpc_kernels_charge_quench_quench-0.kernel").write_text("")
     succeeds("simulate", "in.h5", "-o", "new.h5", "--overwrite")

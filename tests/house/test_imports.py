@@ -9,8 +9,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 # The rooms of lartpc from the ground up: each may import itself and those before it.
 ROOMS = (
-    "__init__ exceptions checks arrays parameters settings data files autodiff detector charge response pixels "
-    "frontend formats generator simulation gradients losses fit plots"
+    "__init__ blas exceptions checks arrays parameters settings contracts data files autodiff detector charge "
+    "response pixels frontend formats generator simulation gradients losses fit plots"
 ).split()
 STAGES = ("charge", "response", "pixels", "frontend", "losses")  # rooms that have kernels
 WHOLE = ("simulation", "gradients", "losses")  # rooms that know all stages
@@ -58,7 +58,7 @@ def allowed(place, name, path):
     (top, room), library = place, name.split(".")[0]
     if library != "lartpc":
         if top in ("kernels", "adjoint"):
-            launcher = (top, room, path.name) == ("kernels", "runtime", "launch.py")
+            launcher = (top, room) == ("kernels", "runtime") and path.name in ("launch.py", "cache.py")
             return library in OUTSIDE or (launcher and library in LAUNCHER)
         return library not in HOMES or top in HOMES[library] or room in HOMES[library]
     to_top, to_room = place_of(name)

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from importlib.util import find_spec
+from pathlib import Path
 from types import SimpleNamespace
 
 import numba
@@ -21,6 +22,7 @@ from lartpc.formats.edepsim import read_segments
 from lartpc.generator.generate import generate
 from lartpc.gradients.jacobian import Jacobian
 from lartpc.gradients.trace import Trace
+from lartpc.kernels.runtime import cache
 from lartpc.kernels.runtime.launch import Kernel, cuda_helper
 from lartpc.pixels.response import Response
 from lartpc.simulation.simulation import Simulation
@@ -127,3 +129,37 @@ def test_float64_is_seen(recorded, monkeypatch):
     (types,) = recorded[kernel]
     types = tuple(t.copy(dtype=wide[t.dtype]) if getattr(t, "dtype", None) in wide else t for t in types)
     assert double_lines(ptx(kernel, types, (9, 0), monkeypatch))
+
+
+def test_compiled_kernel_is_kept_on_disk(monkeypatch, tmp_path):
+    """As a run on a device keeps it; the device has a stand-in."""
+    from numba.cuda import dispatcher
+    from numba.cuda.cudadrv import devices, runtime
+
+    cc = (9, 0)
+    device = SimpleNamespace(compute_capability=cc)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(dispatcher, "get_current_device", lambda: device)
+    monkeypatch.setattr(devices, "get_context", lambda: SimpleNamespace(device=device))
+    monkeypatch.setattr(runtime.runtime, "get_version", lambda: (13, 0))
+    bound = []
+    monkeypatch.setattr(dispatcher._Kernel, "bind", lambda kernel: bound.append(kernel._codelibrary.get_cubin(cc)))
+    cuda_helper.cache_clear()
+    cache.cache_directory.cache_clear()
+    found = all_kernels()["lartpc.kernels.charge.quench", "quench"]
+    energy, number = (numba.types.Array(dtype, 1, "C") for dtype in (numba.types.float32, numba.types.int64))
+    types = (numba.types.int64, energy, energy, energy.copy(ndim=2), number, numba.types.int64, energy)
+    first = Kernel(found.body, found.outputs).cuda_launcher.compile(types)
+    (file,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    assert file.parent == Path(cache.cache_directory())
+    assert file.name.startswith("launch_cuda_lartpc_kernels_quench_quench-")
+    assert cache.kept("cuda") and not cache.kept("cpu")
+    again = Kernel(found.body, found.outputs).cuda_launcher
+    kernel = again.compile(types)
+    assert len(bound) == 1  # the second was not compiled
+    assert kernel.entry_name == first.entry_name
+    assert kernel._codelibrary.get_cubin(cc).code == bound[0].code
+    file.write_bytes(file.read_bytes()[:-1])
+    Kernel(found.body, found.outputs).cuda_launcher.compile(types)
+    assert len(bound) == 2
+    cache.cache_directory.cache_clear()
