@@ -9,8 +9,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 # The rooms of lartpc from the ground up: each may import itself and those before it.
 ROOMS = (
-    "__init__ exceptions checks arrays parameters settings data files autodiff detector charge response pixels "
-    "frontend formats generator simulation gradients losses fit plots"
+    "__init__ exceptions checks arrays parameters settings contracts data files autodiff detector charge response "
+    "pixels frontend formats generator simulation gradients losses fit plots"
 ).split()
 STAGES = ("charge", "response", "pixels", "frontend", "losses")  # rooms that have kernels
 WHOLE = ("simulation", "gradients", "losses")  # rooms that know all stages
