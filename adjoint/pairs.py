@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from lartpc.adjoint.charge.drift import drift_adjoint
+from lartpc.adjoint.charge.field import field_adjoint
 from lartpc.adjoint.charge.quench import quench_adjoint
 from lartpc.adjoint.charge.split import split_adjoint
 from lartpc.adjoint.frontend.adjust import adjust_adjoint
@@ -24,6 +25,7 @@ from lartpc.adjoint.response.convolve import convolve_adjoint
 from lartpc.adjoint.response.deposit import deposit_adjoint
 from lartpc.adjoint.runtime.gather import gather_adjoint
 from lartpc.kernels.charge.drift import drift
+from lartpc.kernels.charge.field import field
 from lartpc.kernels.charge.quench import quench
 from lartpc.kernels.charge.split import count_pieces, count_steps, pieces, split
 from lartpc.kernels.frontend.adjust import adjust
@@ -68,6 +70,7 @@ class Adjoint(NamedTuple):
 ADJOINTS = {
     split: Adjoint(split_adjoint),
     gather: Adjoint(gather_adjoint),
+    field: Adjoint(field_adjoint, shared=("parameters",), row="step_module"),
     quench: Adjoint(quench_adjoint, shared=("parameters",), row="step_module"),
     drift: Adjoint(drift_adjoint, shared=("parameters",), row="step_module"),
     share: Adjoint(share_adjoint),

@@ -16,9 +16,9 @@ class KernelTimes:
     def __enter__(self):
         self.call = Kernel.__call__
 
-        def timed(kernel, threads, *arguments):
+        def timed(kernel, threads, *arguments, **named):
             started = time.perf_counter()
-            self.call(kernel, threads, *arguments)
+            self.call(kernel, threads, *arguments, **named)
             self.wait()
             self.seconds[kernel.name] += time.perf_counter() - started
             self.calls[kernel.name] += 1

@@ -1,10 +1,79 @@
-"""What rooms know of each other."""
+"""What the rooms know of each other: shapes and units of what goes from one to the next, and how kernels are launched.
+
+Arrays are NumPy's or CuPy's; n deposits or clouds, one of each a step.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
-import numpy as np
+
+class Launch(Protocol):
+    """Runs kernels, all arguments by name; arrays that are no arguments of the kernel are for its adjoint alone."""
+
+    def __call__(self, kernel: Any, threads: int, *, adjoint_threads: int | None = None, **arrays: Any) -> Any:
+        """`adjoint_threads`: of the adjoint, where not `threads`."""
+
+
+class Deposits(Protocol):
+    """Energy deposits, points along segments in the TPCs; columns (n,)."""
+
+    @property
+    def segment(self) -> Any: ...  # int64, index into the batch's segments
+    @property
+    def volume(self) -> Any: ...  # int64, TPC
+    @property
+    def module(self) -> Any: ...  # int64
+    @property
+    def x(self) -> Any: ...  # from the lower corner of the TPC's pixel plane [cm]
+    @property
+    def y(self) -> Any: ...  # likewise
+    @property
+    def distance(self) -> Any: ...  # to the anode [cm]
+    @property
+    def dE(self) -> Any: ...  # [MeV]
+    @property
+    def dEdx(self) -> Any: ...  # [MeV/cm]
+    @property
+    def time(self) -> Any: ...  # from the segment's whole tick [us]
+
+
+class Clouds(Protocol):
+    """Clouds of electrons where the response begins; columns (n,)."""
+
+    @property
+    def segment(self) -> Any: ...  # int64, index into the batch's segments
+    @property
+    def volume(self) -> Any: ...  # int64, TPC
+    @property
+    def x(self) -> Any: ...  # from the lower corner of the TPC's pixel plane [cm]
+    @property
+    def y(self) -> Any: ...  # likewise
+    @property
+    def distance(self) -> Any: ...  # from the anode, where the deposit was [cm]
+    @property
+    def charge(self) -> Any: ...  # [e]
+    @property
+    def arrival(self) -> Any: ...  # from the segment's whole tick [us]
+    @property
+    def sigma_t(self) -> Any: ...  # spread along the drift [us]
+    @property
+    def sigma_T(self) -> Any: ...  # spread across the drift [cm]
+
+
+class LocalField(NamedTuple):
+    """The field at deposits."""
+
+    strength: Any  # (n,) [kV/cm]
+    direction: Any = None  # (n, 3) unit vectors along x, y, z; None: the drift axis everywhere
+    displacement: Any = None  # (n, 3) of the cloud at the anode in x and y [cm] and in time [us]; None: none
+
+
+class Field(Protocol):
+    """The drift field. Its launches carry gradients back to whatever it depends on."""
+
+    def at(self, deposits: Deposits, launch: Launch) -> LocalField:
+        """The field at every deposit."""
 
 
 class Unknowns(Protocol):
@@ -12,13 +81,13 @@ class Unknowns(Protocol):
 
     names: tuple[str, ...]
     units: tuple[str, ...]
-    start: np.ndarray  # (n,)
-    bounds: np.ndarray  # (n, 2)
-    scale: np.ndarray  # (n,) typical size of their changes
-    slots: np.ndarray  # (n,) int64: of the chain's vector, by which derivatives are taken
+    start: Any  # (n,)
+    bounds: Any  # (n, 2)
+    scale: Any  # (n,) typical size of their changes
+    slots: Any  # (n,) int64: of the chain's vector, by which derivatives are taken
 
-    def apply(self, values: np.ndarray) -> np.ndarray:
+    def apply(self, values: Any) -> Any:
         """The vector of the chain's parameters (n_values,) with the unknowns at `values` (n,)."""
 
-    def size(self, values: np.ndarray) -> np.ndarray:
+    def size(self, values: Any) -> Any:
         """What changes of `values` (n,) are told relative to (n,), above 0."""

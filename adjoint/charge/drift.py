@@ -4,13 +4,12 @@ import math
 
 from lartpc.kernels.charge.drift import A0, A1, A2, A3, A4, A5, NEAREST, drift_velocity
 from lartpc.kernels.runtime.launch import device, kernel
-from lartpc.kernels.runtime.slots import EFIELD, LIFETIME, LONG_DIFF, TEMPERATURE, TRAN_DIFF, VDRIFT
+from lartpc.kernels.runtime.slots import LIFETIME, LONG_DIFF, TEMPERATURE, TRAN_DIFF, VDRIFT
 
 
 @device
-def velocity_slope(parameters, module, v):
-    """dv/d(eField) = v (1/E + N'/N - D'/D) for v = E N/D (...), N and D of the mobility's fraction."""
-    E = parameters[module, EFIELD]
+def velocity_slope(E, v):
+    """dv/dE = v (1/E + N'/N - D'/D) for v = E N/D (...), N and D of the mobility's fraction."""
     T = type(E)
     root = math.sqrt(E)
     N = T(A0) + E * (T(A1) + root * (T(A2) + T(A3) * E))
@@ -20,12 +19,13 @@ def velocity_slope(parameters, module, v):
     return v * (T(1.0) / E + slope_N / N - slope_D / D)
 
 
-@kernel("grad_electrons", "grad_distance", "grad_step_time", "grad_parameters", light=True)
+@kernel("grad_electrons", "grad_distance", "grad_step_time", "grad_step_field", "grad_parameters", light=True)
 def drift_adjoint(
     i,
     # forward inputs
     electrons,
     distance,
+    step_field,
     parameters,
     step_module,
     drift_start,
@@ -41,6 +41,7 @@ def drift_adjoint(
     grad_electrons,
     grad_distance,
     grad_step_time,
+    grad_step_field,
     grad_parameters,
 ):
     """Gradients of step i; grad_parameters (n_steps, n_parameters) by those of its module.
@@ -49,11 +50,11 @@ def drift_adjoint(
     d(charge)/dp = -charge/lifetime, d(charge)/d(lifetime) = charge p/lifetime^2, d(arrival)/dp = 1
     d(sigma_T) = sigma_T (d(tran_diff)/tran_diff + ds/s)/2, d(sigma_t) = sigma_t ((d(long_diff)/long_diff + ds/s)/2 - dv/v)
     dp/dd = ds/dd = 1/v, dp/dv = -p/v, ds/dv = -s/v; below the distance NEAREST s does not depend on d
-    dv/d(eField): `velocity_slope`, dv/d(temperature) = -1.5 v/temperature; dv/d(vdrift) = 1 where that is set
+    dv/d(step_field): `velocity_slope`, dv/d(temperature) = -1.5 v/temperature; dv/d(vdrift) = 1 where that is set
     """  # noqa: E501  (one line a formula)
     T = type(distance[i])
     module = step_module[i]
-    v = drift_velocity(parameters, module)
+    v = drift_velocity(step_field[i], parameters, module)
     lifetime = parameters[module, LIFETIME]
     p = (distance[i] - drift_start) / v
     s = max(distance[i], T(NEAREST)) / v
@@ -75,5 +76,5 @@ def drift_adjoint(
     if parameters[module, VDRIFT] != T(0.0):
         grad_parameters[i, VDRIFT] += grad_v
     else:
-        grad_parameters[i, EFIELD] += grad_v * velocity_slope(parameters, module, v)
+        grad_step_field[i] += grad_v * velocity_slope(step_field[i], v)
         grad_parameters[i, TEMPERATURE] -= grad_v * T(1.5) * v / parameters[module, TEMPERATURE]

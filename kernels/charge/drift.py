@@ -3,7 +3,7 @@
 import math
 
 from lartpc.kernels.runtime.launch import device, kernel
-from lartpc.kernels.runtime.slots import EFIELD, LIFETIME, LONG_DIFF, TEMPERATURE, TRAN_DIFF, VDRIFT
+from lartpc.kernels.runtime.slots import LIFETIME, LONG_DIFF, TEMPERATURE, TRAN_DIFF, VDRIFT
 
 # Li et al., NIM A 816 (2016) 160, equation 3: coefficients of the mobility, E in kV/cm.
 A0 = 551.6
@@ -18,12 +18,11 @@ NEAREST = 0.01  # distance [cm] below which the spread does not shrink any more
 
 
 @device
-def drift_velocity(parameters, module):
-    """v [cm/us] in a module: the parameter vdrift, or where that is 0, mu E with the mobility of Li et al.
+def drift_velocity(E, parameters, module):
+    """v [cm/us] at field E [kV/cm]: the module's vdrift, or where that is 0, mu E with the mobility of Li et al.
 
     mu = (a0 + a1 E + a2 E^1.5 + a3 E^2.5)/(1 + (a1/a0) E + a4 E^2 + a5 E^3) (T/89 K)^-1.5 / 1000 [cm^2/(kV us)]
     """
-    E = parameters[module, EFIELD]
     T = type(E)
     if parameters[module, VDRIFT] != T(0.0):
         return parameters[module, VDRIFT]
@@ -35,19 +34,32 @@ def drift_velocity(parameters, module):
 
 
 @kernel("charge", "arrival", "sigma_t", "sigma_T", light=True)
-def drift(i, electrons, distance, step_time, parameters, step_module, drift_start, charge, arrival, sigma_t, sigma_T):
+def drift(
+    i,
+    electrons,
+    distance,
+    step_time,
+    step_field,
+    parameters,
+    step_module,
+    drift_start,
+    charge,
+    arrival,
+    sigma_t,
+    sigma_T,
+):
     """Charge, arrival time and spread of step i at the height d_r where the response begins.
 
     charge = electrons exp(-(d - d_r)/(v lifetime)),  arrival = time + (d - d_r)/v
     sigma_T = sqrt(2 tran_diff d/v),  sigma_t = sqrt(2 long_diff d/v)/v
 
-    electrons [e], distance d [cm], step_time [us], each (n_steps,); drift_start d_r [cm];
+    electrons [e], distance d [cm], step_time [us], step_field [kV/cm], each (n_steps,); drift_start d_r [cm];
     parameters (n_modules, n_parameters), step_module (n_steps,);
     charge [e], arrival [us], sigma_t [us], sigma_T [cm], each (n_steps,).
     """
     T = type(distance[i])
     module = step_module[i]
-    v = drift_velocity(parameters, module)
+    v = drift_velocity(step_field[i], parameters, module)
     drift_time = (distance[i] - drift_start) / v
     charge[i] = electrons[i] * math.exp(-drift_time / parameters[module, LIFETIME])
     arrival[i] = step_time[i] + drift_time

@@ -3,21 +3,21 @@
 import math
 
 from lartpc.kernels.runtime.launch import device, kernel
-from lartpc.kernels.runtime.slots import AB, ALPHA, BETA, EFIELD, KB, LAR_DENSITY, MEV_TO_ELECTRONS
+from lartpc.kernels.runtime.slots import AB, ALPHA, BETA, KB, LAR_DENSITY, MEV_TO_ELECTRONS
 
 BIRKS = 0
 BOX = 1
 
 
 @device
-def recombination(dEdx, parameters, module, model):
-    """The fraction of electrons that escape in a module.
+def recombination(dEdx, E, parameters, module, model):
+    """The fraction of electrons that escape at field E [kV/cm] in a module.
 
-    Birks: R = Ab / (1 + kb dEdx/(eField lArDensity))  (Amoruso et al., NIM A 523 (2004) 275)
-    Box:   R = ln(alpha + xi)/xi, xi = beta dEdx/(eField lArDensity), at least 0  (Acciarri et al., JINST 8 P08005)
+    Birks: R = Ab / (1 + kb dEdx/(E lArDensity))  (Amoruso et al., NIM A 523 (2004) 275)
+    Box:   R = ln(alpha + xi)/xi, xi = beta dEdx/(E lArDensity), at least 0  (Acciarri et al., JINST 8 P08005)
     """
     T = type(dEdx)
-    field = parameters[module, EFIELD] * parameters[module, LAR_DENSITY]
+    field = E * parameters[module, LAR_DENSITY]
     if model == BIRKS:
         return parameters[module, AB] / (T(1.0) + parameters[module, KB] * dEdx / field)
     xi = parameters[module, BETA] * dEdx / field
@@ -27,11 +27,12 @@ def recombination(dEdx, parameters, module, model):
 
 
 @kernel("electrons", light=True)
-def quench(i, step_dE, step_dEdx, parameters, step_module, model, electrons):
-    """electrons = R dE MeVToElectrons; step_dE [MeV], step_dEdx [MeV/cm], electrons [e], each (n_steps,).
+def quench(i, step_dE, step_dEdx, step_field, parameters, step_module, model, electrons):
+    """electrons = R dE MeVToElectrons.
 
+    step_dE [MeV], step_dEdx [MeV/cm], step_field [kV/cm], electrons [e], each (n_steps,);
     parameters (n_modules, n_parameters); step_module (n_steps,).
     """
     module = step_module[i]
-    R = recombination(step_dEdx[i], parameters, module, model)
+    R = recombination(step_dEdx[i], step_field[i], parameters, module, model)
     electrons[i] = R * step_dE[i] * parameters[module, MEV_TO_ELECTRONS]

@@ -95,7 +95,7 @@ def take(context, counter, amount):
 
 
 class Kernel:
-    """A kernel body and its launchers. Call as `kernel(threads, *arguments)`.
+    """A kernel body and its launchers. Call as `kernel(threads, **arrays)`, with all arguments of the body by name.
 
     `outputs` names the arguments that the body writes. A `light` body takes well below a microsecond: few threads of it
     are not worth waiting for workers, which may be busy. Results do not depend on the number of workers.
@@ -113,7 +113,11 @@ class Kernel:
         if unknown:
             raise TypeError(f"kernel {self.name}: outputs {sorted(unknown)} are no arguments of the body")
 
-    def __call__(self, threads, *arguments):
+    def __call__(self, threads, *arguments, **named):
+        unknown = set(named) - set(self.arguments[len(arguments) :])
+        if unknown:
+            raise TypeError(f"kernel {self.name}: has no argument {', '.join(sorted(unknown))}, or has it twice")
+        arguments = in_order(self, arguments, named)
         if threads == 0:
             return
         if any(isinstance(a, np.ndarray) for a in arguments):
@@ -167,6 +171,22 @@ class Kernel:
         namespace = dict(names, __name__=self.body.__module__)
         exec(compile(source, f"<{name}>", "exec"), namespace)
         return namespace[name]
+
+
+def in_order(kernel, given, named):
+    """The arguments of a kernel, in its order, of those `given` in order and those `named`, which may be more.
+
+    TypeError where one is missing.
+    """
+    rest = kernel.arguments[len(given) :]
+    missing = [name for name in rest if name not in named]
+    if missing or len(given) > len(kernel.arguments):
+        raise TypeError(
+            f"kernel {kernel.name}: missing {', '.join(missing)}"
+            if missing
+            else f"kernel {kernel.name}: too many arguments"
+        )
+    return (*given, *(named[name] for name in rest))
 
 
 def kernel(*outputs, light=False):

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from lartpc.kernels.runtime.launch import Kernel
+from lartpc.kernels.runtime.launch import Kernel, in_order
 
 
-def plain(kernel, threads, *arguments, **_):
-    """Launch a kernel and remember nothing."""
-    kernel(threads, *arguments)
+def plain(kernel, threads, *arguments, adjoint_threads=None, **arrays):
+    """Launch a kernel and remember nothing; arrays that are no arguments of the kernel are for its adjoint alone."""
+    kernel(threads, *in_order(kernel, arguments, arrays))
 
 
 def call(kernel: Kernel, threads: int, arguments: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from lartpc.adjoint.pairs import ADJOINTS
 from lartpc.arrays import namespace
 from lartpc.kernels.runtime.checksum import WORDS, checksum
-from lartpc.kernels.runtime.launch import Kernel
+from lartpc.kernels.runtime.launch import Kernel, in_order
 
 LARGE = 2**15  # bytes of an array from which a kernel sums them
 
@@ -41,17 +41,22 @@ class Tape:
         self.marks: dict[int, tuple[Any, int, str]] = {}  # id of an array: the array, its mark, where it was used
         self.gradients: dict[int, Any] = {}
 
-    def launch(self, kernel: Kernel, threads: int, *arguments: Any, adjoint_threads: int | None = None, **more: Any):
-        """Run a kernel and remember it. Raises TapeError where it would write into a remembered array."""
+    def launch(self, kernel: Kernel, threads: int, *arguments: Any, adjoint_threads: int | None = None, **arrays: Any):
+        """Run a kernel and remember it; arrays that are no arguments of the kernel are for its adjoint alone.
+
+        Raises TapeError where it would write into a remembered array.
+        """
+        arguments = in_order(kernel, arguments, arrays)
         bound = dict(zip(kernel.arguments, arguments, strict=True))
         for name in kernel.outputs:
             if id(bound[name]) in self.marks:
                 raise TapeError(f"{kernel.name}: would overwrite its argument {name}, used by {self.used(bound[name])}")
         kernel(threads, *arguments)
-        for name, argument in {**bound, **more}.items():
+        used = arrays | bound
+        for name, argument in used.items():
             if hasattr(argument, "dtype") and argument.ndim and id(argument) not in self.marks:
                 self.marks[id(argument)] = (argument, mark(argument), f"{kernel.name}, argument {name}")
-        self.launches.append(Launch(kernel, {**bound, **more}, threads if adjoint_threads is None else adjoint_threads))
+        self.launches.append(Launch(kernel, used, threads if adjoint_threads is None else adjoint_threads))
 
     def used(self, array: Any) -> str:
         return self.marks[id(array)][2]

@@ -6,6 +6,7 @@ import numpy as np
 
 from lartpc.arrays import namespace, offsets, owners
 from lartpc.autodiff.launch import plain
+from lartpc.charge.field import Uniform
 from lartpc.kernels.charge.drift import drift
 from lartpc.kernels.charge.quench import quench
 from lartpc.kernels.charge.split import count_pieces, count_steps, pieces, split
@@ -21,8 +22,22 @@ class Pieces(NamedTuple):
     first_step: Any  # (n_pieces + 1,) first step of each piece
 
 
+class Deposits(NamedTuple):
+    """Steps along the pieces; see `contracts.Deposits`."""
+
+    segment: Any
+    volume: Any
+    module: Any
+    x: Any
+    y: Any
+    distance: Any
+    dE: Any
+    dEdx: Any
+    time: Any
+
+
 class Steps(NamedTuple):
-    """Steps of a batch (n_steps,); charge is that which arrives at the anode's response region."""
+    """Clouds of the steps of a batch, see `contracts.Clouds`; electrons [e]: those that escaped recombination."""
 
     segment: Any
     volume: Any
@@ -39,54 +54,62 @@ class Steps(NamedTuple):
 def make_pieces(batch, tables, settings):
     """Cut the segments where they leave a TPC: `Pieces`."""
     xp, n = namespace(batch.dE), len(batch.dE)
-    line = (batch.start, batch.end, tables.volumes)
+    line = {"start": batch.start, "end": batch.end, "volumes": tables.volumes}
     count = xp.zeros(n, dtype=np.int64)
-    count_pieces(n, *line, batch.volumes, count)
+    count_pieces(n, **line, wanted=batch.volumes, piece_count=count)
     of_segment = offsets(count)
     n_pieces = int(of_segment[-1])
     segment, volume, count = (xp.zeros(n_pieces, dtype=np.int64) for _ in range(3))
-    pieces(n, *line, batch.volumes, of_segment, segment, volume)
-    count_steps(n_pieces, *line, batch.dE.dtype.type(settings.step_length), segment, volume, count)
+    of_piece = {"piece_segment": segment, "piece_volume": volume}
+    pieces(n, **line, wanted=batch.volumes, first_piece=of_segment, **of_piece)
+    step_length = batch.dE.dtype.type(settings.step_length)
+    count_steps(n_pieces, **line, step_length=step_length, **of_piece, step_count=count)
     return Pieces(of_segment, segment, volume, offsets(count))
 
 
-def make_steps(batch, parameters, model, tables, detector, settings, launch=plain):
-    """Split, quench and drift: `Steps`."""
+def make_deposits(batch, tables, settings, launch=plain):
+    """Split: `Deposits`."""
     xp, T = namespace(batch.dE), batch.dE.dtype.type
     cut = make_pieces(batch, tables, settings)
     n = int(cut.first_step[-1])
     piece = owners(cut.first_step, n)
     segment, volume, number = cut.segment[piece], cut.volume[piece], xp.arange(n) - cut.first_step[piece]
-    x, y, distance, dE, dEdx, time, electrons, charge, arrival, sigma_t, sigma_T = (
-        xp.zeros(n, dtype=T) for _ in range(11)
-    )
-    inputs = (batch.start, batch.end, batch.dE, batch.dEdx, batch.time)
-    rules = (tables.gauss_point, tables.gauss_weight)
+    place = {name: xp.zeros(n, dtype=T) for name in ("x", "y", "distance")}
+    deposit = {name: xp.zeros(n, dtype=T) for name in ("dE", "dEdx", "time")}
     launch(
         split,
         n,
-        *inputs,
-        tables.volumes,
-        T(settings.step_length),
-        *rules,
-        segment,
-        volume,
-        number,
-        x,
-        y,
-        distance,
-        dE,
-        dEdx,
-        time,
+        **{name: getattr(batch, name) for name in ("start", "end", "dE", "dEdx", "time")},
+        volumes=tables.volumes,
+        step_length=T(settings.step_length),
+        gauss_point=tables.gauss_point,
+        gauss_weight=tables.gauss_weight,
+        step_segment=segment,
+        step_volume=volume,
+        step_number=number,
+        **place,
+        **{f"step_{name}": column for name, column in deposit.items()},
         adjoint_threads=len(batch.dE),
         first_piece=cut.of_segment,
         piece_volume=cut.volume,
         first_step=cut.first_step,
     )
+    return Deposits(segment, volume, tables.module[volume], **place, **deposit)
+
+
+def make_steps(batch, parameters, model, tables, detector, settings, launch=plain):
+    """Split, field, quench and drift: `Steps`."""
+    deposits = make_deposits(batch, tables, settings, launch)
+    xp, n, T = namespace(deposits.dE), len(deposits.dE), deposits.dE.dtype.type
     by_module = xp.zeros(tables.place.shape, dtype=T)
-    launch(gather, len(by_module), parameters, tables.place, by_module, adjoint_threads=len(parameters))
-    module = tables.module[volume]
-    launch(quench, n, dE, dEdx, by_module, module, model, electrons)
+    gathered = {"values": parameters, "place": tables.place, "module_parameters": by_module}
+    launch(gather, len(by_module), **gathered, adjoint_threads=len(parameters))
+    field = Uniform(by_module).at(deposits, launch)
+    local = {"step_field": field.strength, "parameters": by_module, "step_module": deposits.module}
+    electrons = xp.zeros(n, dtype=T)
+    launch(quench, n, step_dE=deposits.dE, step_dEdx=deposits.dEdx, **local, model=model, electrons=electrons)
+    clouds = {name: xp.zeros(n, dtype=T) for name in ("charge", "arrival", "sigma_t", "sigma_T")}
+    of_deposits = {"electrons": electrons, "distance": deposits.distance}
     drift_start = T(detector.drift_start)
-    launch(drift, n, electrons, distance, time, by_module, module, drift_start, charge, arrival, sigma_t, sigma_T)
-    return Steps(segment, volume, x, y, distance, electrons, charge, arrival, sigma_t, sigma_T)
+    launch(drift, n, **of_deposits, step_time=deposits.time, **local, drift_start=drift_start, **clouds)
+    return Steps(deposits.segment, deposits.volume, deposits.x, deposits.y, **of_deposits, **clouds)

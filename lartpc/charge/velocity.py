@@ -6,15 +6,17 @@ import numpy as np
 
 from lartpc.detector.detector import Detector
 from lartpc.kernels.charge.drift import drift_velocity
+from lartpc.kernels.runtime.slots import EFIELD
 from lartpc.parameters import Parameters
 
 
 def common_velocity(detector: Detector) -> float:
     """Of the values that all modules have in common."""
-    return float(drift_velocity(detector.parameters.vector(np.float64)[None], 0))
+    table = detector.parameters.vector(np.float64)[None]
+    return float(drift_velocity(table[0, EFIELD], table, 0))
 
 
 def drift_velocities(detector: Detector, parameters: Parameters) -> np.ndarray:
     """The drift velocity in each module (n_modules,) [cm/us]."""
     table = parameters.table(detector.n_modules)
-    return np.array([drift_velocity(table, m) for m in range(len(table))])
+    return np.array([drift_velocity(table[m, EFIELD], table, m) for m in range(len(table))])

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lartpc.adjoint.charge.drift import drift_adjoint
-from lartpc.adjoint.charge.quench import quench_adjoint
+from lartpc.adjoint.pairs import ADJOINTS
 from lartpc.adjoint.pixels.assign import assign_tangent
 from lartpc.adjoint.pixels.induce import induce_tangent
 from lartpc.adjoint.pixels.rows import rows
@@ -24,12 +23,14 @@ from lartpc.arrays import namespace, to_numpy
 from lartpc.autodiff.launch import call
 from lartpc.autodiff.tape import Tape
 from lartpc.kernels.charge.drift import drift
+from lartpc.kernels.charge.field import field
 from lartpc.kernels.charge.quench import quench
 from lartpc.kernels.pixels.couple import couple
 from lartpc.kernels.runtime.gather import gather
 from lartpc.simulation.chain import Waveforms
 
 OF_STEP = ("charge", "arrival", "sigma_t", "sigma_T")
+BY_STEP = (drift, quench, field)  # kernels by which parameters act on a step, the last first
 TINY = 1e-30  # charge [e] by which nothing is divided
 
 
@@ -106,7 +107,7 @@ def event_gradients(tape: Tape, steps: Any, event: np.ndarray, n_events: int, sl
 
     event (n_steps,): that of each step. Raises TapeError where an array that it reads was overwritten since.
     """
-    tape.check([launch for launch in tape.launches if launch.kernel in (drift, quench)])
+    tape.check([launch for launch in tape.launches if launch.kernel in BY_STEP])
     forward = arguments_of(tape)
     columns = columns_of(forward, slots)
     grad_step = {name: tape.gradient(getattr(steps, name)) for name in OF_STEP}
@@ -141,15 +142,19 @@ def by_slot(forward: dict[str, dict], row: Any, module: Any, columns: list[int],
 
 def parameter_rows(forward: dict[str, dict], grad_step: dict[str, Any]) -> Any:
     """Gradients by the parameters of its module of each step apart (n_steps, n_parameters), from those by `OF_STEP`."""
-    arguments = forward["drift"] | forward["quench"]
-    xp, charge = namespace(arguments["charge"]), arguments["charge"]
-    grads = {f"grad_{name}": grad for name, grad in grad_step.items()}
-    for name in ("electrons", "distance", "step_time", "step_dE", "step_dEdx"):
-        grads[f"grad_{name}"] = xp.zeros_like(arguments[name])
-    grads["grad_parameters"] = xp.zeros((len(charge), arguments["parameters"].shape[1]), dtype=charge.dtype)
-    for adjoint in (drift_adjoint, quench_adjoint):
-        call(adjoint, len(charge), arguments | grads)
-    return grads["grad_parameters"]
+    charge = forward["drift"]["charge"]
+    xp, n = namespace(charge), len(charge)
+    rows = xp.zeros((n, forward["drift"]["parameters"].shape[1]), dtype=charge.dtype)
+    grads = {id(forward["drift"][name]): grad for name, grad in grad_step.items()}
+    for kernel in BY_STEP:
+        adjoint, of = ADJOINTS[kernel].kernel, forward[kernel.name]
+        own = {"grad_parameters": rows}
+        for name in adjoint.arguments:
+            array = of.get(name.removeprefix("grad_"))
+            if name.startswith("grad_") and name not in own:
+                own[name] = grads.setdefault(id(array), xp.zeros_like(array))
+        call(adjoint, n, of | own)
+    return rows
 
 
 def step_slopes(forward: dict[str, dict], columns: list[int]) -> Any:

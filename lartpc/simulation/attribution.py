@@ -20,7 +20,7 @@ from lartpc.frontend.frontend import Reads
 from lartpc.kernels.pixels.conserve import conserve
 from lartpc.kernels.response.convolve import convolve
 from lartpc.kernels.response.deposit import deposit
-from lartpc.kernels.runtime.launch import Kernel
+from lartpc.kernels.runtime.launch import Kernel, in_order
 from lartpc.simulation.chain import Waveforms
 
 
@@ -39,6 +39,7 @@ class Recorder:
         self.launched: dict[str, dict[str, Any]] = {}
 
     def __call__(self, kernel: Kernel, threads: int, *arguments: Any, **more: Any) -> None:
+        arguments = in_order(kernel, arguments, more)
         kernel(threads, *arguments)
         if kernel in (deposit, convolve, conserve):
             self.launched[kernel.name] = {**dict(zip(kernel.arguments, arguments, strict=True)), **more}

@@ -39,7 +39,7 @@ def flipped(grad):
 
 def dropped(grad):
     """Without the contribution to every third entry."""
-    grad.reshape(-1)[::3] = 0.0
+    grad[::3] = 0.0
 
 
 def transposed(grad):
@@ -85,7 +85,8 @@ def test_the_checker_sees_exchanged_axes(name, pairs):
 
 
 def test_the_checker_sees_a_dropped_parameter():
-    for name in ("quench", "drift"):
+    acting = {"field": (slots.EFIELD,), "quench": (slots.BETA,), "drift": (slots.VDRIFT, slots.LIFETIME)}
+    for name in acting:
         for slot in (slots.EFIELD, slots.VDRIFT, slots.BETA, slots.LIFETIME):
             case = RANDOM[name](np.random.default_rng(1))
             adjoint = ADJOINTS[KERNELS[name]]
@@ -94,5 +95,4 @@ def test_the_checker_sees_a_dropped_parameter():
                 grads["grad_parameters"][:, slot] = 0.0
 
             wrong = adjoint._replace(kernel=Wrong(adjoint.kernel, forget))
-            acts = slot in ((slots.EFIELD, slots.BETA) if name == "quench" else (slots.VDRIFT, slots.LIFETIME))
-            assert acts == any(p.relative > RTOL for p in check(name, case, wrong))
+            assert (slot in acting[name]) == any(p.relative > RTOL for p in check(name, case, wrong))

@@ -9,9 +9,18 @@ from lartpc.parameters import TABLE
 
 
 def random_table(rng, n):
-    """Parameters of three modules in their ranges, the drift velocity set, and a module for each of n steps."""
+    """Parameters of three modules in their ranges, a module for each of n steps, and fields at these.
+
+    In the first the drift velocity follows from the field, in the others it is set.
+    """
     ranges = np.array([TABLE[name].range for name in slots.PARAMETERS])
-    return {"parameters": rng.uniform(*ranges.T, (3, len(ranges))), "step_module": rng.integers(0, 3, n)}
+    parameters = rng.uniform(*ranges.T, (3, len(ranges)))
+    parameters[0, slots.VDRIFT] = 0.0
+    return {"parameters": parameters, "step_module": rng.integers(0, 3, n), "step_field": rng.uniform(0.45, 0.55, n)}
+
+
+def random_field(rng):
+    return Case(30, {**random_table(rng, 30), "step_field": np.zeros(30)})
 
 
 def random_split(rng):
@@ -41,8 +50,13 @@ def random_drift(rng):
     return Case(n, {**inputs, **{k: np.zeros(n) for k in ("charge", "arrival", "sigma_t", "sigma_T")}})
 
 
-RANDOM = {"split": random_split, "quench": random_quench, "drift": random_drift}
-LINEAR = {"split": ("dE", "dEdx", "time"), "quench": ("step_dE",), "drift": ("electrons", "step_time")}
+RANDOM = {"split": random_split, "field": random_field, "quench": random_quench, "drift": random_drift}
+LINEAR = {
+    "split": ("dE", "dEdx", "time"),
+    "field": ("parameters",),
+    "quench": ("step_dE",),
+    "drift": ("electrons", "step_time"),
+}
 # Positions, of up to 120 cm, are moved by this share of themselves, which must be far less than the 0.03 cm between
 # counts of steps. In drift, the times of up to 0.1 us within a tick are added to a drift of 180 us: a larger step,
 # against rounding.

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
+from helpers import local
 
 from lartpc.kernels.charge.drift import drift
 from lartpc.kernels.charge.quench import BIRKS, quench
-from lartpc.parameters import Parameters
 
 
 def drifted(distance, electrons=1e4, time=3.0, dtype=np.float64, **values):
@@ -11,8 +11,9 @@ def drifted(distance, electrons=1e4, time=3.0, dtype=np.float64, **values):
     distance = np.atleast_1d(np.asarray(distance, dtype))
     electrons, time = (np.broadcast_to(np.asarray(v, dtype), distance.shape).copy() for v in (electrons, time))
     results = np.zeros((4, len(distance)), dtype)
-    table, module = Parameters(**values).table(1, dtype), np.zeros(len(distance), dtype=np.int64)
-    drift(len(distance), electrons, distance, time, table, module, dtype(0.5), *results)
+    clouds = dict(zip(("charge", "arrival", "sigma_t", "sigma_T"), results, strict=True))
+    deposits = {"electrons": electrons, "distance": distance, "step_time": time}
+    drift(len(distance), **deposits, **local(len(distance), dtype, **values), drift_start=dtype(0.5), **clouds)
     return results
 
 
@@ -58,9 +59,8 @@ def test_reference_drift(reference, sample, dtype):
     s = dict(zip(z["fields"], z["segments"].astype(float).T, strict=True))
     values = dict(zip(z["param_names"], z["params"], strict=True))
     electrons = np.zeros(len(s["dE"]), dtype)
-    dE, dEdx = (s[k].astype(dtype) for k in ("dE", "dEdx"))
-    table, module = Parameters(**values).table(1, dtype), np.zeros(len(dE), dtype=np.int64)
-    quench(len(dE), dE, dEdx, table, module, BIRKS, electrons)
+    deposits = {f"step_{k}": s[k].astype(dtype) for k in ("dE", "dEdx")}
+    quench(len(electrons), **deposits, **local(len(electrons), dtype, **values), model=BIRKS, electrons=electrons)
     middle, first, last = (30.431 - np.abs(s[k]) for k in ("z", "z_start", "z_end"))
     charge, arrival, sigma_t, sigma_T = drifted(middle, electrons, 0.0, dtype, **values)
     np.testing.assert_allclose(charge, z["n_electrons"], rtol=1e-5)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from checks import RANDOM, assert_agree, check
+from helpers import local
 
 from lartpc.kernels.charge.quench import BIRKS, BOX, quench
 from lartpc.parameters import Parameters
@@ -11,8 +12,14 @@ DEDX = np.array([0.0, 0.5, 2.1, 10.0, 1e3, 1e6])
 def electrons(dE, dEdx, model, dtype=np.float64, **values):
     dE, dEdx = np.broadcast_arrays(*np.atleast_1d(np.asarray(dE, dtype), np.asarray(dEdx, dtype)))
     result = np.zeros(dE.size, dtype)
-    table, module = Parameters(**values).table(1, dtype), np.zeros(dE.size, dtype=np.int64)
-    quench(dE.size, dE.copy(), dEdx.copy(), table, module, model, result)
+    quench(
+        dE.size,
+        step_dE=dE.copy(),
+        step_dEdx=dEdx.copy(),
+        **local(dE.size, dtype, **values),
+        model=model,
+        electrons=result,
+    )
     return result
 
 

@@ -73,7 +73,7 @@ def test_a_wrong_gradient_fails(file, monkeypatch):
 
         def __call__(self, threads, *arguments):
             right(threads, *arguments)
-            arguments[self.arguments.index("grad_parameters")][:, 2] = 0.0
+            arguments[self.arguments.index("grad_step_field")][:] = 0.0
 
     monkeypatch.setitem(ADJOINTS, quench, ADJOINTS[quench]._replace(kernel=Wrong()))
     code, lines, _ = run(file, "--fit", "eField,lifetime")

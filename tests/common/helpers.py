@@ -4,6 +4,7 @@ import numpy as np
 
 from lartpc.data.segments import Segments
 from lartpc.detector.detector import Detector
+from lartpc.kernels.runtime.launch import in_order
 from lartpc.parameters import Parameters
 from lartpc.pixels.response import Response
 from lartpc.simulation.simulation import Simulation
@@ -51,6 +52,13 @@ def small_table():
     return Response.electrostatic(Detector.module0(), bins=4, reach=10, height=1.0, time_tick=0.05)
 
 
+def local(n, dtype=np.float64, **values):
+    """Field, parameters and module of n steps in one module, as quench and drift take them."""
+    p = Parameters(**values)
+    field, module = np.full(n, p.eField, dtype), np.zeros(n, dtype=np.int64)
+    return {"step_field": field, "parameters": p.table(1, dtype), "step_module": module}
+
+
 def waveforms(segments, detector=None, **keywords):
     """The chain's waveforms, in the precision of the simulation; one plane unless `detector` says otherwise."""
     simulation = Simulation(one_plane() if detector is None else detector, **keywords)
@@ -62,7 +70,8 @@ def launches(segments, detector=None, **keywords):
     simulation = Simulation(one_plane() if detector is None else detector, **keywords)
     arguments = {}
 
-    def launch(kernel, threads, *values, **_):
+    def launch(kernel, threads, *values, **named):
+        values = in_order(kernel, values, named)
         kernel(threads, *values)
         arguments[kernel.name] = dict(zip(kernel.arguments, values, strict=True))
 

@@ -13,7 +13,7 @@ from samples import generated, special
 from lartpc.adjoint.pairs import ADJOINTS, NO_ADJOINT
 from lartpc.autodiff.launch import plain
 from lartpc.detector.detector import Detector
-from lartpc.kernels.runtime.launch import Kernel
+from lartpc.kernels.runtime.launch import Kernel, in_order
 from lartpc.losses.charges import make_charges
 from lartpc.losses.hit_losses import LOSSES
 from lartpc.losses.hitlist import HitList, simulated_hits
@@ -21,6 +21,7 @@ from lartpc.parameters import Parameters
 from lartpc.simulation.simulation import Simulation
 
 MODELS = {"birks, vdrift linked": ("birks", None), "box, vdrift set": ("box", 0.158)}
+IDLE = {("drift", "box, vdrift set"): ("step_field",)}  # inputs of recorded launches that do not act
 BOTH = ("deposit", "convolve")  # kernels of the parametric and of a tabulated response
 
 
@@ -42,7 +43,9 @@ def record(segments, recombination="birks", vdrift=None, **changes):
     keywords = {"parameters": Parameters(vdrift=vdrift, **changes), "recombination": recombination, "dtype": np.float64}
     cases = {}
 
-    def launch(kernel, threads, *arguments, adjoint_threads=None, **more):
+    def launch(kernel, threads, *arguments, adjoint_threads=None, **arrays):
+        arguments = in_order(kernel, arguments, arrays)
+        more = {name: array for name, array in arrays.items() if name not in kernel.arguments}
         copies = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
         cases[kernel.name] = Case(threads, dict(zip(kernel.arguments, copies, strict=True)), adjoint_threads, more)
         kernel(threads, *arguments)
@@ -82,7 +85,8 @@ def record_losses(simulated, target, detector):
     cases, forward = {}, {}
     call = Kernel.__call__
 
-    def record(kernel, threads, *arguments):
+    def record(kernel, threads, *arguments, **named):
+        arguments = in_order(kernel, arguments, named)
         copies = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
         bound = dict(zip(kernel.arguments, copies, strict=True))
         name = kernel.name.removesuffix("_adjoint")

@@ -13,7 +13,7 @@ import numba
 import numpy as np
 import pytest
 from enumeration import modules_of
-from helpers import make_segments
+from helpers import local, make_segments
 
 import lartpc.adjoint
 import lartpc.kernels
@@ -34,8 +34,9 @@ from lartpc.kernels.charge.quench import BIRKS, quench
 from lartpc.parameters import Parameters
 T = np.float32
 energy, electrons = np.linspace(1, 5, 1000, dtype=T), np.zeros(1000, dtype=T)
-module = np.zeros(1000, dtype=np.int64)
-quench(1000, energy, 2 * energy, Parameters().table(1, T), module, BIRKS, electrons)
+local = {"step_field": np.full(1000, 0.5, dtype=T), "parameters": Parameters().table(1, T)}
+local["step_module"] = np.zeros(1000, dtype=np.int64)
+quench(1000, step_dE=energy, step_dEdx=2 * energy, **local, model=BIRKS, electrons=electrons)
 assert abs(electrons[0] / 29710.7 - 1) < 1e-4, electrons
 print(electrons.tobytes().hex(), cache_directory())
 """
@@ -124,6 +125,26 @@ def test_argument_names_leave_those_of_the_launcher():
         Kernel(body, ())
 
 
+def test_arguments_by_name_in_any_order():
+    values, out = np.arange(3.0), np.zeros(3)
+    scale(3, out=out, values=values)
+    np.testing.assert_array_equal(out, 2 * values)
+
+
+@pytest.mark.parametrize(
+    ("given", "named", "message"),
+    [
+        ([], ("values",), "kernel scale: missing out"),
+        ([], ("values", "out", "more"), "kernel scale: has no argument more"),
+        ([np.zeros(1)], ("values", "out"), "kernel scale: has no argument values, or has it twice"),
+        ([np.zeros(1)] * 3, (), "kernel scale: too many arguments"),
+    ],
+)
+def test_wrong_names_of_arguments_are_refused(given, named, message):
+    with pytest.raises(TypeError, match=message):
+        scale(1, *given, **{name: np.zeros(1) for name in named})
+
+
 def test_number_of_threads_may_be_zero():
     out = np.zeros(0)
     scale(0, np.zeros(0), out)
@@ -171,15 +192,15 @@ def test_helpers_and_bodies_are_plain_functions():
     assert len(kernels) > 10
     assert {type(f) for f in helpers} == {types.FunctionType}
     assert {type(k.body) for k in kernels} == {types.FunctionType}
-    assert drift_velocity(Parameters().table(1), 0) == pytest.approx(0.1596452, rel=1e-6)
+    assert drift_velocity(0.5, Parameters().table(1), 0) == pytest.approx(0.1596452, rel=1e-6)
 
 
 def test_compiled_body_does_what_the_plain_body_does():
-    parameters, module = Parameters().table(1), np.zeros(len(ENERGIES), dtype=np.int64)
+    inputs = {"step_dE": ENERGIES, "step_dEdx": ENERGIES, **local(len(ENERGIES)), "model": BIRKS}
     compiled, plain = np.zeros_like(ENERGIES), np.zeros_like(ENERGIES)
-    quench(len(ENERGIES), ENERGIES, ENERGIES, parameters, module, BIRKS, compiled)
+    quench(len(ENERGIES), **inputs, electrons=compiled)
     for i in range(len(ENERGIES)):
-        quench.body(i, ENERGIES, ENERGIES, parameters, module, BIRKS, plain)
+        quench.body(i, **inputs, electrons=plain)
     assert compiled[1:].min() > 0
     np.testing.assert_allclose(compiled, plain, rtol=1e-14)
 

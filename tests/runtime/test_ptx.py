@@ -23,7 +23,7 @@ from lartpc.generator.generate import generate
 from lartpc.gradients.jacobian import Jacobian
 from lartpc.gradients.trace import Trace
 from lartpc.kernels.runtime import cache
-from lartpc.kernels.runtime.launch import Kernel, cuda_helper
+from lartpc.kernels.runtime.launch import Kernel, cuda_helper, in_order
 from lartpc.pixels.response import Response
 from lartpc.simulation.simulation import Simulation
 
@@ -82,7 +82,8 @@ def recorded(tmp_path_factory):
     signatures = {}
     launch = Kernel.__call__
 
-    def record(kernel, threads, *arguments):
+    def record(kernel, threads, *arguments, **named):
+        arguments = in_order(kernel, arguments, named)
         types = (numba.types.int64, *(as_on_device(argument) for argument in arguments))
         signatures.setdefault(kernel, set()).add(types)
         launch(kernel, threads, *arguments)

@@ -1,0 +1,19 @@
+"""The drift field at the deposits."""
+
+from typing import Any, NamedTuple
+
+from lartpc.arrays import namespace
+from lartpc.contracts import Deposits, Launch, LocalField
+from lartpc.kernels.charge.field import field
+
+
+class Uniform(NamedTuple):
+    """The same field everywhere in a module, along the drift axis: its parameter eField. A `contracts.Field`."""
+
+    parameters: Any  # (n_modules, n_parameters), in the order of `kernels.slots`
+
+    def at(self, deposits: Deposits, launch: Launch) -> LocalField:
+        n = len(deposits.module)
+        strength = namespace(deposits.dE).zeros(n, dtype=self.parameters.dtype)
+        launch(field, n, parameters=self.parameters, step_module=deposits.module, step_field=strength)
+        return LocalField(strength)
