@@ -18,7 +18,7 @@ from lartpc.fit.robust import Robust, warm_up
 from lartpc.fit.uncertainty import EXPECTED, GAUSS_NEWTON, Errors, from_hessian, from_information, profile, sandwich
 from lartpc.losses.catalogue import OBJECTIVES, SQUARES, check_noise
 from lartpc.losses.objective import Objective
-from lartpc.losses.target import Target
+from lartpc.losses.target import TargetHits
 from lartpc.parameters import TABLE, Parameters, common_name, is_known, parameter
 from lartpc.simulation.simulation import Simulation
 
@@ -75,7 +75,7 @@ def calibrate(
     optimizer = optimizer or ("gauss-newton" if squares else "l-bfgs-b")
     minimise, most, _ = check_optimizer(optimizer, squares)
     start_values = start_of(simulation, names, start or {})
-    target = Target(hits, simulation.detector, rounded)
+    target = TargetHits(hits, simulation.detector, rounded)
     missing = np.setdiff1d(hits.event_id, segments.event_id)
     if len(missing):
         raise InputError(f"target: has hits of event {missing[0]}, which the segments do not have")

@@ -9,7 +9,7 @@ import numpy as np
 from lartpc.data.segments import Segments
 from lartpc.fit.uncertainty import invert
 from lartpc.losses.objective import Objective
-from lartpc.losses.target import Target
+from lartpc.losses.target import TargetHits
 from lartpc.simulation.simulation import Simulation
 
 
@@ -31,7 +31,7 @@ def expected_covariance(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """The covariance (n, n) of which `expected_errors` gives the errors, and the open direction, as `invert` does."""
     quiet = simulation.apart(names).without_noise()
-    target = Target(quiet(segments).hits, quiet.detector, rounded)
+    target = TargetHits(quiet(segments).hits, quiet.detector, rounded)
     batches = quiet.batches(segments, whole=False)
     linear = Objective("likelihood", quiet, batches, target, names)(quiet.parameters.vector(np.float64))
     values = np.array([quiet.parameters.value(name) for name in names])

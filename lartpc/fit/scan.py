@@ -15,7 +15,7 @@ from lartpc.fit.calibrate import LOSSES, SIX, check_names, truth_of
 from lartpc.fit.problem import Evaluation, Problem, Record
 from lartpc.losses.catalogue import SQUARES
 from lartpc.losses.objective import Objective
-from lartpc.losses.target import Target
+from lartpc.losses.target import TargetHits
 from lartpc.parameters import TABLE, Parameters, check_parameter, parameter
 from lartpc.simulation.simulation import Simulation
 
@@ -93,7 +93,7 @@ def scan(
     check_grid(simulation, over, points, plane)
     simulation = simulation.apart(names)
     check_choice("loss", loss, LOSSES)
-    target = Target(hits, simulation.detector, rounded)
+    target = TargetHits(hits, simulation.detector, rounded)
     missing = np.setdiff1d(hits.event_id, segments.event_id)
     if len(missing):
         raise InputError(f"target: has hits of event {missing[0]}, which the segments do not have")

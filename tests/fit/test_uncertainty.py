@@ -13,7 +13,7 @@ from lartpc.fit.result import make_result
 from lartpc.fit.uncertainty import from_hessian, from_information, hessian, profile, sandwich
 from lartpc.losses.objective import Objective
 from lartpc.losses.per_event import Events
-from lartpc.losses.target import Target
+from lartpc.losses.target import TargetHits
 from lartpc.parameters import TABLE, Parameters
 from lartpc.simulation.simulation import Simulation
 
@@ -272,7 +272,7 @@ def test_hessian_and_information_of_the_likelihood_agree(one_thread):
     segments = protons(4)
     hits = Simulation(parameters=TRUTH, noise=True, seed=1)(segments).hits
     quiet = Simulation()
-    objective = Objective("likelihood", quiet, quiet.batches(segments), Target(hits, quiet.detector), SIX)
+    objective = Objective("likelihood", quiet, quiet.batches(segments), TargetHits(hits, quiet.detector), SIX)
     p = Problem(objective, SIX, np.array([TABLE[name].range for name in SIX]), Record((), lambda evaluation: None))
     outcome = gauss_newton(p, np.array([TRUTH.as_dict()[name] for name in SIX]), 20)
     assert outcome.ended

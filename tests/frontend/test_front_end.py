@@ -14,7 +14,7 @@ from lartpc.fit.forecast import expected_errors
 from lartpc.gradients.gradcheck import gradcheck
 from lartpc.gradients.trace import Trace
 from lartpc.losses.objective import Objective
-from lartpc.losses.target import Target, until_deferred
+from lartpc.losses.target import TargetHits, until_deferred
 from lartpc.parameters import Parameters
 from lartpc.simulation.simulation import Simulation
 
@@ -80,7 +80,7 @@ def deferred_hits(detector, segments, rounded=False, **keywords):
     hits = simulation(segments).hits
     batch = simulation.batch(segments)
     windows = simulation.waveforms(batch, simulation.vector()).windows
-    whole = Target(hits, detector, rounded).align(windows, batch, np.float64)
+    whole = TargetHits(hits, detector, rounded).align(windows, batch, np.float64)
     return hits, whole, until_deferred(whole, detector)
 
 
@@ -106,7 +106,7 @@ def test_residuals_vanish_at_the_truth(kind):
     detector, segments = module0(**SMOOTH_PART), protons(2)
     simulation = smooth(detector, truth)
     hits = simulation(segments).hits
-    objective = Objective(kind, simulation, simulation.batches(segments), Target(hits, detector), NAMES)
+    objective = Objective(kind, simulation, simulation.batches(segments), TargetHits(hits, detector), NAMES)
     linear = objective(truth.vector(np.float64))
     assert linear.hits > 0.8 * len(hits) and np.abs(linear.residual).max() < 1e-8
     assert np.abs(objective(Parameters().vector(np.float64)).residual).max() > 0.1
@@ -122,7 +122,7 @@ def test_gradient_of_the_likelihood(rounded):
     simulation = smooth(detector, noise=True, seed=3)
     hits = simulation(segments).hits
     objective = Objective(
-        "likelihood", simulation, simulation.batches(segments), Target(hits, detector, rounded), NAMES
+        "likelihood", simulation, simulation.batches(segments), TargetHits(hits, detector, rounded), NAMES
     )
     at = Parameters(Ab=0.81).vector(np.float64)
     linear = objective(at)
@@ -146,7 +146,7 @@ def test_the_likelihood_is_not_biased(rounded):
     # 7500 e/us: the threshold is sometimes reached while the ADC is busy
     segments = end_on(dE=1.6, length=2.0, events=events)
     simulation = Simulation(detector, dtype=np.float64, noise=True, seed=5)
-    target = Target(simulation(segments).hits, detector, rounded)
+    target = TargetHits(simulation(segments).hits, detector, rounded)
     batch = simulation.batch(segments)
     windows = simulation.waveforms(batch, simulation.vector()).windows
     deferred = until_deferred(target.align(windows, batch, np.float64), detector).deferred.sum()
@@ -162,4 +162,4 @@ def test_discriminator_noise_is_refused_by_the_likelihood():
     with pytest.raises(InputError, match="discriminator_noise: found 650 e, the likelihood has no term for it"):
         expected_errors(simulation, segments, NAMES)
     hits = simulation(segments).hits
-    Objective("residuals", simulation, simulation.batches(segments), Target(hits, detector), NAMES)
+    Objective("residuals", simulation, simulation.batches(segments), TargetHits(hits, detector), NAMES)

@@ -9,7 +9,7 @@ from modules import OWN, TRUTH, TWO_BY_TWO, tracks
 from lartpc.gradients.gradcheck import SMOOTH, gradcheck
 from lartpc.gradients.trace import Trace
 from lartpc.losses.objective import Objective
-from lartpc.losses.target import Target
+from lartpc.losses.target import TargetHits
 from lartpc.simulation.simulation import Simulation
 
 
@@ -61,7 +61,7 @@ def test_derivatives_of_a_fit_by_values_of_modules(kind, one_thread):
     hits = Simulation(TWO_BY_TWO, TRUTH)(segments).hits
     simulation = Simulation(TWO_BY_TWO, TRUTH, dtype=np.float64, settings=SMOOTH)
     names = ("eField.1", "lifetime.2", "kb")
-    objective = Objective(kind, simulation, simulation.batches(segments), Target(hits, TWO_BY_TWO), names)
+    objective = Objective(kind, simulation, simulation.batches(segments), TargetHits(hits, TWO_BY_TWO), names)
     vector = TRUTH.vector(np.float64)
     linear = objective(vector)
     assert linear.hits > 30 and (np.abs(linear.jacobian).max(axis=0) > 0.0).all()
@@ -83,7 +83,7 @@ def test_gradients_of_events_by_values_of_modules():
     """Of each event, the gradient of a common value is the sum of those of the modules; each module counts."""
     segments = tracks(TWO_BY_TWO, length=3)
     segments = dataclasses.replace(segments, event_id=np.arange(len(segments)) % 2)
-    target = Target(Simulation(TWO_BY_TWO, TRUTH)(segments).hits, TWO_BY_TWO)
+    target = TargetHits(Simulation(TWO_BY_TWO, TRUTH)(segments).hits, TWO_BY_TWO)
     common, found = Simulation(TWO_BY_TWO, dtype=np.float64), []
     for simulation, names in ((common, ("eField", "lifetime", "kb")), (common.apart(OWN), (*OWN, "kb"))):
         objective = Objective("mmd", simulation, simulation.batches(segments), target, names)

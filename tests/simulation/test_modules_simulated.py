@@ -10,7 +10,7 @@ from lartpc.exceptions import InputError
 from lartpc.formats.larndsim_columns import filled_segments
 from lartpc.kernels.charge.drift import drift_velocity
 from lartpc.losses.objective import Objective
-from lartpc.losses.target import Target
+from lartpc.losses.target import TargetHits
 from lartpc.parameters import Parameters
 from lartpc.settings import Settings
 from lartpc.simulation.simulation import Simulation
@@ -62,7 +62,7 @@ def test_a_likelihood_in_parts_is_that_of_the_whole():
     for most in (10**9, 60):
         simulation = Simulation(TWO_BY_TWO, TRUTH, dtype=np.float64)
         batches = simulation.batches(segments, most, whole=False)
-        objective = Objective("likelihood", simulation, batches, Target(hits, TWO_BY_TWO), names)
+        objective = Objective("likelihood", simulation, batches, TargetHits(hits, TWO_BY_TWO), names)
         found.append((len(batches), objective(TRUTH.vector(np.float64))))
     (one, whole), (several, parts) = found
     assert one == 1 and several > 3
