@@ -14,6 +14,7 @@ import numpy as np
 
 from lartpc.data.selection import Cuts, selected, separate_tracks
 from lartpc.fit.calibrate import SIX, calibrate
+from lartpc.fit.target import Target
 from lartpc.formats.edepsim import read_segments
 from lartpc.parameters import Parameters
 from lartpc.simulation.simulation import Simulation
@@ -28,13 +29,11 @@ def fit(segments, published, arguments):
     result = calibrate(
         Simulation(),
         segments,
-        hits,
-        loss=arguments.loss or ("likelihood" if arguments.noise else "residuals"),
-        rounded=arguments.rounded,
+        Target(hits, rounded=arguments.rounded, noise=arguments.noise, truth=truth),
+        loss=arguments.loss,
         optimizer=arguments.optimizer,
         iterations=arguments.epochs,
         seed=seed,
-        truth=truth,
         report=history.append,
     )
     seconds = time.perf_counter() - started

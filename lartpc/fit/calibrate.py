@@ -15,6 +15,7 @@ from lartpc.fit.optimizers import Outcome, check_optimizer
 from lartpc.fit.problem import Evaluation, Problem, Record
 from lartpc.fit.result import FitResult, make_result
 from lartpc.fit.robust import Robust, warm_up
+from lartpc.fit.target import Target
 from lartpc.fit.uncertainty import EXPECTED, GAUSS_NEWTON, Errors, from_hessian, from_information, profile, sandwich
 from lartpc.losses.catalogue import OBJECTIVES, SQUARES, check_noise
 from lartpc.losses.objective import Objective
@@ -32,40 +33,40 @@ BATCH_LENGTH = 100.0  # [cm]
 def calibrate(
     simulation: Simulation,
     segments: Segments,
-    hits: Hits,
+    target: Target | Hits,
     *,
     names: Sequence[str] = SIX,
-    loss: str = "likelihood",
-    rounded: bool = False,
+    loss: str | None = None,
     optimizer: str | None = None,
     iterations: int | None = None,
     batch_length: float = BATCH_LENGTH,
     seed: int = 0,
     errors: str = "gauss-newton",
     start: dict[str, float] | None = None,
-    truth: Parameters | None = None,
     history: Sequence[Evaluation] = (),
     report: Callable[[Evaluation], None] = lambda evaluation: None,
     progress: Callable[[Iterable], Iterable] = lambda batches: batches,
 ) -> FitResult:
     """Fit the parameters `names`, starting from `start` (default: the simulation's), within the ranges of `TABLE`.
 
-    `hits` are the target, made by `segments` and nothing else; `rounded`: of these only the ADC counts and the clock
-    ticks are used. `loss` likelihood: for a target with the detector's noise; residuals: for one without. These two
-    begin with a robust fit of matched hits on the first events. The others, of `losses.LOSSES`, compare hit lists.
-    `optimizer`: one of `OPTIMIZERS`, by default gauss-newton, and l-bfgs-b for losses that are no sums of squares;
-    adam goes through batches of whole events, shuffled with `seed` and filled to `batch_length` [cm]. `iterations`:
-    evaluations (epochs of adam) at most. `errors` of a likelihood: by its gauss-newton form, its hessian, or profile;
-    those of the losses of hit lists are from the spread of the events. `history`: evaluations of the same fit that
-    are already done. The simulation's own `noise` is not used.
+    `target`: hits that `segments` and nothing else made; plain hits are taken as measured, see `Target`. `loss`, by
+    default the one that suits the target: likelihood, where it has the detector's noise, or residuals, where it has
+    none. These two begin with a robust fit of matched hits on the first events. The others, of `losses.LOSSES`, compare
+    hit lists. `optimizer`: one of `OPTIMIZERS`, by default gauss-newton, and l-bfgs-b for losses that are no sums of
+    squares; adam goes through batches of whole events, shuffled with `seed` and filled to `batch_length` [cm].
+    `iterations`: evaluations (epochs of adam) at most. `errors` of a likelihood: by its gauss-newton form, its hessian,
+    or profile; those of the losses of hit lists are from the spread of the events. `history`: evaluations of the same
+    fit that are already done. The simulation's own `noise` is not used.
 
     Raises InputError: unknown or repeated name, one that nothing depends on, a start outside the range or of what is
     not fitted, an unknown loss, optimizer or errors or ones that do not go together, a likelihood with discriminator
-    noise, no hit, hits of other events than the segments', no hit where the segments give charge. Raises
-    FloatingPointError where a loss is not finite.
+    noise, no hit, hits of another detector or of other events than the segments', no hit where the segments give
+    charge. Raises FloatingPointError where a loss is not finite.
     """
+    target = Target.of(target)
+    loss = loss or target.loss
     check_names(simulation, names)
-    simulation = simulation.apart(names)
+    simulation = simulation.apart(names).without_pixels(target.unread)
     check_choice("loss", loss, LOSSES)
     check_noise(loss, simulation.detector)
     check_choice("errors", errors, ERRORS)
@@ -75,27 +76,25 @@ def calibrate(
     optimizer = optimizer or ("gauss-newton" if squares else "l-bfgs-b")
     minimise, most, _ = check_optimizer(optimizer, squares)
     start_values = start_of(simulation, names, start or {})
-    target = TargetHits(hits, simulation.detector, rounded)
-    missing = np.setdiff1d(hits.event_id, segments.event_id)
-    if len(missing):
-        raise InputError(f"target: has hits of event {missing[0]}, which the segments do not have")
+    target.check(simulation.detector, segments)
+    hits = TargetHits(target.hits, simulation.detector, target.rounded)
     quiet = simulation.without_noise()
     bounds = np.array([parameter(name).range for name in names])
     record = Record(history, report)
     values = start_values
     if squares:
         first = quiet.batches(segments, WARM_STEPS_PER_BATCH, whole=False)[:1]
-        matched = Robust(Objective("matched", quiet, first, target, names))
+        matched = Robust(Objective("matched", quiet, first, hits, names))
         values = warm_up(Problem(matched, names, bounds, record, "warm-up"), values)
     if optimizer == "adam":
         chosen = length_batches(segments, batch_length, seed)
         batches = [quiet.batch(segments.select(rows)) for rows in chosen]
     else:
         batches = quiet.batches(segments, whole=not squares)
-    problem = Problem(Objective(loss, quiet, batches, target, names, progress), names, bounds, record)
+    problem = Problem(Objective(loss, quiet, batches, hits, names, progress), names, bounds, record)
     outcome = minimise(problem, values, iterations or most)
     found = errors_of(problem, outcome, loss, errors)
-    return make_result(problem, outcome, found, start_values, truth_of(truth, names), loss, optimizer)
+    return make_result(problem, outcome, found, start_values, truth_of(target.truth, names), loss, optimizer)
 
 
 def truth_of(truth: Parameters | None, names: Sequence[str]) -> np.ndarray | None:

@@ -8,6 +8,7 @@ from samples import protons
 
 from lartpc.exceptions import InputError
 from lartpc.fit.scan import Scan, scan
+from lartpc.fit.target import Target
 from lartpc.losses.objective import Objective
 from lartpc.parameters import TABLE, Parameters
 from lartpc.plots import scan as scanplot
@@ -21,7 +22,7 @@ RANGES = {"kb": (0.045, 0.052), "eField": (0.497, 0.504), "lifetime": (1500.0, 3
 
 def test_a_closure_is_lowest_at_the_truth():
     """Without noise the residuals vanish there, and the loss falls towards it from both sides."""
-    found = scan(Simulation(), SEGMENTS, HITS, over=RANGES, points=4, loss="residuals", truth=Parameters())
+    found = scan(Simulation(), SEGMENTS, Target(HITS, truth=Parameters()), over=RANGES, points=4, loss="residuals")
     assert found.names == tuple(RANGES) and not found.plane and len(found.loss) == 3 * 5
     for i, name in enumerate(RANGES):
         x, loss, slope = found.line(name)

@@ -10,7 +10,7 @@ from samples import generated, protons
 from traces import smooth
 
 from lartpc.exceptions import InputError
-from lartpc.fit.forecast import expected_errors
+from lartpc.fit.forecast import forecast
 from lartpc.gradients.gradcheck import gradcheck
 from lartpc.gradients.trace import Trace
 from lartpc.losses.objective import Objective
@@ -160,6 +160,6 @@ def test_discriminator_noise_is_refused_by_the_likelihood():
     detector, segments = one_plane(discriminator_noise=650.0), end_on()
     simulation = Simulation(detector)
     with pytest.raises(InputError, match="discriminator_noise: found 650 e, the likelihood has no term for it"):
-        expected_errors(simulation, segments, NAMES)
+        forecast(simulation, segments, NAMES)
     hits = simulation(segments).hits
     Objective("residuals", simulation, simulation.batches(segments), TargetHits(hits, detector), NAMES)
