@@ -13,8 +13,8 @@ import common
 import numpy as np
 
 from lartpc.data.selection import Cuts, selected, separate_tracks
-from lartpc.fit.calibrate import SIX, Journal, calibrate
-from lartpc.fit.optimizers import Adam
+from lartpc.fit.calibrate import SIX, calibrate
+from lartpc.fit.target import Target
 from lartpc.formats.edepsim import read_segments
 from lartpc.parameters import Parameters
 from lartpc.simulation.simulation import Simulation
@@ -29,12 +29,12 @@ def fit(segments, published, arguments):
     result = calibrate(
         Simulation(),
         segments,
-        hits,
-        loss=arguments.loss or ("likelihood" if arguments.noise else "residuals"),
-        rounded=arguments.rounded,
-        optimizer=Adam(arguments.epochs or 80, seed=seed) if arguments.optimizer == "adam" else arguments.optimizer,
-        truth=truth,
-        journal=Journal(report=history.append),
+        Target(hits, rounded=arguments.rounded, noise=arguments.noise, truth=truth),
+        loss=arguments.loss,
+        optimizer=arguments.optimizer,
+        iterations=arguments.epochs,
+        seed=seed,
+        report=history.append,
     )
     seconds = time.perf_counter() - started
     steps = [e for e in history if e.phase != "errors"]

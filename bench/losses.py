@@ -11,6 +11,7 @@ import common
 import numpy as np
 
 from lartpc.fit.calibrate import LOSSES, SIX, calibrate
+from lartpc.fit.target import Target
 from lartpc.simulation.simulation import Simulation
 
 
@@ -28,7 +29,7 @@ def main():
         off, errors, seconds, iterations, converged = [], [], [], [], 0
         for hits in targets:
             started = time.perf_counter()
-            result = calibrate(Simulation(), segments, hits, loss=loss, truth=truth)
+            result = calibrate(Simulation(), segments, Target(hits, truth=truth), loss=loss)
             seconds.append(time.perf_counter() - started)
             off.append((result.values / values - 1.0).tolist())
             errors.append((result.errors / values).tolist())

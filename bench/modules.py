@@ -13,6 +13,7 @@ import numpy as np
 
 from lartpc.detector.detector import Detector
 from lartpc.fit.calibrate import calibrate
+from lartpc.fit.target import Target
 from lartpc.formats.edepsim import from_table
 from lartpc.generator.generate import generate
 from lartpc.simulation.simulation import Simulation
@@ -36,7 +37,7 @@ def main():
     for seed in range(arguments.repetitions):
         hits = Simulation(detector, truth, noise=True, seed=seed)(segments).hits
         started = time.perf_counter()
-        results.append(calibrate(Simulation(detector), segments, hits, unknowns=NAMES, truth=truth))
+        results.append(calibrate(Simulation(detector), segments, Target(hits, truth=truth), unknowns=NAMES))
         seconds.append(time.perf_counter() - started)
         if seed == 0:
             print(results[0])

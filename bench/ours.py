@@ -11,7 +11,7 @@ from lartpc.fit.problem import Problem, Record
 from lartpc.fit.unknowns import unknowns_of
 from lartpc.kernels.runtime import slots
 from lartpc.losses.objective import Objective
-from lartpc.losses.target import Target
+from lartpc.losses.target import TargetHits
 from lartpc.parameters import TABLE, Parameters
 from lartpc.response.windows import Windows
 from lartpc.simulation.simulation import Simulation
@@ -62,7 +62,7 @@ class Ours:
 def fit_steps(simulation, segments, batches):
     """One step of a fit by each loss, as functions to call: loss, derivatives and the optimizer's step."""
     noisy = Simulation(parameters=Parameters(**TRUTH), noise=True, device=simulation.device)
-    target = Target(noisy(segments).hits, simulation.detector)
+    target = TargetHits(noisy(segments).hits, simulation.detector)
     start = np.array([TABLE[name].nominal for name in SIX])
 
     def problem(loss):

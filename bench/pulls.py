@@ -11,7 +11,8 @@ import common
 import numpy as np
 
 from lartpc.fit.calibrate import SIX, calibrate
-from lartpc.fit.forecast import expected_errors
+from lartpc.fit.forecast import forecast
+from lartpc.fit.target import Target
 from lartpc.simulation.simulation import Simulation
 
 
@@ -28,11 +29,11 @@ def main():
     repetitions, length, rounded = arguments.repetitions, arguments.centimetres, arguments.rounded
     segments = common.mixed(length)
     truth = common.TRUTH
-    bound = expected_errors(Simulation(parameters=truth), segments, SIX, rounded)
+    bound = forecast(Simulation(parameters=truth), segments, SIX, rounded=rounded).errors
     pulls, off, squares, converged = [], [], [], 0
     for seed in range(repetitions):
         hits = Simulation(parameters=truth, noise=True, seed=seed)(segments).hits
-        result = calibrate(Simulation(), segments, hits, rounded=rounded, truth=truth)
+        result = calibrate(Simulation(), segments, Target(hits, rounded=rounded, truth=truth))
         off.append(result.values - result.truth)
         pulls.append(off[-1] / result.errors)
         squares.append(result.mean_square)

@@ -1,5 +1,6 @@
 """lartpc calibrate: segments and hits in, the detector's parameters out."""
 
+import dataclasses
 import functools
 import shlex
 import sys
@@ -7,16 +8,8 @@ import time
 
 import click
 
-from lartpc.cli.fitting import (
-    Keeper,
-    check_target,
-    cut_segments,
-    draw_target,
-    fitted_names,
-    given_truth,
-    prepare,
-    read_target,
-)
+from lartpc import InputError
+from lartpc.cli.fitting import check_target, cut_segments, fitted_names, given_truth, prepare, showing
 from lartpc.cli.info import versions
 from lartpc.cli.options import (
     closure_options,
@@ -39,7 +32,6 @@ from lartpc.cli.options import (
     with_pixel_values,
 )
 from lartpc.cli.progress import announce_compilation, progress_bar
-from lartpc.exceptions import InputError
 
 
 @click.command(epilog="Example: lartpc calibrate muons.h5 hits.h5 -o fit --fit eField,lifetime")
@@ -89,79 +81,64 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
     folder = prepare(output, resume, overwrite)
     check_target(target, options)
 
-    from lartpc.formats.edepsim import read_segments
+    from lartpc import Simulation, Target, read_segments
 
     whole = read_segments(segments)
     deposits = whole.of_events(options["events"])
     chosen = with_pixel_values(load_detector(detector, layout), options)
     fitted = fitted_names(names, options["per_module"], chosen.n_modules)
-    recombination, device, seed = (options[name] for name in ("recombination", "device", "seed"))
+    recombination, device, seed, optimizer = (
+        options[name] for name in ("recombination", "device", "seed", "optimizer")
+    )
     fixes = pairs("fix", fix)
     fixed = chosen.parameters.replace(**fixes)
     if any(name in fitted for name in fixes):
         raise InputError("--fix: names a parameter that --fit names too, allowed is one of them")
-
-    from lartpc.data.selection import separate_tracks
-    from lartpc.simulation.simulation import Simulation
-
-    target_of = (chosen, whole, detector, layout, options["events"])
-    measured = None if options["closure"] else read_target(target, *target_of)
-    thresholds = measured and measured.thresholds
-    simulation = Simulation(
-        chosen,
-        fixed,
-        recombination=recombination,
-        thresholds=thresholds,
-        response=options["response"],
-        device=device,
-    )
-    announce_compilation(device)
+    simulation = Simulation(chosen, fixed, recombination=recombination, response=options["response"], device=device)
     if options["closure"]:
-        truth = draw_truth(simulation, fitted, options)
-        deposits = cut_segments(deposits, options)
-        if options["optimizer"] == "adam":
-            deposits = separate_tracks(deposits)  # so that each batch has the hits of its own tracks
-        hits, noise = draw_target(simulation, deposits, truth, options)
-    else:
-        hits, truth, noise, *_ = measured
-    rounded, optimizer = options["rounded"] or bool(measured and measured.rounded), options["optimizer"]
-    loss = loss or ("likelihood" if noise or rounded else "residuals")
-    optimizer = with_options(optimizer, loss, options)
+        from lartpc.fit.closure import closure, draw_truth
 
+        announce_compilation(device)
+        truth = draw_truth(simulation, fitted, seed, given_truth(fitted, "fitted", options))
+        deposits = cut_segments(deposits, options)
+        drawn = {"noise": options["noise"] is not False, "seed": seed, "optimizer": optimizer}
+        deposits, aim = closure(simulation, deposits, truth, **drawn)
+    else:
+        aim = Target.read(target, whole, chosen, detector, layout).of_events(options["events"])
+        aim.check(chosen, deposits)
+        announce_compilation(device)
+    aim = dataclasses.replace(aim, rounded=aim.rounded or options["rounded"])
+    given = {name: number("start", name, value) for name, value in pairs("start", start).items()}
+
+    from lartpc import calibrate as run
+    from lartpc import write_hits
     from lartpc.fit.calibrate import Journal
-    from lartpc.fit.calibrate import calibrate as run
-    from lartpc.fit.store import fingerprint, read_history, write_result
+    from lartpc.fit.store import Kept, setup_of, write_result
     from lartpc.fit.unknowns import unknowns_of
-    from lartpc.formats.hitfile import write_hits
     from lartpc.plots.fit import convergence_figure, correlation_figure, parameters_figure, write_figure
 
-    given = {name: number("start", name, value) for name, value in pairs("start", start).items()}
-    unknowns = unknowns_of(simulation, fitted, given)
-    setup = {
-        **fingerprint(deposits, hits, simulation),
-        "fit": list(fitted),
-        "start": sorted(start),
-        "parameters": fixed.as_dict(),
-        "loss": loss,
-        "rounded": rounded,
-        "optimizer": options["optimizer"],
-        "batches": [optimizer.batch_length, optimizer.seed] if optimizer.name == "adam" else None,
-        "recombination": recombination,
-        "response": options["response"],
-    }
-    keeper = Keeper(folder, fitted, setup, read_history(folder, setup) if resume else [])
-    with keeper:
+    minimiser = with_options(optimizer, loss or aim.loss, options)
+    setup = setup_of(
+        simulation,
+        deposits,
+        aim,
+        loss,
+        fit=list(fitted),
+        start=sorted(start),
+        optimizer=optimizer,
+        batches=[minimiser.batch_length, seed] if optimizer == "adam" else None,
+        response=options["response"],
+    )
+    with Kept(folder, fitted, setup, resume) as kept:
         result = run(
             simulation,
             deposits,
-            hits,
-            unknowns,
+            aim,
+            unknowns_of(simulation, fitted, given),
             loss=loss,
-            rounded=rounded,
-            optimizer=optimizer,
+            optimizer=minimiser,
             errors=options["errors"],
-            truth=truth,
-            journal=Journal(keeper.history, keeper, functools.partial(progress_bar, doing="fitting")),
+            journal=Journal(kept.done, showing(kept, fitted), functools.partial(progress_bar, doing="fitting")),
         )
     more = {
         "versions": versions(),
@@ -173,11 +150,10 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
         "detector": chosen.name,
     }
     if options["closure"]:
-        attrs = {"parameters": truth.as_dict(), "noise": noise, "seed": seed, "detector": chosen.name}
-        write_hits(folder / "target.h5", hits, deposits, attrs, overwrite=True)
+        write_hits(folder / "target.h5", aim.hits, deposits, aim.settings, overwrite=True)
     write_result(folder, result, more)
-    write_figure(folder / "parameters.png", parameters_figure(result, keeper.lines))
-    write_figure(folder / "convergence.png", convergence_figure(result, keeper.lines))
+    write_figure(folder / "parameters.png", parameters_figure(result, kept.evaluations))
+    write_figure(folder / "convergence.png", convergence_figure(result, kept.evaluations))
     write_figure(folder / "correlation.png", correlation_figure(result))
     click.echo(str(result))
     click.echo(f"{folder}: fit.json, history.h5, parameters.png, convergence.png, correlation.png; ", nl=False)
@@ -201,16 +177,3 @@ def with_options(name, loss, options):
             raise InputError(f"--{option.replace('_', '-')}: {with_adam}allowed {'is ' if with_adam else ''}{allowed}")
     given = {option: options[option] for option in own if options[option] is not None}
     return find_optimizer(chosen(**given, **({"seed": options["seed"]} if name == "adam" else {})), squares)
-
-
-def draw_truth(simulation, fitted, options):
-    """Parameters for --closure: those fitted drawn with --seed, but for the ones that --truth gives."""
-    import numpy as np
-
-    from lartpc.fit.unknowns import check_names
-    from lartpc.parameters import parameter
-
-    check_names(simulation, fitted)
-    rng = np.random.default_rng(options["seed"])
-    truth = simulation.parameters.replace(**{name: rng.uniform(*parameter(name).range) for name in fitted})
-    return truth.replace(**given_truth(fitted, "fitted", options))

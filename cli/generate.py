@@ -30,8 +30,8 @@ def generate(sample, output, events, seed, detector, layout, overwrite):
     check_output(output, overwrite)
     chosen = load_detector(detector, layout)
 
+    from lartpc import generate as make
     from lartpc.files.hdf5 import new_hdf5
-    from lartpc.generator.generate import generate as make
 
     segments = make(sample, chosen, events, seed)
     with new_hdf5(output, overwrite) as file:

@@ -37,9 +37,9 @@ def gradcheck(segments, detector, layout, changes, recombination, response, name
 
     import numpy as np
 
+    from lartpc import Simulation
+    from lartpc import gradcheck as check
     from lartpc.gradients.gradcheck import SMOOTH
-    from lartpc.gradients.gradcheck import gradcheck as check
-    from lartpc.simulation.simulation import Simulation
 
     source, deposits = load_segments(segments, chosen)
     used = first_events(deposits, MOST)
@@ -59,8 +59,8 @@ def gradcheck(segments, detector, layout, changes, recombination, response, name
 
 def load_segments(path, detector):
     """The file's segments, or one generated event, and what to call them."""
-    from lartpc.formats.edepsim import from_table, read_segments
-    from lartpc.generator.generate import generate
+    from lartpc import generate, read_segments
+    from lartpc.formats.edepsim import from_table
 
     if path is not None:
         return path, read_segments(path)

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from lartpc import __version__
+from lartpc import InputError, __version__
 from lartpc.cli.calibrate import calibrate
 from lartpc.cli.demo import demo
 from lartpc.cli.errors import errors
@@ -16,11 +16,11 @@ from lartpc.cli.plot import plot
 from lartpc.cli.response import response
 from lartpc.cli.scan import scan
 from lartpc.cli.simulate import simulate
-from lartpc.exceptions import InputError
 
 
 class Lartpc(click.Group):
-    """A group whose errors are one line on stderr: exit code 2 for wrong input, 130 for an interrupt."""
+    """A group whose errors are one line on stderr: exit code 2 for wrong input, 1 for a loss that is not finite,
+    130 for an interrupt."""
 
     def invoke(self, context):
         try:
@@ -31,6 +31,8 @@ class Lartpc(click.Group):
             if error.errno == errno.EPIPE:  # the reader of stdout has gone: click ends quietly
                 raise
             fail(f"{error.filename}: {error.strerror}" if error.filename else error, 2)
+        except FloatingPointError as error:
+            fail(error, 1)
         except MemoryError as error:
             fail(f"not enough memory: {error}", 2)
         except KeyboardInterrupt:

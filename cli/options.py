@@ -1,14 +1,13 @@
 """Options and checks that several commands share. Library modules are imported late: help and refusals are quick."""
 
 import contextlib
-import dataclasses
 import functools
 import os
 import re
 
 import click
 
-from lartpc.exceptions import InputError
+from lartpc import InputError
 
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the output where it exists.")
 seed_option = click.option(
@@ -99,18 +98,7 @@ def pixel_options(command):
 
 def with_pixel_values(detector, options):
     """The detector with the tables that --thresholds, --gains and --pedestals name, taken out of `options`."""
-    from lartpc.detector.pixelvalues import read_pixel_values
-
-    paths = {name: options.pop(name) for name in PIXEL_VALUES}
-    given = {name: read_pixel_values(path, PIXEL_VALUES[name]) for name, path in paths.items() if path is not None}
-    n_pixels = int((detector.n_x * detector.n_y).sum())
-    for name, table in given.items():
-        if table.keys[-1:] >= n_pixels:
-            raise InputError(
-                f"{paths[name]}: keys: found pixel {table.keys[-1]}, "
-                f"allowed are 0 to {n_pixels - 1}, those of detector {detector.name}"
-            )
-    return dataclasses.replace(detector, **given)
+    return detector.with_pixel_values(**{name: options.pop(name) for name in PIXEL_VALUES})
 
 
 def cut_options(condition=""):
@@ -140,8 +128,8 @@ def output_option(metavar):
 
 def load_detector(detector, layout):
     """The `Detector` that --detector and --layout name."""
+    from lartpc import Detector
     from lartpc.detector.builtin import BUILT_IN
-    from lartpc.detector.detector import Detector
 
     if detector in BUILT_IN:
         if layout:
@@ -151,23 +139,6 @@ def load_detector(detector, layout):
         names = ", ".join(BUILT_IN)
         raise InputError(f"--detector {detector}: no such file, allowed is {names} or a detector YAML of larnd-sim")
     return Detector.load(detector, layout)
-
-
-def load_channels(chosen, detector, layout, purpose):
-    """The `Channels` of the detector `chosen`, that --detector and --layout named; `purpose` needs them."""
-    from lartpc.detector.channels import Channels
-
-    check_layout(layout, purpose)
-    return Channels.load(chosen, detector, layout)
-
-
-def check_layout(layout, purpose):
-    """Raise InputError where there is no --layout, which `purpose` needs."""
-    if not layout:
-        raise InputError(
-            f"{purpose}: needs --detector FILE and --layout FILE, whose chip_channel_to_position and tile_chip_to_io "
-            "say which channel reads a pixel; built-in tiles have none"
-        )
 
 
 def pairs(option, texts):

@@ -2,8 +2,8 @@
 
 import click
 
+from lartpc import InputError
 from lartpc.cli.options import check_output, output_option, overwrite_option
-from lartpc.exceptions import InputError
 
 
 @click.command(epilog="Example: lartpc plot hits.h5 -o event.png --event 3")
@@ -15,15 +15,14 @@ def plot(hits, output, event, overwrite):
     """Draw one event of HITS: segments, pixel planes, and a waveform if there are any (simulate --waveforms)."""
     check_output(output, overwrite)
 
-    from lartpc.formats.attrs import detector_of
-    from lartpc.formats.edepsim import read_segments
-    from lartpc.formats.hitfile import read_attrs, read_hits, read_waveforms
+    from lartpc import read_hits, read_segments
+    from lartpc.formats.attrs import read_detector
+    from lartpc.formats.hitfile import read_waveforms
 
     table = read_hits(hits)
     waveforms = read_waveforms(hits)
     segments = read_segments(hits)
-    attrs = read_attrs(hits)
-    detector = detector_of(hits, attrs)
+    detector, threshold = read_detector(hits)
 
     from lartpc.files.atomic import new_file
     from lartpc.plots.event import busiest_event, event_display
@@ -33,10 +32,7 @@ def plot(hits, output, event, overwrite):
     elif event not in table.event_id and event not in segments.event_id:
         known = f"{segments.event_id.min()} to {segments.event_id.max()}" if len(segments) else "no event"
         raise InputError(f"--event {event}: not in {hits}, found {known}")
-    one_threshold = attrs.get("thresholds") == "detector"
-    figure = event_display(
-        event, table, segments, detector, waveforms, threshold=detector.threshold if one_threshold else None
-    )
+    figure = event_display(event, table, segments, detector, waveforms, threshold=threshold)
     with new_file(output, overwrite) as temporary:
         figure.savefig(temporary, format="png")
     if event is None:

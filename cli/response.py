@@ -33,7 +33,7 @@ def response(output, detector, layout, changes, overwrite):
 
     import dataclasses
 
-    from lartpc.pixels.response import Response
+    from lartpc import Response
 
     made = Response.electrostatic(dataclasses.replace(chosen, parameters=load_parameters(chosen, changes)))
     made.write(output, overwrite)

@@ -1,5 +1,6 @@
 """lartpc scan: the loss and its derivatives along parameters, or over the plane of two."""
 
+import dataclasses
 import functools
 import shlex
 import sys
@@ -7,7 +8,8 @@ import time
 
 import click
 
-from lartpc.cli.fitting import Keeper, check_target, cut_segments, draw_target, given_truth, prepare, read_target
+from lartpc import InputError
+from lartpc.cli.fitting import check_target, cut_segments, given_truth, prepare
 from lartpc.cli.options import (
     closure_options,
     detector_option,
@@ -27,7 +29,6 @@ from lartpc.cli.options import (
     with_pixel_values,
 )
 from lartpc.cli.progress import announce_compilation, progress_bar
-from lartpc.exceptions import InputError
 
 
 @click.command(epilog="Example: lartpc scan muons.h5 --closure -o scan --over eField=0.49:0.51 --over lifetime --plane")
@@ -65,7 +66,7 @@ def scan(segments, target, output, detector, layout, over, points, plane, fix, l
     folder = prepare(output, resume, overwrite)
     check_target(target, options)
 
-    from lartpc.formats.edepsim import read_segments
+    from lartpc import Simulation, Target, read_segments
 
     whole = read_segments(segments)
     deposits = whole.of_events(options["events"])
@@ -76,62 +77,49 @@ def scan(segments, target, output, detector, layout, over, points, plane, fix, l
     if any(name in ranges for name in fixes) and (plane or options["closure"]):
         raise InputError("--fix: names a parameter that --over names too, allowed is one of them; see --truth")
 
-    from lartpc.fit.scan import check_grid
-    from lartpc.fit.scan import scan as run
-    from lartpc.simulation.simulation import Simulation
-
     fixed = fixed.replace(**given_truth(ranges, "scanned", options))
-    target_of = (chosen, whole, detector, layout, options["events"])
-    measured = None if options["closure"] else read_target(target, *target_of)
-    simulation = Simulation(
-        chosen,
-        fixed,
-        recombination=options["recombination"],
-        thresholds=measured and measured.thresholds,
-        response=options["response"],
-        device=options["device"],
-    )
-    check_grid(simulation, ranges, points, plane)
-    announce_compilation(options["device"])
-    if options["closure"]:
-        deposits, truth = cut_segments(deposits, options), fixed
-        hits, noise = draw_target(simulation, deposits, truth, options)
-    else:
-        hits, truth, noise, *_ = measured
-    rounded = options["rounded"] or bool(measured and measured.rounded)
-    loss = loss or ("likelihood" if noise or rounded else "residuals")
 
     from lartpc import __version__
-    from lartpc.fit.store import fingerprint, read_history, write_scan
+    from lartpc import scan as run
+    from lartpc.fit.calibrate import Journal
+    from lartpc.fit.closure import closure
+    from lartpc.fit.scan import check_grid
+    from lartpc.fit.store import Kept, setup_of, write_scan
     from lartpc.plots import scan as scanplot
     from lartpc.plots.fit import write_figure
 
-    setup = {
-        **fingerprint(deposits, hits, simulation),
-        "over": [[name, *limits] for name, limits in ranges.items()],
-        "points": points,
-        "plane": plane,
-        "parameters": fixed.as_dict(),
-        "loss": loss,
-        "rounded": rounded,
-        "recombination": options["recombination"],
-        "response": options["response"],
-    }
-    history = read_history(folder, setup) if resume else []
-    with Keeper(folder, list(ranges), setup, history, shown=False) as keeper:
+    recombination, device = options["recombination"], options["device"]
+    simulation = Simulation(chosen, fixed, recombination=recombination, response=options["response"], device=device)
+    check_grid(simulation, ranges, points, plane)
+    if options["closure"]:
+        announce_compilation(device)
+        deposits, drawn = cut_segments(deposits, options), {"noise": options["noise"] is not False}
+        deposits, aim = closure(simulation, deposits, fixed, seed=options["seed"], **drawn)
+    else:
+        aim = Target.read(target, whole, chosen, detector, layout).of_events(options["events"])
+        aim.check(chosen, deposits)
+        announce_compilation(device)
+    aim = dataclasses.replace(aim, rounded=aim.rounded or options["rounded"])
+    setup = setup_of(
+        simulation,
+        deposits,
+        aim,
+        loss,
+        over=[[name, *limits] for name, limits in ranges.items()],
+        points=points,
+        plane=plane,
+        response=options["response"],
+    )
+    with Kept(folder, list(ranges), setup, resume) as kept:
         result = run(
             simulation,
             deposits,
-            hits,
+            aim,
             over=ranges,
             points=points,
             plane=plane,
             loss=loss,
-            rounded=rounded,
-            truth=truth,
-            history=history,
-            report=keeper,
-            progress=functools.partial(progress_bar, doing="scanning", unit="point"),
+            journal=Journal(kept.done, kept, functools.partial(progress_bar, doing="scanning", unit="point")),
         )
     attrs = {"lartpc_version": __version__, "command": shlex.join(["lartpc", *sys.argv[1:]]), "setup": setup}
     write_scan(folder, result, {**attrs, "detector": chosen.name, "seed": options["seed"]})

@@ -5,14 +5,13 @@ import time
 
 import click
 
+from lartpc import InputError
 from lartpc.cli.options import (
-    check_layout,
     check_output,
     detector_option,
     device_option,
     events_option,
     layout_option,
-    load_channels,
     load_detector,
     load_parameters,
     output_option,
@@ -25,7 +24,6 @@ from lartpc.cli.options import (
     with_pixel_values,
 )
 from lartpc.cli.progress import announce_compilation, progress_bar
-from lartpc.exceptions import InputError
 
 
 @click.command(epilog="Example: lartpc simulate muons.h5 -o hits.h5 --set lifetime=1500 --seed 1")
@@ -76,20 +74,22 @@ def simulate(
     if len({os.path.realpath(path) for path in outputs}) < len(outputs):
         raise InputError(f"--packets {packets}: is the output of hits, too; another name is needed")
     if packets is not None:
+        from lartpc.detector.channels import Channels, check_layout
+
         check_layout(layout, "--packets")
     chosen = with_pixel_values(load_detector(detector, layout), options)
-    channels = None if packets is None else load_channels(chosen, detector, layout, "--packets")
+    channels = None if packets is None else Channels.load(chosen, detector, layout)
     parameters = load_parameters(chosen, changes)
 
-    from lartpc.formats.eventfile import EventFile
+    from lartpc import EventFile
 
     deposits = EventFile(segments, events)
 
+    from lartpc import Simulation
     from lartpc.files.hdf5 import new_hdf5s
     from lartpc.formats.attrs import describe
     from lartpc.formats.hitfile import HitWriter, write_attrs
     from lartpc.simulation.collect import add
-    from lartpc.simulation.simulation import Simulation
 
     simulation = Simulation(
         chosen,

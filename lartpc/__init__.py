@@ -1,3 +1,89 @@
-"""Differentiable simulation and calibration of liquid-argon time projection chambers."""
+"""Differentiable simulation and calibration of liquid-argon time projection chambers.
+
+The names below are what programs may rely on. Each is loaded when it is first asked for, so that `import lartpc` costs
+next to nothing; where a name lives may change.
+"""
+
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lartpc.data.hits import Hits
+    from lartpc.data.segments import Segments
+    from lartpc.detector.detector import Detector
+    from lartpc.exceptions import InputError
+    from lartpc.fit.calibrate import calibrate
+    from lartpc.fit.forecast import forecast
+    from lartpc.fit.scan import scan
+    from lartpc.fit.target import Target
+    from lartpc.formats.edepsim import read_segments, write_segments
+    from lartpc.formats.eventfile import EventFile
+    from lartpc.formats.hitfile import read_hits, write_hits
+    from lartpc.formats.packetfile import read_packets
+    from lartpc.generator.generate import generate
+    from lartpc.gradients.gradcheck import gradcheck
+    from lartpc.gradients.trace import Trace
+    from lartpc.parameters import Parameters
+    from lartpc.pixels.response import Response
+    from lartpc.settings import Settings
+    from lartpc.simulation.simulation import Simulation
 
 __version__ = "0.1.0"
+__all__ = [
+    "Detector",
+    "EventFile",
+    "Hits",
+    "InputError",
+    "Parameters",
+    "Response",
+    "Segments",
+    "Settings",
+    "Simulation",
+    "Target",
+    "Trace",
+    "__version__",
+    "calibrate",
+    "forecast",
+    "generate",
+    "gradcheck",
+    "read_hits",
+    "read_packets",
+    "read_segments",
+    "scan",
+    "write_hits",
+    "write_segments",
+]
+_HOMES = {
+    "Detector": "detector.detector",
+    "EventFile": "formats.eventfile",
+    "Hits": "data.hits",
+    "InputError": "exceptions",
+    "Parameters": "parameters",
+    "Response": "pixels.response",
+    "Segments": "data.segments",
+    "Settings": "settings",
+    "Simulation": "simulation.simulation",
+    "Target": "fit.target",
+    "Trace": "gradients.trace",
+    "calibrate": "fit.calibrate",
+    "forecast": "fit.forecast",
+    "generate": "generator.generate",
+    "gradcheck": "gradients.gradcheck",
+    "read_hits": "formats.hitfile",
+    "read_packets": "formats.packetfile",
+    "read_segments": "formats.edepsim",
+    "scan": "fit.scan",
+    "write_hits": "formats.hitfile",
+    "write_segments": "formats.edepsim",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, from where it lives (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'lartpc' has no attribute {name!r}")
+    return getattr(_import_module(f"lartpc.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from lartpc.data.segments import Segments
+from lartpc.exceptions import InputError
 
 
 class Cuts(NamedTuple):
@@ -52,6 +54,14 @@ def length_batches(segments: Segments, length: float, seed: int) -> list[np.ndar
         if end - filled >= length:
             number, filled = number + 1, end
     return [np.flatnonzero(batch[event] == k) for k in range(batch.max() + 1)]
+
+
+def cut(segments: Segments, changes: Mapping[str, float]) -> Segments:
+    """The segments that pass the paper's selection, with some of its `Cuts` changed. Raises InputError: not a cut."""
+    for name in changes:
+        if name not in Cuts._fields:
+            raise InputError(f"cut {name}: is not known, allowed are {', '.join(Cuts._fields)}")
+    return segments.select(selected(segments, Cuts(**changes)))
 
 
 def selected(segments: Segments, cuts: Cuts) -> np.ndarray:

@@ -97,6 +97,15 @@ class Channels(NamedTuple):
         return np.unique(np.concatenate(found))
 
 
+def check_layout(layout_yaml: str | os.PathLike | Sequence[str | os.PathLike], purpose: str) -> None:
+    """Raise InputError, beginning with `purpose`, where there is no layout to load `Channels` from."""
+    if not layout_yaml:
+        raise InputError(
+            f"{purpose}: needs --detector FILE and --layout FILE, whose chip_channel_to_position and tile_chip_to_io "
+            "say which channel reads a pixel; built-in tiles have none"
+        )
+
+
 def _read_anodes(path: str | os.PathLike) -> np.ndarray:
     """`of_anode` of a layout's file."""
     content = yamlfile.read_mapping(path, LAYOUT_KEYS)

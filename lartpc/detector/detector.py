@@ -11,7 +11,7 @@ import numpy as np
 
 from lartpc.detector.builtin import BUILT_IN
 from lartpc.detector.larndsim_yaml import HOLD_OFFSET, V_CM, V_REF, read_detector
-from lartpc.detector.pixelvalues import PixelValues, values_of
+from lartpc.detector.pixelvalues import NEVER, PIXEL_VALUES, PixelValues, read_pixel_values, values_of, with_values
 from lartpc.detector.placement import geometry_of, place_modules
 from lartpc.exceptions import InputError
 from lartpc.parameters import Parameters
@@ -90,6 +90,33 @@ class Detector:
         the field. Raises InputError, one line: unknown key (with the nearest), wrong type, value that is not physical.
         """
         return Detector(**read_detector(detector_yaml, layout_yaml, link_vdrift))
+
+    def with_pixel_values(
+        self,
+        thresholds: str | os.PathLike | None = None,
+        gains: str | os.PathLike | None = None,
+        pedestals: str | os.PathLike | None = None,
+    ) -> Detector:
+        """The same with values of single pixels from files, as `read_pixel_values` reads them; None: as they are.
+
+        Raises InputError as that does, and for a pixel that the detector does not have.
+        """
+        given = {"thresholds": thresholds, "gains": gains, "pedestals": pedestals}
+        files = {name: path for name, path in given.items() if path is not None}
+        tables = {name: read_pixel_values(path, PIXEL_VALUES[name]) for name, path in files.items()}
+        n_pixels = int((self.n_x * self.n_y).sum())
+        for name, table in tables.items():
+            if table.keys[-1:] >= n_pixels:
+                raise InputError(
+                    f"{files[name]}: keys: found pixel {table.keys[-1]}, "
+                    f"allowed are 0 to {n_pixels - 1}, those of detector {self.name}"
+                )
+        return dataclasses.replace(self, **tables)
+
+    def without_pixels(self, pixel: np.ndarray) -> Detector:
+        """The same with thresholds that the pixels of these ids, ascending (n,), never reach: no channel reads them."""
+        given = self.thresholds or PixelValues(np.zeros(0, dtype=np.int64), np.zeros(0), self.threshold)
+        return dataclasses.replace(self, thresholds=with_values(given, pixel, NEVER))
 
     @property
     def n_modules(self) -> int:

@@ -11,6 +11,9 @@ import numpy as np
 
 from lartpc.exceptions import InputError
 
+PIXEL_VALUES = {"thresholds": "e", "gains": "mV/e", "pedestals": "mV"}  # with their units
+NEVER = 1e9  # threshold [e] of a pixel that no channel reads: that it has no hit says nothing
+
 
 class PixelValues(NamedTuple):
     """Values of the pixels `keys`, and that of all others."""

@@ -18,11 +18,12 @@ from lartpc.fit.optimizers import Adam, Optimizer, Outcome, find_optimizer
 from lartpc.fit.problem import Evaluation, Problem, Record
 from lartpc.fit.result import FitResult, make_result
 from lartpc.fit.robust import Robust, warm_up
+from lartpc.fit.target import Target
 from lartpc.fit.uncertainty import EXPECTED, GAUSS_NEWTON, Errors, from_hessian, from_information, profile, sandwich
 from lartpc.fit.unknowns import check_start, unknowns_of
 from lartpc.losses.catalogue import OBJECTIVES, SQUARES, check_noise
 from lartpc.losses.objective import Objective
-from lartpc.losses.target import Target
+from lartpc.losses.target import TargetHits
 from lartpc.parameters import Parameters, common_name
 from lartpc.simulation.simulation import Simulation
 
@@ -45,21 +46,20 @@ class Journal:
 def calibrate(
     simulation: Simulation,
     segments: Segments,
-    hits: Hits,
+    target: Target | Hits,
     unknowns: Sequence[str] | Unknowns = SIX,
     *,
-    loss: str = "likelihood",
-    rounded: bool = False,
+    loss: str | None = None,
     optimizer: str | Optimizer | None = None,
     errors: str = "gauss-newton",
-    truth: Parameters | None = None,
     journal: Journal = Journal(),
 ) -> FitResult:
     """Fit `unknowns`: parameters by their names, or with start and bounds of one's own as `unknowns_of` gives.
 
-    `hits` are the target, made by `segments` and nothing else; `rounded`: of these only the ADC counts and the clock
-    ticks are used. `loss` likelihood: for a target with the detector's noise; residuals: for one without. These two
-    begin with a robust fit of matched hits on the first events. The others, of `hit_losses.LOSSES`, compare hit lists.
+    `target`: hits that `segments` and nothing else made; plain hits are taken as measured, see `Target`. `loss`, by
+    default the one that suits the target: likelihood, where it has the detector's noise, or residuals, where it has
+    none. These two begin with a robust fit of matched hits on the first events. The others, of `hit_losses.LOSSES`,
+    compare hit lists.
     `optimizer`: the name of one of `OPTIMIZERS`, or one with options, as `GaussNewton(iterations=20)`; by default
     gauss-newton, and l-bfgs-b for losses that are no sums of squares. `errors` of a likelihood: by its gauss-newton
     form, its hessian, or profile; those of the losses of hit lists are from the spread of the events. The simulation's
@@ -67,9 +67,11 @@ def calibrate(
 
     Raises InputError: unknown or repeated name, one that nothing depends on, a start outside the bounds, an unknown
     loss, optimizer or errors or ones that do not go together, a likelihood with discriminator noise, no hit, hits of
-    other events than the segments', no hit where the segments give charge. Raises FloatingPointError where a loss is
-    not finite.
+    another detector or of other events than the segments', no hit where the segments give charge. Raises
+    FloatingPointError where a loss is not finite.
     """
+    target = Target.of(target)
+    loss = loss or target.loss
     if not hasattr(unknowns, "names"):
         unknowns = unknowns_of(simulation, unknowns)
     check_choice("loss", loss, LOSSES)
@@ -80,26 +82,24 @@ def calibrate(
         raise InputError(f"errors: {errors} needs the loss likelihood, found {loss}")
     optimizer = find_optimizer(optimizer, squares)
     check_start(unknowns)
-    target = Target(hits, simulation.detector, rounded)
-    missing = np.setdiff1d(hits.event_id, segments.event_id)
-    if len(missing):
-        raise InputError(f"target: has hits of event {missing[0]}, which the segments do not have")
-    quiet = simulation.apart(unknowns.names).without_noise()
+    target.check(simulation.detector, segments)
+    hits = TargetHits(target.hits, simulation.detector, target.rounded)
+    quiet = simulation.apart(unknowns.names).without_pixels(target.unread).without_noise()
     record = Record(journal.done, journal.report)
     values = unknowns.start
     if squares:
         first = quiet.batches(segments, WARM_STEPS_PER_BATCH, whole=False)[:1]
-        matched = Robust(Objective("matched", quiet, first, target, unknowns))
+        matched = Robust(Objective("matched", quiet, first, hits, unknowns))
         values = warm_up(Problem(matched, record, "warm-up"), values)
     if isinstance(optimizer, Adam):
         chosen = length_batches(segments, optimizer.batch_length, optimizer.seed)
         batches = [quiet.batch(segments.select(rows)) for rows in chosen]
     else:
         batches = quiet.batches(segments, whole=not squares)
-    problem = Problem(Objective(loss, quiet, batches, target, unknowns, journal.progress), record)
+    problem = Problem(Objective(loss, quiet, batches, hits, unknowns, journal.progress), record)
     outcome = optimizer.run(problem, values)
     found = errors_of(problem, outcome, loss, errors)
-    return make_result(problem, outcome, found, truth_of(truth, unknowns.names), loss, optimizer.name)
+    return make_result(problem, outcome, found, truth_of(target.truth, unknowns.names), loss, optimizer.name)
 
 
 def truth_of(truth: Parameters | None, names: Sequence[str]) -> np.ndarray | None:

@@ -3,39 +3,78 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from lartpc.blas import one_blas_thread
 from lartpc.data.segments import Segments
+from lartpc.fit.calibrate import SIX
 from lartpc.fit.uncertainty import invert
 from lartpc.fit.unknowns import unknowns_of
 from lartpc.losses.objective import Objective
-from lartpc.losses.target import Target
+from lartpc.losses.target import TargetHits
 from lartpc.simulation.simulation import Simulation
 
 
-def expected_errors(
-    simulation: Simulation, segments: Segments, names: Sequence[str], rounded: bool = False
-) -> np.ndarray:
-    """The Cramer-Rao bound on the errors (n,) of `names`, fitted together, at the parameters of `simulation`.
+class Forecast(NamedTuple):
+    """What a fit of the n parameters `names` can have at best; arrays in this order. Prints as a table."""
 
-    sqrt(diag(I^-1)), I the Gauss-Newton information of -log likelihood (exact hits: J^T J of the residuals; `rounded`
-    ones: see `objectives`) for the hits without noise, which stand for those expected. What the current at the
-    crossings tells besides is left out. Infinite where the data leave a direction open. C. R. Rao, Bull. Calcutta Math.
-    Soc. 37 (1945) 81; Review of Particle Physics, Statistics. Raises InputError where there are no hits.
-    """
-    return np.sqrt(np.diag(expected_covariance(simulation, segments, names, rounded)[0]))
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    values: np.ndarray  # (n,) that they are taken to have
+    size: np.ndarray  # (n,) that relative errors are relative to
+    covariance: np.ndarray  # (n, n)
+    open_direction: dict[str, float] | None  # parts of the direction, relative to the values, that data leave open
+
+    @property
+    def errors(self) -> np.ndarray:
+        """(n,); infinite where the data leave a direction open."""
+        return np.sqrt(np.diag(self.covariance))
+
+    @property
+    def correlation(self) -> np.ndarray:
+        """(n, n); NaN where an error is infinite."""
+        errors = self.errors
+        return self.covariance / np.where(np.isfinite(errors), np.outer(errors, errors), np.nan)
+
+    def __str__(self) -> str:
+        lines = [f"{'':3}{'name':<15} {'value':>13} {'error':>11} {'rel. error':>10}  unit"]
+        for i, (name, value, error) in enumerate(zip(self.names, self.values, self.errors, strict=True)):
+            row = f"{i:<3}{name:<15} {value:13.7g} {error:11.3g} {error / self.size[i]:10.1e}"
+            lines.append(f"{row}  {self.units[i]}".rstrip())
+        lines.append("correlation")
+        for i, (name, row) in enumerate(zip(self.names, self.correlation, strict=True)):
+            parts = (f"{c:8.3f}" if np.isfinite(c) else f"{'-':>8}" for c in row)
+            lines.append(f"{i:<3}{name:<15}{''.join(parts)}")
+        lines.append("Cramer-Rao bound for one such sample with the detector's noise")
+        if self.open_direction is not None:
+            found = ", ".join(f"{name} {part:+.2g}" for name, part in self.open_direction.items())
+            lines.append(
+                f"the data leave a direction open: relative changes {found} change nothing; errors are infinite"
+            )
+        return "\n".join(lines)
 
 
 @one_blas_thread
-def expected_covariance(
-    simulation: Simulation, segments: Segments, names: Sequence[str], rounded: bool = False
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """The covariance (n, n) of which `expected_errors` gives the errors, and the open direction, as `invert` does."""
+def forecast(
+    simulation: Simulation, segments: Segments, names: Sequence[str] = SIX, *, rounded: bool = False
+) -> Forecast:
+    """The Cramer-Rao bound on the errors of `names`, fitted together, at the parameters of `simulation`.
+
+    sqrt(diag(I^-1)), I the Gauss-Newton information of -log likelihood (exact hits: J^T J of the residuals; `rounded`
+    ones: see `losses.likelihood`) for the hits without noise, which stand for those expected. What the current at the
+    crossings tells besides is left out. Infinite where the data leave a direction open. C. R. Rao, Bull. Calcutta Math.
+    Soc. 37 (1945) 81; Review of Particle Physics, Statistics. Raises InputError where there are no hits, and for names
+    that cannot be fitted.
+    """
     quiet = simulation.apart(names).without_noise()
-    target = Target(quiet(segments).hits, quiet.detector, rounded)
+    target = TargetHits(quiet(segments).hits, quiet.detector, rounded)
     batches = quiet.batches(segments, whole=False)
     unknowns = unknowns_of(quiet, names)
     linear = Objective("likelihood", quiet, batches, target, unknowns)(unknowns.start)
-    return invert(linear.information, unknowns.size(unknowns.start))
+    size = unknowns.size(unknowns.start)
+    covariance, direction = invert(linear.information, size)
+    if direction is not None:
+        direction = {name: float(d) for name, d in zip(names, direction, strict=True) if abs(d) > 0.01}
+    return Forecast(unknowns.names, unknowns.units, unknowns.start, size, covariance, direction)

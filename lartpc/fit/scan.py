@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,13 +11,14 @@ from lartpc.checks import check_choice
 from lartpc.data.hits import Hits
 from lartpc.data.segments import Segments
 from lartpc.exceptions import InputError
-from lartpc.fit.calibrate import LOSSES, SIX, truth_of
-from lartpc.fit.problem import Evaluation, Problem, Record
+from lartpc.fit.calibrate import LOSSES, SIX, Journal, truth_of
+from lartpc.fit.problem import Problem, Record
+from lartpc.fit.target import Target
 from lartpc.fit.unknowns import check_names, unknowns_of
 from lartpc.losses.catalogue import SQUARES
 from lartpc.losses.objective import Objective
-from lartpc.losses.target import Target
-from lartpc.parameters import TABLE, Parameters, check_parameter, parameter
+from lartpc.losses.target import TargetHits
+from lartpc.parameters import TABLE, check_parameter, parameter
 from lartpc.simulation.simulation import Simulation
 
 
@@ -68,45 +68,41 @@ class Scan(NamedTuple):
 def scan(
     simulation: Simulation,
     segments: Segments,
-    hits: Hits,
+    target: Target | Hits,
     *,
     over: dict[str, tuple[float, float]] | None = None,
     points: int = 21,
     plane: bool = False,
-    loss: str = "likelihood",
-    rounded: bool = False,
-    truth: Parameters | None = None,
-    history: Sequence[Evaluation] = (),
-    report: Callable[[Evaluation], None] = lambda evaluation: None,
-    progress: Callable[[Iterable], Iterable] = lambda points: points,
+    loss: str | None = None,
+    journal: Journal = Journal(),  # noqa: B008  (immutable)
 ) -> Scan:
     """Evaluate `loss` with its gradient on `points` values of each parameter in `over`, from low to high.
 
     Default: the six of the paper, over the ranges of `TABLE`. Each alone, the others at the simulation's values, which
     is one of the points too where it lies in the range (the paper's Fig. 12); or, with `plane`, two of them together
-    (Fig. 9), `points` squared, the second varying fastest. `hits`, `loss`, `rounded`, `truth`, `history`, `report`: as
-    `calibrate` takes them; `progress` wraps the points.
+    (Fig. 9), `points` squared, the second varying fastest. `target`, `loss`, `journal`: as `calibrate` takes them; the
+    journal's `progress` wraps the points.
 
     Raises InputError: unknown name, one that nothing depends on, a range that is not low < high or not physical, fewer
-    than 2 points, a plane of other than two parameters, an unknown loss, hits of other events than the segments', no
-    hit where the segments give charge. Raises FloatingPointError where the loss is not finite.
+    than 2 points, a plane of other than two parameters, an unknown loss, hits of another detector or of other events
+    than the segments', no hit where the segments give charge. Raises FloatingPointError where the loss is not finite.
     """
     over = over if over is not None else {name: TABLE[name].range for name in SIX}
     names = tuple(over)
     check_grid(simulation, over, points, plane)
-    simulation = simulation.apart(names)
+    target = Target.of(target)
+    loss = loss or target.loss
+    simulation = simulation.apart(names).without_pixels(target.unread)
     check_choice("loss", loss, LOSSES)
-    target = Target(hits, simulation.detector, rounded)
-    missing = np.setdiff1d(hits.event_id, segments.event_id)
-    if len(missing):
-        raise InputError(f"target: has hits of event {missing[0]}, which the segments do not have")
+    target.check(simulation.detector, segments)
+    hits = TargetHits(target.hits, simulation.detector, target.rounded)
     fixed = np.array([simulation.parameters.as_dict()[name] for name in names], dtype=np.float64)
     along, values = plane_of(over, points) if plane else lines_of(over, points, fixed)
     quiet = simulation.without_noise()
     batches = quiet.batches(segments, whole=loss not in SQUARES)
-    objective = Objective(loss, quiet, batches, target, unknowns_of(simulation, names))
-    problem = Problem(objective, Record(history, report), "scan")
-    found = [problem(row) for row in progress(values)]
+    objective = Objective(loss, quiet, batches, hits, unknowns_of(simulation, names))
+    problem = Problem(objective, Record(journal.done, journal.report), "scan")
+    found = [problem(row) for row in journal.progress(values)]
     if not any(evaluation.hits for evaluation in found):
         raise InputError("target: no hit is on a pixel where the segments give charge")
     return Scan(
@@ -116,7 +112,7 @@ def scan(
         loss=np.array([evaluation.value for evaluation in found]),
         gradient=np.array([evaluation.gradient for evaluation in found]),
         fixed=fixed,
-        truth=truth_of(truth, names),
+        truth=truth_of(target.truth, names),
         kind=loss,
     )
 

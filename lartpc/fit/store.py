@@ -1,50 +1,98 @@
 """The folder of a fit or scan: history.h5, fit.json or scan.h5, pictures. Each file is complete or absent."""
 
+from __future__ import annotations
+
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lartpc.data.segments import Segments
 from lartpc.exceptions import InputError
 from lartpc.files import hdf5
 from lartpc.files.atomic import new_file
 from lartpc.fit.problem import Evaluation
 from lartpc.fit.result import FitResult
 from lartpc.fit.scan import Scan
-
-
-def fingerprint(deposits, hits, simulation):
-    """What tells segments, hits, and detector with values of pixels and response from others, for `setup`."""
-    digest = hashlib.sha256()
-    for part in leaves((dataclasses.replace(simulation.detector, name=""), simulation.response)):
-        digest.update(part)
-    return {
-        "segments": [len(deposits), float(deposits.dE.sum(dtype="f8"))],
-        "hits": [len(hits), float(hits.charge.sum(dtype="f8"))],
-        "detector": digest.hexdigest()[:16],
-    }
-
-
-def leaves(value):
-    """The values in dataclasses and sequences, as bytes."""
-    import numpy as np
-
-    if dataclasses.is_dataclass(value):
-        value = tuple(getattr(value, field.name) for field in dataclasses.fields(value))
-    if isinstance(value, tuple | list):
-        for one in value:
-            yield from leaves(one)
-    else:
-        yield value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
-
+from lartpc.fit.target import Target
+from lartpc.simulation.simulation import Simulation
 
 HISTORY, RESULT, SCAN = "history.h5", "fit.json", "scan.h5"
 RESULTS = (RESULT, SCAN)
 SCALARS = ("batch", "value", "events", "hits", "unmatched", "mean_square")
+PAUSE = 1.0  # [s] between two writings of history.h5
+
+
+def setup_of(
+    simulation: Simulation, segments: Segments, target: Target, loss: str | None, **more: Any
+) -> dict[str, Any]:
+    """What tells a fit or scan from others, so that a history is continued with its own only: `more` comes first."""
+    digest = hashlib.sha256()
+    detector = dataclasses.replace(simulation.without_pixels(target.unread).detector, name="")
+    for part in _leaves((detector, simulation.response)):
+        digest.update(part)
+    return {
+        "segments": [len(segments), float(segments.dE.sum(dtype="f8"))],
+        "hits": [len(target.hits), float(target.hits.charge.sum(dtype="f8"))],
+        "detector": digest.hexdigest()[:16],
+        **more,
+        "parameters": simulation.parameters.as_dict(),
+        "loss": loss or target.loss,
+        "rounded": target.rounded,
+        "recombination": simulation.recombination,
+    }
+
+
+def _leaves(value: Any) -> Iterator[bytes]:
+    """The values in dataclasses and sequences, as bytes."""
+    if dataclasses.is_dataclass(value):
+        value = tuple(getattr(value, field.name) for field in dataclasses.fields(value))
+    if isinstance(value, tuple | list):
+        for one in value:
+            yield from _leaves(one)
+    else:
+        yield value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
+
+
+class Kept:
+    """The evaluations of a fit or scan, kept in a folder while it goes on: pass `done` and the object to `calibrate`.
+
+    `done`: those in the folder, where they are to be continued (`resume`). In a `with` block: the first is written at
+    once, later ones every `PAUSE`, all at its end. Raises InputError where the folder has those of another `setup`.
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str], setup: dict[str, Any], resume: bool = False) -> None:
+        self.folder, self.names, self.setup = folder, names, setup
+        self.done = read_history(folder, setup) if resume else []
+        self.evaluations: list[Evaluation] = []
+        self.written = -float("inf")
+
+    def __enter__(self) -> Kept:
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if kind is None or len(self.evaluations) >= len(self.done):  # else interrupted before it was as far as before
+            self.write()
+
+    def __call__(self, evaluation: Evaluation) -> None:
+        self.evaluations.append(evaluation)
+        now = time.monotonic()
+        if now - self.written > PAUSE and len(self.evaluations) >= len(self.done):
+            self.write()
+            self.written = now
+
+    def write(self) -> None:
+        """Write history.h5, and remove the results that it replaces."""
+        if self.evaluations:
+            self.folder.mkdir(exist_ok=True)
+            for name in RESULTS:
+                (self.folder / name).unlink(missing_ok=True)
+            write_history(self.folder, self.evaluations, self.names, self.setup)
 
 
 def write_history(folder: Path, history: Sequence[Evaluation], names: Sequence[str], setup: dict[str, Any]) -> None:

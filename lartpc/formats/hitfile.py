@@ -106,15 +106,18 @@ def read_waveforms(path: str | os.PathLike) -> WaveformTable | None:
 
 
 def read_attrs(path: str | os.PathLike) -> dict[str, Any]:
-    """The attributes that `write_hits` was given, and `lartpc_version`. Raises InputError: no HDF5 file."""
+    """The attributes that `write_hits` was given, and `lartpc_version`. InputError: no HDF5 file, damaged."""
     with hdf5.open_hdf5(path) as file:
         attrs = {name: file.attrs[name] for name in file.attrs}
-    return {name: _plain(value) for name, value in attrs.items()}
+    return {name: _plain(path, name, value) for name, value in attrs.items()}
 
 
-def _plain(value: Any) -> Any:
+def _plain(path: str | os.PathLike, name: str, value: Any) -> Any:
     if isinstance(value, str) and (value[:1] in ("{", "[") or value == "null"):
-        return json.loads(value)
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            raise InputError(f"{path}: attribute {name!r} is damaged: {error}") from None
     return value.item() if isinstance(value, np.generic) else value
 
 

@@ -11,7 +11,7 @@ from lartpc.losses import per_event as events
 from lartpc.losses.catalogue import OBJECTIVES, check_acting, check_noise
 from lartpc.losses.linear import Linear, join
 from lartpc.losses.per_event import Events
-from lartpc.losses.target import Target
+from lartpc.losses.target import TargetHits
 from lartpc.simulation.batches import Batch
 from lartpc.simulation.simulation import Simulation
 
@@ -28,7 +28,7 @@ class Objective:
         kind: str,
         simulation: Simulation,
         batches: Sequence[Batch],
-        target: Target,
+        target: TargetHits,
         unknowns: Unknowns,
         progress: Callable[[Iterable], Iterable] = lambda batches: batches,
     ) -> None:

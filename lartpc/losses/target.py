@@ -38,7 +38,7 @@ class Aligned(NamedTuple):
     deferred: Any = 0  # (n_pixels,) 1 where of the last hit no more is used than that it began: see `until_deferred`
 
 
-class Target:
+class TargetHits:
     """Hits ordered by event, pixel and time.
 
     `rounded`: as the detector's clock and ADC give them. Of a time no more is used than its tick k, from t_{k-1}

@@ -168,6 +168,14 @@ class Simulation:
         quiet.noise = False
         return quiet
 
+    def without_pixels(self, pixel: Sequence[int] | np.ndarray) -> Simulation:
+        """The same simulation where the pixels of these ids, ascending (n,), have no hits: no channel reads them."""
+        if len(pixel) == 0:
+            return self
+        other = copy.copy(self)
+        other.detector = self.detector.without_pixels(np.asarray(pixel))
+        return other
+
     def apart(self, names: Iterable[str]) -> Simulation:
         """The same simulation for `names` to vary: with values of their own for the modules named, as eField.0 is.
 

@@ -286,7 +286,7 @@ def test_an_existing_fit_is_kept(segments, target, tmp_path):
         (["SEGMENTS", "TEXT"], "text.h5: not an HDF5 file"),
         (["SEGMENTS", "SEGMENTS"], "protons.h5: no dataset 'hits', found segments"),
         (["SEGMENTS", "EMPTY"], "target: has no hits, so there is nothing to fit"),
-        (["SEGMENTS", "FOREIGN"], "hits of detector 2x2, but --detector is module0"),
+        (["SEGMENTS", "FOREIGN"], "hits of detector 2x2, allowed are those of module0"),
         (["SEGMENTS", "BEYOND"], "is not on detector module0"),
         (["SEGMENTS", "UNNAMED"], "parameter zzz: not known"),
         (["SEGMENTS", "DAMAGED"], "bad.h5: attribute 'parameters' is damaged"),

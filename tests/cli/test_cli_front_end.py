@@ -31,8 +31,8 @@ def test_commands_take_values_of_pixels(folder):
         others = [part for part in given if name not in part]
         refused = lartpc_command(*fit, *others)
         assert refused.exit_code == 2
-        expected = f"hits.h5: hits with {name} of pixels, which are not in the file: give --{name} FILE"
-        assert refused.stderr == f"lartpc: {expected}\n"
+        expected = f"hits.h5: hits with {name} of pixels, which the file does not hold and the detector needs"
+        assert refused.stderr == f"lartpc: {expected}: see --{name}\n"
     assert lartpc_command(*fit, *given).exit_code == 0
     scan = ("scan", "in.h5", "hits.h5", "-o", "scan", "--over", "eField=0.499:0.501", "--points", "3")
     assert lartpc_command(*scan, *given).exit_code == 0

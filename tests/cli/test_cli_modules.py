@@ -59,8 +59,8 @@ def test_commands_take_values_of_modules(file, tmp_path):
         (("info", "--detector", "2x2", "--set", "eField.4=0.5"), "parameter eField.4: the detector has no module 4"),
         (("info", "--detector", "3x3"), "--detector 3x3: no such file, allowed is module0, 2x2, ndlar or a detector"),
         (("info", "--detector", "2x2", "--layout", "a.yaml"), "--layout a.yaml: allowed only with the YAML"),
-        (("errors", "FILE", "--per-module", "kb"), "--per-module kb: allowed are eField, lifetime"),
-        (("errors", "FILE", "--fit", "Ab", "--per-module", "eField"), "--per-module eField: is not fitted"),
+        (("errors", "FILE", "--per-module", "kb"), "per-module kb: allowed are eField, lifetime"),
+        (("errors", "FILE", "--fit", "Ab", "--per-module", "eField"), "per-module eField: is not fitted"),
         (
             ("errors", "FILE", "--fit", "eField.1"),
             "parameter eField.1: the detector has no module 1, allowed are module 0",

@@ -215,7 +215,7 @@ def test_an_open_direction_is_named(segments):
         (["--fit", "lifetim"], "parameter lifetim is not known"),
         (["--fit", "Ab", "--fix", "Ab=0.81"], "--fix: names a parameter that --fit names too"),
         (["--fit", "Ab", "--truth", "kb=0.05"], "--truth kb: is not fitted"),
-        (["--cut", "min_dy=1"], "--cut min_dy: is not known"),
+        (["--cut", "min_dy=1"], "cut min_dy: is not known, allowed are max_cos"),
         (["--cut", "min_track=1000"], "target: has no hits"),
     ],
 )

@@ -7,7 +7,7 @@ from lartpc.fit.unknowns import unknowns_of
 from lartpc.gradients.gradcheck import SMOOTH
 from lartpc.kernels.runtime import slots
 from lartpc.losses.objective import Objective
-from lartpc.losses.target import Target
+from lartpc.losses.target import TargetHits
 from lartpc.parameters import Parameters
 from lartpc.simulation.simulation import Simulation
 
@@ -22,7 +22,7 @@ def smooth(parameters=None, detector=None, **keywords):
 
 def objective(kind, segments, hits, simulation=None, names=SIX, rounded=False):
     simulation = smooth() if simulation is None else simulation
-    target = Target(hits, simulation.detector, rounded)
+    target = TargetHits(hits, simulation.detector, rounded)
     return Objective(kind, simulation, simulation.batches(segments), target, unknowns_of(simulation, names)).at
 
 

@@ -13,6 +13,7 @@ from lartpc.data.selection import separate_tracks
 from lartpc.exceptions import InputError
 from lartpc.fit.calibrate import SIX, Journal, calibrate
 from lartpc.fit.optimizers import OPTIMIZERS, GaussNewton
+from lartpc.fit.target import Target
 from lartpc.fit.unknowns import unknowns_of
 from lartpc.parameters import TABLE, Parameters
 from lartpc.simulation.simulation import Simulation
@@ -47,7 +48,7 @@ def test_closure(segments, seed):
     rng = np.random.default_rng(seed)
     truth = Parameters(**{name: rng.uniform(*TABLE[name].range) for name in SIX})
     hits = Simulation(parameters=truth)(segments).hits
-    result = calibrate(Simulation(), segments, hits, loss="residuals", truth=truth)
+    result = calibrate(Simulation(), segments, Target(hits, truth=truth), loss="residuals")
     assert result.converged and result.message == "converged"
     np.testing.assert_allclose(result.values, of(truth), rtol=5e-5)
     assert (result.hits, result.unmatched) == (len(hits), 0)

@@ -5,8 +5,10 @@ import pytest
 from modules import OWN, TRUTH, TWO_BY_TWO, muons
 
 from lartpc.exceptions import InputError
-from lartpc.fit.calibrate import calibrate, check_names
-from lartpc.fit.forecast import expected_errors
+from lartpc.fit.calibrate import calibrate
+from lartpc.fit.forecast import forecast
+from lartpc.fit.target import Target
+from lartpc.fit.unknowns import check_names
 from lartpc.simulation.simulation import Simulation
 
 
@@ -32,7 +34,7 @@ def test_parameters_of_all_modules_are_fitted_together():
     segments = segments.select(np.arange(len(segments)) % 20 < 4)
     hits = Simulation(TWO_BY_TWO, TRUTH, noise=True, seed=5)(segments).hits
     names = ("Ab", "kb", "long_diff", "tran_diff", *OWN)
-    result = calibrate(Simulation(TWO_BY_TWO), segments, hits, unknowns=names, truth=TRUTH)
+    result = calibrate(Simulation(TWO_BY_TWO), segments, Target(hits, truth=TRUTH), unknowns=names)
     assert result.converged and result.names == names
     pulls = (result.values - result.truth) / result.errors
     assert np.abs(pulls).max() < 3.0 and 0.3 < np.sqrt(np.mean(pulls**2)) < 1.7, pulls
@@ -40,7 +42,7 @@ def test_parameters_of_all_modules_are_fitted_together():
     of_fields = result.errors[4:8] / result.values[4:8]
     assert of_fields.max() < 1e-3  # the modules differ by some per cent
     np.testing.assert_allclose(result.as_dict()["parameters"]["eField.2"]["value"], 0.515, rtol=1e-3)
-    bound = expected_errors(Simulation(TWO_BY_TWO, TRUTH), segments, names)
+    bound = forecast(Simulation(TWO_BY_TWO, TRUTH), segments, names).errors
     np.testing.assert_allclose(result.errors, bound, rtol=0.5)
     # fields of different modules have little to do with each other
     assert np.abs(result.correlation[4:8, 4:8] - np.eye(4)).max() < 0.3

@@ -7,7 +7,9 @@ import pytest
 from samples import protons
 
 from lartpc.exceptions import InputError
+from lartpc.fit.calibrate import Journal
 from lartpc.fit.scan import Scan, scan
+from lartpc.fit.target import Target
 from lartpc.losses.objective import Objective
 from lartpc.parameters import TABLE, Parameters
 from lartpc.plots import scan as scanplot
@@ -21,7 +23,7 @@ RANGES = {"kb": (0.045, 0.052), "eField": (0.497, 0.504), "lifetime": (1500.0, 3
 
 def test_a_closure_is_lowest_at_the_truth():
     """Without noise the residuals vanish there, and the loss falls towards it from both sides."""
-    found = scan(Simulation(), SEGMENTS, HITS, over=RANGES, points=4, loss="residuals", truth=Parameters())
+    found = scan(Simulation(), SEGMENTS, Target(HITS, truth=Parameters()), over=RANGES, points=4, loss="residuals")
     assert found.names == tuple(RANGES) and not found.plane and len(found.loss) == 3 * 5
     for i, name in enumerate(RANGES):
         x, loss, slope = found.line(name)
@@ -63,11 +65,11 @@ def test_a_plane():
 def test_what_is_known_is_not_evaluated_again(monkeypatch):
     over, seen = {"kb": (0.045, 0.052)}, []
     arguments = {"over": over, "points": 3}
-    whole = scan(Simulation(), SEGMENTS, NOISY, **arguments, report=seen.append)
+    whole = scan(Simulation(), SEGMENTS, NOISY, **arguments, journal=Journal(report=seen.append))
     assert [evaluation.phase for evaluation in seen] == ["scan"] * 4
-    rest = scan(Simulation(), SEGMENTS, NOISY, **arguments, history=seen[:2])
+    rest = scan(Simulation(), SEGMENTS, NOISY, **arguments, journal=Journal(seen[:2]))
     monkeypatch.setattr(Objective, "__call__", lambda *_: pytest.fail("evaluated"))
-    known = scan(Simulation(), SEGMENTS, NOISY, **arguments, history=seen)
+    known = scan(Simulation(), SEGMENTS, NOISY, **arguments, journal=Journal(seen))
     for again in (rest, known):
         np.testing.assert_array_equal(again.loss, whole.loss)
         np.testing.assert_array_equal(again.gradient, whole.gradient)

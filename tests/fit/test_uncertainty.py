@@ -14,7 +14,7 @@ from lartpc.fit.uncertainty import from_hessian, from_information, hessian, prof
 from lartpc.fit.unknowns import unknowns_of
 from lartpc.losses.objective import Objective
 from lartpc.losses.per_event import Events
-from lartpc.losses.target import Target
+from lartpc.losses.target import TargetHits
 from lartpc.parameters import Parameters
 from lartpc.simulation.simulation import Simulation
 
@@ -274,7 +274,7 @@ def test_hessian_and_information_of_the_likelihood_agree(one_thread):
     hits = Simulation(parameters=TRUTH, noise=True, seed=1)(segments).hits
     quiet = Simulation()
     objective = Objective(
-        "likelihood", quiet, quiet.batches(segments), Target(hits, quiet.detector), unknowns_of(quiet, SIX)
+        "likelihood", quiet, quiet.batches(segments), TargetHits(hits, quiet.detector), unknowns_of(quiet, SIX)
     )
     p = Problem(objective, Record((), lambda evaluation: None))
     outcome = gauss_newton(p, np.array([TRUTH.as_dict()[name] for name in SIX]), 20)

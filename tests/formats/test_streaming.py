@@ -90,7 +90,7 @@ def test_fits_take_chosen_events(folder, tmp_path):
     assert lartpc_command("simulate", folder / "together.h5", "-o", hits, "--events", "5:9").exit_code == 0
     assert read_attrs(hits)["events"] == [5, 9]
     done = lartpc_command("calibrate", folder / "together.h5", hits, "-o", tmp_path / "fit", "--fit", "eField")
-    assert done.exit_code == 2 and "h.h5: holds no hits of event 3, --events selects" in done.stderr
+    assert done.exit_code == 2 and "h.h5: holds no hits of event 3, allowed are segments of the events" in done.stderr
     done = lartpc_command("calibrate", folder / "together.h5", hits, "-o", tmp_path / "fit", *options)
     assert done.exit_code == 0, done.output
     # the same from the hits of all events

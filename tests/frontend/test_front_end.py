@@ -10,12 +10,12 @@ from samples import generated, protons
 from traces import smooth
 
 from lartpc.exceptions import InputError
-from lartpc.fit.forecast import expected_errors
+from lartpc.fit.forecast import forecast
 from lartpc.fit.unknowns import unknowns_of
 from lartpc.gradients.gradcheck import gradcheck
 from lartpc.gradients.trace import Trace
 from lartpc.losses.objective import Objective
-from lartpc.losses.target import Target, until_deferred
+from lartpc.losses.target import TargetHits, until_deferred
 from lartpc.parameters import Parameters
 from lartpc.simulation.simulation import Simulation
 
@@ -81,7 +81,7 @@ def deferred_hits(detector, segments, rounded=False, **keywords):
     hits = simulation(segments).hits
     batch = simulation.batch(segments)
     windows = simulation.waveforms(batch, simulation.vector()).windows
-    whole = Target(hits, detector, rounded).align(windows, batch, np.float64)
+    whole = TargetHits(hits, detector, rounded).align(windows, batch, np.float64)
     return hits, whole, until_deferred(whole, detector)
 
 
@@ -108,7 +108,7 @@ def test_residuals_vanish_at_the_truth(kind):
     simulation = smooth(detector, truth)
     hits = simulation(segments).hits
     objective = Objective(
-        kind, simulation, simulation.batches(segments), Target(hits, detector), unknowns_of(simulation, NAMES)
+        kind, simulation, simulation.batches(segments), TargetHits(hits, detector), unknowns_of(simulation, NAMES)
     )
     linear = objective.at(truth.vector(np.float64))
     assert linear.hits > 0.8 * len(hits) and np.abs(linear.residual).max() < 1e-8
@@ -128,7 +128,7 @@ def test_gradient_of_the_likelihood(rounded):
         "likelihood",
         simulation,
         simulation.batches(segments),
-        Target(hits, detector, rounded),
+        TargetHits(hits, detector, rounded),
         unknowns_of(simulation, NAMES),
     )
     at = Parameters(Ab=0.81).vector(np.float64)
@@ -153,7 +153,7 @@ def test_the_likelihood_is_not_biased(rounded):
     # 7500 e/us: the threshold is sometimes reached while the ADC is busy
     segments = end_on(dE=1.6, length=2.0, events=events)
     simulation = Simulation(detector, dtype=np.float64, noise=True, seed=5)
-    target = Target(simulation(segments).hits, detector, rounded)
+    target = TargetHits(simulation(segments).hits, detector, rounded)
     batch = simulation.batch(segments)
     windows = simulation.waveforms(batch, simulation.vector()).windows
     deferred = until_deferred(target.align(windows, batch, np.float64), detector).deferred.sum()
@@ -169,8 +169,12 @@ def test_discriminator_noise_is_refused_by_the_likelihood():
     detector, segments = one_plane(discriminator_noise=650.0), end_on()
     simulation = Simulation(detector)
     with pytest.raises(InputError, match="discriminator_noise: found 650 e, the likelihood has no term for it"):
-        expected_errors(simulation, segments, NAMES)
+        forecast(simulation, segments, NAMES)
     hits = simulation(segments).hits
     Objective(
-        "residuals", simulation, simulation.batches(segments), Target(hits, detector), unknowns_of(simulation, NAMES)
+        "residuals",
+        simulation,
+        simulation.batches(segments),
+        TargetHits(hits, detector),
+        unknowns_of(simulation, NAMES),
     )

@@ -10,7 +10,7 @@ from lartpc.autodiff.kernelcheck import relative
 from lartpc.detector.detector import Detector
 from lartpc.detector.pixelvalues import PixelValues, values_of, with_values
 from lartpc.gradients.trace import Trace
-from lartpc.losses.target import Target
+from lartpc.losses.target import TargetHits
 from lartpc.simulation.simulation import Simulation
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -56,13 +56,13 @@ def test_counts_are_read_back_by_the_pixel():
     simulation = Simulation(**tables)
     hits = simulation(segments).hits
     assert len(np.unique(hits.pixel_id)) > 10
-    target = Target(hits, simulation.detector, rounded=True)
+    target = TargetHits(hits, simulation.detector, rounded=True)
     order = np.lexsort((hits.t, hits.pixel_id, hits.event_id))
     inside = hits.adc[order] < 255.0
     charge = hits.charge[order][inside]
     assert ((target.low[inside] - 1e-2 <= charge) & (charge <= target.high[inside] + 1e-2)).all()
     np.testing.assert_allclose(target.high - target.low, 1012.0 / 256 / values_of(tables["gains"], target.pixel))
-    wrong = Target(hits, Detector.module0(), rounded=True)
+    wrong = TargetHits(hits, Detector.module0(), rounded=True)
     assert not ((wrong.low[inside] <= charge) & (charge <= wrong.high[inside])).all()
     # the ADC values of charges, for losses that compare these
     counts = simulation.detector.adc(hits.charge, hits.pixel_id)

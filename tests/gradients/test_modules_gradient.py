@@ -10,7 +10,7 @@ from lartpc.fit.unknowns import unknowns_of
 from lartpc.gradients.gradcheck import SMOOTH, gradcheck
 from lartpc.gradients.trace import Trace
 from lartpc.losses.objective import Objective
-from lartpc.losses.target import Target
+from lartpc.losses.target import TargetHits
 from lartpc.simulation.simulation import Simulation
 
 
@@ -63,7 +63,7 @@ def test_derivatives_of_a_fit_by_values_of_modules(kind, one_thread):
     simulation = Simulation(TWO_BY_TWO, TRUTH, dtype=np.float64, settings=SMOOTH)
     names = ("eField.1", "lifetime.2", "kb")
     objective = Objective(
-        kind, simulation, simulation.batches(segments), Target(hits, TWO_BY_TWO), unknowns_of(simulation, names)
+        kind, simulation, simulation.batches(segments), TargetHits(hits, TWO_BY_TWO), unknowns_of(simulation, names)
     )
     vector = TRUTH.vector(np.float64)
     linear = objective.at(vector)
@@ -86,7 +86,7 @@ def test_gradients_of_events_by_values_of_modules():
     """Of each event, the gradient of a common value is the sum of those of the modules; each module counts."""
     segments = tracks(TWO_BY_TWO, length=3)
     segments = dataclasses.replace(segments, event_id=np.arange(len(segments)) % 2)
-    target = Target(Simulation(TWO_BY_TWO, TRUTH)(segments).hits, TWO_BY_TWO)
+    target = TargetHits(Simulation(TWO_BY_TWO, TRUTH)(segments).hits, TWO_BY_TWO)
     common, found = Simulation(TWO_BY_TWO, dtype=np.float64), []
     for simulation, names in ((common, ("eField", "lifetime", "kb")), (common.apart(OWN), (*OWN, "kb"))):
         objective = Objective("mmd", simulation, simulation.batches(segments), target, unknowns_of(simulation, names))

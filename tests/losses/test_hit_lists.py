@@ -9,7 +9,7 @@ from hit_lists import DETECTOR, PEDESTAL, PITCH
 
 from lartpc.gradients.trace import Trace
 from lartpc.losses.hitlist import present_events, simulated_hits
-from lartpc.losses.target import Target
+from lartpc.losses.target import TargetHits
 from lartpc.simulation.simulation import Simulation
 
 
@@ -36,7 +36,7 @@ def lists(simulated, batch, target):
 def test_hit_lists(simulated, batch):
     """The list of the reads and that of the same hits as a target are one: same events, order and values."""
     batch = simulated.batches[batch]
-    trace, hits, place, target = lists(simulated, batch, Target(simulated.hits, simulated.simulation.detector))
+    trace, hits, place, target = lists(simulated, batch, TargetHits(simulated.hits, simulated.simulation.detector))
     ids = batch.event_id[present_events(batch)]
     table = simulated.hits
     np.testing.assert_array_equal(np.diff(hits.first), [np.sum(table.event_id == k) for k in ids])
@@ -59,7 +59,7 @@ def test_target_hits_without_a_window_count(simulated):
     hits = simulated.hits
     extra = {name: np.append(column, column[:2]) for name, column in vars(hits).items()}
     extra["pixel_id"][-2:], extra["event_id"][-2:] = 30, (5, 8)
-    target = Target(type(hits)(**extra), simulated.simulation.detector)
+    target = TargetHits(type(hits)(**extra), simulated.simulation.detector)
     _, own, _, found = lists(simulated, simulated.batches[0], target)
     np.testing.assert_array_equal(np.diff(found.first) - np.diff(own.first), [1, 0, 1, 0])
     assert (found.pixel == 30).sum() == 2
@@ -69,7 +69,7 @@ def test_target_hits_without_a_window_count(simulated):
 
 def test_vetoed_reads_are_no_hits(simulated):
     batch = simulated.batches[0]
-    trace, hits, *_ = lists(simulated, batch, Target(simulated.hits, simulated.simulation.detector))
+    trace, hits, *_ = lists(simulated, batch, TargetHits(simulated.hits, simulated.simulation.detector))
     valid = trace.reads.valid.copy()
     valid[np.flatnonzero(trace.reads.count)[0], 0] = 0
     reads = trace.reads._replace(valid=valid)

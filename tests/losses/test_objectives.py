@@ -15,7 +15,7 @@ from lartpc.gradients.trace import Trace
 from lartpc.losses.catalogue import OBJECTIVES
 from lartpc.losses.objective import Objective
 from lartpc.losses.probability import log_no_hit
-from lartpc.losses.target import Target
+from lartpc.losses.target import TargetHits
 from lartpc.parameters import Parameters
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -34,7 +34,7 @@ def kept_reads(segments, hits, ends):
         np.testing.assert_array_equal(t.waveforms.windows.pixel, windows.pixel)
     ticks = [t.waveforms.windows.tick[t.reads.window] + t.reads.tick for t in traces]
     kept = np.all([at == ticks[0] for at in ticks], axis=0)
-    target = Target(hits, simulation.detector).align(windows, batch, np.float64)
+    target = TargetHits(hits, simulation.detector).align(windows, batch, np.float64)
     count = traces[0].reads.count
     parts = []
     for n in range(count.max()):
@@ -217,7 +217,7 @@ def test_batches_add_up():
         batches = simulation.batches(segments, 1)
         assert len(batches) == 3
         parts = Objective(
-            kind, simulation, batches, Target(hits, simulation.detector), unknowns_of(simulation, SIX)
+            kind, simulation, batches, TargetHits(hits, simulation.detector), unknowns_of(simulation, SIX)
         ).at(vector)
         assert (parts.hits, parts.unmatched) == (whole.hits, whole.unmatched)
         assert parts.value == pytest.approx(whole.value, rel=1e-9)

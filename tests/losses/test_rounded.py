@@ -12,7 +12,7 @@ from lartpc.exceptions import InputError
 from lartpc.fit.unknowns import unknowns_of
 from lartpc.kernels.runtime import slots
 from lartpc.losses.objective import Objective
-from lartpc.losses.target import Target
+from lartpc.losses.target import TargetHits
 from lartpc.parameters import Parameters
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -105,7 +105,7 @@ def test_counts_that_the_adc_does_not_have(noiseless, value):
     adc = noiseless.adc.copy()
     adc[3] = value
     with pytest.raises(InputError, match=f"target: found an adc of {value:g}, allowed are whole counts from 0 to 255"):
-        Target(dataclasses.replace(noiseless, adc=adc), smooth().detector, rounded=True)
+        TargetHits(dataclasses.replace(noiseless, adc=adc), smooth().detector, rounded=True)
 
 
 def test_the_count_of_the_threshold_holds_no_charge_below_it():
@@ -119,7 +119,7 @@ def test_the_count_of_the_threshold_holds_no_charge_below_it():
     for threshold in (6900.0, 7000.0, 7100.0, 7500.0):
         with_veto = smooth(detector=one_plane(threshold=threshold))
         at_threshold = dataclasses.replace(hits, adc=np.array([81.0]))
-        target = Target(at_threshold, with_veto.detector, True)
+        target = TargetHits(at_threshold, with_veto.detector, True)
         values.append(
             Objective("likelihood", with_veto, with_veto.batches(segments), target, unknowns_of(with_veto, SIX))
             .at(vector)

@@ -9,7 +9,7 @@ from objectives import joined, objective, rows, smooth
 
 from lartpc.exceptions import InputError
 from lartpc.losses.catalogue import SQUARES
-from lartpc.losses.target import Target
+from lartpc.losses.target import TargetHits
 from lartpc.parameters import Parameters
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -58,11 +58,11 @@ def test_a_hit_where_no_current_is_expected_is_unlikely_but_possible(segments, n
 def test_targets_that_are_refused(noiseless):
     detector = smooth().detector
     with pytest.raises(InputError, match="target: has no hits"):
-        Target(rows(noiseless, slice(0, 0)), detector)
+        TargetHits(rows(noiseless, slice(0, 0)), detector)
     many = joined(*[rows(noiseless, slice(0, 1))] * 11)
     message = f"target: event {many.event_id[0]} has 11 hits on pixel {many.pixel_id[0]}, allowed are up to 10"
     with pytest.raises(InputError, match=message):
-        Target(many, detector)
+        TargetHits(many, detector)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_damaged_hits_are_refused(noiseless, column, value, message):
     values = getattr(noiseless, column).copy()
     values[3] = value
     with pytest.raises(InputError, match=message):
-        Target(dataclasses.replace(noiseless, **{column: values}), smooth().detector)
+        TargetHits(dataclasses.replace(noiseless, **{column: values}), smooth().detector)
 
 
 def test_order_of_the_target_does_not_matter(segments, noisy):

@@ -12,7 +12,7 @@ from lartpc.gradients.gradcheck import SMOOTH, gradcheck
 from lartpc.gradients.trace import Trace
 from lartpc.kernels.runtime import slots
 from lartpc.losses.objective import Objective
-from lartpc.losses.target import Target
+from lartpc.losses.target import TargetHits
 from lartpc.parameters import Parameters
 from lartpc.simulation.simulation import Simulation
 
@@ -79,7 +79,7 @@ def test_derivatives_of_the_likelihood(kind, pitches):
     detector, response = (one_plane(), small()) if pitches == 1 else (two_planes(), two_tables())
     simulation = Simulation(detector, response=response, dtype=np.float64)
     noisy = Simulation(detector, response=response, noise=kind != "matched", seed=1)
-    target = Target(noisy(segments).hits, simulation.detector)
+    target = TargetHits(noisy(segments).hits, simulation.detector)
     names = ("Ab", "eField", "lifetime", "tran_diff")
     objective = Objective(kind, simulation, [simulation.batch(segments)], target, unknowns_of(simulation, names))
     at = Parameters(Ab=0.805, lifetime=2000.0).vector(np.float64)

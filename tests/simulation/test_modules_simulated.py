@@ -10,9 +10,8 @@ from lartpc.exceptions import InputError
 from lartpc.fit.unknowns import unknowns_of
 from lartpc.formats.larndsim_columns import filled_segments
 from lartpc.kernels.charge.drift import drift_velocity
-from lartpc.kernels.runtime import slots
 from lartpc.losses.objective import Objective
-from lartpc.losses.target import Target
+from lartpc.losses.target import TargetHits
 from lartpc.parameters import Parameters
 from lartpc.settings import Settings
 from lartpc.simulation.simulation import Simulation
@@ -65,7 +64,7 @@ def test_a_likelihood_in_parts_is_that_of_the_whole():
         simulation = Simulation(TWO_BY_TWO, TRUTH, dtype=np.float64)
         batches = simulation.batches(segments, most, whole=False)
         objective = Objective(
-            "likelihood", simulation, batches, Target(hits, TWO_BY_TWO), unknowns_of(simulation, names)
+            "likelihood", simulation, batches, TargetHits(hits, TWO_BY_TWO), unknowns_of(simulation, names)
         )
         found.append((len(batches), objective.at(TRUTH.vector(np.float64))))
     (one, whole), (several, parts) = found
@@ -98,14 +97,14 @@ def test_filled_columns_are_by_the_velocity_of_the_module():
     table = filled_segments(segments, result.truth, TWO_BY_TWO, TRUTH)
     middle = 0.5 * (segments.z_start + segments.z_end)
     distance = np.abs(middle - TWO_BY_TWO.z_anode[table["pixel_plane"]])
-    v = np.array([drift_velocity(OWN[f"eField.{m}"], Parameters().table(1), 0) for m in range(4)])
+    v = np.array([drift_velocity(Parameters(eField=OWN[f"eField.{m}"]).table(1), 0) for m in range(4)])
     np.testing.assert_allclose(drift_velocities(TWO_BY_TWO, TRUTH), v, rtol=1e-12)
     np.testing.assert_allclose(table["t"], distance / v[TWO_BY_TWO.module[table["pixel_plane"]]], rtol=1e-5)
 
 
 def test_modules_without_a_value_of_their_own_have_the_common_one():
     p = Parameters(lifetime=2000.0).replace(**{"lifetime.3": 1000.0, "eField.1": 0.48})
-    assert p.names[len(slots.PARAMETERS) + len(slots.ELECTRONICS) :] == ("eField.1", "lifetime.3")
+    assert p.names[12:] == ("eField.1", "lifetime.3")
     assert (p.value("lifetime.0"), p.value("lifetime.3"), p.value("eField.1")) == (2000.0, 1000.0, 0.48)
     table = p.table(4)
     np.testing.assert_array_equal(table[:, 3], [2000.0, 2000.0, 2000.0, 1000.0])

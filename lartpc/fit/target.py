@@ -1,0 +1,116 @@
+"""The target of a fit or scan: hits, and what is known of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lartpc.data.hits import Hits
+from lartpc.data.segments import Segments, within
+from lartpc.detector.channels import Channels, check_layout
+from lartpc.detector.detector import Detector
+from lartpc.detector.pixelvalues import PIXEL_VALUES
+from lartpc.exceptions import InputError
+from lartpc.formats.attrs import detector_of, parameters_of
+from lartpc.formats.hitfile import read_attrs, read_hits
+from lartpc.formats.packetfile import has_packets, read_packets
+from lartpc.parameters import Parameters
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Target:
+    """Hits to compare a simulation with, and what is known of how they came about.
+
+    `Target(hits)` takes them as measured: with the detector's noise, times and charges as they are, every pixel read.
+    """
+
+    hits: Hits
+    rounded: bool = False  # of times and charges no more is known than clock ticks and ADC counts
+    noise: bool = True
+    truth: Parameters | None = None  # that they were simulated with, where known
+    unread: np.ndarray | Sequence[int] = ()  # ids of pixels that no channel reads, ascending; the others are read
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # what their file says of their simulation
+    source: str = "target"  # the file; begins the messages
+
+    @staticmethod
+    def of(hits: Hits | Target) -> Target:
+        """Hits as a target."""
+        return hits if isinstance(hits, Target) else Target(hits)
+
+    @staticmethod
+    def read(
+        path: str | os.PathLike,
+        segments: Segments | None = None,
+        detector: Detector | None = None,
+        detector_yaml: str | os.PathLike = "",
+        layout_yaml: str | os.PathLike | Sequence[str | os.PathLike] = (),
+    ) -> Target:
+        """The hits of a file that `lartpc simulate` or `write_hits` wrote, or of LArPix packets, which are rounded.
+
+        Packets need the rest: the `segments` of all events, and the `detector` with the files that it was loaded from.
+        Raises InputError: no such file, no hits in it, attributes that are damaged, packets without the rest.
+        """
+        hits, rounded, unread = None, has_packets(path), np.zeros(0, dtype=np.int64)
+        if rounded:
+            purpose = f"{path}: a file of packets"
+            check_layout(layout_yaml, purpose)
+            if segments is None or detector is None:
+                raise InputError(f"{purpose}: needs the segments and the detector, too")
+            channels = Channels.load(detector, detector_yaml, layout_yaml)
+            hits, unread = read_packets(path, segments, channels, detector), channels.unread(detector)
+        else:
+            hits = read_hits(path)
+        settings = read_attrs(path)
+        return Target(
+            hits,
+            rounded=rounded,
+            noise=bool(settings.get("noise", True)),
+            truth=parameters_of(path, settings) if "parameters" in settings else None,
+            unread=unread,
+            settings=settings,
+            source=os.fspath(path),
+        )
+
+    @property
+    def detector(self) -> Detector:
+        """The detector that made the hits. Raises InputError where the file does not describe it."""
+        return detector_of(self.source, self.settings)
+
+    @property
+    def loss(self) -> str:
+        """The loss that suits it: the likelihood, or residuals where hits without noise are exact."""
+        return "likelihood" if self.noise or self.rounded else "residuals"
+
+    def of_events(self, events: range | None) -> Target:
+        """The hits of a range of event ids, half-open as Python's; all where it is None."""
+        if events is None:
+            return self
+        rows = within(self.hits.event_id, events)
+        return dataclasses.replace(self, hits=Hits(**{name: c[rows] for name, c in vars(self.hits).items()}))
+
+    def check(self, detector: Detector, segments: Segments) -> None:
+        """Raise InputError where the hits are of another detector, or of other events than those of `segments`."""
+        made_by = self.settings.get("detector", detector.name)
+        if made_by != detector.name:
+            raise InputError(f"{self.source}: hits of detector {made_by}, allowed are those of {detector.name}")
+        for name in PIXEL_VALUES:
+            if self.settings.get(name) == "pixels" and getattr(detector, name) is None:
+                raise InputError(
+                    f"{self.source}: hits with {name} of pixels, which the file does not hold and the detector "
+                    f"needs: see --{name}"
+                )
+        held = self.settings.get("events")
+        if held is not None:
+            missing = segments.events[~within(segments.events, range(*held))]
+            if len(missing):
+                raise InputError(
+                    f"{self.source}: holds no hits of event {missing[0]}, allowed are segments of the events that it "
+                    "has: see --events"
+                )
+        others = np.setdiff1d(self.hits.event_id, segments.event_id)
+        if len(others):
+            raise InputError(f"target: has hits of event {others[0]}, which the segments do not have")
