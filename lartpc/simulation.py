@@ -121,8 +121,6 @@ class Simulation:
             import cupy
 
             self.xp = cupy
-        else:
-            keep_memory()
         place = self.parameters.place(self.detector.n_modules)
         self.tables = make_tables(self.detector, settings, self.dtype, self.xp)._replace(place=self.xp.asarray(place))
         if self.response is None:
@@ -382,14 +380,6 @@ class Simulation:
             ticks=np.diff(windows.first),
             current=to_numpy(waveforms.current).astype(np.float32),
         )
-
-
-def keep_memory() -> None:
-    """Let the C library keep up to 64 MB of freed memory instead of returning it, to be asked for again page by page.
-
-    The GNU library does so once it has freed a block of a little less than 32 MB; elsewhere this has no effect.
-    """
-    np.empty(2**25 - 2**13, dtype=np.uint8)
 
 
 def make_tables(detector: Detector, settings: Settings, dtype: Any, xp: Any) -> chain.Tables:

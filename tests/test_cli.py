@@ -1,5 +1,6 @@
 """The command line: what its commands write and print, and one line and exit code 2 for whatever is wrong."""
 
+import ctypes
 import json
 import os
 import re
@@ -497,3 +498,27 @@ def test_plot_takes_the_event_with_most_hits_and_works_without_waveforms(folder,
         assert matplotlib.image.imread(name)[..., :3].std() > 0.01
     heights = [matplotlib.image.imread(name).shape[0] for name in ("a.png", "b.png", "c.png")]
     assert heights[0] == heights[1] > heights[2]
+
+
+# Prints how much the C library maps apart for an array of 16 MB.
+MAPPED = """
+import ctypes
+import numpy as np
+{0}
+names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
+Info = type("Info", (ctypes.Structure,), dict(_fields_=[(name, ctypes.c_size_t) for name in names]))
+mallinfo2 = ctypes.CDLL(None).mallinfo2
+mallinfo2.restype = Info
+before = mallinfo2().hblkhd
+array = np.empty(2**24, dtype=np.uint8)
+print(mallinfo2().hblkhd - before)
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="of the GNU library")
+def test_only_the_command_lets_the_c_library_keep_memory(folder):
+    library = program(folder, MAPPED.format("from lartpc.simulation import Simulation; Simulation()"))
+    run = "from lartpc.cli.main import main\ntry: main([])\nexcept SystemExit: pass"
+    command = program(folder, MAPPED.format(run))
+    assert int(library.stdout) >= 2**24
+    assert int(command.stdout.splitlines()[-1]) == 0
