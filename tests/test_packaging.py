@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = ("kernels", "adjoint", "lartpc", "cli")  # each may import itself and those before it
 OUTSIDE = {"numba", "numpy", "math", "typing"}  # what kernels and adjoints may import from elsewhere
-LAUNCHER = sys.stdlib_module_names | {"cupy"}  # and the launcher besides
+LAUNCHER = sys.stdlib_module_names | {"cupy", "numba_cuda"}  # and the launcher besides
 
 
 def build(tmp_path, *options):
