@@ -110,8 +110,6 @@ class Simulation:
             import cupy
 
             self.xp = cupy
-        else:
-            keep_memory()
         d = self.detector
         self.parameters.check_single(module=d.n_modules, tpc=len(d.z_anode), pixel=d.n_pixels)
         self.settle = self.settling(self.risetimes(self.parameters))
@@ -345,11 +343,3 @@ class Simulation:
             truth = Truth(*map(np.concatenate, zip(*truths, strict=True)), arrived.sum(axis=1), plane)
         table = join_windows(windows) if keep else None
         return concatenate(Hits, hits), table, (int(kept.sum()), *sums), truth
-
-
-def keep_memory() -> None:
-    """Let the C library keep up to 64 MB of freed memory instead of returning it, to be asked for again page by page.
-
-    The GNU library does so once it has freed a block of a little less than 32 MB; elsewhere this has no effect.
-    """
-    np.empty(2**25 - 2**13, dtype=np.uint8)

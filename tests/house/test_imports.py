@@ -17,7 +17,7 @@ ROOMS = (
 STAGES = ("charge", "response", "pixels", "frontend", "losses")  # rooms that have kernels
 WHOLE = ("simulation", "gradients", "losses")  # rooms that know all stages
 OUTSIDE = {"numba", "numpy", "math", "typing"}  # what kernels and adjoints may import from elsewhere
-LAUNCHER = sys.stdlib_module_names | {"cupy"}  # and the launcher besides
+LAUNCHER = sys.stdlib_module_names | {"cupy", "numba_cuda"}  # and the launcher besides
 PUBLIC = {f"lartpc.{home}.{name}" for name, home in lartpc._HOMES.items()}  # imported as lartpc.NAME by who is outside
 HOMES = {
     "matplotlib": ("plots",),
