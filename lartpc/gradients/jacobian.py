@@ -114,7 +114,9 @@ def event_gradients(tape: Tape, steps: Any, event: np.ndarray, n_events: int, sl
     of_step = to_numpy(parameter_rows(forward, grad_step))[:, columns]
     n_modules = len(forward["gather"]["place"])
     both = event * n_modules + to_numpy(forward["drift"]["step_module"])
-    sums = np.stack([np.bincount(both, column, n_events * n_modules) for column in of_step.T], axis=1)
+    sums = np.zeros((n_events * n_modules, len(columns)))
+    for c, column in enumerate(of_step.T):
+        sums[:, c] = np.bincount(both, column, n_events * n_modules)
     of_both = by_slot(forward, sums, np.tile(np.arange(n_modules), n_events), columns, slots)
     return of_both.reshape(n_events, n_modules, len(slots)).sum(axis=1)
 

@@ -110,9 +110,9 @@ def test_residuals_vanish_at_the_truth(kind):
     objective = Objective(
         kind, simulation, simulation.batches(segments), TargetHits(hits, detector), unknowns_of(simulation, NAMES)
     )
-    linear = objective.at(truth.vector(np.float64))
+    linear = objective.at(simulation.parameters.vector(np.float64))
     assert linear.hits > 0.8 * len(hits) and np.abs(linear.residual).max() < 1e-8
-    assert np.abs(objective.at(Parameters().vector(np.float64)).residual).max() > 0.1
+    assert np.abs(objective.at(smooth(detector).parameters.vector(np.float64)).residual).max() > 0.1
 
 
 @pytest.mark.parametrize("rounded", [False, True])
@@ -131,17 +131,15 @@ def test_gradient_of_the_likelihood(rounded):
         TargetHits(hits, detector, rounded),
         unknowns_of(simulation, NAMES),
     )
-    at = Parameters(Ab=0.81).vector(np.float64)
-    linear = objective.at(at)
+    base = dataclasses.replace(simulation.parameters, Ab=0.81)
+    linear = objective.at(base.vector(np.float64))
     assert 0 < linear.unmatched < len(hits) - 10
     for i, name in enumerate(NAMES):
         values = []
         for sign in (1.0, -1.0):
-            moved = dataclasses.replace(
-                Parameters(Ab=0.81), **{name: getattr(Parameters(Ab=0.81), name) * (1.0 + sign * 1e-6)}
-            )
+            moved = dataclasses.replace(base, **{name: base.value(name) * (1.0 + sign * 1e-6)})
             values.append(objective.at(moved.vector(np.float64)).value)
-        size = getattr(Parameters(Ab=0.81), name)
+        size = base.value(name)
         assert linear.gradient[i] * size == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-5)
 
 
@@ -159,7 +157,7 @@ def test_the_likelihood_is_not_biased(rounded):
     deferred = until_deferred(target.align(windows, batch, np.float64), detector).deferred.sum()
     assert 0.2 * events < deferred < 0.95 * events
     linear = Objective("likelihood", simulation, [batch], target, unknowns_of(simulation, names)).at(
-        Parameters().vector(np.float64)
+        simulation.parameters.vector(np.float64)
     )
     pull = linear.gradient / np.sqrt(np.diag(linear.information))
     assert (np.abs(pull) < 3.0).all()

@@ -99,7 +99,7 @@ def test_rows_of_pixels_add_up_to_the_gradient(segments, tabulated):
     windows = trace.waveforms.windows
     grad = np.random.default_rng(0).normal(size=len(trace.waveforms.current))
     everyone = np.arange(len(windows.pixel))
-    jacobian = Jacobian(trace.tape, windows, range(len(trace.names)))
+    jacobian = Jacobian(trace.tape, trace.waveforms, range(len(trace.names)))
     found = jacobian.rows(grad, everyone)
     expected = list(trace.backward(current=grad).parameters.values())
     size = np.abs(found).sum(axis=0)  # terms of either sign cancel to rounding of their size
