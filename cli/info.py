@@ -1,4 +1,4 @@
-"""lartpc info: versions, devices, detector and parameters."""
+"""lartpc info: versions, devices, detector, parameters and models of recombination."""
 
 import json
 import platform
@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 from lartpc import __version__
+from lartpc.charge.recombination import RECOMBINATION
 from lartpc.cli.options import detector_option, layout_option, load_detector, load_parameters, set_option
 
 PACKAGES = (
@@ -30,7 +31,7 @@ PACKAGES = (
 @layout_option
 @set_option
 def info(detector, layout, changes):
-    """Print versions, devices, detector and parameters as JSON."""
+    """Print versions, devices, detector, parameters and models of recombination as JSON."""
     chosen = load_detector(detector, layout)
     parameters = load_parameters(chosen, changes)
 
@@ -51,6 +52,10 @@ def info(detector, layout, changes):
         "parameters": {
             name: {"value": value, "unit": parameter(name).unit, "meaning": parameter(name).meaning}
             for name, value in described["parameters"].items()
+        },
+        "recombination": {
+            row.name: {"parameters": row.parameters, "formula": row.formula, "source": row.source}
+            for row in RECOMBINATION.values()
         },
     }
     click.echo(json.dumps(content, indent=2))

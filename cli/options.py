@@ -8,6 +8,7 @@ import re
 import click
 
 from lartpc import InputError
+from lartpc.charge.recombination import RECOMBINATION
 
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the output where it exists.")
 seed_option = click.option(
@@ -34,7 +35,11 @@ set_option = click.option(
     help="Value of a parameter (names and units: lartpc info). May be repeated.",
 )
 recombination_option = click.option(
-    "--recombination", type=click.Choice(["birks", "box"]), default="birks", show_default=True
+    "--recombination",
+    type=click.Choice(list(RECOMBINATION)),
+    default="birks",
+    show_default=True,
+    help="Fraction R of electrons that escape; formulae: lartpc info.",
 )
 response_option = click.option(
     "--response",

@@ -2,9 +2,36 @@
 
 import math
 
-from lartpc.kernels.charge.quench import BIRKS, recombination
-from lartpc.kernels.runtime.launch import kernel
+from lartpc.kernels.charge.models import BIRKS, BOX
+from lartpc.kernels.charge.quench import recombination
+from lartpc.kernels.runtime.launch import device, kernel
 from lartpc.kernels.runtime.slots import AB, ALPHA, BETA, KB, LAR_DENSITY, MEV_TO_ELECTRONS
+
+
+# In helpers products keep their order, so that the bits of a model do not depend on what other models there are.
+@device
+def escaping_adjoint(grad, R, dE, W):
+    """Gradients of R dE W by R, dE and W."""
+    by = grad * W
+    return by * dE, by * R, grad * R * dE
+
+
+@device
+def birks_adjoint(grad_R, R, x, kb):
+    """Gradients by Ab, kb and x."""
+    T = type(x)
+    D = T(1.0) + kb * x
+    return grad_R / D, -(grad_R * (R * x)) / D, -(grad_R * (R * kb)) / D
+
+
+@device
+def box_adjoint(grad_R, R, xi, alpha):
+    """Gradients by alpha and xi; 0 where R is at its floor."""
+    T = type(xi)
+    A = alpha + xi
+    if A <= T(1.0):
+        return T(0.0), T(0.0)
+    return grad_R / (A * xi), grad_R * (T(1.0) / A - R) / xi
 
 
 @kernel("grad_step_dE", "grad_step_dEdx", "grad_step_field", "grad_parameters", light=True)
@@ -33,27 +60,24 @@ def quench_adjoint(
     """
     T = type(step_dE[i])
     module = step_module[i]
-    W = parameters[module, MEV_TO_ELECTRONS]
     field = step_field[i] * parameters[module, LAR_DENSITY]
     x = step_dEdx[i] / field
     R = recombination(step_dEdx[i], step_field[i], parameters, module, model)
-    grad_step_dE[i] += grad_electrons[i] * R * W
-    grad_parameters[i, MEV_TO_ELECTRONS] += grad_electrons[i] * R * step_dE[i]
-    grad_R = grad_electrons[i] * step_dE[i] * W
+    W = parameters[module, MEV_TO_ELECTRONS]
+    grad_R, by_dE, by_W = escaping_adjoint(grad_electrons[i], R, step_dE[i], W)
+    grad_step_dE[i] += by_dE
+    grad_parameters[i, MEV_TO_ELECTRONS] += by_W
     if model == BIRKS:
-        D = T(1.0) + parameters[module, KB] * x
-        grad_parameters[i, AB] += grad_R / D
-        grad_parameters[i, KB] -= grad_R * R * x / D
-        grad_x = -grad_R * R * parameters[module, KB] / D
+        by_Ab, by_kb, grad_x = birks_adjoint(grad_R, R, x, parameters[module, KB])
+        grad_parameters[i, AB] += by_Ab
+        grad_parameters[i, KB] += by_kb
+    elif model == BOX:
+        by_alpha, by_xi = box_adjoint(grad_R, R, parameters[module, BETA] * x, parameters[module, ALPHA])
+        grad_parameters[i, ALPHA] += by_alpha
+        grad_parameters[i, BETA] += by_xi * x
+        grad_x = by_xi * parameters[module, BETA]
     else:
-        xi = parameters[module, BETA] * x
-        A = parameters[module, ALPHA] + xi
-        if A <= T(1.0):
-            return
-        grad_xi = grad_R * (T(1.0) / A - math.log(A) / xi) / xi
-        grad_parameters[i, ALPHA] += grad_R / (A * xi)
-        grad_parameters[i, BETA] += grad_xi * x
-        grad_x = grad_xi * parameters[module, BETA]
+        grad_x = T(math.nan)
     grad_step_dEdx[i] += grad_x / field
     grad_step_field[i] -= grad_x * x / step_field[i]
     grad_parameters[i, LAR_DENSITY] -= grad_x * x / parameters[module, LAR_DENSITY]

@@ -12,7 +12,7 @@ import numpy as np
 
 from lartpc.arrays import to_numpy
 from lartpc.autodiff.launch import plain
-from lartpc.charge.recombination import RECOMBINATION
+from lartpc.charge.recombination import RECOMBINATION, idle
 from lartpc.charge.steps import make_pieces, make_steps
 from lartpc.checks import check_choice
 from lartpc.data.attribution import Truth
@@ -192,9 +192,8 @@ class Simulation:
 
     def acting(self) -> list[str]:
         """Names of the parameters that the results depend on."""
-        off = ("alpha", "beta") if self.recombination == "birks" else ("Ab", "kb")
-        off += ("vdrift",) if self.parameters.vdrift is None else ("temperature",)
-        off += ("buffer_risetime",) if self.settle is None else ()
+        off = idle(self.recombination) | {"vdrift" if self.parameters.vdrift is None else "temperature"}
+        off |= {"buffer_risetime"} if self.settle is None else set()
         used = np.unique(to_numpy(self.tables.place))
         names = self.parameters.names
         charge = [names[k] for k in used if names[k] not in off]
@@ -287,8 +286,8 @@ class Simulation:
         ]
 
     def waveforms(self, batch: Batch, parameters: Any, launch: Callable = plain) -> Waveforms:
-        """Split, quench, drift, share, pair, spread, induce, deposit, convolve, conserve, buffer."""
-        model = RECOMBINATION[self.recombination]
+        """Split, field, quench, drift, share, pair, spread, induce, deposit, convolve, conserve, buffer."""
+        model = RECOMBINATION[self.recombination].number
         steps = make_steps(batch, parameters, model, self.tables, self.detector, self.settings, launch)
         place_of = self.parameters.place_of_electronics
         windows = (self.tables, self.detector, self.settings, self.settle)

@@ -3,7 +3,8 @@ import pytest
 from checks import RANDOM, assert_agree, check
 from helpers import local
 
-from lartpc.kernels.charge.quench import BIRKS, BOX, quench
+from lartpc.kernels.charge.models import BIRKS, BOX
+from lartpc.kernels.charge.quench import quench
 from lartpc.parameters import Parameters
 
 DEDX = np.array([0.0, 0.5, 2.1, 10.0, 1e3, 1e6])

@@ -24,9 +24,8 @@ SLOW = Parameters(buffer_risetime=0.25)
 
 def objective_of(kind, rounded, names=ELECTRONICS):
     """The objective of a noisy sample in an electronics that is a little off, near the truth."""
-    simulation = smooth(parameters=SLOW.replace(threshold_offset=120.0, gain_factor=1.01, pedestal_offset=-0.7)).apart(
-        names
-    )
+    near = SLOW.replace(threshold_offset=120.0, gain_factor=1.01, pedestal_offset=-0.7)
+    simulation = smooth(parameters=near).apart(names)
     segments = protons(2)
     hits = smooth(parameters=SLOW, noise=True, seed=4)(segments).hits
     target = TargetHits(hits, simulation.detector, rounded)

@@ -18,7 +18,8 @@ from helpers import local, make_segments
 import lartpc.adjoint
 import lartpc.kernels
 from lartpc.kernels.charge.drift import drift_velocity
-from lartpc.kernels.charge.quench import BIRKS, quench
+from lartpc.kernels.charge.models import BIRKS
+from lartpc.kernels.charge.quench import quench
 from lartpc.kernels.runtime import cache
 from lartpc.kernels.runtime.cache import cache_directory
 from lartpc.kernels.runtime.launch import Kernel, device, kernel
@@ -30,7 +31,8 @@ ENERGIES = np.linspace(0.0, 5.0, 1000)
 ONE_KERNEL = """
 import numpy as np
 from lartpc.kernels.runtime.cache import cache_directory
-from lartpc.kernels.charge.quench import BIRKS, quench
+from lartpc.kernels.charge.models import BIRKS
+from lartpc.kernels.charge.quench import quench
 from lartpc.parameters import Parameters
 T = np.float32
 energy, electrons = np.linspace(1, 5, 1000, dtype=T), np.zeros(1000, dtype=T)
