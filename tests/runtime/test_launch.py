@@ -188,6 +188,7 @@ def test_cache_folder_follows_every_kernel_source(folder, sources, tmp_path):
     assert sources() != before
 
 
+@pytest.mark.slow
 def test_second_process_compiles_nothing_and_gives_the_same_bits(tmp_path):
     electrons, folder = in_new_process(ONE_KERNEL, XDG_CACHE_HOME=tmp_path)
     assert Path(folder).parent == tmp_path / "lartpc"
