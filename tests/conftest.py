@@ -4,6 +4,23 @@ from pathlib import Path
 import numba
 import pytest
 from commands import lartpc_command, store, table
+from warm_up import warm_up_if_cold
+
+
+def pytest_configure(config):
+    """Workers share the cores: each has its part of them for the threads of kernels."""
+    if hasattr(config, "workerinput"):
+        numba.set_num_threads(max(1, numba.get_num_threads() // config.workerinput["workercount"]))
+    elif getattr(config.option, "numprocesses", None):
+        warm_up_if_cold()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """The tests of a file go to one worker, which makes what they share once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    return LoadFileScheduling(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,7 @@ def transposed(grad):
     grad[...] = np.roll(grad, 1, axis=-1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", [scaled, flipped, dropped, transposed])
 @pytest.mark.parametrize("name, output", [(n, o) for n, k in KERNELS.items() for o in ADJOINTS[k].kernel.outputs])
 def test_the_checker_sees_a_wrong_gradient(name, output, spoil):

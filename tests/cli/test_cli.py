@@ -31,6 +31,7 @@ from lartpc.parameters import TABLE
 COMMANDS = ("simulate", "calibrate", "gradcheck", "generate", "plot", "info", "demo")
 
 
+@pytest.mark.slow
 def test_help_and_early_refusals_import_nothing_heavy(folder):
     script = (
         "import sys\nfrom lartpc.cli.main import main\n"
@@ -55,6 +56,7 @@ def test_help_and_version():
         assert name in succeeds("-h")
 
 
+@pytest.mark.slow
 def test_examples_of_the_help_run_one_after_the_other(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("generate", "simulate", "plot", "info"):
@@ -63,6 +65,7 @@ def test_examples_of_the_help_run_one_after_the_other(tmp_path, monkeypatch):
     assert sorted(os.listdir()) == ["event.png", "hits.h5", "muons.h5"]
 
 
+@pytest.mark.slow
 def test_demo_writes_what_it_says(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     example = re.search(r"Example: lartpc (demo .*)", succeeds("demo", "-h"))[1].split()
@@ -131,6 +134,7 @@ def test_options_change_what_they_say(folder):
     assert read_attrs("new.h5")["parameters"]["lifetime"] == 900
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [[], [ROWS[OUTSIDE]]])
 def test_nothing_to_see_gives_valid_empty_hits_and_a_picture(folder, rows):
     store("some.h5", table(rows))
@@ -170,6 +174,7 @@ def test_info_is_json():
     assert list(content["parameters"]) == list(TABLE)
 
 
+@pytest.mark.slow
 def test_the_same_command_writes_the_same_bytes_on_any_number_of_threads(folder, compiled):
     with h5py.File("in.h5", "a") as file:
         file["mc_hdr"] = np.arange(3)

@@ -67,6 +67,7 @@ def target(segments, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_closure(segments, tmp_path, monkeypatch):
     """Writes all files, prints the table, and finds what it drew."""
     monkeypatch.setattr(sys, "argv", ["anywhere/lartpc", "calibrate", "a file"])
@@ -124,6 +125,7 @@ def test_truth_of_a_closure(segments, tmp_path):
     assert result_of(tmp_path / "fit")["parameters"]["eField"]["value"] == pytest.approx(0.46, rel=5e-5)
 
 
+@pytest.mark.slow
 def test_not_converged_is_exit_code_1(segments, target, tmp_path):
     """What there is, is written, and says so; continued with more iterations, it is as if it had never stopped."""
     arguments = (segments, target, "-o", tmp_path / "fit")
@@ -161,6 +163,7 @@ def evaluations(path):
         return len(file["values"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments, least",
     [
@@ -184,6 +187,7 @@ def test_killed_and_resumed(arguments, least, segments, target, tmp_path):
         file.close()
 
 
+@pytest.mark.slow
 def test_adam(segments, tmp_path):
     """Batches of single tracks, every epoch the same; too few epochs are said not to have converged."""
     folder, epochs = tmp_path / "fit", 4
@@ -204,6 +208,7 @@ def test_adam(segments, tmp_path):
     assert hits[phase == "fit"][:n].sum() == hits[-1] > 0
 
 
+@pytest.mark.slow
 def test_adam_converges_where_it_has_the_time(segments, tmp_path):
     """One parameter that the hits fix to a percent, at the paper's settings."""
     arguments = ("--closure", "--optimizer", "adam", "--fit", "tran_diff", "--truth", "tran_diff=9.1e-6", "--seed", "2")

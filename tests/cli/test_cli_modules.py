@@ -24,6 +24,7 @@ def run(*arguments):
     return result.exit_code, result.output
 
 
+@pytest.mark.slow
 def test_commands_take_values_of_modules(file, tmp_path):
     code, out = run("info", "--detector", "2x2", "--set", "eField.2=0.515", "--set", "lifetime=1800")
     content = json.loads(out)
@@ -53,6 +54,7 @@ def test_commands_take_values_of_modules(file, tmp_path):
     assert [line.split()[1:3] for line in out.splitlines()[2:4]] == [["eField.2", "0.515"], ["eField.1", "0.5"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [

@@ -131,6 +131,7 @@ def test_cuda_without_a_device_is_refused(folder):
     assert "no CUDA device" in refuses(folder, "simulate", "in.h5", "-o", "new.h5", "--device", "cuda")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs resource limits")
 @pytest.mark.parametrize(
     "command", [["simulate", "in.h5", "--waveforms"], ["generate", "muons", "--events", "1"], ["plot", "made.h5"]]
@@ -147,6 +148,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(folder, compiled, command, l
     assert contents(folder) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["lartpc.simulation.simulation.Simulation.simulate", "h5py.Group.create_dataset"])
 def test_an_interrupt_is_one_line_and_leaves_nothing(folder, place):
     """A real SIGINT, in the midst of the simulation or of writing, with what was there before left alone."""

@@ -104,6 +104,7 @@ def test_plane_of_a_file(segments, target, tmp_path):
     assert np.isfinite(found["loss"]).all()
 
 
+@pytest.mark.slow
 def test_killed_and_resumed(segments, target, tmp_path):
     """Kill -9 after some points leaves no result; then --resume: the same bits as without."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
@@ -174,6 +175,7 @@ def table(stdout):
     return errors, matrix
 
 
+@pytest.mark.slow
 def test_errors_are_those_of_a_noiseless_fit(segments, tmp_path):
     code, stdout, stderr = run(segments, command="errors")
     assert code == 0, stderr

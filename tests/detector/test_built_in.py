@@ -50,6 +50,7 @@ def test_2x2_is_what_the_files_of_larnd_sim_describe(reference):
     assert [getattr(d, name) for name in electronics] == [getattr(TWO_BY_TWO, name) for name in electronics]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["2x2", "ndlar"])
 def test_muons_reach_every_tpc(name):
     d = Detector.built_in(name)

@@ -190,6 +190,7 @@ def same(lines, others):
     ] and [line.phase for line in lines] == [line.phase for line in others]
 
 
+@pytest.mark.slow
 def test_same_bits_again_with_more_threads_and_from_any_iteration():
     run = runs("gauss-newton", 3)
     first, lines = run()
@@ -204,6 +205,7 @@ def test_same_bits_again_with_more_threads_and_from_any_iteration():
         assert len(calls) == sum(phase == "fit" for phase in phases[k:])  # what is known is not done again
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer, iterations", [("l-bfgs-b", 12), ("minuit", 30), ("trust-region", 8), ("adam", 3)])
 def test_same_bits_from_some_iteration(optimizer, iterations):
     if optimizer == "minuit":
@@ -237,6 +239,7 @@ def test_the_epochs_of_adam_are_of_the_same_batches():
 # --- where it starts does not matter
 
 
+@pytest.mark.slow
 def test_random_starts(segments, hits):
     """Anywhere in the ranges, the same minimum."""
     rng = np.random.default_rng(7)

@@ -28,6 +28,7 @@ def test_what_cannot_be_fitted_is_refused_in_one_line(names, what):
         check_names(Simulation(TWO_BY_TWO, TRUTH), ("lifetime",))
 
 
+@pytest.mark.slow
 def test_parameters_of_all_modules_are_fitted_together():
     """Four fields, four lifetimes and what is common, from few muons with noise: all within three errors."""
     segments = muons(TWO_BY_TWO, 1, seed=5)

@@ -302,6 +302,7 @@ def test_without_iminuit(monkeypatch):
 # --- the chain
 
 
+@pytest.mark.slow
 def test_all_find_the_minimum_of_the_likelihood(one_thread):
     """From nominal values, a target with noise: within a tenth of an error of each other.
 

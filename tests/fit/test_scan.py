@@ -15,15 +15,27 @@ from lartpc.parameters import TABLE, Parameters
 from lartpc.plots import scan as scanplot
 from lartpc.simulation.simulation import Simulation
 
-SEGMENTS = protons(1)
-HITS = Simulation()(SEGMENTS).hits
-NOISY = Simulation(noise=True, seed=2)(SEGMENTS).hits
 RANGES = {"kb": (0.045, 0.052), "eField": (0.497, 0.504), "lifetime": (1500.0, 3500.0)}
 
 
-def test_a_closure_is_lowest_at_the_truth():
+@pytest.fixture(scope="module")
+def segments():
+    return protons(1)
+
+
+@pytest.fixture(scope="module")
+def hits(segments):
+    return Simulation()(segments).hits
+
+
+@pytest.fixture(scope="module")
+def noisy(segments):
+    return Simulation(noise=True, seed=2)(segments).hits
+
+
+def test_a_closure_is_lowest_at_the_truth(segments, hits):
     """Without noise the residuals vanish there, and the loss falls towards it from both sides."""
-    found = scan(Simulation(), SEGMENTS, Target(HITS, truth=Parameters()), over=RANGES, points=4, loss="residuals")
+    found = scan(Simulation(), segments, Target(hits, truth=Parameters()), over=RANGES, points=4, loss="residuals")
     assert found.names == tuple(RANGES) and not found.plane and len(found.loss) == 3 * 5
     for i, name in enumerate(RANGES):
         x, loss, slope = found.line(name)
@@ -39,45 +51,45 @@ def test_a_closure_is_lowest_at_the_truth():
 
 @pytest.mark.parametrize("loss", ["likelihood", "residuals"])
 @pytest.mark.parametrize("name", ["Ab", "lifetime", "tran_diff"])
-def test_the_gradient_is_the_slope_of_the_loss(loss, name):
+def test_the_gradient_is_the_slope_of_the_loss(loss, name, segments, noisy):
     """Central differences on a fine line off the minimum, in double precision; their error is of second order."""
     nominal = TABLE[name].nominal
     line = {name: (1.050 * nominal, 1.054 * nominal)}
     simulation = Simulation(dtype=np.float64)
-    x, value, slope = scan(simulation, SEGMENTS, NOISY, over=line, points=5, loss=loss).line(name)
+    x, value, slope = scan(simulation, segments, noisy, over=line, points=5, loss=loss).line(name)
     np.testing.assert_allclose(np.gradient(value, x)[1:-1], slope[1:-1], rtol=3e-4)
 
 
-def test_a_plane():
+def test_a_plane(segments, hits):
     """The second parameter varies fastest; a row of it is a line of that parameter."""
     over = {"kb": (0.0436, 0.0536), "lifetime": (1200.0, 3200.0)}
-    plane = scan(Simulation(), SEGMENTS, HITS, over=over, points=3, plane=True)
+    plane = scan(Simulation(), segments, hits, over=over, points=3, plane=True)
     assert plane.plane and plane.values.shape == plane.gradient.shape == (9, 2) and plane.loss.shape == (9,)
     np.testing.assert_array_equal(plane.values[:, 0], np.repeat(np.linspace(*over["kb"], 3), 3))
     np.testing.assert_array_equal(plane.values[:, 1], np.tile(np.linspace(*over["lifetime"], 3), 3))
     assert "9 points" in str(plane) and plane.truth is None
     at = Simulation(parameters=Parameters(kb=plane.values[3, 0]))
-    row = scan(at, SEGMENTS, HITS, over={"lifetime": over["lifetime"]}, points=3)
+    row = scan(at, segments, hits, over={"lifetime": over["lifetime"]}, points=3)
     np.testing.assert_array_equal(row.loss[[0, -1]], plane.loss[[3, 5]])
     np.testing.assert_allclose(row.gradient[[0, -1], 0], plane.gradient[[3, 5], 1], rtol=1e-12)
 
 
-def test_what_is_known_is_not_evaluated_again(monkeypatch):
+def test_what_is_known_is_not_evaluated_again(monkeypatch, segments, noisy):
     over, seen = {"kb": (0.045, 0.052)}, []
     arguments = {"over": over, "points": 3}
-    whole = scan(Simulation(), SEGMENTS, NOISY, **arguments, journal=Journal(report=seen.append))
+    whole = scan(Simulation(), segments, noisy, **arguments, journal=Journal(report=seen.append))
     assert [evaluation.phase for evaluation in seen] == ["scan"] * 4
-    rest = scan(Simulation(), SEGMENTS, NOISY, **arguments, journal=Journal(seen[:2]))
+    rest = scan(Simulation(), segments, noisy, **arguments, journal=Journal(seen[:2]))
     monkeypatch.setattr(Objective, "__call__", lambda *_: pytest.fail("evaluated"))
-    known = scan(Simulation(), SEGMENTS, NOISY, **arguments, journal=Journal(seen))
+    known = scan(Simulation(), segments, noisy, **arguments, journal=Journal(seen))
     for again in (rest, known):
         np.testing.assert_array_equal(again.loss, whole.loss)
         np.testing.assert_array_equal(again.gradient, whole.gradient)
 
 
-def test_default_is_the_six_over_their_ranges(monkeypatch):
+def test_default_is_the_six_over_their_ranges(monkeypatch, segments, hits):
     monkeypatch.setattr("lartpc.fit.scan.Problem.__call__", lambda self, values: evaluation(values))
-    found = scan(Simulation(), SEGMENTS, HITS)
+    found = scan(Simulation(), segments, hits)
     assert found.names == ("Ab", "kb", "eField", "lifetime", "long_diff", "tran_diff")
     for name in found.names:
         x = found.line(name)[0]
@@ -106,17 +118,17 @@ def evaluation(values):
         ({"loss": "chi2"}, "loss: found 'chi2', allowed is likelihood or residuals"),
     ],
 )
-def test_wrong_input(more, found):
+def test_wrong_input(more, found, segments, hits):
     with pytest.raises(InputError, match=found):
-        scan(Simulation(), SEGMENTS, HITS, **more)
+        scan(Simulation(), segments, hits, **more)
 
 
-def test_hits_of_something_else():
+def test_hits_of_something_else(segments, hits):
     with pytest.raises(InputError, match="hits of event 9, which the segments do not have"):
-        scan(Simulation(), SEGMENTS, dataclasses.replace(HITS, event_id=np.full(len(HITS), 9)), over=RANGES)
-    far = dataclasses.replace(HITS, pixel_id=(HITS.pixel_id + 20000) % 78400)
+        scan(Simulation(), segments, dataclasses.replace(hits, event_id=np.full(len(hits), 9)), over=RANGES)
+    far = dataclasses.replace(hits, pixel_id=(hits.pixel_id + 20000) % 78400)
     with pytest.raises(InputError, match="no hit is on a pixel where the segments give charge"):
-        scan(Simulation(), SEGMENTS, far, over={"kb": (0.045, 0.052)}, points=2)
+        scan(Simulation(), segments, far, over={"kb": (0.045, 0.052)}, points=2)
 
 
 # --- figures

@@ -212,6 +212,7 @@ def robust_line(t, y):
     return function
 
 
+@pytest.mark.slow
 def test_sandwich_is_the_spread_of_fits():
     """400 fits to noise drawn anew: their spread within 12 % of the mean error, though it is not 1/sqrt(Hessian)."""
     rng = np.random.default_rng(1)
@@ -284,6 +285,7 @@ def test_hessian_and_information_of_the_likelihood_agree(one_thread):
     np.testing.assert_allclose(ratio, 1.0, atol=0.3)
 
 
+@pytest.mark.slow
 def test_intervals_of_the_likelihood(one_thread):
     """Around the value, of about the size of the errors; the three kinds name themselves."""
     segments = protons(4)

@@ -77,6 +77,7 @@ def test_files_that_hold_no_hits_are_refused(tmp_path, store):
         assert "no such file" in refused(read, tmp_path / "nowhere.h5")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs resource limits")
 @pytest.mark.parametrize("limit", [0, 100, 3000, 20000])
 def test_a_write_that_fails_is_one_line_and_leaves_nothing(tmp_path, store, limit):

@@ -43,6 +43,7 @@ def test_the_same_command_writes_the_same_bytes_and_says_what(place, written, tm
     assert (f"{lost} hits are on pixels without a channel" in printed) == (lost > 0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs resource limits")
 @pytest.mark.parametrize("limit", [1000, 30_000])
 def test_a_full_disk_leaves_neither_file(place, written, tmp_path, limit):
@@ -63,6 +64,7 @@ def test_a_full_disk_leaves_neither_file(place, written, tmp_path, limit):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_fit_to_packets_finds_the_parameters(place, tmp_path):
     """With noise, ADC counts and ticks, and pixels that are not read: what the packets do not say is not used."""
     import json

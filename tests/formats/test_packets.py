@@ -28,6 +28,7 @@ FORMAT = [
 ]
 
 
+@pytest.mark.slow
 def test_the_file_is_as_larpix_control_and_larnd_sim_write_it(place, written):
     detector = place[0]
     with h5py.File(written / "p.h5") as file:

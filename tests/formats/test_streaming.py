@@ -23,6 +23,7 @@ def assert_same(a, b):
             assert table.tobytes() == b[path][name].tobytes(), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ORDERS)
 def test_results_do_not_depend_on_the_size_of_parts(folder, tmp_path, parts_of, name):
     """Hits, waveforms, packets, truth and all that is copied, bit by bit."""
@@ -40,6 +41,7 @@ def test_results_do_not_depend_on_the_size_of_parts(folder, tmp_path, parts_of, 
         assert again == printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["together", "mixed up"])
 def test_chosen_events_have_the_hits_of_the_full_run(folder, tmp_path, parts_of, name):
     whole, _ = simulate(folder, name, tmp_path)
@@ -85,6 +87,7 @@ def test_other_events_are_refused(folder, tmp_path, text, message):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_fits_take_chosen_events(folder, tmp_path):
     hits, options = tmp_path / "h.h5", ["--fit", "eField", "--events", "5:9"]
     assert lartpc_command("simulate", folder / "together.h5", "-o", hits, "--events", "5:9").exit_code == 0

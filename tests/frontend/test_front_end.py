@@ -61,6 +61,7 @@ def test_a_busy_adc_loses_no_charge():
     assert found[20].charge[1:-1].mean() > found[0].charge[1:-1].mean() + 5000.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [False, True])
 def test_gradient_by_parameters(noise):
     """With noise a threshold of its own for each tick: a constant, as the other noise."""

@@ -69,6 +69,7 @@ def test_counts_are_read_back_by_the_pixel():
     np.testing.assert_allclose(counts, hits.adc, atol=0.51)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, field", [("thresholds", "threshold"), ("gains", "gain"), ("pedestals", "offset")])
 def test_gradient_by_values_of_pixels(name, field):
     """Central differences to 1e-5, and a Taylor remainder that falls as h^2, on all that the front end does."""

@@ -28,6 +28,7 @@ def test_entries_are_uniform_over_the_area_seen(box):
     assert np.all((inside >= 0) & (inside <= 1))
 
 
+@pytest.mark.slow
 def test_muons_are_ten_of_1_gev_isotropic_from_the_border(detector, box):
     segments = generate("muons", detector, events=100, seed=0)
     first = segments[np.unique(segments["file_traj_id"], return_index=True)[1]]
@@ -94,6 +95,7 @@ def test_segments_are_valid_edep_sim_rows(detector, box, sample):
         assert not np.any(segments[scratch])
 
 
+@pytest.mark.slow
 def test_an_event_depends_on_seed_and_number_only(detector, monkeypatch):
     five = generate("mixed", detector, events=5, seed=0)
     assert np.array_equal(generate("mixed", detector, events=5, seed=0), five)

@@ -131,6 +131,7 @@ def test_straggled_losses_have_bethes_mean_and_vavilovs_variance(kinetic, mass, 
     assert abs(deviation.mean() - variance) < 4 * deviation.std() / np.sqrt(len(lost))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kinetic", "thickness"), [(1000, 0.414), (300, 0.414), (2000, 1.0)])
 def test_most_probable_loss_is_landau_vavilov_bichsels(kinetic, thickness):
     lost, mean, *_ = losses(kinetic, MUON_MASS, thickness, 300_000)

@@ -26,6 +26,7 @@ def sample(request):
     return generated(4) if request.param == "generated" else real(request.getfixturevalue("reference"), 3, 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "names, recombination, vdrift, noise",
     [

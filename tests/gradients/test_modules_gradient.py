@@ -14,6 +14,7 @@ from lartpc.losses.target import TargetHits
 from lartpc.simulation.simulation import Simulation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [("eField.0", "lifetime.2"), ("eField.2", "lifetime.1"), ("eField", "lifetime")])
 def test_gradients_by_values_of_modules(names, one_thread):
     """Against central differences to 1e-5, Taylor slope 2; the common ones of modules 1 to 3 where 0 has its own."""

@@ -44,6 +44,7 @@ def same_hits(a, b):
         np.testing.assert_array_equal(column, getattr(b, name), name)
 
 
+@pytest.mark.slow
 def test_late_segments_need_no_memory():
     """Memory of TBs where a decay comes late in a spill (#290, #281, #255, #302)."""
     simulation = Simulation(one_plane())

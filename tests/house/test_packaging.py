@@ -57,6 +57,7 @@ def contents(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
 @pytest.mark.parametrize("kinds", [("wheel",), ("sdist", "wheel")], ids=["wheel", "sdist"])
 def test_wheel_holds_lartpc_alone(kinds, links, checkout):
@@ -78,6 +79,7 @@ def test_wheel_holds_lartpc_alone(kinds, links, checkout):
     assert "lartpc = lartpc.cli.main:main" in scripts
 
 
+@pytest.mark.slow
 def test_builds_leave_nothing_behind(checkout):
     before = contents(checkout)
     for kinds in (("editable",), ("sdist", "wheel"), ("wheel",)):

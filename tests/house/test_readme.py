@@ -28,6 +28,7 @@ def run(program, folder):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_python_programs_run(tmp_path):
     first, second, third = blocks("python")
     printed = run(first, tmp_path)

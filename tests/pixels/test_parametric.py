@@ -112,6 +112,7 @@ def test_precision_and_narrow_charge_cost_terms():
         assert np.all(np.diff(finer, axis=0) > 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_tables_of_two_pitches(dtype):
     pitch, settings = np.array([PITCH, 0.38, PITCH]), Settings(precision=1e-2)

@@ -69,6 +69,7 @@ def test_gradients_with_several_pitches():
         assert relative(np.sum(found.start * mine), (ends[0] - ends[1]) / 2e-6) < 1e-5
 
 
+@pytest.mark.slow
 def test_2x2_accounts_for_all_charge():
     """Tracks in each TPC of the third module, of finer pixels, and of the fourth."""
     detector = Detector.built_in("2x2")

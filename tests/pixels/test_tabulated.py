@@ -202,6 +202,7 @@ def test_single_precision_agrees_with_double():
     np.testing.assert_allclose(single.charge, double.charge, atol=1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one core")
 def test_any_number_of_threads_gives_the_same_bits():
     simulation = Simulation(one_plane(), response=small())

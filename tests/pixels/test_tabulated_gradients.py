@@ -24,6 +24,7 @@ def simulated(response, **keywords):
     return Simulation(one_plane(), response=response, dtype=np.float64, settings=SMOOTH, **keywords)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("response", [small(), abrupt()], ids=["electrostatic", "abrupt"])
 def test_parameters(response):
     """All four losses: difference to 1e-5 and slope of the Taylor remainder 2 (`gradcheck.Row.passed`)."""
@@ -71,6 +72,7 @@ def test_segments(response):
         assert relative(by_adjoint, (ends[0] - ends[1]) / 2e-6) < 1e-5, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pitches", [1, 2])
 @pytest.mark.parametrize("kind", ["likelihood", "residuals", "matched"])
 def test_derivatives_of_the_likelihood(kind, pitches):
@@ -101,6 +103,7 @@ def twelve_tracks():
     return make_segments(start, end, dE=6.0, dEdx=rng.uniform(2.0, 8.0, 12), event_id=np.arange(12) // 4)
 
 
+@pytest.mark.slow
 def test_fit():
     """Closure in single precision: exact without noise; with it, every parameter within four of its errors."""
     segments, names = twelve_tracks(), ("Ab", "eField", "lifetime", "tran_diff")

@@ -42,6 +42,7 @@ def values(x):
     return results
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "limit", "tolerance"), [(np.float32, 14, 4e-6), (np.float64, 36, 1e-12)])
 def test_exponential(dtype, limit, tolerance):
     x = np.linspace(0, limit, 30_001).astype(dtype)
@@ -50,6 +51,7 @@ def test_exponential(dtype, limit, tolerance):
     assert (beyond > 0).all() and (beyond < np.exp(-limit)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 2e-7), (np.float64, 2e-15)])
 def test_logarithm(dtype, tolerance):
     x = np.linspace(1, 3, 30_001).astype(dtype)
@@ -89,6 +91,7 @@ def draws(seed=0, event=0, pixel=0, read=0, dtype=np.float64):
     return reset, readout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_draws_are_normal_and_independent(dtype):
     reset, readout = draws(seed=7, event=np.arange(300_000) // 1000, pixel=np.arange(300_000) % 1000, dtype=dtype)

@@ -32,6 +32,7 @@ def test_a_segment_through_all_modules_is_cut_at_their_borders():
     np.testing.assert_allclose(electrons[crossed], escaped, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_parts_of_an_event_are_the_same_bits_as_the_whole():
     segments = muons(TWO_BY_TWO, 1)
     segments = segments.select(np.arange(len(segments)) % 8 == 0)

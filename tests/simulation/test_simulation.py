@@ -77,6 +77,7 @@ CUT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*INSIDE, *CUT])
 @pytest.mark.parametrize("t0", [0.0, 1e9])
 def test_a_segment_leaves_the_charge_that_lies_in_each_tpc(name, t0):
