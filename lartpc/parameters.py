@@ -141,7 +141,7 @@ class Parameters:
 
     def as_dict(self) -> dict[str, float | None]:
         """Name to value, in the order of the vector: the common values, then those of single modules."""
-        return {name: getattr(self, name) for name in slots.PARAMETERS} | self.modules
+        return {name: getattr(self, name) for name in slots.PARAMETERS} | dict(self.modules)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -154,9 +154,8 @@ class Parameters:
 
     def apart(self, names: Iterable[str]) -> Parameters:
         """The same, with values of their own for the modules that are named in `names`, as eField.0 is."""
-        return dataclasses.replace(
-            self, modules={name: self.value(name) for name in names if "." in name} | self.modules
-        )
+        own: dict[str, Any] = {name: self.value(name) for name in names if "." in name}
+        return dataclasses.replace(self, modules=own | dict(self.modules))
 
     def vector(self, dtype: Any = np.float32) -> np.ndarray:
         """The values as an array (n_values,), in the order of `names`; a linked `vdrift` is 0 there."""

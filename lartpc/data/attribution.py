@@ -9,7 +9,7 @@ import numpy as np
 STORED = 20  # contributions that are kept of a hit, the largest
 
 
-class Truth(NamedTuple):
+class Attribution(NamedTuple):
     """Where the charge of n_hits hits comes from, and what arrives of n_segments segments.
 
     The contributions of a hit are by descending fraction; fractions are of all its charge, stored or not, without

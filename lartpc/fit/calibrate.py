@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -84,7 +85,7 @@ def calibrate(
     values = start_values
     if squares:
         first = quiet.batches(segments, WARM_STEPS_PER_BATCH, whole=False)[:1]
-        matched = Robust(Objective("matched", quiet, first, hits, names))
+        matched: Any = Robust(Objective("matched", quiet, first, hits, names))
         values = warm_up(Problem(matched, names, bounds, record, "warm-up"), values)
     if optimizer == "adam":
         chosen = length_batches(segments, batch_length, seed)

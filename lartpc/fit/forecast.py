@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -68,9 +68,10 @@ def forecast(
     quiet = simulation.apart(names).without_noise()
     target = TargetHits(quiet(segments).hits, quiet.detector, rounded)
     batches = quiet.batches(segments, whole=False)
-    linear = Objective("likelihood", quiet, batches, target, names)(quiet.parameters.vector(np.float64))
+    linear: Any = Objective("likelihood", quiet, batches, target, names)(quiet.parameters.vector(np.float64))
     values = np.array([quiet.parameters.value(name) for name in names])
     covariance, direction = invert(linear.information, values)
+    opened = None
     if direction is not None:
-        direction = {name: float(d) for name, d in zip(names, direction, strict=True) if abs(d) > 0.01}
-    return Forecast(tuple(names), values, covariance, direction)
+        opened = {name: float(d) for name, d in zip(names, direction, strict=True) if abs(d) > 0.01}
+    return Forecast(tuple(names), values, covariance, opened)

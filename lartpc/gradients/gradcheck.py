@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lartpc.autodiff.kernelcheck import relative
+from lartpc.autodiff.tape import Tape
 from lartpc.checks import check_choice
 from lartpc.data.segments import Segments
 from lartpc.exceptions import InputError
@@ -199,7 +200,7 @@ class Check:
             moved = start.copy()
             moved[slot] *= 1.0 + h
             trace = Trace(self.simulation, self.batch, moved)
-            trace.tape = None  # only the results are needed, and the tape holds every array of the chain
+            trace.tape = Tape()  # only the results are needed, and the tape holds every array of the chain
             return self.evaluation(trace)
 
         def same(evaluation: Evaluation) -> np.ndarray:
