@@ -8,7 +8,7 @@ import click
 from lartpc import InputError, __version__
 from lartpc.cli.calibrate import calibrate
 from lartpc.cli.demo import demo
-from lartpc.cli.errors import errors
+from lartpc.cli.forecast import forecast
 from lartpc.cli.generate import generate
 from lartpc.cli.gradcheck import gradcheck
 from lartpc.cli.info import info
@@ -66,5 +66,5 @@ def main(context):
         click.echo(context.get_help())
 
 
-for command in (simulate, calibrate, scan, errors, generate, response, plot, info, gradcheck, demo):
+for command in (simulate, calibrate, scan, forecast, generate, response, plot, info, gradcheck, demo):
     main.add_command(command)

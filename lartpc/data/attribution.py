@@ -21,4 +21,4 @@ class Attribution(NamedTuple):
     trajectory: np.ndarray  # (n_hits, STORED) int64, as `file_trajectories` gives
     fraction_traj: np.ndarray  # (n_hits, STORED) float64
     electrons: np.ndarray  # (n_segments,) that arrive at the anodes [e]
-    plane: np.ndarray  # (n_segments,) int64, TPC where most of them do; -1 where none
+    tpc: np.ndarray  # (n_segments,) int64, where most of them do; -1 where none

@@ -49,10 +49,10 @@ def filled_segments(
         if name not in names:
             table[name] = segments.t0
 
-    inside = attribution.plane >= 0
-    v = drift_velocities(detector, parameters)[detector.module[attribution.plane]]
-    z_anode = detector.z_anode[attribution.plane]
-    length = np.abs(detector.z_cathode - detector.z_anode)[attribution.plane]
+    inside = attribution.tpc >= 0
+    v = drift_velocities(detector, parameters)[detector.module[attribution.tpc]]
+    z_anode = detector.z_anode[attribution.tpc]
+    length = np.abs(detector.z_cathode - detector.z_anode)[attribution.tpc]
     start, middle, end = (
         np.clip(np.abs(z - z_anode), 0.0, length) / v
         for z in (segments.z_start, 0.5 * (segments.z_start + segments.z_end), segments.z_end)
@@ -67,5 +67,5 @@ def filled_segments(
     }
     for name, values in columns.items():
         table[name] = np.where(inside, values, 0.0)
-    table["pixel_plane"] = np.where(inside, attribution.plane, OUTSIDE)
+    table["pixel_plane"] = np.where(inside, attribution.tpc, OUTSIDE)
     return table

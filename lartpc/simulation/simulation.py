@@ -293,7 +293,7 @@ class Simulation:
     def simulate(
         self, batch: Batch, parameters: Any, keep: bool, trajectory: np.ndarray | None = None
     ) -> tuple[Hits, WaveformTable | None, tuple, Attribution | None]:
-        """Hits, waveforms (to `keep`), the sums of `Summary`, and the attribution if the segments' trajectories are given."""
+        """Hits, waveforms (to `keep`), the sums of `Summary` and, given `trajectory` of segments, the attribution."""
         segment = np.arange(len(batch.dE))
         hits, windows, attributions, sums = [], [], [], np.zeros(4)
         kept = np.zeros(len(segment), dtype=bool)
@@ -323,9 +323,9 @@ class Simulation:
                 attributions.append((np.append(own, -1)[of_hits], *others))
         attribution = None
         if trajectory is not None:
-            plane = np.where(arrived.any(axis=1), arrived.argmax(axis=1), -1)
+            tpc = np.where(arrived.any(axis=1), arrived.argmax(axis=1), -1)
             columns = [np.concatenate(column) for column in zip(*attributions, strict=True)]
-            attribution = Attribution._make([*columns, arrived.sum(axis=1), plane])
+            attribution = Attribution._make([*columns, arrived.sum(axis=1), tpc])
         table = join_windows(windows) if keep else None
         return concatenate(Hits, hits), table, (int(kept.sum()), *sums), attribution
 

@@ -79,7 +79,7 @@ def test_2x2_accounts_for_all_charge():
     segments = make_segments(start, start + (1.1, -0.7, 1.3), dE=4.0)
     result = Simulation(detector, response="electrostatic")(segments, attribution=True)
     np.testing.assert_array_equal(np.unique(detector.locate(result.hits.pixel_id)[0]), used)
-    np.testing.assert_array_equal(result.attribution.plane, used)
+    np.testing.assert_array_equal(result.attribution.tpc, used)
     assert result.summary.collected == pytest.approx(result.summary.drifted, rel=1e-5)
     assert abs(result.summary.cut) < 1e-6 * result.summary.drifted
     np.testing.assert_allclose(result.attribution.fraction.sum(axis=1), 1.0, rtol=1e-5)
