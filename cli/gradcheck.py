@@ -39,6 +39,7 @@ def gradcheck(segments, detector, layout, changes, recombination, response, name
 
     from lartpc import Simulation
     from lartpc import gradcheck as check
+    from lartpc.data.selection import first_events
     from lartpc.gradients.gradcheck import SMOOTH
 
     source, deposits = load_segments(segments, chosen)
@@ -51,8 +52,7 @@ def gradcheck(segments, detector, layout, changes, recombination, response, name
     wanted = [name.strip() for name in names.split(",")] if names else None
     announce_compilation("cpu")
     report = check(simulation, used, wanted, progress_bar)
-    for line in lines(report):
-        click.echo(line)
+    click.echo(str(report))
     if not report.passed:
         sys.exit(1)
 
@@ -66,38 +66,6 @@ def load_segments(path, detector):
         return path, read_segments(path)
     source = "generated sample mixed"
     return source, from_table(generate("mixed", detector, 1, 0), source)
-
-
-def first_events(segments, most):
-    """The first events with up to `most` segments in all; of the first event, where it has more, as many segments."""
-    import numpy as np
-
-    event, count = np.unique(segments.event_id, return_counts=True)
-    whole = event[np.cumsum(count) <= most]
-    if len(whole):
-        return segments.select(np.isin(segments.event_id, whole))
-    return segments.select(np.flatnonzero(segments.event_id == event[:1])[:most])
-
-
-def lines(report):
-    """The report as a table and a summary."""
-    yield f"{'parameter':<16}{'loss':<11}{'adjoint':>17}{'difference':>17}{'relative':>10}{'slope':>8}"
-    for row in report.rows:
-        slope = "linear" if row.slope is None else f"{row.slope:.3f}"
-        yield (
-            f"{row.parameter:<16}{row.loss:<11}{row.adjoint:>17.9g}{row.difference:>17.9g}{row.relative:>10.1e}"
-            f"{slope:>8}  {'no effect' if row.idle else 'ok' if row.passed else 'FAIL'}"
-        )
-    failed = sum(not row.passed for row in report.rows)
-    idle = sum(row.idle for row in report.rows)
-    yield (
-        f"{len(report.rows) - failed - idle} ok, {failed} failed, {idle} without effect on these hits and not checked "
-        "(derivatives by the logarithm of the parameter)"
-    )
-    yield (
-        f"{report.hits} hits; {report.near} pixels within 0.1 % of the threshold of a hit more or less, where the "
-        f"gradient is one-sided; up to {report.left_out} hits left out, which moved to another tick within the steps"
-    )
 
 
 def progress_bar(names):

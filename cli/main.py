@@ -8,7 +8,7 @@ import click
 from lartpc import InputError, __version__
 from lartpc.cli.calibrate import calibrate
 from lartpc.cli.demo import demo
-from lartpc.cli.errors import errors
+from lartpc.cli.forecast import forecast
 from lartpc.cli.generate import generate
 from lartpc.cli.gradcheck import gradcheck
 from lartpc.cli.info import info
@@ -21,6 +21,9 @@ from lartpc.cli.simulate import simulate
 class Lartpc(click.Group):
     """A group whose errors are one line on stderr: exit code 2 for wrong input, 1 for a loss that is not finite,
     130 for an interrupt."""
+
+    def get_command(self, context, name):
+        return super().get_command(context, {"errors": "forecast"}.get(name, name))  # as older scripts call it
 
     def invoke(self, context):
         try:
@@ -76,5 +79,5 @@ def main(context):
         click.echo(context.get_help())
 
 
-for command in (simulate, calibrate, scan, errors, generate, response, plot, info, gradcheck, demo):
+for command in (simulate, calibrate, scan, forecast, generate, response, plot, info, gradcheck, demo):
     main.add_command(command)

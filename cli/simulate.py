@@ -38,7 +38,7 @@ from lartpc.cli.progress import announce_compilation, progress_bar
 @click.option("--noise/--no-noise", default=True, show_default=True, help="Reset and readout noise.")
 @seed_option
 @pixel_options
-@click.option("--packets", metavar="FILE", help="Write LArPix packets with their truth, too (needs --layout).")
+@click.option("--packets", metavar="FILE", help="Write LArPix packets with their attribution, too (needs --layout).")
 @click.option("--waveforms", is_flag=True, help="Write the current of every pixel, too.")
 @device_option
 @overwrite_option
@@ -113,7 +113,7 @@ def simulate(
     summaries, packet_writer = [], None
     with new_hdf5s(outputs, overwrite) as files:
         deposits.copy_segments(files[0])
-        deposits.copy_truth(files[0])
+        deposits.copy_tables(files[0])
         hit_writer = HitWriter(files[0], waveforms)
         if packets is not None:
             from lartpc.formats.packetfile import PacketWriter
@@ -123,10 +123,10 @@ def simulate(
             write_attrs(file, attrs)
         for k in progress_bar(range(len(deposits)), unit="part"):
             part, place = deposits.read(k)
-            result = simulation(part, waveforms=waveforms, truth=packet_writer is not None)
+            result = simulation(part, waveforms=waveforms, attribution=packet_writer is not None)
             hit_writer.append(result.hits, result.waveforms)
             if packet_writer is not None:
-                packet_writer.append(result.hits, result.truth, part, place)
+                packet_writer.append(result.hits, result.attribution, part, place)
             summaries.append(result.summary)
         lines = [report(output, add(summaries), time.perf_counter() - started)]
         if packet_writer is not None:

@@ -79,12 +79,18 @@ class Field(Protocol):
 class Unknowns(Protocol):
     """What a fit varies: n numbers, which optimizers, uncertainties and results know by these alone."""
 
-    names: tuple[str, ...]
-    units: tuple[str, ...]
-    start: Any  # (n,)
-    bounds: Any  # (n, 2)
-    scale: Any  # (n,) typical size of their changes
-    slots: Any  # (n,) int64: of the chain's vector, by which derivatives are taken
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def units(self) -> tuple[str, ...]: ...
+    @property
+    def start(self) -> Any: ...  # (n,)
+    @property
+    def bounds(self) -> Any: ...  # (n, 2)
+    @property
+    def scale(self) -> Any: ...  # (n,) typical size of their changes
+    @property
+    def slots(self) -> Any: ...  # (n,) int64, of the chain's vector, by which derivatives are taken
 
     def apply(self, values: Any) -> Any:
         """The vector of the chain's parameters (n_values,) with the unknowns at `values` (n,)."""

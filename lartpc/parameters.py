@@ -82,8 +82,9 @@ def is_known(name: str) -> bool:
 
 def single_of(name: str) -> tuple[str, int]:
     """What a parameter of single ones is of: 'module', 'tpc' or 'pixel', and its number."""
-    kind, number = re.fullmatch("([a-z]*)([0-9]+)", name.partition(".")[2]).groups()
-    return kind or "module", int(number)
+    of = name.partition(".")[2]
+    kind = of.rstrip("0123456789")
+    return kind or "module", int(of.removeprefix(kind))
 
 
 def check_parameter(name: str, value: Any, what: str) -> float:
@@ -156,7 +157,7 @@ class Parameters:
 
     def as_dict(self) -> dict[str, float | None]:
         """Name to value, in the order of the vector: the common values, then those of single modules."""
-        return {name: getattr(self, name) for name in COMMON} | self.modules
+        return {name: getattr(self, name) for name in COMMON} | dict(self.modules)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -169,9 +170,8 @@ class Parameters:
 
     def apart(self, names: Iterable[str]) -> Parameters:
         """The same, with values of their own for the modules that are named in `names`, as eField.0 is."""
-        return dataclasses.replace(
-            self, modules={name: self.value(name) for name in names if "." in name} | self.modules
-        )
+        own: dict[str, Any] = {name: self.value(name) for name in names if "." in name}
+        return dataclasses.replace(self, modules=own | dict(self.modules))
 
     def vector(self, dtype: Any = np.float32) -> np.ndarray:
         """The values as an array (n_values,), in the order of `names`; what is linked is 0 there."""

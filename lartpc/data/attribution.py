@@ -9,7 +9,7 @@ import numpy as np
 STORED = 20  # contributions that are kept of a hit, the largest
 
 
-class Truth(NamedTuple):
+class Attribution(NamedTuple):
     """Where the charge of n_hits hits comes from, and what arrives of n_segments segments.
 
     The contributions of a hit are by descending fraction; fractions are of all its charge, stored or not, without
@@ -21,4 +21,4 @@ class Truth(NamedTuple):
     trajectory: np.ndarray  # (n_hits, STORED) int64, as `file_trajectories` gives
     fraction_traj: np.ndarray  # (n_hits, STORED) float64
     electrons: np.ndarray  # (n_segments,) that arrive at the anodes [e]
-    plane: np.ndarray  # (n_segments,) int64, TPC where most of them do; -1 where none
+    tpc: np.ndarray  # (n_segments,) int64, where most of them do; -1 where none

@@ -34,6 +34,15 @@ def tracks(segments: Segments) -> np.ndarray:
     return track.ravel()
 
 
+def first_events(segments: Segments, most: int) -> Segments:
+    """The first events with up to `most` segments in all; of the first event, where it has more, as many segments."""
+    event, count = np.unique(segments.event_id, return_counts=True)
+    whole = event[np.cumsum(count) <= most]
+    if len(whole):
+        return segments.select(np.isin(segments.event_id, whole))
+    return segments.select(np.flatnonzero(segments.event_id == event[:1])[:most])
+
+
 def separate_tracks(segments: Segments) -> Segments:
     """Every track as an event of its own."""
     return dataclasses.replace(segments, event_id=tracks(segments).astype(np.int64))

@@ -101,9 +101,9 @@ class Detector:
 
         Raises InputError as that does, and for a pixel that the detector does not have.
         """
-        given = {"thresholds": thresholds, "gains": gains, "pedestals": pedestals}
+        given: dict[str, Any] = {"thresholds": thresholds, "gains": gains, "pedestals": pedestals}
         files = {name: path for name, path in given.items() if path is not None}
-        tables = {name: read_pixel_values(path, PIXEL_VALUES[name]) for name, path in files.items()}
+        tables: dict[str, Any] = {name: read_pixel_values(path, PIXEL_VALUES[name]) for name, path in files.items()}
         n_pixels = int((self.n_x * self.n_y).sum())
         for name, table in tables.items():
             if table.keys[-1:] >= n_pixels:
@@ -146,12 +146,13 @@ class Detector:
 
     def adc_scale(self, pixel: np.ndarray | None = None) -> tuple[Any, Any, float]:
         """The counts of a charge q [e] are (q gain + offset) per_mV: these three, of pixels where ids are given."""
-        gain, pedestal = self.gain, self.v_pedestal
+        gain: Any = self.gain
+        pedestal: Any = self.v_pedestal
         if pixel is not None:
             gain, pedestal = self.of_pixels("gain", pixel), self.of_pixels("v_pedestal", pixel)
         return gain, pedestal - self.v_cm, self.adc_counts / (self.v_ref - self.v_cm)
 
-    def adc(self, charge: np.ndarray, pixel: np.ndarray | None = None) -> np.ndarray:
+    def adc(self, charge: np.ndarray | float, pixel: np.ndarray | None = None) -> np.ndarray:
         """ADC counts of charges [e], clipped and not rounded, as `digitize` gives them; that of 0 is the pedestal.
 
         By the gain and pedestal of the pixel of each, where their ids are given.

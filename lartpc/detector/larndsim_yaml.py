@@ -165,7 +165,7 @@ def _electronics(path: str | os.PathLike, content: dict[str, Any], n_modules: in
             continue
         value = yamlfile.common_value(path, key, content[key], n_modules)
         if whole:
-            values[field] = yamlfile.integer(path, key, value, low, high)
+            values[field] = yamlfile.integer(path, key, value, int(low), int(high))
         else:
             values[field] = yamlfile.number(path, key, value, low, high, unit)
     for key, value in _FIXED.items():
@@ -182,7 +182,8 @@ def _electronics(path: str | os.PathLike, content: dict[str, Any], n_modules: in
 def _parameters(path: str | os.PathLike, content: dict[str, Any], n_modules: int, link_vdrift: bool) -> Parameters:
     if all(key in content for key in _FIELD_KEYS):
         raise InputError(f"{path}: found both {' and '.join(_FIELD_KEYS)}, allowed is one of them")
-    values, modules = {}, {}
+    values: dict[str, float] = {}
+    modules: dict[str, float] = {}
     for key in (*slots.PARAMETERS, "e_field"):
         if key not in content:
             continue

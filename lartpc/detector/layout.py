@@ -129,7 +129,7 @@ def _tile_pixels(path: str | os.PathLike, positions: dict[Any, Any]) -> tuple[in
     try:
         indices = np.array(list(positions.values()), dtype=np.int64)
     except (TypeError, ValueError, OverflowError):
-        indices = np.empty(0)
+        indices = np.empty(0, dtype=np.int64)
     if indices.ndim != 2 or indices.shape[1] != 2 or indices.min() < 0 or indices.max() > 100_000:
         raise InputError(f"{path}: chip_channel_to_position: allowed are pairs of pixel indices [ix, iy], from 0")
     n_x, n_y = (indices.max(axis=0) + 1).tolist()

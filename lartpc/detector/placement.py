@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ def place_modules(
     return placed
 
 
-def geometry_of(placed: list[tuple[int, Anode, Sequence[float]]], drift_length: float) -> dict[str, np.ndarray]:
+def geometry_of(placed: list[tuple[int, Anode, Sequence[float]]], drift_length: float) -> dict[str, Any]:
     anodes = [anode for _, anode, _ in placed]
     x, y, z = np.array([offset for _, _, offset in placed], dtype=np.float64).T
     z_anode = z + np.array([anode.z for anode in anodes])

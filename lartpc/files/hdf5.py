@@ -17,6 +17,11 @@ from lartpc.files.atomic import new_file, write_errors
 BLOCK = 16384  # rows of a table that are read or copied together
 
 
+def fields_of(dtype: np.dtype) -> tuple[str, ...]:
+    """The names of the fields of a table, none where it is none."""
+    return dtype.names or ()
+
+
 def open_hdf5(path: str | os.PathLike) -> h5py.File:
     """An HDF5 file open for reading. Raises InputError: missing, a folder, not readable, no HDF5, truncated."""
     if not os.path.exists(path):

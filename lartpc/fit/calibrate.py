@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from lartpc.fit.result import FitResult, make_result
 from lartpc.fit.robust import Robust, warm_up
 from lartpc.fit.target import Target
 from lartpc.fit.uncertainty import EXPECTED, GAUSS_NEWTON, Errors, from_hessian, from_information, profile, sandwich
-from lartpc.fit.unknowns import check_start, unknowns_of
+from lartpc.fit.unknowns import as_unknowns, check_start
 from lartpc.losses.catalogue import OBJECTIVES, SQUARES, check_noise
 from lartpc.losses.objective import Objective
 from lartpc.losses.target import TargetHits
@@ -72,8 +73,7 @@ def calibrate(
     """
     target = Target.of(target)
     loss = loss or target.loss
-    if not hasattr(unknowns, "names"):
-        unknowns = unknowns_of(simulation, unknowns)
+    varied = as_unknowns(simulation, unknowns)
     check_choice("loss", loss, LOSSES)
     check_noise(loss, simulation.detector)
     check_choice("errors", errors, ERRORS)
@@ -81,25 +81,25 @@ def calibrate(
     if errors != "gauss-newton" and loss != "likelihood":
         raise InputError(f"errors: {errors} needs the loss likelihood, found {loss}")
     optimizer = find_optimizer(optimizer, squares)
-    check_start(unknowns)
+    check_start(varied)
     target.check(simulation.detector, segments)
     hits = TargetHits(target.hits, simulation.detector, target.rounded)
-    quiet = simulation.apart(unknowns.names).without_pixels(target.unread).without_noise()
+    quiet = simulation.apart(varied.names).without_pixels(target.unread).without_noise()
     record = Record(journal.done, journal.report)
-    values = unknowns.start
+    values = varied.start
     if squares:
         first = quiet.batches(segments, WARM_STEPS_PER_BATCH, whole=False)[:1]
-        matched = Robust(Objective("matched", quiet, first, hits, unknowns))
+        matched: Any = Robust(Objective("matched", quiet, first, hits, varied))
         values = warm_up(Problem(matched, record, "warm-up"), values)
     if isinstance(optimizer, Adam):
         chosen = length_batches(segments, optimizer.batch_length, optimizer.seed)
         batches = [quiet.batch(segments.select(rows)) for rows in chosen]
     else:
         batches = quiet.batches(segments, whole=not squares)
-    problem = Problem(Objective(loss, quiet, batches, hits, unknowns, journal.progress), record)
+    problem = Problem(Objective(loss, quiet, batches, hits, varied, journal.progress), record)
     outcome = optimizer.run(problem, values)
     found = errors_of(problem, outcome, loss, errors)
-    return make_result(problem, outcome, found, truth_of(target.truth, unknowns.names), loss, optimizer.name)
+    return make_result(problem, outcome, found, truth_of(target.truth, varied.names), loss, optimizer.name)
 
 
 def truth_of(truth: Parameters | None, names: Sequence[str]) -> np.ndarray | None:

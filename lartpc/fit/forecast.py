@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -72,9 +72,10 @@ def forecast(
     target = TargetHits(quiet(segments).hits, quiet.detector, rounded)
     batches = quiet.batches(segments, whole=False)
     unknowns = unknowns_of(quiet, names)
-    linear = Objective("likelihood", quiet, batches, target, unknowns)(unknowns.start)
+    linear: Any = Objective("likelihood", quiet, batches, target, unknowns)(unknowns.start)
     size = unknowns.size(unknowns.start)
     covariance, direction = invert(linear.information, size)
+    opened = None
     if direction is not None:
-        direction = {name: float(d) for name, d in zip(names, direction, strict=True) if abs(d) > 0.01}
-    return Forecast(unknowns.names, unknowns.units, unknowns.start, size, covariance, direction)
+        opened = {name: float(d) for name, d in zip(names, direction, strict=True) if abs(d) > 0.01}
+    return Forecast(unknowns.names, unknowns.units, unknowns.start, size, covariance, opened)

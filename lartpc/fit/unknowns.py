@@ -67,7 +67,7 @@ def unknowns_of(
             check_parameter(name, bound, f"bounds of {name}")
         if not low <= high:
             raise InputError(f"bounds of {name}: found {low:g} to {high:g}, allowed is from a lower to a higher value")
-        values.append(start.get(name, known[name]))
+        values.append(start.get(name, float(known[name] or 0.0)))
         limits.append((low, high))
     rows = [parameter(name) for name in names]
     return ParameterUnknowns(
@@ -80,6 +80,11 @@ def unknowns_of(
         slots=np.array([simulation.parameters.names.index(name) for name in names], dtype=np.int64),
         base=simulation.parameters.vector(np.float64),
     )
+
+
+def as_unknowns(simulation: Simulation, unknowns: Sequence[str] | Unknowns) -> Unknowns:
+    """What is given as unknowns: names of parameters, as `unknowns_of` makes of them, or unknowns as they are."""
+    return unknowns_of(simulation, unknowns) if isinstance(unknowns, Sequence) else unknowns
 
 
 def check_start(unknowns: Unknowns) -> None:

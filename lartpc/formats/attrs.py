@@ -46,7 +46,7 @@ def parameters_of(path: str | os.PathLike, attrs: Mapping[str, Any]) -> Paramete
 def detector_of(path: str | os.PathLike, attrs: Mapping[str, Any]) -> Detector:
     """The `Detector` of what `describe` gave, without values of pixels. Raises InputError where `path` has none."""
     try:
-        geometry = {name: np.array(values) for name, values in attrs["geometry"].items()}
+        geometry: dict[str, Any] = {name: np.array(values) for name, values in attrs["geometry"].items()}
         parameters = parameters_of(path, attrs)
         return Detector(name=attrs["detector"], parameters=parameters, **geometry, **attrs["readout"])
     except KeyError as missing:

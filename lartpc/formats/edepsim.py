@@ -54,12 +54,12 @@ def from_table(raw: np.ndarray, path: str | os.PathLike, rows: np.ndarray | None
     t0 = _column(path, raw, _TIME, "iuf").astype(np.float64)
     ids = {"event_id": _whole(path, raw, EVENT, rows)}
     for name, names in _OPTIONAL.items():
-        if any(n in raw.dtype.names for n in names):
+        if any(n in hdf5.fields_of(raw.dtype) for n in names):
             ids[name] = _whole(path, raw, names, rows)
         else:
             ids[name] = rows if name == "segment_id" else np.zeros(len(raw), dtype=np.int64)
     segments = Segments(**ids, **floats, t0=t0, raw=raw, source=os.fspath(path))
-    _validate(path, segments, rows)
+    _validate(path, segments, raw, rows)
     segments.t0 = np.clip(t0, -_LATEST, _LATEST)
     return segments
 
@@ -131,10 +131,10 @@ def file_table(segments: Segments) -> np.ndarray:
 
 def _column(path: str | os.PathLike, raw: np.ndarray, names: tuple[str, ...], kinds: str) -> np.ndarray:
     """The first field of `names` that the table has, of a type among `kinds`."""
-    found = next((name for name in names if name in raw.dtype.names), None)
+    found = next((name for name in names if name in hdf5.fields_of(raw.dtype)), None)
     if found is None:
         wanted = f"{names[0]!r}" + (f" (or {', '.join(map(repr, names[1:]))})" if len(names) > 1 else "")
-        raise InputError(f"{path}: segments have no field {wanted}, found {', '.join(raw.dtype.names)}")
+        raise InputError(f"{path}: segments have no field {wanted}, found {', '.join(hdf5.fields_of(raw.dtype))}")
     column = raw[found]
     if column.ndim != 1 or column.dtype.kind not in kinds:
         allowed = "whole numbers" if "f" not in kinds else "numbers"
@@ -150,10 +150,10 @@ def _whole(path: str | os.PathLike, raw: np.ndarray, names: tuple[str, ...], row
     return column.astype(np.int64)
 
 
-def _validate(path: str | os.PathLike, segments: Segments, rows: np.ndarray) -> None:
+def _validate(path: str | os.PathLike, segments: Segments, raw: np.ndarray, rows: np.ndarray) -> None:
     for name, file_names in {**_FLOATS, "t0": _TIME}.items():
         column = getattr(segments, name)
-        field = next(n for n in file_names if n in segments.raw.dtype.names)
+        field = next(n for n in file_names if n in hdf5.fields_of(raw.dtype))
         wrong = ~np.isfinite(column)
         allowed = "a finite number"
         if name in ("dE", "dEdx"):

@@ -21,7 +21,7 @@ class _Index(NamedTuple):
     """Where the segments of each event are, by ascending event id, (n_events,)."""
 
     event_id: np.ndarray
-    count: np.ndarray
+    counts: np.ndarray
     first: np.ndarray  # block of the first row
     last: np.ndarray  # block of the last row
 
@@ -44,7 +44,7 @@ class EventFile:
             self._index, self._before, ends = self._look(table)
         if events is not None and self.n_segments == 0:
             raise no_events(path, events, ends)
-        self._cuts = _cuts(self._index.count, most)
+        self._cuts = _cuts(self._index.counts, most)
 
     def __len__(self) -> int:
         return len(self._cuts) - 1
@@ -85,9 +85,9 @@ class EventFile:
                 raw = raw[within(own, self.events)]
                 copied[place : place + len(raw)] = raw
 
-    def copy_truth(self, file: hdf5.NewFile) -> None:
-        """Copy what the file holds of the truth of `events`."""
-        copy_truth(self.path, file, self.events)
+    def copy_tables(self, file: hdf5.NewFile) -> None:
+        """Copy the tables that the file holds of the particles of `events`."""
+        copy_tables(self.path, file, self.events)
 
     def _table(self, file: h5py.File) -> h5py.Dataset:
         return hdf5.open_table(file, "segments", "tracks")
@@ -115,8 +115,8 @@ class EventFile:
         return _merged([index, *parts]), np.array(before), ends
 
 
-def copy_truth(path: str | os.PathLike | None, file: hdf5.NewFile, events: range | None = None) -> None:
-    """Copy what the file at `path` (None: there is none) holds of the events' truth, that of a range if given."""
+def copy_tables(path: str | os.PathLike | None, file: hdf5.NewFile, events: range | None = None) -> None:
+    """Copy what the file at `path` (None: there is none) holds of the events' particles, of a range if given."""
     if path is None:
         return
     with hdf5.open_hdf5(path) as source:
@@ -136,7 +136,7 @@ def copy_truth(path: str | os.PathLike | None, file: hdf5.NewFile, events: range
 
 def _event_field(dtype: np.dtype | None) -> str | None:
     """The field of event ids, None where a dataset has none."""
-    names = () if dtype is None or dtype.names is None else dtype.names
+    names = () if dtype is None else hdf5.fields_of(dtype)
     return next((name for name in EVENT if name in names), None)
 
 

@@ -16,7 +16,7 @@ from lartpc.data.segments import Segments
 from lartpc.exceptions import InputError
 from lartpc.files import hdf5
 from lartpc.formats.edepsim import file_table
-from lartpc.formats.eventfile import copy_truth
+from lartpc.formats.eventfile import copy_tables
 
 _HIT = np.dtype(
     [
@@ -45,7 +45,7 @@ def write_hits(
     overwrite: bool = False,
     waveforms: WaveformTable | None = None,
 ) -> None:
-    """Write `/hits`, `/segments`, what else the segments' file holds of the event's truth, and `/waveforms` if given.
+    """Write `/hits`, `/segments`, what else the segments' file holds of the particles, and `/waveforms` if given.
 
     `attrs` (parameters, detector, seed ...) become attributes of the file, mappings and lists as JSON, with the
     version of lartpc. Nothing depends on time or place: the same input gives the same bytes. Raises InputError where
@@ -55,7 +55,7 @@ def write_hits(
         HitWriter(file, waveforms is not None).append(hits, waveforms)
         raw = segments.raw if segments.raw is not None else file_table(segments)
         file.create_dataset("segments", data=raw, track_times=False).attrs["zbeam"] = True
-        copy_truth(segments.source, file)
+        copy_tables(segments.source, file)
         write_attrs(file, attrs)
 
 
@@ -123,13 +123,13 @@ def _plain(path: str | os.PathLike, name: str, value: Any) -> Any:
 
 def _table(columns: Any, dtype: np.dtype) -> np.ndarray:
     table = np.zeros(len(columns), dtype=dtype)
-    for name in dtype.names:
+    for name in hdf5.fields_of(dtype):
         table[name] = getattr(columns, name)
     return table
 
 
 def _columns(path: str | os.PathLike, what: str, table: np.ndarray, dtype: np.dtype) -> dict[str, np.ndarray]:
-    for name in dtype.names:
-        if name not in table.dtype.names:
-            raise InputError(f"{path}: {what} have no field {name!r}, found {', '.join(table.dtype.names)}")
-    return {name: table[name].astype(dtype[name]) for name in dtype.names}
+    for name in hdf5.fields_of(dtype):
+        if name not in hdf5.fields_of(table.dtype):
+            raise InputError(f"{path}: {what} have no field {name!r}, found {', '.join(hdf5.fields_of(table.dtype))}")
+    return {name: table[name].astype(dtype[name]) for name in hdf5.fields_of(dtype)}

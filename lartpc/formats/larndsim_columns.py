@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from lartpc.charge.velocity import drift_velocities
-from lartpc.data.attribution import Truth
+from lartpc.data.attribution import Attribution
 from lartpc.data.segments import Segments
 from lartpc.detector.detector import Detector
+from lartpc.files.hdf5 import fields_of
 from lartpc.formats.edepsim import file_table
 from lartpc.parameters import Parameters
 
@@ -19,13 +22,15 @@ _DEPOSIT = ("t0", "t0_start", "t0_end")
 
 def filled_dtype(dtype: np.dtype) -> np.dtype:
     """The type of `filled_segments` of a table of the given type."""
-    fields = [(name, dtype.fields[name][0]) for name in dtype.names]
-    fields += [(name, kind) for name, kind in _ADDED if name not in dtype.names]
-    fields += [(name, "f8") for name in _DEPOSIT if name not in dtype.names]
+    fields: list[tuple[str, Any]] = [(name, dtype[name]) for name in fields_of(dtype)]
+    fields += [(name, kind) for name, kind in _ADDED if name not in fields_of(dtype)]
+    fields += [(name, "f8") for name in _DEPOSIT if name not in fields_of(dtype)]
     return np.dtype(fields)
 
 
-def filled_segments(segments: Segments, truth: Truth, detector: Detector, parameters: Parameters) -> np.ndarray:
+def filled_segments(
+    segments: Segments, attribution: Attribution, detector: Detector, parameters: Parameters
+) -> np.ndarray:
     """The table of `segments`, in the file's frame, with its scratch columns filled and those added that it lacks.
 
     n_electrons: what arrives at the anode; pixel_plane: the TPC where most of it does. With d the distance of the
@@ -34,7 +39,7 @@ def filled_segments(segments: Segments, truth: Truth, detector: Detector, parame
     are 0. Files without t0 hold the time of the deposit in t: it is kept as t0.
     """
     raw = file_table(segments) if segments.raw is None else segments.raw
-    names = raw.dtype.names
+    names = fields_of(raw.dtype)
     table = np.zeros(len(raw), dtype=filled_dtype(raw.dtype))
     for name in names:
         table[name] = raw[name]
@@ -44,16 +49,16 @@ def filled_segments(segments: Segments, truth: Truth, detector: Detector, parame
         if name not in names:
             table[name] = segments.t0
 
-    inside = truth.plane >= 0
-    v = drift_velocities(detector, parameters)[detector.module[truth.plane]]
-    z_anode = detector.z_anode[truth.plane]
-    length = np.abs(detector.z_cathode - detector.z_anode)[truth.plane]
+    inside = attribution.tpc >= 0
+    v = drift_velocities(detector, parameters)[detector.module[attribution.tpc]]
+    z_anode = detector.z_anode[attribution.tpc]
+    length = np.abs(detector.z_cathode - detector.z_anode)[attribution.tpc]
     start, middle, end = (
         np.clip(np.abs(z - z_anode), 0.0, length) / v
         for z in (segments.z_start, 0.5 * (segments.z_start + segments.z_end), segments.z_end)
     )
     columns = {
-        "n_electrons": np.rint(truth.electrons),
+        "n_electrons": np.rint(attribution.electrons),
         "long_diff": np.sqrt(2.0 * parameters.long_diff * middle),
         "tran_diff": np.sqrt(2.0 * parameters.tran_diff * middle),
         "t": segments.t0 + middle,
@@ -62,5 +67,5 @@ def filled_segments(segments: Segments, truth: Truth, detector: Detector, parame
     }
     for name, values in columns.items():
         table[name] = np.where(inside, values, 0.0)
-    table["pixel_plane"] = np.where(inside, truth.plane, OUTSIDE)
+    table["pixel_plane"] = np.where(inside, attribution.tpc, OUTSIDE)
     return table

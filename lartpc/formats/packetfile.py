@@ -1,13 +1,14 @@
-"""HDF5 files of LArPix packets with their truth: what larpix-control, h5flow and larnd-sim users read."""
+"""HDF5 files of LArPix packets with their attribution: what larpix-control, h5flow and larnd-sim users read."""
 
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 
 from lartpc.charge.velocity import drift_velocities
-from lartpc.data.attribution import STORED, Truth
+from lartpc.data.attribution import STORED, Attribution
 from lartpc.data.hits import Hits
 from lartpc.data.segments import Segments
 from lartpc.detector.channels import Channels
@@ -40,7 +41,7 @@ _CONFIG = np.dtype(
 _TYPES = "data, test, config write, config read, timestamp, message, sync, trigger".split(", ")
 # Of edep-sim's converter, for inputs that have none: flow reads these two even when empty.
 _IDS = [("event_id", "u4"), ("vertex_id", "u8"), ("file_vertex_id", "u8")]
-_EMPTY = {
+_EMPTY: dict[str, list[Any]] = {
     "trajectories": [
         *_IDS,
         *(("traj_id", "u4"), ("file_traj_id", "u4"), ("parent_id", "i4"), ("primary", "?")),
@@ -54,7 +55,7 @@ _EMPTY = {
 
 
 class PacketWriter:
-    """Writes packets with their truth into a new file, some events at a time, and all else that such a file holds.
+    """Writes packets with their attribution into a new file, some events at a time, and all else that it holds.
 
     Nothing depends on time or place, so `created` and `modified` are 0. Raises InputError as `check_adc` does.
     """
@@ -86,20 +87,20 @@ class PacketWriter:
         }
         for name, value in values.items():
             configs.attrs[name] = value
-        deposits.copy_truth(file)
+        deposits.copy_tables(file)
         for name, fields in _EMPTY.items():
             if name not in file:
                 file.create_dataset(name, data=np.zeros(0, dtype=fields), track_times=False)
 
-    def append(self, hits: Hits, truth: Truth, segments: Segments, place: np.ndarray) -> None:
+    def append(self, hits: Hits, attribution: Attribution, segments: Segments, place: np.ndarray) -> None:
         """Write events that follow those before; `place`: of their segments among all, as `EventFile.read` gives.
 
         Raises what writing has failed with.
         """
         packets = make_packets(hits, segments, self.channels, self.detector, self.clock)
         hdf5.append(self.packets, packets.table)
-        hdf5.append(self.associations, association(packets, truth, segments))
-        filled = filled_segments(segments, truth, self.detector, self.parameters)
+        hdf5.append(self.associations, association(packets, attribution, segments))
+        filled = filled_segments(segments, attribution, self.detector, self.parameters)
         hdf5.write_rows(self.segments, place, filled)
         self.data += int((packets.hit >= 0).sum())
         self.unread += packets.unread
@@ -112,16 +113,16 @@ def one_or_each(values: np.ndarray) -> float | np.ndarray:
     return float(values[0]) if (values == values[0]).all() else values
 
 
-def association(packets: Packets, truth: Truth, segments: Segments) -> np.ndarray:
+def association(packets: Packets, attribution: Attribution, segments: Segments) -> np.ndarray:
     """`/mc_packets_assn`: a row a packet, with numbers of segments and trajectories as the file has them."""
     table = np.zeros(len(packets.table), dtype=ASSOCIATION)
     table["event_ids"][:, 0] = packets.event
     data = packets.hit >= 0
     rows = packets.hit[data]
     table["segment_ids"] = table["file_traj_ids"] = -1
-    table["segment_ids"][data] = np.append(segments.segment_id, -1)[truth.segment[rows]]
-    table["file_traj_ids"][data] = truth.trajectory[rows]
-    table["fraction"][data], table["fraction_traj"][data] = truth.fraction[rows], truth.fraction_traj[rows]
+    table["segment_ids"][data] = np.append(segments.segment_id, -1)[attribution.segment[rows]]
+    table["file_traj_ids"][data] = attribution.trajectory[rows]
+    table["fraction"][data], table["fraction_traj"][data] = attribution.fraction[rows], attribution.fraction_traj[rows]
     return table
 
 
@@ -142,17 +143,17 @@ def read_packets(path: str | os.PathLike, segments: Segments, channels: Channels
         event = None
         if "mc_packets_assn" in file:
             assigned = hdf5.read_table(file, "mc_packets_assn")
-            if "event_ids" not in assigned.dtype.names or len(assigned) != len(raw):
+            if "event_ids" not in hdf5.fields_of(assigned.dtype) or len(assigned) != len(raw):
                 raise InputError(f"{path}: mc_packets_assn: allowed is a row a packet, with a field 'event_ids'")
             event = assigned["event_ids"].astype(np.int64)
             event = event[:, 0] if event.ndim > 1 else event
         own = from_table(file["segments"][()], path) if "segments" in file else segments
     table = np.zeros(len(raw), dtype=PACKET)
-    for name in PACKET.names:
-        if name in raw.dtype.names:
+    for name in hdf5.fields_of(PACKET):
+        if name in hdf5.fields_of(raw.dtype):
             table[name] = raw[name]
         elif name not in ("first_packet", "receipt_timestamp"):  # older formats lack these
-            raise InputError(f"{path}: packets have no field {name!r}, found {', '.join(raw.dtype.names)}")
-    if "receipt_timestamp" not in raw.dtype.names:
+            raise InputError(f"{path}: packets have no field {name!r}, found {', '.join(hdf5.fields_of(raw.dtype))}")
+    if "receipt_timestamp" not in hdf5.fields_of(raw.dtype):
         table["receipt_timestamp"] = np.minimum(table["timestamp"], 2**32 - 1)
     return find_hits(table, event, own, channels, detector, path)

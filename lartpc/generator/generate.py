@@ -4,10 +4,14 @@ A track loses energy with fluctuations, scatters, and ends where its energy does
 interactions, decays and captures at rest; delta rays are deposited on the track; radiated photons of electrons leave.
 """
 
+from __future__ import annotations
+
 import difflib
+from typing import Any
 
 import numpy as np
 
+from lartpc.detector.detector import Detector
 from lartpc.exceptions import InputError
 from lartpc.generator.samples import SAMPLES, Box
 from lartpc.generator.transport import SEGMENT_DTYPE, propagate
@@ -15,12 +19,12 @@ from lartpc.generator.transport import SEGMENT_DTYPE, propagate
 BATCH = 100  # events that are stepped together: bounds the memory
 
 
-def event_generator(seed, event):
+def event_generator(seed: int, event: int) -> np.random.Generator:
     """The numpy Generator of one event of a seed; independent of every other (seed, event)."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(event,)))
 
 
-def simulate(sample, box, rngs):
+def simulate(sample: str, box: Box, rngs: list[np.random.Generator]) -> np.ndarray:
     """Segments of a batch of events, one numpy Generator each; events and tracks count from 0, as in `generate`."""
     primaries = [SAMPLES[sample](rng, box) for rng in rngs]
     track, start, end, length, deposit, began, ended = propagate(box, primaries, rngs)
@@ -39,7 +43,7 @@ def simulate(sample, box, rngs):
     return segments
 
 
-def check(sample, events, seed):
+def check(sample: Any, events: Any, seed: Any) -> None:
     """Raise InputError unless the sample is known, and events and seed are whole numbers that are not negative."""
     if sample not in SAMPLES:
         near = difflib.get_close_matches(str(sample), SAMPLES, 1, 0.0)
@@ -49,7 +53,7 @@ def check(sample, events, seed):
             raise InputError(f"{name} {value!r}: not allowed; must be a whole number, 0 or more")
 
 
-def generate(sample, detector, events=100, seed=0):
+def generate(sample: str, detector: Detector, events: int = 100, seed: int = 0) -> np.ndarray:
     """Energy deposits of a sample of particles, as edep-sim would write them.
 
     Event k depends on the seed and k alone, whatever the number of events. Every particle is its own vertex and

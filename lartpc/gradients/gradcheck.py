@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lartpc.autodiff.kernelcheck import relative
+from lartpc.autodiff.tape import Tape
 from lartpc.blas import one_blas_thread
 from lartpc.checks import check_choice
 from lartpc.data.segments import Segments
@@ -57,6 +58,8 @@ class Row(NamedTuple):
 
 
 class Report(NamedTuple):
+    """All rows, and what is near to an edge. Prints as a table."""
+
     rows: list[Row]
     hits: int
     near: int  # pixels with a hit that nearly vanishes, or that are near to one more: within NEAR of the threshold
@@ -65,6 +68,26 @@ class Report(NamedTuple):
     @property
     def passed(self) -> bool:
         return all(row.passed for row in self.rows)
+
+    def __str__(self) -> str:
+        lines = [f"{'parameter':<16}{'loss':<11}{'adjoint':>17}{'difference':>17}{'relative':>10}{'slope':>8}"]
+        for row in self.rows:
+            slope = "linear" if row.slope is None else f"{row.slope:.3f}"
+            lines.append(
+                f"{row.parameter:<16}{row.loss:<11}{row.adjoint:>17.9g}{row.difference:>17.9g}{row.relative:>10.1e}"
+                f"{slope:>8}  {'no effect' if row.idle else 'ok' if row.passed else 'FAIL'}"
+            )
+        failed = sum(not row.passed for row in self.rows)
+        idle = sum(row.idle for row in self.rows)
+        lines.append(
+            f"{len(self.rows) - failed - idle} ok, {failed} failed, {idle} without effect on these hits and not "
+            "checked (derivatives by the logarithm of the parameter)"
+        )
+        lines.append(
+            f"{self.hits} hits; {self.near} pixels within 0.1 % of the threshold of a hit more or less, where the "
+            f"gradient is one-sided; up to {self.left_out} hits left out, which moved to another tick within the steps"
+        )
+        return "\n".join(lines)
 
 
 @one_blas_thread
@@ -201,7 +224,7 @@ class Check:
             moved = start.copy()
             moved[slot] *= 1.0 + h
             trace = Trace(self.simulation, self.batch, moved)
-            trace.tape = None  # only the results are needed, and the tape holds every array of the chain
+            trace.tape = Tape()  # only the results are needed, and the tape holds every array of the chain
             return self.evaluation(trace)
 
         def same(evaluation: Evaluation) -> np.ndarray:

@@ -28,7 +28,7 @@ def weighting_potential(x: Any, y: Any, z: Any, pitch: float, height: float) -> 
 
 
 def _pad_potential(x: np.ndarray, y: np.ndarray, z: Any, pitch: float) -> np.ndarray:
-    total = 0.0
+    total = np.zeros(())
     z = np.maximum(z, 1e-12)
     for X, sign_x in ((x + 0.5 * pitch, 1.0), (x - 0.5 * pitch, -1.0)):
         for Y, sign_y in ((y + 0.5 * pitch, 1.0), (y - 0.5 * pitch, -1.0)):

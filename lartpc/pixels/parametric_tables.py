@@ -117,8 +117,16 @@ def make_parametric_tables(detector: Detector, settings: Settings, dtype: Any, x
         for pitch in pitches.tolist()
         for sigma in least.tolist()
     ]
-    columns = ([getattr(table, name) for table in one] for name in ("waveforms", "per_tick", "first_lag", "tail"))
-    lattice = make_lattice(*columns, rates(), detector.tick, dtype, xp)
+    lattice = make_lattice(
+        [table.waveforms for table in one],
+        [table.per_tick for table in one],
+        [table.first_lag for table in one],
+        [table.tail for table in one],
+        rates(),
+        detector.tick,
+        dtype,
+        xp,
+    )
     degree = np.array([len(table.space) for table in one])
     most = -(-degree.max() // LANES) * LANES
     space = np.zeros((len(one), most, int(lattice.rank.max()), most))
@@ -160,7 +168,7 @@ def make_table(pitch: float, tick: float, least: float, precision: float, edge: 
     times = np.concatenate((earlier, h * np.arange(first_lag, last_lag + 1)))
     project = legvander(point, most - 1) * np.sqrt(np.arange(most) + 0.5) * weight[:, None]
 
-    def polynomials(sigma: float) -> np.ndarray:
+    def polynomials(sigma: float) -> tuple[np.ndarray, float]:
         values = np.empty((most, most, len(times)))
         values[i, j] = values[j, i] = response(x[i], x[j], times, sigma)
         return np.einsum("im,jn,ijt->mnt", project, project, values, optimize=True), values.max()

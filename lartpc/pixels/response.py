@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -176,7 +176,7 @@ def find_response(
         return None
     if isinstance(response, Response):
         return (response,)
-    if isinstance(response, tuple | list):
+    if not isinstance(response, str | os.PathLike):
         return tuple(response)
     if response == "electrostatic":
         return tuple(Response.electrostatic(detector, pitch=float(pitch)) for pitch in np.unique(detector.pitch))
@@ -196,5 +196,5 @@ def _pitch(where: str | os.PathLike, detector: Detector) -> float:
     return float(pitches[0])
 
 
-def _list(numbers: Sequence[float]) -> str:
+def _list(numbers: Iterable[float]) -> str:
     return ", ".join(f"{number:g}" for number in numbers)

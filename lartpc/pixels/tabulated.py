@@ -80,6 +80,7 @@ def tabulated_current(
     arguments = (pairs.step, pairs.x, pairs.y, *sites, bins, response.space, coefficient)
     launch(couple, n_pairs, *arguments, **of_steps)
 
-    place = tuple(of_steps[name] for name in ("first_pair", "pair_place"))
-    current = lattice_current(coefficient, pairs, windows, shares, response.lattice, 0, settle, *place, launch)
+    pair_place = of_steps["pair_place"]
+    lattice = response.lattice
+    current = lattice_current(coefficient, pairs, windows, shares, lattice, 0, settle, first_pair, pair_place, launch)
     return current, pairs, windows

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from mpl_toolkits.mplot3d.art3d import Line3DCollection
 
 from lartpc.data.hits import Hits, WaveformTable
@@ -47,10 +50,13 @@ def event_display(
     in_tpc = np.bincount(hits.tpc, minlength=len(detector.z_anode))
     planes = np.sort(np.argsort(-in_tpc, kind="stable")[:n_planes])
 
-    figure = Figure(figsize=(13, 9.5 if waveforms is not None else 6.5), dpi=130, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.1)
-    rows = figure.subfigures(2, 1, height_ratios=[2.1, 1], hspace=0.02) if waveforms is not None else [figure]
-    top = rows[0]
+    layout = ConstrainedLayoutEngine(w_pad=0.1)
+    figure = Figure(figsize=(13, 9.5 if waveforms is not None else 6.5), dpi=130, layout=layout)
+    top: Any = figure
+    bottom: Any = None
+    if waveforms is not None:
+        halves: Any = figure.subfigures(2, 1, height_ratios=[2.1, 1], hspace=0.02)
+        top, bottom = halves
     grid = top.add_gridspec(1, 1 + n_planes, width_ratios=[2.0, *[1.0] * n_planes])
     label = "no event" if event is None else f"event {event}: {len(segments)} segments, {len(hits)} hits"
     figure.suptitle(f"{detector.name}, {label}", fontsize=14)
@@ -72,11 +78,11 @@ def event_display(
         if best is not None:
             plane = axes[int(np.searchsorted(planes, hits.tpc[best]))]
             plane.plot(hits.x[best], hits.y[best], "o", markersize=12, markerfacecolor="none", color="tab:red")
-        draw_waveform(rows[1].subplots(), hits, best, waveforms, detector, threshold)
+        draw_waveform(bottom.subplots(), hits, best, waveforms, detector, threshold)
     return figure
 
 
-def draw_segments(ax: Axes, segments: Segments, detector: Detector) -> None:
+def draw_segments(ax: Any, segments: Segments, detector: Detector) -> None:
     """Segments by dE/dx, and the drift volumes as boxes. The vertical axis is y, the drift axis z."""
     d = detector
     low = np.stack((np.minimum(d.z_anode, d.z_cathode), d.x_lo, d.y_lo), axis=1)
@@ -193,8 +199,8 @@ def draw_waveform(
         label = f"threshold {threshold / 1e3:g} ke"
         right_ax.axhline(threshold / 1e3, color="black", linestyle="--", linewidth=1, label=label)
     for k, crossing in enumerate(t):
-        label = "hit: threshold crossed" if k == 0 else None
-        right_ax.axvline(crossing, color="black", linestyle=":", linewidth=1, label=label)
+        first = "hit: threshold crossed" if k == 0 else None
+        right_ax.axvline(crossing, color="black", linestyle=":", linewidth=1, label=first)
     right_ax.plot(t + hold, charge / 1e3, "o", color="tab:red", markeredgecolor="black", label="hit: charge as read")
     top = 1.3 * max(charge.max(), since_reset.max(), threshold or 0.0) / 1e3
     right_ax.set_ylim(min(0.0, 1.05 * since_reset.min() / 1e3), top)

@@ -50,16 +50,17 @@ def make_lattice(
     Before the first lag a waveform is the sum of its tail times exp(rate time), the time [us] from there on, negative.
     """
     used, lags = np.array([table.shape for table in waveforms]).T
-    rank, per_tick, first_lag = -(-used // LANES) * LANES, np.array(per_tick), np.array(first_lag)
+    rank, each_tick = -(-used // LANES) * LANES, np.array(per_tick)
     basis = np.zeros((len(used), (rank * lags).max()))
-    tail = np.zeros((len(used), per_tick.max(), rank.max(), len(rates)))
+    tail = np.zeros((len(used), each_tick.max(), rank.max(), len(rates)))
     for t, waveform in enumerate(waveforms):
         latest_first = np.pad(waveform.T[::-1], ((0, 0), (0, rank[t] - used[t])))
         basis[t, : latest_first.size] = latest_first.ravel()
         before = np.arange(1, per_tick[t] + 1)[:, None, None] * tick / per_tick[t]
         tail[t, : per_tick[t], : used[t]] = tails[t] * np.exp(-before * rates)
     arrays = (basis, tail, np.ascontiguousarray(tail.transpose(0, 1, 3, 2)), np.exp(-rates * tick))
-    numbers = (per_tick, rank, first_lag, first_lag + lags - 1)
+    lag = np.array(first_lag)
+    numbers = (each_tick, rank, lag, lag + lags - 1)
     return Lattice(
         *(xp.asarray(number.astype(np.int64)) for number in numbers),
         *(aligned(xp.asarray(array.astype(dtype))) for array in arrays),

@@ -1,4 +1,4 @@
-"""Truth of simulated hits: which segments and trajectories their charge comes from, by the charge itself."""
+"""Attribution of simulated hits: which segments and trajectories their charge comes from, by the charge itself."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from lartpc.adjoint.response.deposit import deposit_adjoint
 from lartpc.arrays import namespace, owners, to_numpy
 from lartpc.autodiff.launch import call
 from lartpc.charge.steps import Steps
-from lartpc.data.attribution import STORED, Truth
+from lartpc.data.attribution import STORED, Attribution
 from lartpc.data.segments import Segments
 from lartpc.detector.detector import Detector
+from lartpc.files.hdf5 import fields_of
 from lartpc.frontend.frontend import Reads
 from lartpc.kernels.pixels.conserve import conserve
 from lartpc.kernels.response.convolve import convolve
@@ -69,13 +70,13 @@ def contributions(
     for read in range(int(reads.count.max()) if len(reads.count) else 0):
         one, grad = xp.zeros_like(reads.part), xp.zeros_like(current)
         one[:, read] = 1.0
-        grads = (one, one, zeros, zeros, no_rest, grad)
-        likelihood_adjoint(len(windows.pixel), *waveform, *target, no_rest, *grads)
+        seeds = (one, one, zeros, zeros, no_rest, grad)
+        likelihood_adjoint(len(windows.pixel), *waveform, *target, no_rest, *seeds)
         if waveforms.buffered is not current:
             behind, grad = grad, xp.zeros_like(current)
-            forward = (windows.first, current, waveforms.electronics, T(detector.tick), windows.of_pixel)
-            grads = (behind, grad, xp.zeros_like(waveforms.electronics))
-            buffer_adjoint(len(windows.pixel), *forward, waveforms.buffered, *grads)
+            before = (windows.first, current, waveforms.electronics, T(detector.tick), windows.of_pixel)
+            back = (behind, grad, xp.zeros_like(waveforms.electronics))
+            buffer_adjoint(len(windows.pixel), *before, waveforms.buffered, *back)
         grads = {f"grad_{name}": xp.empty_like(deposited[name]) for name in ("coefficient", "share_t", "source")}
         grads |= {"grad_current": grad, "grad_state": xp.zeros_like(convolved["state"])}
         call(convolve_adjoint, len(windows.tick), convolved | grads)
@@ -112,7 +113,7 @@ def _contributions(share: Any, factor: Any, waveforms: Waveforms, reads: Reads, 
 
 
 def associations(found: Contributions, n_hits: int, trajectory: np.ndarray) -> tuple[np.ndarray, ...]:
-    """`segment`, `fraction`, `trajectory`, `fraction_traj` of `Truth`, with segments numbered as in the batch.
+    """`segment`, `fraction`, `trajectory`, `fraction_traj` of `Attribution`, with segments numbered as in the batch.
 
     `trajectory`: that of each segment of the batch. A hit without charge, of noise alone, has no contribution.
     """
@@ -129,21 +130,23 @@ def arrivals(steps: Steps, n_segments: int, n_planes: int) -> np.ndarray:
 
 def file_trajectories(segments: Segments) -> np.ndarray:
     """The trajectory of each segment (n,), by the number that is unique in the file where the file has one."""
-    names = () if segments.raw is None else segments.raw.dtype.names
-    name = next((name for name in ("file_traj_id", "trackID") if name in names), None)
-    return segments.traj_id if name is None else segments.raw[name].astype(np.int64)
+    if segments.raw is not None:
+        for name in ("file_traj_id", "trackID"):
+            if name in fields_of(segments.raw.dtype):
+                return segments.raw[name].astype(np.int64)
+    return segments.traj_id
 
 
-def join(parts: list[tuple[np.ndarray, Truth]], n_segments: int, order: np.ndarray) -> Truth:
-    """The `Truth` of batches, given with the rows of their segments; `order`: hits of all batches as they shall be."""
-    electrons, plane = np.zeros(n_segments), np.full(n_segments, -1, dtype=np.int64)
+def join(parts: list[tuple[np.ndarray, Attribution]], n_segments: int, order: np.ndarray) -> Attribution:
+    """The `Attribution` of batches, given with the rows of their segments; `order`: of the hits of all batches."""
+    electrons, tpc = np.zeros(n_segments), np.full(n_segments, -1, dtype=np.int64)
     columns = []
     for rows, part in parts:
-        electrons[rows], plane[rows] = part.electrons, part.plane
+        electrons[rows], tpc[rows] = part.electrons, part.tpc
         columns.append((np.append(rows, -1)[part.segment], *part[1:4]))
     none = [np.zeros((0, STORED), dtype=kind) for kind in (np.int64, float, np.int64, float)]
     joined = [np.concatenate(column)[order] for column in zip(none, *columns, strict=True)]
-    return Truth(*joined, electrons, plane)
+    return Attribution._make([*joined, electrons, tpc])
 
 
 def _factors(waveforms: Waveforms, current: Any) -> np.ndarray:

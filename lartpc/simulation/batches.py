@@ -1,5 +1,7 @@
 """Segments in batches of whole events, as the kernels take them."""
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
 
@@ -16,7 +18,7 @@ class Batch(NamedTuple):
     time: Any  # (n,) the rest of t0 [us]
     volumes: Any  # (n_volumes,) int64, ascending: the TPCs that are simulated
 
-    def select(self, rows):
+    def select(self, rows: Any) -> Batch:
         """Some of the segments."""
         per_segment = [name for name in self._fields if name not in ("event_id", "volumes")]
         return self._replace(**{name: getattr(self, name)[rows] for name in per_segment})

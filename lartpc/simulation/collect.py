@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -47,7 +48,7 @@ def total(array: Any) -> float:
 def concatenate(table: type, parts: Iterable[Any]) -> Any:
     """Tables of columns joined; an empty one where there are none."""
     parts = list(parts)
-    names = table.__dataclass_fields__
+    names = [field.name for field in dataclasses.fields(table)]
     return table(**{name: np.concatenate([getattr(p, name) for p in parts] or [np.zeros(0)]) for name in names})
 
 

@@ -15,7 +15,7 @@ from lartpc.autodiff.launch import plain
 from lartpc.charge.recombination import RECOMBINATION, idle
 from lartpc.charge.steps import make_pieces, make_steps
 from lartpc.checks import check_choice
-from lartpc.data.attribution import Truth
+from lartpc.data.attribution import Attribution
 from lartpc.data.hits import Hits, WaveformTable
 from lartpc.data.segments import Segments
 from lartpc.detector.detector import Detector
@@ -52,7 +52,7 @@ class Result(NamedTuple):
     hits: Hits
     waveforms: WaveformTable | None
     summary: Summary
-    truth: Truth | None
+    attribution: Attribution | None
 
 
 class Simulation:
@@ -91,7 +91,7 @@ class Simulation:
         if device == "cuda" and not cuda_available():
             raise InputError("device: found 'cuda', but there is no CUDA device with the packages of lartpc[cuda]")
         self.detector = Detector.module0() if detector is None else detector
-        given = {"thresholds": thresholds, "gains": gains, "pedestals": pedestals}
+        given: dict[str, Any] = {"thresholds": thresholds, "gains": gains, "pedestals": pedestals}
         given = {name: table for name, table in given.items() if table is not None}
         if given:
             self.detector = dataclasses.replace(self.detector, **given)
@@ -115,33 +115,34 @@ class Simulation:
         self.settle = self.settling(self.risetimes(self.parameters))
         self.tables = make_tables(d, self.parameters, settings, self.dtype, self.xp)
         if self.response is None:
-            made = make_parametric_tables(self.detector, settings, self.dtype, self.xp)
-            self.tables = self.tables._replace(parametric=made)
+            parametric = make_parametric_tables(self.detector, settings, self.dtype, self.xp)
+            self.tables = self.tables._replace(parametric=parametric)
         else:
-            made = make_response_tables(self.response, self.detector, self.dtype, self.xp)
-            self.tables = self.tables._replace(response=made)
+            tabulated = make_response_tables(self.response, self.detector, self.dtype, self.xp)
+            self.tables = self.tables._replace(response=tabulated)
 
     def __call__(
         self,
         segments: Segments,
         *,
         waveforms: bool = False,
-        truth: bool = False,
+        attribution: bool = False,
         progress: Callable[[Iterable], Iterable] = lambda batches: batches,
     ) -> Result:
-        """Simulate all events; `truth`: and where hits come from. `progress` wraps the list of batches, like tqdm."""
+        """Simulate all events; `attribution`: and say where hits come from. `progress` wraps the batches, like tqdm."""
         parameters = self.vector()
         in_batches = np.argsort(segments.event_id, kind="stable")
         trajectory, start = file_trajectories(segments)[in_batches], 0
-        parts, truths = [], []
+        parts, attributions = [], []
         for batch in progress(self.batches(segments)):
             rows = slice(start, start + len(batch.dE))
             start = rows.stop
-            *part, found = self.simulate(batch, parameters, waveforms, trajectory[rows] if truth else None)
+            *part, found = self.simulate(batch, parameters, waveforms, trajectory[rows] if attribution else None)
             parts.append(part)
-            truths.append((in_batches[rows], found))
-        hits, windows, counts = zip(*parts, strict=True) if parts else ((), (), ())
-        hits = concatenate(Hits, hits)
+            if found is not None:
+                attributions.append((in_batches[rows], found))
+        tables, windows, counts = zip(*parts, strict=True) if parts else ((), (), ())
+        hits = concatenate(Hits, tables)
         order = np.lexsort((hits.hit, hits.pixel_id, hits.event_id))
         hits = Hits(**{name: column[order] for name, column in vars(hits).items()})
         kept, electrons, drifted, cut, collected = np.sum(counts, axis=0) if parts else np.zeros(5)
@@ -157,7 +158,7 @@ class Simulation:
             hits=len(hits),
             charge=total(hits.charge),
         )
-        found = join(truths, len(segments), order) if truth else None
+        found = join(attributions, len(segments), order) if attribution else None
         return Result(hits, join_windows(windows) if waveforms else None, summary, found)
 
     def without_noise(self) -> Simulation:
@@ -207,7 +208,7 @@ class Simulation:
     @staticmethod
     def risetimes(parameters: Parameters) -> list[float]:
         """Of all the buffers that have one of their own [us]."""
-        return [value for name, value in parameters.as_dict().items() if common_name(name) == "buffer_risetime"]
+        return [value or 0.0 for name, value in parameters.as_dict().items() if common_name(name) == "buffer_risetime"]
 
     def vector(self) -> Any:
         """The parameters as the kernels take them."""
@@ -273,7 +274,8 @@ class Simulation:
         xp, volumes = self.xp, to_numpy(batch.volumes)
         of_piece, volume = np.diff(to_numpy(pieces.first_step)), to_numpy(pieces.volume)
         steps = np.bincount(volume, of_piece, len(self.tables.planes))[volumes]
-        groups, size = [[]], 0
+        groups: list[list[int]] = [[]]
+        size = 0
         for v, n in zip(volumes.tolist(), steps.tolist(), strict=True):
             if n and size and size + n > most:
                 groups, size = [*groups, []], 0
@@ -307,15 +309,15 @@ class Simulation:
 
     def simulate(
         self, batch: Batch, parameters: Any, keep: bool, trajectory: np.ndarray | None = None
-    ) -> tuple[Hits, WaveformTable | None, tuple, Truth | None]:
-        """Hits, waveforms (where to `keep`), the sums of `Summary` and, given the segments' trajectories, the truth."""
+    ) -> tuple[Hits, WaveformTable | None, tuple, Attribution | None]:
+        """Hits, waveforms (to `keep`), the sums of `Summary` and, given `trajectory` of segments, the attribution."""
         segment = np.arange(len(batch.dE))
-        hits, windows, truths, sums = [], [], [], np.zeros(4)
+        hits, windows, attributions, sums = [], [], [], np.zeros(4)
         kept = np.zeros(len(segment), dtype=bool)
-        arrived = None if trajectory is None else np.zeros((len(segment), len(self.tables.planes)))
+        arrived = np.zeros((0 if trajectory is None else len(segment), len(self.tables.planes)))
         for rows, part in self.parts(batch):
-            recorder = None if trajectory is None else Recorder()
-            waveforms = self.waveforms(part, parameters, recorder or plain)
+            recorder = Recorder()
+            waveforms = self.waveforms(part, parameters, plain if trajectory is None else recorder)
             pixels = self.pixels(waveforms)
             reads = self.reads(waveforms, part, pixels)
             at = valid(reads)
@@ -331,14 +333,15 @@ class Simulation:
             kept[own[to_numpy(steps.segment)]] = True
             if keep:
                 windows.append(windows_of(waveforms, part))
-            if recorder is not None:
+            if trajectory is not None:
                 found = contributions(recorder.launched, waveforms, reads, at, self.detector)
                 arrived[own] += arrivals(steps, len(own), len(self.tables.planes))
                 of_hits, *others = associations(found, len(hits[-1]), trajectory[own])
-                truths.append((np.append(own, -1)[of_hits], *others))
-        truth = None
-        if arrived is not None:
-            plane = np.where(arrived.any(axis=1), arrived.argmax(axis=1), -1)
-            truth = Truth(*map(np.concatenate, zip(*truths, strict=True)), arrived.sum(axis=1), plane)
+                attributions.append((np.append(own, -1)[of_hits], *others))
+        attribution = None
+        if trajectory is not None:
+            tpc = np.where(arrived.any(axis=1), arrived.argmax(axis=1), -1)
+            columns = [np.concatenate(column) for column in zip(*attributions, strict=True)]
+            attribution = Attribution._make([*columns, arrived.sum(axis=1), tpc])
         table = join_windows(windows) if keep else None
-        return concatenate(Hits, hits), table, (int(kept.sum()), *sums), truth
+        return concatenate(Hits, hits), table, (int(kept.sum()), *sums), attribution

@@ -36,10 +36,10 @@ def test_commands_take_values_of_pixels(folder):
     assert lartpc_command(*fit, *given).exit_code == 0
     scan = ("scan", "in.h5", "hits.h5", "-o", "scan", "--over", "eField=0.499:0.501", "--points", "3")
     assert lartpc_command(*scan, *given).exit_code == 0
-    plain, of_pixels = (lartpc_command("errors", "in.h5", "--fit", "eField", *more).stdout for more in ((), given))
+    plain, of_pixels = (lartpc_command("forecast", "in.h5", "--fit", "eField", *more).stdout for more in ((), given))
     assert plain != of_pixels
     np.savez("gains.npz", keys=[1], values=[0.0], default=4e-3)
-    refused = lartpc_command("errors", "in.h5", *given)
+    refused = lartpc_command("forecast", "in.h5", *given)
     assert refused.stderr == "lartpc: gains.npz: values: found 0, allowed are finite values above 0 [mV/e]\n"
 
 

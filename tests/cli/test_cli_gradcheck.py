@@ -7,8 +7,8 @@ from click.testing import CliRunner
 from helpers import make_segments
 
 from lartpc.adjoint.pairs import ADJOINTS
-from lartpc.cli.gradcheck import first_events
 from lartpc.cli.main import main
+from lartpc.data.selection import first_events
 from lartpc.formats.edepsim import write_segments
 from lartpc.kernels.charge.quench import quench
 

@@ -35,7 +35,7 @@ def test_commands_take_values_of_modules(file, tmp_path):
     assert code == 0, out
     code, out = run("plot", hits, "-o", str(tmp_path / "event.png"))
     assert code == 0, out
-    code, out = run("errors", file, "--detector", "2x2", "--fit", "eField,lifetime,Ab", "--per-module", "eField")
+    code, out = run("forecast", file, "--detector", "2x2", "--fit", "eField,lifetime,Ab", "--per-module", "eField")
     assert code == 0, out
     assert [line.split()[1] for line in out.splitlines()[1:7]] == [
         *(f"eField.{m}" for m in range(4)),
@@ -61,10 +61,10 @@ def test_commands_take_values_of_modules(file, tmp_path):
         (("info", "--detector", "2x2", "--set", "eField.4=0.5"), "parameter eField.4: the detector has no module 4"),
         (("info", "--detector", "3x3"), "--detector 3x3: no such file, allowed is module0, 2x2, ndlar or a detector"),
         (("info", "--detector", "2x2", "--layout", "a.yaml"), "--layout a.yaml: allowed only with the YAML"),
-        (("errors", "FILE", "--per-module", "kb"), "per-module kb: allowed are eField, lifetime"),
-        (("errors", "FILE", "--fit", "Ab", "--per-module", "eField"), "per-module eField: is not fitted"),
+        (("forecast", "FILE", "--per-module", "kb"), "per-module kb: allowed are eField, lifetime"),
+        (("forecast", "FILE", "--fit", "Ab", "--per-module", "eField"), "per-module eField: is not fitted"),
         (
-            ("errors", "FILE", "--fit", "eField.1"),
+            ("forecast", "FILE", "--fit", "eField.1"),
             "parameter eField.1: the detector has no module 1, allowed are module 0",
         ),
     ],

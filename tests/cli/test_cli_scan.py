@@ -1,4 +1,4 @@
-"""The commands `lartpc scan` and `lartpc errors`."""
+"""The commands `lartpc scan` and `lartpc forecast`."""
 
 import json
 import os
@@ -177,7 +177,7 @@ def table(stdout):
 
 @pytest.mark.slow
 def test_errors_are_those_of_a_noiseless_fit(segments, tmp_path):
-    code, stdout, stderr = run(segments, command="errors")
+    code, stdout, stderr = run(segments, command="forecast")
     assert code == 0, stderr
     errors, correlation = table(stdout)
     truth = [part for name, value in zip(SIX, NOMINAL, strict=True) for part in ("--truth", f"{name}={value}")]
@@ -192,7 +192,7 @@ def test_errors_are_those_of_a_noiseless_fit(segments, tmp_path):
 def test_errors_at_another_truth_and_rounded(segments):
     """Less lifetime, less precise; rounded hits tell less."""
     printed = [
-        run(segments, "--fit", "eField,lifetime", *more, command="errors")
+        run(segments, "--fit", "eField,lifetime", *more, command="forecast")
         for more in ((), ("--truth", "lifetime=4000"), ("--rounded",))
     ]
     nominal, long, rounded = (table(stdout)[0] for _, stdout, _ in printed)
@@ -201,7 +201,7 @@ def test_errors_at_another_truth_and_rounded(segments):
 
 
 def test_an_open_direction_is_named(segments):
-    code, stdout, stderr = run(segments, "--fit", "Ab,MeVToElectrons,eField", command="errors")
+    code, stdout, stderr = run(segments, "--fit", "Ab,MeVToElectrons,eField", command="forecast")
     assert code == 0, stderr
     errors, correlation = table(stdout)
     assert errors["Ab"] == errors["MeVToElectrons"] == np.inf and np.isfinite(errors["eField"])
@@ -222,4 +222,4 @@ def test_an_open_direction_is_named(segments):
     ],
 )
 def test_errors_of_wrong_input(arguments, found, segments):
-    assert found in refused(segments, *arguments, command="errors")
+    assert found in refused(segments, *arguments, command="forecast")

@@ -28,7 +28,7 @@ def refused(*arguments):
 
 
 def simulated(detector, segments, **keywords):
-    return Simulation(detector, **{"noise": False, **keywords})(segments, truth=True)
+    return Simulation(detector, **{"noise": False, **keywords})(segments, attribution=True)
 
 
 def trigger_times(table):

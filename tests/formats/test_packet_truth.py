@@ -83,9 +83,9 @@ def test_a_pixel_of_one_segment_is_its_own():
     # in the middle of a pixel, 5 cm from the anode: sigma_T is 0.024 cm
     result = simulated(one_plane(9), make_segments((0.0, 0.0, 5.0), (0.0, 0.0, 5.3)))
     assert len(result.hits) == 1
-    assert result.truth.segment[0].tolist() == [0] + [-1] * 19
-    assert result.truth.fraction[0].tolist() == [1.0] + [0.0] * 19
-    assert result.truth.fraction_traj[0, 0] == 1.0
+    assert result.attribution.segment[0].tolist() == [0] + [-1] * 19
+    assert result.attribution.fraction[0].tolist() == [1.0] + [0.0] * 19
+    assert result.attribution.fraction_traj[0, 0] == 1.0
 
 
 def test_more_than_fifty_segments_on_a_pixel_all_count():
@@ -99,13 +99,13 @@ def test_more_than_fifty_segments_on_a_pixel_all_count():
     share = dE / dE.sum()  # all are at one place: the same waveform but for its size
     largest = np.argsort(-share)[:20]
     for h in range(len(result.hits)):
-        np.testing.assert_array_equal(result.truth.segment[h], largest)
-        np.testing.assert_allclose(result.truth.fraction[h], share[largest], rtol=1e-6)
-        assert result.truth.fraction[h].sum() < 0.35
+        np.testing.assert_array_equal(result.attribution.segment[h], largest)
+        np.testing.assert_allclose(result.attribution.fraction[h], share[largest], rtol=1e-6)
+        assert result.attribution.fraction[h].sum() < 0.35
         # trajectories are of all segments, not of those that are stored
         expected = [share[1::2].sum(), share[::2].sum()]
-        np.testing.assert_allclose(result.truth.fraction_traj[h, :2], expected, rtol=1e-6)
-        assert result.truth.trajectory[h, :3].tolist() == [1, 0, -1]
+        np.testing.assert_allclose(result.attribution.fraction_traj[h, :2], expected, rtol=1e-6)
+        assert result.attribution.trajectory[h, :3].tolist() == [1, 0, -1]
 
 
 def test_truth_does_not_depend_on_batches_or_the_order_of_events(place):
@@ -114,12 +114,12 @@ def test_truth_does_not_depend_on_batches_or_the_order_of_events(place):
     one = simulated(detector, segments)
     small = Simulation(detector).settings._replace(steps_per_batch=1)
     other = simulated(detector, segments, settings=small)
-    for a, b in zip(one.truth, other.truth, strict=True):
+    for a, b in zip(one.attribution, other.attribution, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
     back = np.argsort(-segments.event_id, kind="stable")
     turned = simulated(detector, segments.select(back), settings=small)
-    np.testing.assert_array_equal(np.append(back, -1)[turned.truth.segment], one.truth.segment)
-    np.testing.assert_allclose(turned.truth.electrons, one.truth.electrons[back], rtol=1e-6)
+    np.testing.assert_array_equal(np.append(back, -1)[turned.attribution.segment], one.attribution.segment)
+    np.testing.assert_allclose(turned.attribution.electrons, one.attribution.electrons[back], rtol=1e-6)
 
 
 def test_scratch_columns_are_filled(place, tmp_path):
@@ -132,7 +132,7 @@ def test_scratch_columns_are_filled(place, tmp_path):
     result = simulated(detector, segments)
     with new_hdf5(tmp_path / "p.h5") as file:
         writer = PacketWriter(file, EventFile(tmp_path / "s.h5"), channels, detector, detector.parameters)
-        writer.append(result.hits, result.truth, segments, np.arange(3))
+        writer.append(result.hits, result.attribution, segments, np.arange(3))
     with h5py.File(tmp_path / "p.h5") as file:
         table = file["segments"][()]
     v = 0.1596452482

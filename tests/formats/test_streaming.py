@@ -80,7 +80,7 @@ def test_chosen_events_have_the_hits_of_the_full_run(folder, tmp_path, parts_of,
     ],
 )
 def test_other_events_are_refused(folder, tmp_path, text, message):
-    for name, *more in (("simulate", "-o", tmp_path / "new.h5"), ("errors",)):
+    for name, *more in (("simulate", "-o", tmp_path / "new.h5"), ("forecast",)):
         done = lartpc_command(name, folder / "together.h5", "--events", text, *more)
         assert (done.exit_code, done.stdout) == (2, "") and done.stderr.count("\n") == 1
         assert message in done.stderr

@@ -66,7 +66,7 @@ def measure():
     responses = ("parametric", "electrostatic")
     found = {name: of_hits(Simulation(noise=True, seed=5, response=name)(segments).hits) for name in responses}
     double = Simulation(noise=True, seed=5, dtype=np.float64)
-    found["fit"] = of_fit(calibrate(double, segments, double(segments).hits, names=FITTED))
+    found["fit"] = of_fit(calibrate(double, segments, double(segments).hits, unknowns=FITTED))
     return {name: bits for name, (bits, _) in found.items()}, {name: numbers for name, (_, numbers) in found.items()}
 
 

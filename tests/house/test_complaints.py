@@ -51,7 +51,7 @@ def test_late_segments_need_no_memory():
     start, end = ([(-1.0, -1.5, 10.0), (-1.0, 1.5, 10.0)], [(1.0, -1.5, 12.0), (1.0, 1.5, 12.0)])
     at_once = simulation(make_segments(start, end, dE=5.0)).hits
     segments = make_segments(start, end, dE=5.0, t0=[0.0, 1e9])
-    result, peak = peak_of(lambda: simulation(segments, waveforms=True, truth=True))
+    result, peak = peak_of(lambda: simulation(segments, waveforms=True, attribution=True))
     assert peak < 20e6  # a float32 for each tick between would be 40 GB a pixel
     late = at_once.y > 0
     assert 0 < late.sum() < len(late) == len(result.hits)
@@ -94,7 +94,7 @@ def test_segments_outside_and_at_edges_touch_nothing_else():
     both = make_segments(
         [*start, (0.3, 0.2, 9.0)], [*end, (0.8, 0.7, 9.5)], dE=3.0, event_id=np.append(np.ones(len(start)), 0)
     )
-    result = simulation(both, waveforms=True, truth=True)
+    result = simulation(both, waveforms=True, attribution=True)
     for name, column in vars(alone).items():
         np.testing.assert_array_equal(getattr(result.hits, name)[: len(alone)], column, name)
     assert (0 <= result.waveforms.pixel_id).all() and (result.waveforms.pixel_id < 100).all()
@@ -143,16 +143,16 @@ def test_time_windows_hold_all_current(z, long_diff):
 def test_every_hit_keeps_its_truth():
     """Truth of hits dropped (#216)."""
     segments = layouts.tracks(3)
-    result = Simulation()(segments, truth=True)
-    truth = result.truth
-    assert len(truth.segment) == len(result.hits) > 50
-    used = truth.segment >= 0
+    result = Simulation()(segments, attribution=True)
+    attribution = result.attribution
+    assert len(attribution.segment) == len(result.hits) > 50
+    used = attribution.segment >= 0
     assert used[:, 0].all() and used.sum(axis=1).max() < 20
-    np.testing.assert_allclose(truth.fraction.sum(axis=1), 1.0, atol=1e-9)
-    np.testing.assert_allclose(truth.fraction_traj.sum(axis=1), 1.0, atol=1e-9)
+    np.testing.assert_allclose(attribution.fraction.sum(axis=1), 1.0, atol=1e-9)
+    np.testing.assert_allclose(attribution.fraction_traj.sum(axis=1), 1.0, atol=1e-9)
     event = np.broadcast_to(result.hits.event_id[:, None], used.shape)
-    np.testing.assert_array_equal(segments.event_id[truth.segment[used]], event[used])
-    assert set(truth.segment[used]) == set(range(len(segments)))  # none is forgotten
+    np.testing.assert_array_equal(segments.event_id[attribution.segment[used]], event[used])
+    assert set(attribution.segment[used]) == set(range(len(segments)))  # none is forgotten
 
 
 def test_more_than_fifty_segments_count_on_a_pixel():
@@ -160,12 +160,12 @@ def test_more_than_fifty_segments_count_on_a_pixel():
     at = np.column_stack((np.full((300, 2), 0.1), np.linspace(5.0, 5.2, 300)))
     segments = make_segments(at, at, dE=np.linspace(0.01, 0.02, 300))
     segments.traj_id = np.arange(300)
-    result = Simulation(one_plane())(segments, truth=True)
+    result = Simulation(one_plane())(segments, attribution=True)
     assert len(set(result.hits.pixel_id)) == 1
     expected = np.sum(freed(segments.dE) * survival(at[:, 2]))
     assert result.summary.collected == pytest.approx(expected, rel=1e-4)
     # the 20 largest of some 300 are stored, with their share of all
-    assert (result.truth.segment >= 0).all() and (result.truth.fraction.sum(axis=1) < 0.4).all()
+    assert (result.attribution.segment >= 0).all() and (result.attribution.fraction.sum(axis=1) < 0.4).all()
 
 
 def test_no_packet_comes_before_its_trigger(tmp_path):
@@ -240,7 +240,7 @@ def test_the_near_detector_fits():
     start = middle + np.outer(np.sign(detector.z_cathode - detector.z_anode), (0.0, 0.0, 20.0))
     simulation = Simulation(detector, noise=True)
     segments = make_segments(start, start + (3.0, 3.0, 1.0), dE=9.0)
-    result, peak = peak_of(lambda: simulation(segments, waveforms=True, truth=True))
+    result, peak = peak_of(lambda: simulation(segments, waveforms=True, attribution=True))
     assert set(result.hits.tpc) == set(range(70)) and result.hits.pixel_id.max() > 14_000_000
     assert peak < 100e6
 

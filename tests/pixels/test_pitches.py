@@ -78,12 +78,12 @@ def test_2x2_accounts_for_all_charge():
     edges = [(getattr(detector, low), getattr(detector, high)) for low, high in BOUNDS]
     start = np.stack([0.5 * (low + high)[used] for low, high in edges], axis=1) + (2.3, 5.1, 3.0)
     segments = make_segments(start, start + (1.1, -0.7, 1.3), dE=4.0)
-    result = Simulation(detector, response="electrostatic")(segments, truth=True)
+    result = Simulation(detector, response="electrostatic")(segments, attribution=True)
     np.testing.assert_array_equal(np.unique(detector.locate(result.hits.pixel_id)[0]), used)
-    np.testing.assert_array_equal(result.truth.plane, used)
+    np.testing.assert_array_equal(result.attribution.tpc, used)
     assert result.summary.collected == pytest.approx(result.summary.drifted, rel=1e-5)
     assert abs(result.summary.cut) < 1e-6 * result.summary.drifted
-    np.testing.assert_allclose(result.truth.fraction.sum(axis=1), 1.0, rtol=1e-5)
+    np.testing.assert_allclose(result.attribution.fraction.sum(axis=1), 1.0, rtol=1e-5)
 
 
 def test_one_table_does_not_stand_for_several_pitches(tmp_path):

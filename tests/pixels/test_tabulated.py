@@ -252,8 +252,8 @@ def test_every_segment_contributes_its_own_current(front_end):
     np.testing.assert_allclose(charge, reads.charge[at], rtol=1e-9)
     assert shares.charge.min() < -1.0
     # the first hit's charge is linear in the energy of each segment, while its time is held
-    truth = simulation(segments, truth=True).truth
-    np.testing.assert_allclose(truth.fraction.sum(axis=1), 1.0, rtol=1e-9)
+    attribution = simulation(segments, attribution=True).attribution
+    np.testing.assert_allclose(attribution.fraction.sum(axis=1), 1.0, rtol=1e-9)
     alone = simulation.waveforms(simulation.batch(segments.select(np.array([0]))), simulation.vector())
     pixel, read = at[0][0], at[1][0]
     assert read == 0

@@ -40,7 +40,7 @@ def record_runs(folder):
     with new_hdf5(folder / "segments.h5") as file:
         file.create_dataset("segments", data=generate("muons", simulation.detector, 1, 0)[:20])
     segments = read_segments(folder / "segments.h5")
-    result = simulation(segments, truth=True)
+    result = simulation(segments, attribution=True)
     table = Response.electrostatic(simulation.detector, bins=4, reach=6, height=1.0)
     tabulated = Simulation(response=table)
     trace = Trace(tabulated, tabulated.batch(segments))

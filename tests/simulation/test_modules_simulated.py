@@ -42,12 +42,12 @@ def test_parts_of_an_event_are_the_same_bits_as_the_whole():
     chosen = parts.parts(parts.batch(segments))
     assert len(chosen) > 3
     assert sorted(v for _, part in chosen for v in part.volumes) == list(range(8))
-    a, b = (simulation(segments, waveforms=True, truth=True) for simulation in (whole, parts))
+    a, b = (simulation(segments, waveforms=True, attribution=True) for simulation in (whole, parts))
     for name in vars(a.hits):
         np.testing.assert_array_equal(getattr(a.hits, name), getattr(b.hits, name), err_msg=name)
     for name in vars(a.waveforms):
         np.testing.assert_array_equal(getattr(a.waveforms, name), getattr(b.waveforms, name), err_msg=name)
-    for name, one, other in zip(a.truth._fields, a.truth, b.truth, strict=True):
+    for name, one, other in zip(a.attribution._fields, a.attribution, b.attribution, strict=True):
         np.testing.assert_array_equal(one, other, err_msg=name)
     np.testing.assert_allclose(a.summary, b.summary, rtol=1e-12)
     assert a.summary[:3] == b.summary[:3] and 0 < a.summary.kept < len(segments)
@@ -94,8 +94,8 @@ def test_each_module_is_simulated_with_its_own_values():
 
 def test_filled_columns_are_by_the_velocity_of_the_module():
     segments = tracks(TWO_BY_TWO)
-    result = Simulation(TWO_BY_TWO, TRUTH)(segments, truth=True)
-    table = filled_segments(segments, result.truth, TWO_BY_TWO, TRUTH)
+    result = Simulation(TWO_BY_TWO, TRUTH)(segments, attribution=True)
+    table = filled_segments(segments, result.attribution, TWO_BY_TWO, TRUTH)
     middle = 0.5 * (segments.z_start + segments.z_end)
     distance = np.abs(middle - TWO_BY_TWO.z_anode[table["pixel_plane"]])
     v = np.array([drift_velocity(Parameters(eField=OWN[f"eField.{m}"]).table(1), 0) for m in range(4)])

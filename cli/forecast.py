@@ -1,4 +1,4 @@
-"""lartpc errors: those that a fit to one such sample will have."""
+"""lartpc forecast: the errors that a fit to one such sample will have."""
 
 import click
 
@@ -23,7 +23,7 @@ from lartpc.cli.options import (
 from lartpc.cli.progress import announce_compilation
 
 
-@click.command(epilog="Example: lartpc errors muons.h5 --fit eField,lifetime")
+@click.command(epilog="Example: lartpc forecast muons.h5 --fit eField,lifetime")
 @click.argument("segments")
 @detector_option
 @layout_option
@@ -38,12 +38,13 @@ from lartpc.cli.progress import announce_compilation
 @response_option
 @cut_options()
 @device_option
-def errors(segments, detector, layout, events, names, fix, rounded, recombination, response, device, **options):
+def forecast(segments, detector, layout, events, names, fix, rounded, recombination, response, device, **options):
     """Print the errors and correlations to expect of a fit to hits that the energy deposits in SEGMENTS make.
 
     With the detector's noise: the Cramer-Rao bound, from the derivatives of the simulation.
     """
-    from lartpc import Simulation, forecast, read_segments
+    from lartpc import Simulation, read_segments
+    from lartpc import forecast as run
 
     deposits = cut_segments(read_segments(segments).of_events(events), options)
     chosen = with_pixel_values(load_detector(detector, layout), options)
@@ -54,4 +55,4 @@ def errors(segments, detector, layout, events, names, fix, rounded, recombinatio
     parameters = chosen.parameters.replace(**fixes, **given_truth(fitted, "fitted", options))
     simulation = Simulation(chosen, parameters, recombination=recombination, response=response, device=device)
     announce_compilation(device)
-    click.echo(str(forecast(simulation, deposits, fitted, rounded=rounded)))
+    click.echo(str(run(simulation, deposits, fitted, rounded=rounded)))
