@@ -15,7 +15,7 @@ from samples import protons
 import lartpc
 from lartpc.fit.calibrate import calibrate
 from lartpc.gradients.trace import Trace
-from lartpc.kernels.runtime.launch import cache_directory
+from lartpc.kernels.runtime.cache import cache_directory
 from lartpc.losses.hit_losses import LOSSES
 from lartpc.simulation.simulation import Simulation
 
