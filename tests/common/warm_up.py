@@ -14,11 +14,13 @@ from samples import protons
 
 import lartpc
 from lartpc.fit.calibrate import calibrate
+from lartpc.fit.optimizers import LBFGSB, GaussNewton
 from lartpc.gradients.trace import Trace
-from lartpc.kernels.runtime.cache import cache_directory
+from lartpc.kernels.runtime.cache import cache_directory, kept
 from lartpc.losses.hit_losses import LOSSES
 from lartpc.simulation.simulation import Simulation
 
+BRIEF = dict.fromkeys(("likelihood", "residuals"), GaussNewton(1))
 PRECISIONS = ("float32", "float64")
 
 
@@ -31,15 +33,14 @@ def warm_up(precision):
         reads = trace.reads
         seeds = {"current": trace.waveforms.current, "time": reads.time, "charge": reads.charge, "adc": trace.adc}
         trace.backward(**{name: np.zeros_like(array) for name, array in seeds.items()})
-        hits = simulation(segments, truth=True).hits
+        hits = simulation(segments, attribution=True).hits
         for loss in ("likelihood", "residuals", *(LOSSES if response == "parametric" else ())):
-            calibrate(simulation, segments, hits, names=("eField",), loss=loss, iterations=1)
+            calibrate(simulation, segments, hits, ("eField",), loss=loss, optimizer=BRIEF.get(loss, LBFGSB(1)))
 
 
 def warm_up_if_cold():
     """One process a precision, where the cache is empty."""
-    place = cache_directory()
-    if place and not any(Path(place).rglob("*.nbi")):
+    if cache_directory() and not kept("cpu"):
         path = os.pathsep.join((str(Path(lartpc.__file__).parent.parent), str(Path(__file__).parent)))
         environment = {**os.environ, "PYTHONPATH": path}
         programs = [subprocess.Popen([sys.executable, __file__, name], env=environment) for name in PRECISIONS]
