@@ -5,9 +5,9 @@ L = sum over samples of w I + (I/SCALE)^2/2,  w = (1 + cos(0.05 tick + 0.9 colum
 
 import numpy as np
 
+from lartpc.autodiff.launch import plain
 from lartpc.charge.recombination import RECOMBINATION
 from lartpc.charge.steps import make_steps
-from lartpc.pixels.parametric import make_pairs, make_shares
 
 SCALE = 1e4  # [e/us]
 
@@ -17,7 +17,8 @@ def windowed_pairs(simulation, batch):
     tables, detector = simulation.tables, simulation.detector
     place = (tables, detector, simulation.settings)
     steps = make_steps(batch, simulation.vector(), RECOMBINATION[simulation.recombination].number, *place)
-    pairs, windows, _ = make_pairs(steps, make_shares(steps, batch, tables, detector), batch, *place)
+    readout = simulation.readout
+    pairs, windows, _ = readout.pairs(steps, readout.shares(steps, batch, plain), batch, 0)
     return steps, pairs, windows
 
 

@@ -76,6 +76,23 @@ class Field(Protocol):
         """The field at every deposit."""
 
 
+class Readout(Protocol):
+    """Channels (pixels, wires, sensors) and the currents that clouds induce on them."""
+
+    @property
+    def reach(
+        self,
+    ) -> int: ...  # about how many more channels a cloud reaches than its own: batches are so much smaller
+    @property
+    def conserved(self) -> bool: ...  # whether currents are scaled so that each window has the charge it was given
+
+    def currents(self, clouds: Clouds, batch: Any, settle: int, launch: Launch) -> tuple[Any, Any, Any]:
+        """Current of every channel that sees charge [e/us], `Pairs` and `Windows`, which go on for `settle` ticks."""
+
+    def slopes(self, forward: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        """What rows of a Jacobian need: how the launches `forward` of `currents` change with each cloud."""
+
+
 class Unknowns(Protocol):
     """What a fit varies: n numbers, which optimizers, uncertainties and results know by these alone."""
 

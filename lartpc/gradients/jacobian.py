@@ -14,18 +14,13 @@ from typing import Any
 import numpy as np
 
 from lartpc.adjoint.pairs import ADJOINTS
-from lartpc.adjoint.pixels.assign import assign_tangent
-from lartpc.adjoint.pixels.induce import induce_tangent
 from lartpc.adjoint.pixels.rows import rows
-from lartpc.adjoint.pixels.share import share_tangent
-from lartpc.adjoint.pixels.spread import spread_tangent
 from lartpc.arrays import namespace, to_numpy
 from lartpc.autodiff.launch import call
 from lartpc.autodiff.tape import Tape
 from lartpc.kernels.charge.drift import drift
 from lartpc.kernels.charge.field import field
 from lartpc.kernels.charge.quench import quench
-from lartpc.kernels.pixels.couple import couple
 from lartpc.kernels.runtime.gather import gather
 from lartpc.simulation.chain import Waveforms
 
@@ -48,10 +43,9 @@ class Jacobian:
         self.first_pair = windows.pair[windows.of_pixel]
         self.slots = slots
         self.columns = columns_of(self.forward, slots)
-        of_response = by_table if "couple" in self.forward else by_moments
         deposit, convolve = self.forward["deposit"], self.forward["convolve"]
         xp = namespace(deposit["source"])
-        self.arguments = deposit | convolve | of_response(self.forward)
+        self.arguments = deposit | convolve | waveforms.readout.slopes(self.forward)
         self.arguments |= {
             "pixel_window": windows.of_pixel,
             "step_slope": step_slopes(self.forward, self.columns),
@@ -168,39 +162,3 @@ def step_slopes(forward: dict[str, dict], columns: list[int]) -> Any:
     seeds["charge"] = xp.where(charge > 0.0, one / xp.maximum(charge, TINY), nothing)
     slopes = [parameter_rows(forward, dict.fromkeys(OF_STEP, nothing) | {name: seeds[name]}) for name in OF_STEP]
     return xp.ascontiguousarray(xp.stack([slope[:, columns] for slope in slopes], axis=2))
-
-
-def by_moments(forward: dict[str, dict]) -> dict[str, Any]:
-    """What `rows` takes of the parametric response, and work space."""
-    share, spread, of_pair, conserve = (forward[name] for name in ("share", "spread", "induce", "conserve"))
-    xp, n = namespace(share["share_t"]), len(spread["pair_step"])
-    slopes = {f"share_t_by_{name}": xp.empty_like(share["share_t"]) for name in ("arrival", "sigma_t")}
-    call(share_tangent, len(share["arrival"]), share | slopes)
-    moments = [spread["moment_x"], spread["moment_y"]]
-    by_sigma_T = [xp.empty_like(moment) for moment in moments]
-    moments_by = dict(zip(("moment_x_by_sigma_T", "moment_y_by_sigma_T"), by_sigma_T, strict=True))
-    call(spread_tangent, n, spread | moments_by)
-    coefficient_by = {"coefficient_by_sigma_T": xp.empty_like(of_pair["coefficient"])}
-    call(induce_tangent, n, of_pair | moments_by | coefficient_by)
-    lowest = {"moment_x": moments[0], "moment_y": moments[1]} | moments_by
-    lowest = {name: xp.ascontiguousarray(moment[:, :1]) for name, moment in lowest.items()}
-    work = {f"grad_{name}": xp.empty_like(lowest[name]) for name in ("moment_x", "moment_y")}
-    of_conserve = {"conserved": True, "current": conserve["current"], "tick": conserve["tick"]}
-    return slopes | coefficient_by | lowest | work | of_conserve
-
-
-def by_table(forward: dict[str, dict]) -> dict[str, Any]:
-    """What `rows` takes of a tabulated response, and in the place of moments nothing."""
-    assign, of_pair = forward["assign"], forward["couple"]
-    xp = namespace(assign["share_t"])
-    slopes = {f"share_t_by_{name}": xp.empty_like(assign["share_t"]) for name in ("arrival", "sigma_t")}
-    share_x, share_y = (xp.empty_like(assign[name]) for name in ("share_x", "share_y"))
-    across = {"share_x_by_sigma_T": share_x, "share_y_by_sigma_T": share_y}
-    call(assign_tangent, len(assign["x"]), assign | slopes | across)
-    coefficient = xp.zeros_like(of_pair["coefficient"])
-    for changed in ({"share_x": share_x}, {"share_y": share_y}):  # `couple` adds to what is there
-        call(couple, len(coefficient), of_pair | changed | {"coefficient": coefficient})
-    nothing = xp.zeros((0, 1), dtype=coefficient.dtype)
-    names = ("moment_x", "moment_y", "moment_x_by_sigma_T", "moment_y_by_sigma_T", "grad_moment_x", "grad_moment_y")
-    not_conserved = dict.fromkeys(names, nothing) | {"conserved": False, "tick": assign["tick"]}
-    return slopes | {"coefficient_by_sigma_T": coefficient} | not_conserved

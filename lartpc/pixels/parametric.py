@@ -1,113 +1,173 @@
-"""The stages from steps to currents with the parametric response."""
+"""The pixel readout with the parametric response: the stages from clouds to currents."""
+
+from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from lartpc.adjoint.pixels.induce import induce_tangent
+from lartpc.adjoint.pixels.share import share_tangent
+from lartpc.adjoint.pixels.spread import spread_tangent
 from lartpc.arrays import aligned, inverse, namespace, offsets
-from lartpc.autodiff.launch import plain
+from lartpc.autodiff.launch import call
+from lartpc.charge.tables import Tables
+from lartpc.contracts import Clouds, Launch
+from lartpc.detector.detector import Detector
 from lartpc.kernels.pixels.conserve import conserve
 from lartpc.kernels.pixels.induce import induce
 from lartpc.kernels.pixels.pair import count_pairs, pair
 from lartpc.kernels.pixels.share import choose, share
 from lartpc.kernels.pixels.spread import spread
+from lartpc.pixels.parametric_tables import make_parametric_tables
 from lartpc.pixels.sites import most_sites
 from lartpc.response.lattice import LANES, Shares, lattice_current, step_ticks
 from lartpc.response.windows import Pairs, Windows, group
+from lartpc.settings import Settings
 
 
-def parametric_current(
-    steps: Any, batch: Any, tables: Any, detector: Any, settings: Any, settle: int, launch: Callable
-) -> tuple[Any, Pairs, Windows]:
-    """Share, spread, induce, deposit, convolve, conserve: current of every pixel [e/us], `Pairs` and `Windows`.
+class ParametricReadout:
+    """Pixels with the parametric response, which a cloud induces on its own pixel alone."""
 
-    Windows go on for `settle` ticks.
-    """
-    xp, T = namespace(steps.x), steps.x.dtype.type
-    table, tick = tables.parametric, T(detector.tick)
-    shares = make_shares(steps, batch, tables, detector, launch)
-    pairs, windows, first_pair = make_pairs(steps, shares, batch, tables, detector, settings, settle)
-    n, pair_place = len(pairs.step), inverse(pairs.order)
-    lattice, is_used = table.lattice, xp.zeros(len(table.degree), dtype=bool)
-    is_used[shares.table] = True
-    used = xp.flatnonzero(is_used)
-    most, most_rank = whole_lanes(table.degree[used]), whole_lanes(lattice.rank[used])
-    moment_x, moment_y = (xp.empty((n, most), dtype=T) for _ in range(2))
-    launch(
-        spread,
-        n,
-        steps.x,
-        steps.y,
-        steps.distance,
-        steps.charge,
-        steps.sigma_T,
-        steps.volume,
-        tables.volumes,
-        shares.table,
-        table.degree,
-        pairs.step,
-        pairs.x,
-        pairs.y,
-        T(settings.width),
-        T(math.erf(settings.width / math.sqrt(2.0))),
-        settings.nodes,
-        tables.gauss_point,
-        tables.gauss_weight,
-        moment_x,
-        moment_y,
-        adjoint_threads=len(steps.x),
-        first_pair=first_pair,
-        pair_place=pair_place,
-    )
-    coefficient = xp.empty((n, most_rank), dtype=T)
-    space = aligned(table.space[: int(used.max()) + 1 if n else 0, :most, :most_rank, :most])
-    of_table = (table.degree, lattice.rank, space)
-    launch(induce, n, pairs.step, shares.table, moment_x, moment_y, *of_table, coefficient)
-    extent = (memory(detector, settings), settle, first_pair, pair_place)
-    current = lattice_current(coefficient, pairs, windows, shares, lattice, *extent, launch)
-    waveform = xp.empty_like(current)
-    launch(conserve, len(windows.tick), windows.pair, windows.first, moment_x, moment_y, tick, current, waveform)
-    return waveform, pairs, windows
+    reach = 1
+    conserved = True
+
+    def __init__(self, detector: Detector, tables: Tables, settings: Settings, dtype: Any, xp: Any) -> None:
+        self.detector, self.tables, self.settings = detector, tables, settings
+        self.table = make_parametric_tables(detector, settings, dtype, xp)
+        self.memory = round(settings.memory / detector.tick)  # ticks, back from the response's first lag
+
+    def currents(self, clouds: Clouds, batch: Any, settle: int, launch: Launch) -> tuple[Any, Pairs, Windows]:
+        """Share, spread, induce, deposit, convolve, conserve."""
+        xp, T, d = namespace(clouds.x), clouds.x.dtype.type, self.detector
+        table, tables, settings = self.table, self.tables, self.settings
+        shares = self.shares(clouds, batch, launch)
+        pairs, windows, first_pair = self.pairs(clouds, shares, batch, settle)
+        n, pair_place = len(pairs.step), inverse(pairs.order)
+        lattice, is_used = table.lattice, xp.zeros(len(table.degree), dtype=bool)
+        is_used[shares.table] = True
+        used = xp.flatnonzero(is_used)
+        most, most_rank = whole_lanes(table.degree[used]), whole_lanes(lattice.rank[used])
+        moments = {name: xp.empty((n, most), dtype=T) for name in ("moment_x", "moment_y")}
+        of_clouds = {name: getattr(clouds, name) for name in ("x", "y", "distance", "charge", "sigma_T")}
+        launch(
+            spread,
+            n,
+            **of_clouds,
+            step_volume=clouds.volume,
+            volumes=tables.volumes,
+            step_table=shares.table,
+            degree=table.degree,
+            pair_step=pairs.step,
+            pair_x=pairs.x,
+            pair_y=pairs.y,
+            width=T(settings.width),
+            whole=T(math.erf(settings.width / math.sqrt(2.0))),
+            nodes=settings.nodes,
+            gauss_point=tables.gauss_point,
+            gauss_weight=tables.gauss_weight,
+            **moments,
+            adjoint_threads=len(clouds.x),
+            first_pair=first_pair,
+            pair_place=pair_place,
+        )
+        coefficient = xp.empty((n, most_rank), dtype=T)
+        launch(
+            induce,
+            n,
+            pair_step=pairs.step,
+            step_table=shares.table,
+            **moments,
+            degree=table.degree,
+            rank=lattice.rank,
+            space=aligned(table.space[: int(used.max()) + 1 if n else 0, :most, :most_rank, :most]),
+            coefficient=coefficient,
+        )
+        extent = (self.memory, settle, first_pair, pair_place)
+        current = lattice_current(coefficient, pairs, windows, shares, lattice, *extent, launch)
+        waveform = xp.empty_like(current)
+        launch(
+            conserve,
+            len(windows.tick),
+            window_pair=windows.pair,
+            window_first=windows.first,
+            **moments,
+            tick=T(d.tick),
+            current=current,
+            waveform=waveform,
+        )
+        return waveform, pairs, windows
+
+    def shares(self, clouds: Clouds, batch: Any, launch: Launch) -> Shares:
+        """When the charge of the clouds counts on the lattice of the response."""
+        xp, T, d = namespace(clouds.x), clouds.x.dtype.type, self.detector
+        n, table, lattice = len(clouds.x), self.table, self.table.lattice
+        step_table, site_t, sites_t = (xp.zeros(n, dtype=np.int64) for _ in range(3))
+        choose(
+            n,
+            distance=clouds.distance,
+            sigma_t=clouds.sigma_t,
+            step_volume=clouds.volume,
+            of_volume=table.of_volume,
+            least=table.least,
+            table=step_table,
+        )
+        share_t = xp.empty((n, most_sites(clouds.sigma_t, d.tick / lattice.per_tick[step_table])), dtype=T)
+        launch(
+            share,
+            n,
+            arrival=clouds.arrival,
+            sigma_t=clouds.sigma_t,
+            step_table=step_table,
+            step_tick=batch.tick[clouds.segment],
+            per_tick=lattice.per_tick,
+            smooth=table.smooth,
+            tick=T(d.tick),
+            site_t=site_t,
+            sites_t=sites_t,
+            share_t=share_t,
+        )
+        return Shares(step_table, site_t, sites_t, share_t)
+
+    def pairs(self, clouds: Clouds, shares: Shares, batch: Any, settle: int) -> tuple[Pairs, Windows, Any]:
+        """Which pixels see which clouds, and when, and the first pair of each cloud (n_clouds + 1,)."""
+        xp, T, n = namespace(clouds.x), clouds.x.dtype.type, len(clouds.x)
+        count = xp.zeros(n, dtype=np.int64)
+        place = {name: getattr(clouds, name) for name in ("x", "y", "sigma_T")}
+        place |= {"step_volume": clouds.volume, "volumes": self.tables.volumes, "planes": self.tables.planes}
+        place |= {"width": T(self.settings.width)}
+        count_pairs(n, **place, pair_count=count)
+        first_pair = offsets(count)
+        names = ("pair_step", "pair_x", "pair_y", "pair_pixel")
+        index = {name: xp.zeros(int(first_pair[-1]), dtype=np.int64) for name in names}
+        pair(n, **place, first_pair=first_pair, **index)
+        step, column, row, pixel = index.values()
+        event = batch.event[clouds.segment[step]]
+        first_tick, last_tick = step_ticks(self.table.lattice, shares)
+        ticks = (first_tick[step] - self.memory, last_tick[step] + settle)
+        pairs, windows = group(step, column, row, pixel, event, *ticks, self.settings.block)
+        return pairs, windows, first_pair
+
+    def slopes(self, forward: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        """What `rows` takes of the launches `forward`, and work space."""
+        share, spread, of_pair, conserve = (forward[name] for name in ("share", "spread", "induce", "conserve"))
+        xp, n = namespace(share["share_t"]), len(spread["pair_step"])
+        slopes = {f"share_t_by_{name}": xp.empty_like(share["share_t"]) for name in ("arrival", "sigma_t")}
+        call(share_tangent, len(share["arrival"]), share | slopes)
+        moments = [spread["moment_x"], spread["moment_y"]]
+        by_sigma_T = [xp.empty_like(moment) for moment in moments]
+        moments_by = dict(zip(("moment_x_by_sigma_T", "moment_y_by_sigma_T"), by_sigma_T, strict=True))
+        call(spread_tangent, n, spread | moments_by)
+        coefficient_by = {"coefficient_by_sigma_T": xp.empty_like(of_pair["coefficient"])}
+        call(induce_tangent, n, of_pair | moments_by | coefficient_by)
+        lowest = {"moment_x": moments[0], "moment_y": moments[1]} | moments_by
+        lowest = {name: xp.ascontiguousarray(moment[:, :1]) for name, moment in lowest.items()}
+        work = {f"grad_{name}": xp.empty_like(lowest[name]) for name in ("moment_x", "moment_y")}
+        of_conserve = {"conserved": True, "current": conserve["current"], "tick": conserve["tick"]}
+        return slopes | coefficient_by | lowest | work | of_conserve
 
 
-def make_shares(steps, batch, tables, detector, launch=plain):
-    """When the charge of the steps counts on the lattice of the parametric response: `Shares`."""
-    xp, T = namespace(steps.x), steps.x.dtype.type
-    n, table, lattice = len(steps.x), tables.parametric, tables.parametric.lattice
-    step_table, site_t, sites_t = (xp.zeros(n, dtype=np.int64) for _ in range(3))
-    choose(n, steps.distance, steps.sigma_t, steps.volume, table.of_volume, table.least, step_table)
-    share_t = xp.empty((n, most_sites(steps.sigma_t, detector.tick / lattice.per_tick[step_table])), dtype=T)
-    step_tick = batch.tick[steps.segment]
-    inputs = (steps.arrival, steps.sigma_t, step_table, step_tick, lattice.per_tick, table.smooth, T(detector.tick))
-    launch(share, n, *inputs, site_t, sites_t, share_t)
-    return Shares(step_table, site_t, sites_t, share_t)
-
-
-def make_pairs(steps, shares, batch, tables, detector, settings, settle):
-    """Which pixels see which steps, and when: `Pairs`, `Windows`, and the first pair of each step (n_steps + 1,)."""
-    xp, T = namespace(steps.x), steps.x.dtype.type
-    n = len(steps.x)
-    count = xp.zeros(n, dtype=np.int64)
-    place = (steps.x, steps.y, steps.sigma_T, steps.volume, tables.volumes, tables.planes, T(settings.width))
-    count_pairs(n, *place, count)
-    first_pair = offsets(count)
-    index = [xp.zeros(int(first_pair[-1]), dtype=np.int64) for _ in range(4)]
-    pair(n, *place, first_pair, *index)
-    step, column, row, pixel = index
-    event = batch.event[steps.segment[step]]
-    first_tick, last_tick = step_ticks(tables.parametric.lattice, shares)
-    ticks = (first_tick[step] - memory(detector, settings), last_tick[step] + settle)
-    pairs, windows = group(step, column, row, pixel, event, *ticks, settings.block)
-    return pairs, windows, first_pair
-
-
-def whole_lanes(numbers):
+def whole_lanes(numbers: Any) -> int:
     """The largest of some numbers, up to a multiple of LANES."""
     return -(-int(numbers.max()) // LANES) * LANES if len(numbers) else LANES
-
-
-def memory(detector, settings):
-    """Ticks for which the parametric response is followed back before its first lag."""
-    return round(settings.memory / detector.tick)

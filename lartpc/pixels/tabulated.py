@@ -1,86 +1,155 @@
-"""The stages from steps to currents with a tabulated response: assign, reach, couple, and those of lattice.py."""
+"""The pixel readout with a tabulated response: the stages from clouds to currents."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from lartpc.adjoint.pixels.assign import assign_tangent
 from lartpc.arrays import inverse, namespace, offsets
+from lartpc.autodiff.launch import call
+from lartpc.charge.tables import Tables
+from lartpc.contracts import Clouds, Launch
+from lartpc.detector.detector import Detector
 from lartpc.kernels.pixels.assign import assign
 from lartpc.kernels.pixels.couple import couple
 from lartpc.kernels.pixels.reach import count_reached, reach
+from lartpc.pixels.response import Response
+from lartpc.pixels.response_tables import make_response_tables
 from lartpc.pixels.sites import most_sites
 from lartpc.response.lattice import Shares, lattice_current, step_ticks
 from lartpc.response.windows import Pairs, Windows, group
+from lartpc.settings import Settings
 
 
-def tabulated_current(
-    steps: Any, batch: Any, tables: Any, detector: Any, settings: Any, settle: int, launch: Callable
-) -> tuple[Any, Pairs, Windows]:
-    """Current of every pixel that the response reaches [e/us], `Pairs` and `Windows`, which go on for `settle` ticks.
+class TabulatedReadout:
+    """Pixels with a table of the response, which a cloud induces on its pixel and its neighbours.
 
-    The charge of a step is shared over a lattice in x, y and time, on which the response is tabulated. The response is
+    The charge of a cloud is shared over a lattice in x, y and time, on which the response is tabulated. The response is
     a sum of products of functions of place and of time: so a pixel's pairs are summed first, each by its `coefficient`
     of every such function of time, and convolved with it together. Charge that starts below the table's begin counts as
     if it had come from there: a part of its current lies before its own time.
     """
-    xp, T = namespace(steps.x), steps.x.dtype.type
-    response = tables.response
-    n = len(steps.x)
-    bins, per_tick, tick = response.bins, response.per_tick, T(detector.tick)
-    step_tick = batch.tick[steps.segment]
-    step_table = response.of_volume[steps.volume]
-    first = [xp.zeros(n, dtype=np.int64) for _ in range(3)]
-    count = [xp.zeros(n, dtype=np.int64) for _ in range(3)]
-    across = float(detector.pitch.min()) / bins
-    wide = most_sites(steps.sigma_T, across)
-    share = [xp.zeros((n, m), dtype=T) for m in (wide, wide, most_sites(steps.sigma_t, detector.tick / per_tick))]
-    launch(
-        assign,
-        n,
-        steps.x,
-        steps.y,
-        steps.charge,
-        steps.arrival,
-        steps.sigma_t,
-        steps.sigma_T,
-        steps.volume,
-        step_table,
-        step_tick,
-        tables.volumes,
-        bins,
-        per_tick,
-        tick,
-        response.shift,
-        *first,
-        *count,
-        *share,
-    )
-    *place, site_t = first
-    *places, sites_t = count
-    size = response.space.shape[1:3]
-    pair_count = xp.zeros(n, dtype=np.int64)
-    count_reached(n, *place, *places, steps.volume, tables.planes, bins, *size, pair_count)
-    first_pair = offsets(pair_count)
-    index = [xp.zeros(int(first_pair[-1]), dtype=np.int64) for _ in range(4)]
-    reach(n, *place, *places, steps.volume, tables.planes, bins, *size, first_pair, *index)
-    step, column, row, pixel = index
-    event = batch.event[steps.segment[step]]
-    shares = Shares(step_table, site_t, sites_t, share[2])
-    first_tick, last_tick = step_ticks(response.lattice, shares)
-    ticks = (first_tick[step], last_tick[step] + settle)
-    pairs, windows = group(step, column, row, pixel, event, *ticks, settings.block)
 
-    n_pairs, rank = len(pairs.step), response.space.shape[3]
-    of_steps = {"adjoint_threads": n, "first_pair": first_pair, "pair_place": inverse(pairs.order)}
-    coefficient = xp.zeros((n_pairs, rank), dtype=T)
-    sites = (*place, *places, *share[:2], step_table)
-    arguments = (pairs.step, pairs.x, pairs.y, *sites, bins, response.space, coefficient)
-    launch(couple, n_pairs, *arguments, **of_steps)
+    reach = 2
+    conserved = False
 
-    pair_place = of_steps["pair_place"]
-    lattice = response.lattice
-    current = lattice_current(coefficient, pairs, windows, shares, lattice, 0, settle, first_pair, pair_place, launch)
-    return current, pairs, windows
+    def __init__(
+        self,
+        responses: Sequence[Response],
+        detector: Detector,
+        tables: Tables,
+        settings: Settings,
+        dtype: Any,
+        xp: Any,
+    ) -> None:
+        self.detector, self.tables, self.settings = detector, tables, settings
+        self.table = make_response_tables(responses, detector, dtype, xp)
+
+    def currents(self, clouds: Clouds, batch: Any, settle: int, launch: Launch) -> tuple[Any, Pairs, Windows]:
+        """Assign, reach, couple, deposit, convolve."""
+        xp, table = namespace(clouds.x), self.table
+        shares, place, places, across = self.shares(clouds, batch, launch)
+        pairs, windows, first_pair = self.pairs(clouds, shares, batch, place, places, settle)
+        n_pairs, rank = len(pairs.step), table.space.shape[3]
+        coefficient = xp.zeros((n_pairs, rank), dtype=clouds.x.dtype)
+        pair_place = inverse(pairs.order)
+        launch(
+            couple,
+            n_pairs,
+            pair_step=pairs.step,
+            pair_x=pairs.x,
+            pair_y=pairs.y,
+            **place,
+            **places,
+            **across,
+            step_table=shares.table,
+            bins=table.bins,
+            space=table.space,
+            coefficient=coefficient,
+            adjoint_threads=len(clouds.x),
+            first_pair=first_pair,
+            pair_place=pair_place,
+        )
+        extent = (0, settle, first_pair, pair_place)
+        current = lattice_current(coefficient, pairs, windows, shares, table.lattice, *extent, launch)
+        return current, pairs, windows
+
+    def shares(
+        self, clouds: Clouds, batch: Any, launch: Launch
+    ) -> tuple[Shares, dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """Where and when the charge of the clouds counts: in time, and first sites, their numbers and shares across."""
+        xp, T, n = namespace(clouds.x), clouds.x.dtype.type, len(clouds.x)
+        table, d = self.table, self.detector
+        first = {name: xp.zeros(n, dtype=np.int64) for name in ("site_x", "site_y", "site_t")}
+        count = {name: xp.zeros(n, dtype=np.int64) for name in ("sites_x", "sites_y", "sites_t")}
+        wide = most_sites(clouds.sigma_T, float(d.pitch.min()) / table.bins)
+        long = most_sites(clouds.sigma_t, d.tick / table.per_tick)
+        shared = {"share_x": wide, "share_y": wide, "share_t": long}
+        share = {name: xp.zeros((n, most), dtype=T) for name, most in shared.items()}
+        step_table = table.of_volume[clouds.volume]
+        columns = ("x", "y", "charge", "arrival", "sigma_t", "sigma_T")
+        launch(
+            assign,
+            n,
+            **{name: getattr(clouds, name) for name in columns},
+            step_volume=clouds.volume,
+            step_table=step_table,
+            step_tick=batch.tick[clouds.segment],
+            volumes=self.tables.volumes,
+            bins=table.bins,
+            per_tick=table.per_tick,
+            tick=T(d.tick),
+            shift=table.shift,
+            **first,
+            **count,
+            **share,
+        )
+        shares = Shares(step_table, first.pop("site_t"), count.pop("sites_t"), share.pop("share_t"))
+        return shares, first, count, share
+
+    def pairs(
+        self,
+        clouds: Clouds,
+        shares: Shares,
+        batch: Any,
+        place: dict[str, Any],
+        places: dict[str, Any],
+        settle: int,
+    ) -> tuple[Pairs, Windows, Any]:
+        """Which pixels see which clouds, and when, and the first pair of each cloud (n_clouds + 1,)."""
+        xp, n, table = namespace(clouds.x), len(clouds.x), self.table
+        bins_x, bins_y = table.space.shape[1:3]
+        reached = {**place, **places, "step_volume": clouds.volume, "planes": self.tables.planes, "bins": table.bins}
+        reached |= {"bins_x": bins_x, "bins_y": bins_y}
+        count = xp.zeros(n, dtype=np.int64)
+        count_reached(n, **reached, pair_count=count)
+        first_pair = offsets(count)
+        names = ("pair_step", "pair_x", "pair_y", "pair_pixel")
+        index = {name: xp.zeros(int(first_pair[-1]), dtype=np.int64) for name in names}
+        reach(n, **reached, first_pair=first_pair, **index)
+        step, column, row, pixel = index.values()
+        event = batch.event[clouds.segment[step]]
+        first_tick, last_tick = step_ticks(table.lattice, shares)
+        pairs, windows = group(
+            step, column, row, pixel, event, first_tick[step], last_tick[step] + settle, self.settings.block
+        )
+        return pairs, windows, first_pair
+
+    def slopes(self, forward: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        """What `rows` takes of the launches `forward`, and in the place of moments nothing."""
+        assign, of_pair = forward["assign"], forward["couple"]
+        xp = namespace(assign["share_t"])
+        slopes = {f"share_t_by_{name}": xp.empty_like(assign["share_t"]) for name in ("arrival", "sigma_t")}
+        share_x, share_y = (xp.empty_like(assign[name]) for name in ("share_x", "share_y"))
+        across = {"share_x_by_sigma_T": share_x, "share_y_by_sigma_T": share_y}
+        call(assign_tangent, len(assign["x"]), assign | slopes | across)
+        coefficient = xp.zeros_like(of_pair["coefficient"])
+        for changed in ({"share_x": share_x}, {"share_y": share_y}):  # `couple` adds to what is there
+            call(couple, len(coefficient), of_pair | changed | {"coefficient": coefficient})
+        nothing = xp.zeros((0, 1), dtype=coefficient.dtype)
+        names = ("moment_x", "moment_y", "moment_x_by_sigma_T", "moment_y_by_sigma_T", "grad_moment_x", "grad_moment_y")
+        not_conserved = dict.fromkeys(names, nothing) | {"conserved": False, "tick": assign["tick"]}
+        return slopes | {"coefficient_by_sigma_T": coefficient} | not_conserved

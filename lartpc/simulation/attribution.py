@@ -82,7 +82,7 @@ def contributions(
         call(convolve_adjoint, len(windows.tick), convolved | grads)
         call(deposit_adjoint, len(deposited["share_t"]), deposited | grads)
         share[:, read] = (grads["grad_coefficient"] * deposited["coefficient"]).sum(axis=1)
-    if "conserve" not in launched:
+    if not waveforms.readout.conserved:
         return _contributions(share, xp.ones(n), waveforms, reads, at)
     factor = xp.asarray(_factors(waveforms, launched["conserve"]["current"]))[owners(windows.pair, n)]
     return _positive(_contributions(share, factor, waveforms, reads, at), len(at[0]))

@@ -14,6 +14,7 @@ from lartpc.arrays import to_numpy
 from lartpc.autodiff.launch import plain
 from lartpc.charge.recombination import RECOMBINATION, idle
 from lartpc.charge.steps import make_pieces, make_steps
+from lartpc.charge.tables import make_tables
 from lartpc.checks import check_choice
 from lartpc.data.attribution import Attribution
 from lartpc.data.hits import Hits, WaveformTable
@@ -25,13 +26,12 @@ from lartpc.frontend.frontend import Pixels, Reads, make_adc, make_pixels, make_
 from lartpc.kernels.runtime.launch import cuda_available
 from lartpc.kernels.runtime.slots import ELECTRONICS
 from lartpc.parameters import Parameters, common_name, parameter
-from lartpc.pixels.parametric_tables import make_parametric_tables
+from lartpc.pixels.readout import make_readout
 from lartpc.pixels.response import Response, find_response
-from lartpc.pixels.response_tables import make_response_tables
 from lartpc.settings import Settings
 from lartpc.simulation.attribution import Recorder, arrivals, associations, contributions, file_trajectories, join
 from lartpc.simulation.batches import Batch
-from lartpc.simulation.chain import Waveforms, make_tables, make_waveforms
+from lartpc.simulation.chain import Waveforms, make_waveforms
 from lartpc.simulation.collect import (
     Summary,
     beyond_planes,
@@ -44,7 +44,6 @@ from lartpc.simulation.collect import (
 )
 
 DEVICES = ("cpu", "cuda")
-REACHED = 2  # with a table, whose steps reach more pixels, batches are so much smaller
 ON_CUDA = 8  # times as large are batches on a device, which needs many threads; memory used again suits a processor
 
 
@@ -114,12 +113,7 @@ class Simulation:
         self.parameters.check_single(module=d.n_modules, tpc=len(d.z_anode), pixel=d.n_pixels)
         self.settle = self.settling(self.risetimes(self.parameters))
         self.tables = make_tables(d, self.parameters, settings, self.dtype, self.xp)
-        if self.response is None:
-            parametric = make_parametric_tables(self.detector, settings, self.dtype, self.xp)
-            self.tables = self.tables._replace(parametric=parametric)
-        else:
-            tabulated = make_response_tables(self.response, self.detector, self.dtype, self.xp)
-            self.tables = self.tables._replace(response=tabulated)
+        self.readout = make_readout(self.response, d, self.tables, settings, self.dtype, self.xp)
 
     def __call__(
         self,
@@ -259,7 +253,7 @@ class Simulation:
 
     def most_steps(self) -> int:
         """Steps that are simulated together, about."""
-        most = self.settings.steps_per_batch // (1 if self.response is None else REACHED)
+        most = self.settings.steps_per_batch // self.readout.reach
         return most * ON_CUDA if self.device == "cuda" else most
 
     def parts(self, batch: Batch, most: int | None = None) -> list[tuple[Any, Batch]]:
@@ -292,8 +286,7 @@ class Simulation:
         model = RECOMBINATION[self.recombination].number
         steps = make_steps(batch, parameters, model, self.tables, self.detector, self.settings, launch)
         place_of = self.parameters.place_of_electronics
-        windows = (self.tables, self.detector, self.settings, self.settle)
-        return make_waveforms(steps, batch, parameters, place_of, *windows, launch)
+        return make_waveforms(steps, batch, parameters, place_of, self.readout, self.detector, self.settle, launch)
 
     def pixels(self, waveforms: Waveforms, launch: Callable = plain) -> Pixels:
         """Threshold, gain and offset of the pixels: adjust."""

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from lartpc.charge.tables import make_tables
 from lartpc.detector.detector import Detector
 from lartpc.kernels.charge.split import count_pieces, count_steps, pieces, split
 from lartpc.settings import Settings
-from lartpc.simulation.chain import make_tables
 
 DETECTOR = Detector.module0()  # x -31.039 to 31.039, y -83.863 to 40.215, z from 0.15875 to 30.431 and mirrored
 

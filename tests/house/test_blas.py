@@ -17,7 +17,8 @@ FIT = """
 import sys
 import numpy as np
 from threadpoolctl import threadpool_info
-from lartpc.fit.calibrate import calibrate
+from lartpc.fit.calibrate import Journal, calibrate
+from lartpc.fit.optimizers import GaussNewton
 from lartpc.generator.generate import generate
 from lartpc.pixels.response import Response
 from lartpc.data.segments import Segments
@@ -30,10 +31,11 @@ print(b"".join(column.tobytes() for column in vars(hits).values()).hex())
 threads = lambda evaluation=None: max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
 seen = set()
 report = lambda evaluation: seen.add(threads())
-fit = calibrate(simulation, segments, hits, names=("eField", "lifetime"), iterations=1, report=report)
+varied, journal = ("eField", "lifetime"), Journal(report=report)
+fit = calibrate(simulation, segments, hits, varied, optimizer=GaussNewton(1), journal=journal)
 print(fit.values.tobytes().hex(), fit.covariance.tobytes().hex(), np.isfinite(fit.covariance).all())
-tabulated = Simulation(response=Response.electrostatic(simulation.detector, bins=4, reach=10, height=1.0)).tables
-print(tabulated.response.space.tobytes().hex())
+tabulated = Simulation(response=Response.electrostatic(simulation.detector, bins=4, reach=10, height=1.0)).readout
+print(tabulated.table.space.tobytes().hex())
 print(seen, threads())
 """
 

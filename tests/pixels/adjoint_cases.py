@@ -5,9 +5,9 @@ from helpers import PITCH
 from launches import Case, recorded
 
 from lartpc.autodiff.kernelcheck import scale
+from lartpc.charge.tables import make_tables
 from lartpc.detector.detector import Detector
 from lartpc.settings import Settings
-from lartpc.simulation.chain import make_tables
 
 
 def random_share(rng):

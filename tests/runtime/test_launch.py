@@ -54,10 +54,11 @@ segments = Segments(**{name: table[name] for name in Segments.__dataclass_fields
 # Prints the shares of charge at the sites of the lattice, the first numbers whose bits depend on how often code was
 # optimised.
 SHARES = f"""{SEGMENTS}
-from lartpc import chain
+from lartpc.autodiff.launch import plain
+from lartpc.charge.steps import make_steps
 batch, vector = simulation.batch(segments), simulation.vector()
-steps = chain.make_steps(batch, vector, 0, simulation.tables, simulation.detector, simulation.settings)
-print(chain.make_shares(steps, batch, simulation.tables, simulation.detector).table.tobytes().hex())
+steps = make_steps(batch, vector, 0, simulation.tables, simulation.detector, simulation.settings)
+print(simulation.readout.shares(steps, batch, plain).share.tobytes().hex())
 """
 # Simulates, in a forked child too, while another thread launches; prints the hits of both.
 FORKED = f"""{SEGMENTS}
