@@ -153,6 +153,7 @@ def slow_noisy_reads(current, threshold, max_hits, draws, pixel, sigma, reset_cy
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reset_cycles, busy", [(0, 0), (1, 9)])
 def test_noise_of_the_discriminator(dense, reset_cycles, busy):
     """A threshold for each tick; where there is no current, the one of the pixel."""
