@@ -229,6 +229,7 @@ def test_noise_depends_on_seed_event_pixel_and_read_alone(dense):
     assert (other[2] != whole[2])[:, 0].mean() > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("track", [0, 1])
 def test_reference_hits(reference, track):
     content = json.loads((reference / "reference/hits.json").read_text())[track]
