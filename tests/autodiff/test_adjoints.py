@@ -78,6 +78,7 @@ def test_recorded_inputs(name, sample, model):
     assert_agree(check(name, recorded(sample, model)[name]), IDLE.get((name, model), ()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_real_inputs(reference, model):
     for name, case in record(real(reference, 2, 6), *MODELS[model]).items():

@@ -62,6 +62,7 @@ class Dropped(Wrong):
         self.kernel(threads, *(np.zeros_like(value) if name == self.spoil else value for name, value in given))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KERNELS)
 def test_the_checker_sees_a_dropped_term(name):
     adjoint = ADJOINTS[KERNELS[name]]

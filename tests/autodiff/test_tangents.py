@@ -89,6 +89,7 @@ def test_agrees_with_the_adjoint(name, output, sample, model):
     assert_agrees_with_the_adjoint(Tangent(name, output, recorded(sample, model)[name]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_agrees_with_the_adjoint_on_real_inputs(reference, model):
     cases = record(real(reference, 2, 6), *MODELS[model])

@@ -102,6 +102,7 @@ def test_closure(segments, tmp_path, monkeypatch):
         assert stdout.count(": loss ") == len(file["values"])
 
 
+@pytest.mark.slow
 def test_fit_to_a_file(segments, target, tmp_path):
     """Some parameters of a noisy target: the likelihood, near what the target's file says it was made with."""
     code, stdout, stderr = run(
@@ -218,6 +219,7 @@ def test_adam_converges_where_it_has_the_time(segments, tmp_path):
     assert abs(entry["value"] - 9.1e-6) < 4.0 * entry["error"]
 
 
+@pytest.mark.slow
 def test_profile(segments, target, tmp_path):
     """Both ends of the interval, in the table and in the file, around the value."""
     code, stdout, stderr = run(segments, target, "-o", tmp_path / "fit", "--fit", "eField,kb", "--errors", "profile")
@@ -234,6 +236,7 @@ def test_profile(segments, target, tmp_path):
 # --- refused
 
 
+@pytest.mark.slow
 def test_an_existing_fit_is_kept(segments, target, tmp_path):
     folder = tmp_path / "fit"
     arguments = (segments, target, "-o", folder, "--fit", "eField")

@@ -23,6 +23,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_commands_take_values_of_pixels(folder):
     given = [part for name in ("thresholds", "gains", "pedestals") for part in (f"--{name}", f"{name}.npz")]
     assert lartpc_command("simulate", "in.h5", "-o", "hits.h5", *given).exit_code == 0

@@ -84,6 +84,7 @@ def test_a_wrong_gradient_fails(file, monkeypatch):
     assert " failed" in lines[10] and not lines[10].startswith("8 ok")
 
 
+@pytest.mark.slow
 def test_the_generated_sample_and_options():
     code, lines, _ = run("--recombination", "box", "--set", "vdrift=0.158", "--fit", "vdrift")
     assert code == 0

@@ -2,11 +2,13 @@
 
 import matplotlib.image
 import numpy as np
+import pytest
 from commands import succeeds
 
 from lartpc.formats.hitfile import read_hits
 
 
+@pytest.mark.slow
 def test_plot_takes_the_event_with_most_hits_and_works_without_waveforms(folder, compiled):
     hits = read_hits(compiled)
     most = int(np.argmax(np.bincount(hits.event_id)))

@@ -14,6 +14,7 @@ from lartpc.pixels.response import Response
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
+@pytest.mark.slow
 def test_commands(tmp_path):
     """lartpc response, and a simulation with it by name and by file: the same hits, more than without it."""
     table, segments = tmp_path / "response.npz", tmp_path / "segments.h5"

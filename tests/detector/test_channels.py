@@ -59,6 +59,7 @@ def test_channels_of_small_layouts(tmp_path):
     assert channels.pixels_of(detector, np.array([[1, 1, 200, 0], [9, 1, 11, 0]])).tolist() == [-1, -1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("version", "name", "chips"), [("2.2.16", "module0-2022", 16), ("2.4.16", "module0", 0)])
 def test_channels_of_module0(reference, version, name, chips):
     import yaml

@@ -269,6 +269,7 @@ def test_a_loss_with_its_minimum_beyond_a_bound_has_nothing_left_to_do():
 # --- the chain
 
 
+@pytest.mark.slow
 def test_hessian_and_information_of_the_likelihood_agree(one_thread):
     """Within 30 %: the information is the Hessian's expectation, for a sample of 100 hits; profile in between."""
     segments = protons(4)

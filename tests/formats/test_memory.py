@@ -21,6 +21,7 @@ def peak_of(work):
     return peak
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path, parts_of):
     """Four times the events need the same memory but for a few bytes an event and segment."""
     parts_of(90)
@@ -42,6 +43,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path, parts_of):
     assert peaks[48] < 1.1 * peaks[12]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("late", [1e9, 1e15, 1e22])
 def test_late_segments_allocate_nothing_for_the_gap(tmp_path, late):
     """An event from t0 = 0 on with a decay after 1000 s, 30 years (unix times are such) or the age of the Earth."""

@@ -36,6 +36,7 @@ def test_charge_rises_as_an_exponential(risetime):
     assert found[-1] > charge[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype, rtol", [(np.float32, 2e-6), (np.float64, 1e-14)])
 def test_the_buffer_conserves_charge(dtype, rtol):
     simulation = Simulation(module0(buffer_risetime=0.3), dtype=dtype)

@@ -153,6 +153,7 @@ def slow_noisy_reads(current, threshold, max_hits, draws, pixel, sigma, reset_cy
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reset_cycles, busy", [(0, 0), (1, 9)])
 def test_noise_of_the_discriminator(dense, reset_cycles, busy):
     """A threshold for each tick; where there is no current, the one of the pixel."""
@@ -228,6 +229,7 @@ def test_noise_depends_on_seed_event_pixel_and_read_alone(dense):
     assert (other[2] != whole[2])[:, 0].mean() > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("track", [0, 1])
 def test_reference_hits(reference, track):
     content = json.loads((reference / "reference/hits.json").read_text())[track]

@@ -48,6 +48,7 @@ def test_muons_are_ten_of_1_gev_isotropic_from_the_border(detector, box):
     assert np.median(segments["dEdx"]) == pytest.approx(1.75, rel=0.03)  # most probable: 1.7 MeV/cm
 
 
+@pytest.mark.slow
 def test_mixed_sample(detector):
     segments = generate("mixed", detector, events=60, seed=2)
     first = segments[np.unique(segments["file_traj_id"], return_index=True)[1]]

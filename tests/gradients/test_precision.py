@@ -25,6 +25,7 @@ def hundred_cm(seed=0):
     return generated(40, seed=seed)
 
 
+@pytest.mark.slow
 def test_single_precision_agrees_with_double():
     """Each parameter to 1e-3, and the segments' gradients to 1e-3 of their norm."""
     traces = []
@@ -46,6 +47,7 @@ def same_bits(a, b):
         np.testing.assert_array_equal(array, everything(b)[name], err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one core")
 def test_any_number_of_threads_gives_the_same_bits():
     simulation = Simulation(noise=True, seed=1)

@@ -13,6 +13,7 @@ import pytest
 
 import lartpc
 
+pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).with_name("bits.py")
 
 

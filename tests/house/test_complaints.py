@@ -198,6 +198,7 @@ def test_configurations_start(tmp_path, generation):
     assert len(Simulation(Detector.module0())(segments).hits) > 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "version"), [("module0", "2.4.16"), ("2x2", "2.4.16"), ("module0-2022", "2.2.16")])
 def test_real_configurations_start(reference, name, version):
     """Configurations that do not start (#254, #159): those of larnd-sim."""

@@ -110,6 +110,7 @@ def test_checkout_has_the_installed_names(layer):
     assert (ROOT / "lartpc" / layer).resolve() == ROOT / layer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments, code", [(["--version"], 0), ([], 0), (["simulate", "no.h5"], 2), (["wrong"], 2)])
 def test_module_is_the_command(arguments, code, tmp_path):
     """`python -m lartpc` prints and returns what the entry point of the command `lartpc` does."""

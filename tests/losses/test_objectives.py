@@ -43,6 +43,7 @@ def kept_reads(segments, hits, ends):
     return np.concatenate(parts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SIX)
 def test_jacobian_of_matched(segments, noiseless, name):
     of = objective("matched", segments, noiseless, names=(name,))
@@ -57,6 +58,7 @@ def test_jacobian_of_matched(segments, noiseless, name):
     assert_column(linear.jacobian[kept, 0] * nominal, difference[kept])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["residuals", "likelihood"])
 @pytest.mark.parametrize("name", SIX)
 def test_derivatives_of_the_hit_list(segments, noisy, kind, name):
@@ -204,6 +206,7 @@ def test_no_end_after_the_last_of_the_allowed_hits():
     assert other.value > linear.value + 100.0  # with two allowed, that there is no second hit is unlikely
 
 
+@pytest.mark.slow
 def test_batches_add_up():
     """Of several events: one batch or three, and each hit belongs to one of them."""
     one = protons(1)

@@ -92,6 +92,7 @@ def reference_case(reference, case):
     return segments, detector, place[:, 0] + 10 * place[:, 1], ticks, arrays[f"waveforms_{case}"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", range(6))
 def test_reference_waveforms(reference, case):
     segments, detector, pixels, ticks, expected = reference_case(reference, case)

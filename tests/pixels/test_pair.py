@@ -34,6 +34,7 @@ def test_pixels_end_at_the_border_of_the_plane():
     assert pixels(edge - 1e-4, -edge)[0] == {(9, 0)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distance", [0.03, 0.5, 5.0, 30.0])
 def test_all_current_lies_in_the_windows(distance):
     """The model's charge outside of a pixel's windows: as much as 24 us of memory leave out, next to nothing for 60."""

@@ -130,6 +130,7 @@ def test_the_tables_of_two_pitches(dtype):
         assert np.count_nonzero(tables.space[t]) == np.count_nonzero(one.space)
 
 
+@pytest.mark.slow
 def test_a_pitch_beyond_the_response_is_refused():
     """Where its fast exponential has no decay time at the corners; a table of another response may be had."""
     wide = dataclasses.replace(one_plane(), pitch=np.array([0.5]), n_x=np.array([8]), n_y=np.array([8]))

@@ -50,6 +50,7 @@ def test_each_pitch_has_its_table(dtype):
     assert not np.array_equal(swapped.t, found.hits.t)
 
 
+@pytest.mark.slow
 def test_gradients_with_several_pitches():
     """By parameters, all losses, and by segments; tables of two pitches at once."""
     simulation = Simulation(two_planes(), response=two_tables(), dtype=np.float64, settings=SMOOTH)

@@ -162,6 +162,7 @@ def counted(i, work, runs, sums):
     runs[i] += 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", range(1, numba.config.NUMBA_NUM_THREADS + 1))
 @pytest.mark.parametrize("threads", [1, 2, 31, 64, 65, 1000, 5001])
 def test_every_thread_runs_once_whichever_worker_takes_it(threads, workers):

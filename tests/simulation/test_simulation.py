@@ -144,6 +144,7 @@ def test_charge_is_conserved(result):
     assert np.sum(result.waveforms.current, dtype=float) * 0.1 == pytest.approx(s.collected, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "events"), [("corsika-module0", 25), ("mixed-particles", 5)])
 def test_charge_is_conserved_on_real_files(reference, name, events):
     data = reference / "data"
