@@ -1,8 +1,8 @@
 """Pulls of the likelihood fit: the same segments, many draws of the noise.
 
-python bench/pulls.py [REPETITIONS] [CENTIMETRES] [--rounded]: fits of the generated sample `mixed` with the paper's
-cuts, at parameters away from nominal; prints mean and width of each pull, and the spread of the values over the
-Cramer-Rao bound, with their errors; writes bench/results/pulls-*.json.
+python bench/pulls.py [REPETITIONS] [CENTIMETRES] [--rounded] [--fit NAME,...]: fits of the generated sample `mixed`
+with the paper's cuts, at parameters away from nominal; prints mean and width of each pull, and the spread of the values
+over the Cramer-Rao bound, with their errors; writes bench/results/pulls-*.json.
 """
 
 import argparse
@@ -13,7 +13,11 @@ import numpy as np
 from lartpc.fit.calibrate import SIX, calibrate
 from lartpc.fit.forecast import forecast
 from lartpc.fit.target import Target
+from lartpc.parameters import Parameters
 from lartpc.simulation.simulation import Simulation
+
+# Of the front end, where it is fitted: a slow buffer, thresholds that are off.
+ELECTRONICS = {"buffer_risetime": 0.25, "threshold_offset": 300.0, "gain_factor": 1.02, "pedestal_offset": 3.0}
 
 
 def parse():
@@ -21,19 +25,21 @@ def parse():
     parser.add_argument("repetitions", nargs="?", type=int, default=50)
     parser.add_argument("centimetres", nargs="?", type=float, default=300.0)
     parser.add_argument("--rounded", action="store_true", help="use only the clock ticks and ADC counts of the hits")
+    parser.add_argument("--fit", type=lambda text: tuple(text.split(",")), default=SIX, help="what is fitted")
     return parser.parse_args()
 
 
 def main():
     arguments = parse()
     repetitions, length, rounded = arguments.repetitions, arguments.centimetres, arguments.rounded
-    segments = common.mixed(length)
-    truth = common.TRUTH
-    bound = forecast(Simulation(parameters=truth), segments, SIX, rounded=rounded).errors
+    segments, names = common.mixed(length), arguments.fit
+    truth = common.TRUTH.replace(**{name: value for name, value in ELECTRONICS.items() if name in names})
+    start = Simulation(parameters=Parameters(buffer_risetime=0.1 if "buffer_risetime" in names else None))
+    bound = forecast(Simulation(parameters=truth), segments, names, rounded=rounded).errors
     pulls, off, squares, converged = [], [], [], 0
     for seed in range(repetitions):
         hits = Simulation(parameters=truth, noise=True, seed=seed)(segments).hits
-        result = calibrate(Simulation(), segments, Target(hits, rounded=rounded, truth=truth))
+        result = calibrate(start, segments, Target(hits, rounded=rounded, truth=truth), names)
         off.append(result.values - result.truth)
         pulls.append(off[-1] / result.errors)
         squares.append(result.mean_square)
@@ -42,10 +48,10 @@ def main():
     pulls = np.array(pulls)
     mean, width = pulls.mean(axis=0), pulls.std(axis=0, ddof=1)
     ratio = np.std(off, axis=0, ddof=1) / bound
-    for name, m, w, r in zip(SIX, mean, width, ratio, strict=True):
+    for name, m, w, r in zip(names, mean, width, ratio, strict=True):
         error = 1.0 / np.sqrt(2 * repetitions)
         print(
-            f"{name:10} mean {m:+.2f} +- {w / np.sqrt(repetitions):.2f}, width {w:.2f} +- {w * error:.2f}, "
+            f"{name:16} mean {m:+.2f} +- {w / np.sqrt(repetitions):.2f}, width {w:.2f} +- {w * error:.2f}, "
             f"spread/bound {r:.2f} +- {r * error:.2f}"
         )
     print(f"mean square of the residuals {np.mean(squares):.3f}, converged {converged} of {repetitions}")
@@ -53,10 +59,10 @@ def main():
     content |= {
         "converged": converged,
         "mean_square": float(np.mean(squares)),
-        "truth": common.TRUTH.as_dict(),
+        "truth": truth.as_dict(),
     }
     columns = {"mean": mean, "width": width, "spread_over_bound": ratio, "bound": bound}
-    content |= {key: dict(zip(SIX, column.tolist(), strict=True)) for key, column in columns.items()}
+    content |= {key: dict(zip(names, column.tolist(), strict=True)) for key, column in columns.items()}
     content |= {"pulls": pulls.tolist()}
     print(common.write("pulls", content))
 

@@ -57,6 +57,7 @@ SINGLE = ("eField", "lifetime", *slots.ELECTRONICS)
 # Of those of the electronics a TPC or a pixel may have one, too: threshold_offset.tpc1, gain_factor.pixel1234.
 _OF_CHARGE = "(?:0|[1-9][0-9]{0,8})"
 _OF_ELECTRONICS = f"(?:tpc|pixel)?{_OF_CHARGE}"
+OF_COUNTS = ("gain_factor", "pedestal_offset")  # act on ADC counts alone
 COMMON = (*slots.PARAMETERS, *slots.ELECTRONICS)
 # Without a value these follow: the velocity from the field, the rise time from the detector's description.
 LINKED = ("vdrift", "buffer_risetime")

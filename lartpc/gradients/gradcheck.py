@@ -14,6 +14,7 @@ from lartpc.checks import check_choice
 from lartpc.data.segments import Segments
 from lartpc.exceptions import InputError
 from lartpc.gradients.trace import Trace
+from lartpc.parameters import OF_COUNTS, common_name, parameter
 from lartpc.response.windows import Windows
 from lartpc.settings import Settings
 from lartpc.simulation.batches import Batch
@@ -35,7 +36,7 @@ LOSSES = ("waveforms", "charges", "times", "hits")
 
 
 class Row(NamedTuple):
-    """The derivative of one loss by the logarithm of one parameter."""
+    """The derivative of one loss by one parameter, relative to its value, or its scale where that is 0."""
 
     parameter: str
     loss: str
@@ -70,18 +71,18 @@ class Report(NamedTuple):
         return all(row.passed for row in self.rows)
 
     def __str__(self) -> str:
-        lines = [f"{'parameter':<16}{'loss':<11}{'adjoint':>17}{'difference':>17}{'relative':>10}{'slope':>8}"]
+        lines = [f"{'parameter':<18}{'loss':<11}{'adjoint':>17}{'difference':>17}{'relative':>10}{'slope':>8}"]
         for row in self.rows:
             slope = "linear" if row.slope is None else f"{row.slope:.3f}"
             lines.append(
-                f"{row.parameter:<16}{row.loss:<11}{row.adjoint:>17.9g}{row.difference:>17.9g}{row.relative:>10.1e}"
+                f"{row.parameter:<18}{row.loss:<11}{row.adjoint:>17.9g}{row.difference:>17.9g}{row.relative:>10.1e}"
                 f"{slope:>8}  {'no effect' if row.idle else 'ok' if row.passed else 'FAIL'}"
             )
         failed = sum(not row.passed for row in self.rows)
         idle = sum(row.idle for row in self.rows)
         lines.append(
             f"{len(self.rows) - failed - idle} ok, {failed} failed, {idle} without effect on these hits and not "
-            "checked (derivatives by the logarithm of the parameter)"
+            "checked (derivatives by relative changes, of what is 0 by its scale)"
         )
         lines.append(
             f"{self.hits} hits; {self.near} pixels within 0.1 % of the threshold of a hit more or less, where the "
@@ -104,14 +105,15 @@ def gradcheck(
     charges; times: sum of hit times; hits: sum of (charge - 20000 e)^2/(1000 e)^2 + (time - mean)^2/(1 us)^2.
     The remainder |loss(p + h) - loss(p) - h dloss/dp| must fall as h^2 over three decades of h.
 
-    `simulation` in float64, best with the settings `SMOOTH`; `names` None: all parameters that the results depend on.
+    `simulation` in float64, best with the settings `SMOOTH`; `names` None: all parameters that the results depend on,
+    but for gains and pedestals, which ADC counts alone do.
     All events are one batch. Raises InputError: not float64, an unknown parameter, one that nothing depends on, no
     segment in the detector.
     """
     if simulation.dtype != np.float64:
         raise InputError(f"dtype: found {simulation.dtype}, allowed is float64: differences need its precision")
     simulation = simulation.apart(names or ())
-    known = simulation.acting()
+    known = [name for name in simulation.acting() if common_name(name) not in OF_COUNTS]
     for name in names or ():
         check_choice("parameter", name, known)
     check = Check(simulation, simulation.batch(segments))
@@ -219,10 +221,11 @@ class Check:
         """
         start = self.simulation.vector()
         slot = self.simulation.parameters.names.index(name)
+        scale = start[slot] or parameter(name).scale
 
         def at(h: float) -> Evaluation:
             moved = start.copy()
-            moved[slot] *= 1.0 + h
+            moved[slot] += h * scale
             trace = Trace(self.simulation, self.batch, moved)
             trace.tape = Tape()  # only the results are needed, and the tape holds every array of the chain
             return self.evaluation(trace)
@@ -240,7 +243,7 @@ class Check:
         small = largest * DIFFERENCE_STEP
         ends = [at(k * small) for k in (1.0, -1.0, 2.0, -2.0)]
         kept = np.all([same(e) for e in ends + steps], axis=0)
-        gradient = np.array([g[name] for g in self.gradients(kept)]) * start[slot]
+        gradient = np.array([g[name] for g in self.gradients(kept)]) * scale
         base = self.losses(self.base, kept)
         # Of fourth order: with second order no step is both large enough for rounding and small enough for all losses.
         above, below, far_above, far_below = (self.losses(e, kept) for e in ends)

@@ -10,7 +10,7 @@ from lartpc.losses import per_event as events
 from lartpc.losses.hit_losses import LOSSES
 from lartpc.losses.likelihood import likelihood, residuals
 from lartpc.losses.matched import matched
-from lartpc.parameters import common_name
+from lartpc.parameters import OF_COUNTS, common_name
 
 
 def check_noise(kind: str, detector: Detector) -> None:
@@ -23,7 +23,7 @@ def check_noise(kind: str, detector: Detector) -> None:
 def check_acting(kind: str, rounded: bool, names: Sequence[str]) -> None:
     """Raise InputError where one of the parameters `names` acts on ADC counts alone, which this loss does not see."""
     for name in names:
-        counts = common_name(name) in ("gain_factor", "pedestal_offset")
+        counts = common_name(name) in OF_COUNTS
         if counts and kind != "soft-dtw" and not rounded:
             raise InputError(
                 f"fit: the loss {kind} of exact charges does not depend on {name}: allowed is a target of ADC counts "

@@ -122,3 +122,13 @@ def test_events_are_whole_unless_the_first_is_too_long():
     assert first_events(segments, 4).event_id.tolist() == [1, 1, 2, 1]
     assert first_events(segments, 7).event_id.tolist() == segments.event_id.tolist()
     assert first_events(segments, 2).segment_id.tolist() == [1, 3]
+
+
+def test_electronics(file):
+    """Rise time and threshold offset, whose value is 0: by its scale."""
+    changes = ("--set", "buffer_risetime=0.2", "--fit", "buffer_risetime,threshold_offset")
+    code, lines, _ = run(file, *changes)
+    assert code == 0
+    rows = [line.split() for line in lines[2:10]]
+    assert {row[0] for row in rows} == {"buffer_risetime", "threshold_offset"}
+    assert [row[6] for row in rows if row[6] != "effect"].count("ok") >= 6
