@@ -3,6 +3,7 @@ import pytest
 
 from lartpc.detector.detector import Detector
 from lartpc.kernels.charge.split import count_pieces, count_steps, pieces, split
+from lartpc.parameters import Parameters
 from lartpc.settings import Settings
 from lartpc.simulation.chain import make_tables
 
@@ -11,7 +12,7 @@ DETECTOR = Detector.module0()  # x -31.039 to 31.039, y -83.863 to 40.215, z fro
 
 def steps(start, end, dtype=np.float64, step_length=3.0):
     """Of one segment of 2 MeV at 5 us: counts by TPC, and x, y, distance, dE, dEdx, time of its steps."""
-    tables = make_tables(DETECTOR, Settings(), dtype, np)
+    tables = make_tables(DETECTOR, Parameters(), Settings(), dtype, np)
     start, end = np.array([start], dtype), np.array([end], dtype)
     line, both = (start, end, tables.volumes), np.arange(2)
     n = np.zeros(1, dtype=np.int64)
