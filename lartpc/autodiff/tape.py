@@ -46,12 +46,11 @@ class Tape:
 
         Raises TapeError where it would write into a remembered array.
         """
-        arguments = in_order(kernel, arguments, arrays)
-        bound = dict(zip(kernel.arguments, arguments, strict=True))
+        bound = dict(zip(kernel.arguments, in_order(kernel, arguments, arrays), strict=True))
         for name in kernel.outputs:
             if id(bound[name]) in self.marks:
                 raise TapeError(f"{kernel.name}: would overwrite its argument {name}, used by {self.used(bound[name])}")
-        kernel(threads, *arguments)
+        kernel(threads, **bound)
         used = arrays | bound
         for name, argument in used.items():
             if hasattr(argument, "dtype") and argument.ndim and id(argument) not in self.marks:
@@ -84,7 +83,8 @@ class Tape:
             rows = {name: self.rows(launch, name) for name in adjoint.shared}
             written = {name: namespace(of[name]).empty_like(of[name]) for name in adjoint.writes}
             own = rows | written
-            adjoint.kernel(launch.threads, *(self.argument(launch, name, own) for name in adjoint.kernel.arguments))
+            arguments = {name: self.argument(launch, name, own) for name in adjoint.kernel.arguments}
+            adjoint.kernel(launch.threads, **arguments)
             for name, gradient in written.items():
                 self.add(of[name], gradient)
             for name, of_thread in rows.items():
@@ -131,5 +131,5 @@ def mark(array: Any) -> int:
     rest = array.ravel().view(np.uint8)
     whole = len(rest) // 8 * 8
     total = xp.empty(-(-whole // (8 * WORDS)), dtype=np.uint64)
-    checksum(len(total), rest[:whole].view(np.uint64), total)
+    checksum(len(total), words=rest[:whole].view(np.uint64), total=total)
     return int(total.sum()) + (int(rest[whole:].sum()) if whole < len(rest) else 0)

@@ -20,7 +20,7 @@ from lartpc.adjoint.pixels.rows import rows
 from lartpc.adjoint.pixels.share import share_tangent
 from lartpc.adjoint.pixels.spread import spread_tangent
 from lartpc.arrays import namespace, to_numpy
-from lartpc.autodiff.launch import call
+from lartpc.autodiff.launch import plain
 from lartpc.autodiff.tape import Tape
 from lartpc.kernels.charge.drift import drift
 from lartpc.kernels.charge.field import field
@@ -81,7 +81,7 @@ class Jacobian:
         shape = (len(pixels), len(self.columns))
         part, row = (xp.zeros(shape, dtype=grad_waveform.dtype) for _ in range(2))
         own = {"pixel": pixels, "grad_waveform": grad_waveform, "part": part, "row": row}
-        call(rows, len(pixels), self.arguments | own)
+        plain(rows, len(pixels), **self.arguments | own)
         module = self.forward["drift"]["step_module"][self.arguments["pair_step"][self.first_pair[pixels]]]
         return by_slot(self.forward, row, module, self.columns, self.slots)
 
@@ -155,7 +155,7 @@ def parameter_rows(forward: dict[str, dict], grad_step: dict[str, Any]) -> Any:
             array = of.get(name.removeprefix("grad_"))
             if name.startswith("grad_") and name not in own:
                 own[name] = grads.setdefault(id(array), xp.zeros_like(array))
-        call(adjoint, n, of | own)
+        plain(adjoint, n, **of | own)
     return rows
 
 
@@ -175,13 +175,13 @@ def by_moments(forward: dict[str, dict]) -> dict[str, Any]:
     share, spread, of_pair, conserve = (forward[name] for name in ("share", "spread", "induce", "conserve"))
     xp, n = namespace(share["share_t"]), len(spread["pair_step"])
     slopes = {f"share_t_by_{name}": xp.empty_like(share["share_t"]) for name in ("arrival", "sigma_t")}
-    call(share_tangent, len(share["arrival"]), share | slopes)
+    plain(share_tangent, len(share["arrival"]), **share | slopes)
     moments = [spread["moment_x"], spread["moment_y"]]
     by_sigma_T = [xp.empty_like(moment) for moment in moments]
     moments_by = dict(zip(("moment_x_by_sigma_T", "moment_y_by_sigma_T"), by_sigma_T, strict=True))
-    call(spread_tangent, n, spread | moments_by)
+    plain(spread_tangent, n, **spread | moments_by)
     coefficient_by = {"coefficient_by_sigma_T": xp.empty_like(of_pair["coefficient"])}
-    call(induce_tangent, n, of_pair | moments_by | coefficient_by)
+    plain(induce_tangent, n, **of_pair | moments_by | coefficient_by)
     lowest = {"moment_x": moments[0], "moment_y": moments[1]} | moments_by
     lowest = {name: xp.ascontiguousarray(moment[:, :1]) for name, moment in lowest.items()}
     work = {f"grad_{name}": xp.empty_like(lowest[name]) for name in ("moment_x", "moment_y")}
@@ -196,10 +196,10 @@ def by_table(forward: dict[str, dict]) -> dict[str, Any]:
     slopes = {f"share_t_by_{name}": xp.empty_like(assign["share_t"]) for name in ("arrival", "sigma_t")}
     share_x, share_y = (xp.empty_like(assign[name]) for name in ("share_x", "share_y"))
     across = {"share_x_by_sigma_T": share_x, "share_y_by_sigma_T": share_y}
-    call(assign_tangent, len(assign["x"]), assign | slopes | across)
+    plain(assign_tangent, len(assign["x"]), **assign | slopes | across)
     coefficient = xp.zeros_like(of_pair["coefficient"])
     for changed in ({"share_x": share_x}, {"share_y": share_y}):  # `couple` adds to what is there
-        call(couple, len(coefficient), of_pair | changed | {"coefficient": coefficient})
+        plain(couple, len(coefficient), **of_pair | changed | {"coefficient": coefficient})
     nothing = xp.zeros((0, 1), dtype=coefficient.dtype)
     names = ("moment_x", "moment_y", "moment_x_by_sigma_T", "moment_y_by_sigma_T", "grad_moment_x", "grad_moment_y")
     not_conserved = dict.fromkeys(names, nothing) | {"conserved": False, "tick": assign["tick"]}

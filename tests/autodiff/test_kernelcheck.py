@@ -15,9 +15,9 @@ class Wrong:
         self.kernel, self.spoil = kernel, spoil
         self.arguments, self.outputs, self.name = kernel.arguments, kernel.outputs, kernel.name
 
-    def __call__(self, threads, *arguments):
-        self.kernel(threads, *arguments)
-        self.spoil(dict(zip(self.arguments, arguments, strict=True)))
+    def __call__(self, threads, /, **arrays):
+        self.kernel(threads, **arrays)
+        self.spoil(arrays)
 
 
 def caught(name, output, spoil):
@@ -57,9 +57,8 @@ def test_the_checker_sees_a_wrong_gradient(name, output, spoil):
 class Dropped(Wrong):
     """An adjoint kernel that forgets one of the gradients that it is given."""
 
-    def __call__(self, threads, *arguments):
-        given = zip(self.arguments, arguments, strict=True)
-        self.kernel(threads, *(np.zeros_like(value) if name == self.spoil else value for name, value in given))
+    def __call__(self, threads, /, **arrays):
+        self.kernel(threads, **arrays | {self.spoil: np.zeros_like(arrays[self.spoil])})
 
 
 @pytest.mark.parametrize("name", KERNELS)
