@@ -15,6 +15,7 @@ from samples import real
 import lartpc.kernels
 from lartpc.adjoint.pairs import ADJOINTS, NO_ADJOINT
 from lartpc.autodiff.kernelcheck import run_kernel
+from lartpc.autodiff.launch import plain
 
 ROUNDING = 1e-12  # of the losses, which are sums of numbers of order 1
 
@@ -99,7 +100,7 @@ def test_what_an_output_held_before_does_not_matter(name):
             array[...] = np.nan if array.dtype == np.float64 else -7
     for outputs in (clean, spoiled):
         bound = case.arguments | outputs
-        kernel(case.threads, *(bound[argument] for argument in kernel.arguments))
+        plain(kernel, case.threads, **bound)
     for o in kernel.outputs:
         np.testing.assert_array_equal(spoiled[o], clean[o])
 
@@ -125,7 +126,7 @@ def test_what_a_written_gradient_held_before_does_not_matter(name):
     for grads in (clean, spoiled):
         work = {name: array.copy() for name, array in forward.items() if name.startswith("grad_")}
         bound = forward | work | grads
-        adjoint.kernel(threads, *(bound[argument] for argument in adjoint.kernel.arguments))
+        plain(adjoint.kernel, threads, **bound)
     for output in adjoint.kernel.outputs:
         assert np.any(clean[output])
         np.testing.assert_array_equal(spoiled[output], clean[output])

@@ -149,7 +149,7 @@ def test_wrong_names_of_arguments_are_refused(given, named, message):
 
 def test_number_of_threads_may_be_zero():
     out = np.zeros(0)
-    scale(0, np.zeros(0), out)
+    scale(0, values=np.zeros(0), out=out)
     assert len(out) == 0
 
 
@@ -169,7 +169,7 @@ def test_every_thread_runs_once_whichever_worker_takes_it(threads, workers):
     before = numba.get_num_threads()
     numba.set_num_threads(workers)
     try:
-        counted(threads, work, runs, sums)
+        counted(threads, work=work, runs=runs, sums=sums)
     finally:
         numba.set_num_threads(before)
     np.testing.assert_array_equal(runs, np.arange(threads + 1) < threads)
@@ -285,7 +285,7 @@ def test_sources_are_hashed_once_a_process(monkeypatch, tmp_path):
     cache_directory.cache_clear()
     out = np.zeros_like(ENERGIES)
     for _ in range(2):
-        Kernel(scale.body, ("out",))(len(out), ENERGIES, out)
+        Kernel(scale.body, ("out",))(len(out), values=ENERGIES, out=out)
     assert cache_directory() == str(tmp_path / "lartpc" / cache.source_hash())
     assert cache.source_hash.call_count == 2  # ours is one of them
 
@@ -349,7 +349,7 @@ def test_full_disk_is_told_once_and_named(small_files, tmp_path, monkeypatch, ca
     cache_directory.cache_clear()
     out = np.zeros_like(ENERGIES)
     for _ in range(2):
-        Kernel(scale.body, ("out",))(len(out), ENERGIES, out)
+        Kernel(scale.body, ("out",))(len(out), values=ENERGIES, out=out)
         np.testing.assert_array_equal(out, 2 * ENERGIES)
     (line,) = capsys.readouterr().err.splitlines()
     assert line == (
@@ -390,7 +390,7 @@ def test_kernel_of_two_bodies_of_one_name_in_one_file(tmp_path, monkeypatch):
 
     for body, value in ((once(), 1.0), (again(), 2.0)):
         out = np.zeros(3)
-        Kernel(body, ("out",))(3, out)
+        Kernel(body, ("out",))(3, out=out)
         np.testing.assert_array_equal(out, value)
     assert len(stamps(tmp_path)) == 2
 
@@ -403,7 +403,7 @@ def test_no_place_for_a_cache(tmp_path, monkeypatch, capsys):
     assert cache_directory() == ""
     assert not cache.kept("cpu")
     out = np.zeros_like(ENERGIES)
-    Kernel(scale.body, ("out",))(len(out), ENERGIES, out)
+    Kernel(scale.body, ("out",))(len(out), values=ENERGIES, out=out)
     np.testing.assert_array_equal(out, 2 * ENERGIES)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"lartpc: compiled kernels cannot be kept: {nowhere}/lartpc")
@@ -416,7 +416,7 @@ def test_no_home_for_a_cache(monkeypatch, capsys):
     cache_directory.cache_clear()
     assert cache_directory() == cache_directory() == ""
     out = np.zeros_like(ENERGIES)
-    Kernel(scale.body, ("out",))(len(out), ENERGIES, out)
+    Kernel(scale.body, ("out",))(len(out), values=ENERGIES, out=out)
     np.testing.assert_array_equal(out, 2 * ENERGIES)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("lartpc: there is no home folder to keep compiled kernels in (set XDG_CACHE_HOME)")

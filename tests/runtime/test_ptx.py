@@ -13,6 +13,7 @@ from enumeration import all_kernels
 from loss_cases import LOSS_CASES
 
 from lartpc.adjoint.pairs import ADJOINTS
+from lartpc.autodiff.launch import plain
 from lartpc.autodiff.tape import LARGE, mark
 from lartpc.detector.detector import Detector
 from lartpc.files.hdf5 import new_hdf5
@@ -61,11 +62,11 @@ def run_losses():
     kernels = {kernel.name: kernel for kernel in ADJOINTS}
     for name, make in LOSS_CASES.items():
         threads, arguments, adjoint_threads, more = make(np.random.default_rng(0), np.float32)
-        kernels[name](threads, *arguments.values())
+        kernels[name](threads, **arguments)
         bound = {**arguments, **(more or {})}
         bound |= {f"grad_{key}": np.zeros_like(value) for key, value in arguments.items()}
         adjoint = ADJOINTS[kernels[name]].kernel
-        adjoint(adjoint_threads or threads, *(bound[argument] for argument in adjoint.arguments))
+        plain(adjoint, adjoint_threads or threads, **bound)
 
 
 def as_on_device(argument):
