@@ -97,21 +97,24 @@ def take(context, counter, amount):
 class Kernel:
     """A kernel body and its launchers. Call as `kernel(threads, **arrays)`, with all arguments of the body by name.
 
-    `outputs` names the arguments that the body writes. A `light` body takes well below a microsecond: few threads of it
-    are not worth waiting for workers, which may be busy. Results do not depend on the number of workers.
+    `outputs` names the arguments that the body writes, `work` those that it writes to work in: what it leaves there is
+    of no use. A `light` body takes well below a microsecond: few threads of it are not worth waiting for workers, which
+    may be busy. Results do not depend on the number of workers.
     """
 
-    def __init__(self, body, outputs, light=False):
+    def __init__(self, body, outputs, work=(), light=False):
         self.body = body
         self.name = body.__name__
         self.arguments = tuple(inspect.signature(body).parameters)[1:]
         self.outputs = outputs
+        self.work = work
         self.light = light
         if any(name.startswith("_") for name in self.arguments):
             raise TypeError(f"kernel {self.name}: names of arguments must not begin with an underscore")
-        unknown = set(outputs) - set(self.arguments)
-        if unknown:
-            raise TypeError(f"kernel {self.name}: outputs {sorted(unknown)} are no arguments of the body")
+        for role, names in {"outputs": outputs, "work": work}.items():
+            unknown = set(names) - set(self.arguments)
+            if unknown:
+                raise TypeError(f"kernel {self.name}: {role} {sorted(unknown)} are no arguments of the body")
 
     def __call__(self, threads, *arguments, **named):
         unknown = set(named) - set(self.arguments[len(arguments) :])
@@ -189,9 +192,9 @@ def in_order(kernel, given, named):
     return (*given, *(named[name] for name in rest))
 
 
-def kernel(*outputs, light=False):
-    """Decorator: make a `Kernel` of a body; `outputs` names the arguments that it writes."""
-    return lambda body: Kernel(body, outputs, light)
+def kernel(*outputs, work=(), light=False):
+    """Decorator: make a `Kernel` of a body; `outputs` and `work` name the arguments that it writes."""
+    return lambda body: Kernel(body, outputs, work, light)
 
 
 def rebind(function, helper):

@@ -64,7 +64,8 @@ def directions(
         shape = np.shape(bound[name.removeprefix("grad_")])
         shared = name.removeprefix("grad_") in adjoint.shared
         grads[name] = np.zeros((count, *shape[1:]) if shared else shape)
-    plain(adjoint.kernel, count, **bound | grads)
+    work = {name: np.zeros_like(bound[name.removeprefix("grad_")]) for name in adjoint.kernel.work}
+    plain(adjoint.kernel, count, **bound | grads | work)
     found = []
     for name in (n.removeprefix("grad_") for n in adjoint.kernel.outputs):
         grad = grads[f"grad_{name}"]
@@ -104,6 +105,6 @@ def scale(array: Any) -> float:
 def run_kernel(kernel: Kernel, threads: int, arguments: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
     """The kernel's outputs, computed in copies."""
     bound = {**arguments, **changed}
-    outputs = {name: bound[name].copy() for name in kernel.outputs}
-    plain(kernel, threads, **bound | outputs)
-    return outputs
+    own = {name: bound[name].copy() for name in (*kernel.outputs, *kernel.work)}
+    plain(kernel, threads, **bound | own)
+    return {name: own[name] for name in kernel.outputs}

@@ -47,12 +47,15 @@ class Tape:
         Raises TapeError where it would write into a remembered array.
         """
         bound = dict(zip(kernel.arguments, in_order(kernel, arguments, arrays), strict=True))
-        for name in kernel.outputs:
-            if id(bound[name]) in self.marks:
-                raise TapeError(f"{kernel.name}: would overwrite its argument {name}, used by {self.used(bound[name])}")
-        kernel(threads, **bound)
         used = arrays | bound
+        work = {*kernel.work, *(ADJOINTS[kernel].kernel.work if kernel in ADJOINTS else ())}
+        for name, array in used.items():
+            if name in (*kernel.outputs, *work) and id(array) in self.marks:
+                raise TapeError(f"{kernel.name}: would overwrite its argument {name}, used by {self.used(array)}")
+        kernel(threads, **bound)
         for name, argument in used.items():
+            if name in work:
+                continue  # holds nothing between forward and backward
             if hasattr(argument, "dtype") and argument.ndim and id(argument) not in self.marks:
                 self.marks[id(argument)] = (argument, mark(argument), f"{kernel.name}, argument {name}")
         self.launches.append(Launch(kernel, used, threads if adjoint_threads is None else adjoint_threads))

@@ -54,7 +54,7 @@ def test_names_of_an_adjoint(name):
     adjoint = ADJOINTS[kernel]
     assert adjoint.kernel.name == f"{name}_adjoint"
     assert adjoint.kernel.body.__module__ == kernel.body.__module__.replace("kernels", "adjoint")
-    inputs = set(kernel.arguments) - set(kernel.outputs)
+    inputs = set(kernel.arguments) - {*kernel.outputs, *kernel.work}
     assert all(output.removeprefix("grad_") in inputs for output in adjoint.kernel.outputs)
     assert all(output.startswith("grad_") for output in adjoint.kernel.outputs)
     assert {*adjoint.shared, *adjoint.writes} <= {output.removeprefix("grad_") for output in adjoint.kernel.outputs}
@@ -93,14 +93,12 @@ CLEARED = ("share", "spread", "induce", "deposit", "convolve", "conserve", "tabu
 def test_what_an_output_held_before_does_not_matter(name):
     case = recorded("special", "birks, vdrift linked")[name]
     kernel = KERNELS[name.removeprefix("tabulated ")]
-    work = ("state",)  # zeros
     clean, spoiled = ({o: np.zeros_like(case.arguments[o]) for o in kernel.outputs} for _ in range(2))
-    for o, array in spoiled.items():
-        if o not in work:
-            array[...] = np.nan if array.dtype == np.float64 else -7
+    for array in spoiled.values():
+        array[...] = np.nan if array.dtype == np.float64 else -7
     for outputs in (clean, spoiled):
-        bound = case.arguments | outputs
-        plain(kernel, case.threads, **bound)
+        work = {name: case.arguments[name].copy() for name in kernel.work}
+        plain(kernel, case.threads, **case.arguments | outputs | work)
     for o in kernel.outputs:
         np.testing.assert_array_equal(spoiled[o], clean[o])
 
@@ -117,6 +115,8 @@ def test_what_a_written_gradient_held_before_does_not_matter(name):
     random = np.random.default_rng(0)
     for output in kernel.outputs:
         forward[f"grad_{output}"] = random.normal(size=np.shape(forward[output]))
+    for name in adjoint.kernel.work:
+        forward[name] = np.zeros_like(forward[name.removeprefix("grad_")])
     clean, spoiled = {}, {}
     for output in adjoint.kernel.outputs:
         of = output.removeprefix("grad_")

@@ -13,7 +13,7 @@ class Wrong:
 
     def __init__(self, kernel, spoil):
         self.kernel, self.spoil = kernel, spoil
-        self.arguments, self.outputs, self.name = kernel.arguments, kernel.outputs, kernel.name
+        self.arguments, self.outputs, self.work, self.name = kernel.arguments, kernel.outputs, kernel.work, kernel.name
 
     def __call__(self, threads, /, **arrays):
         self.kernel(threads, **arrays)
@@ -64,7 +64,8 @@ class Dropped(Wrong):
 @pytest.mark.parametrize("name", KERNELS)
 def test_the_checker_sees_a_dropped_term(name):
     adjoint = ADJOINTS[KERNELS[name]]
-    given = [a for a in adjoint.kernel.arguments if a.startswith("grad_") and a not in adjoint.kernel.outputs]
+    written = (*adjoint.kernel.outputs, *adjoint.kernel.work)
+    given = [a for a in adjoint.kernel.arguments if a.startswith("grad_") and a not in written]
     for term in given:
         wrong = adjoint._replace(kernel=Dropped(adjoint.kernel, term))
         case = RANDOM[name](np.random.default_rng(1))

@@ -10,8 +10,8 @@ from lartpc.kernels.runtime.checksum import WORDS, checksum
 class Plain:
     """A kernel in plain Python: `body(threads, **arguments)`."""
 
-    def __init__(self, name, arguments, outputs, body):
-        self.name, self.arguments, self.outputs, self.body = name, arguments, outputs, body
+    def __init__(self, name, arguments, outputs, body, work=()):
+        self.name, self.arguments, self.outputs, self.work, self.body = name, arguments, outputs, work, body
 
     def __call__(self, threads, /, **arrays):
         self.body(threads, **arrays)
@@ -268,6 +268,47 @@ def test_a_launch_that_would_overwrite_is_refused():
     np.testing.assert_array_equal(x, [3.0])
     tape.backward([(z, np.ones(1))])
     np.testing.assert_array_equal(tape.gradient(x), [5.0])
+
+
+def square(threads, x, half, z):
+    half[...] = 0.5 * x
+    z[...] = 2.0 * x * half
+
+
+def square_adjoint(threads, x, twice, grad_z, grad_x):
+    twice[...] = 2.0 * x
+    grad_x += twice * grad_z
+
+
+@pytest.fixture
+def working(monkeypatch):
+    """z = x^2, by way of x/2 in `half`; its adjoint works in `twice`."""
+    forward = Plain("square", ("x", "half", "z"), ("z",), square, work=("half",))
+    back = Plain("square_adjoint", ("x", "twice", "grad_z", "grad_x"), ("grad_x",), square_adjoint, work=("twice",))
+    monkeypatch.setitem(ADJOINTS, forward, Adjoint(back))
+    return forward
+
+
+def test_work_arrays_may_be_used_again(working):
+    tape = Tape()
+    x, y, z, half, twice = arrays([3.0], [0.0], [0.0], [0.0], [0.0])
+    tape.launch(working, 1, x=x, half=half, z=y, twice=twice)
+    tape.launch(working, 1, x=y, half=half, z=z, twice=twice)
+    half[...] = np.nan
+    for _ in range(2):
+        tape.backward([(z, np.ones(1))])
+        np.testing.assert_array_equal(tape.gradient(x), [4.0 * 3.0**3])
+
+
+@pytest.mark.parametrize("name", ["half", "twice"])
+def test_a_launch_that_would_work_in_a_remembered_array_is_refused(name, working):
+    tape = Tape()
+    x, y, z, w = arrays([3.0], [5.0], [0.0], [0.0])
+    tape.launch(multiply, 1, x=x, y=y, z=z)
+    own = {"half": np.zeros(1), "twice": np.zeros(1)} | {name: x}
+    with pytest.raises(TapeError, match=f"square: would overwrite its argument {name}, used by multiply, argument x"):
+        tape.launch(working, 1, x=z, z=w, **own)
+    np.testing.assert_array_equal(x, [3.0])
 
 
 def test_a_real_kernel():

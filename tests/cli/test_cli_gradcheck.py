@@ -69,7 +69,7 @@ def test_a_wrong_gradient_fails(file, monkeypatch):
     right = ADJOINTS[quench].kernel
 
     class Wrong:
-        arguments, outputs, name = right.arguments, right.outputs, right.name
+        arguments, outputs, work, name = right.arguments, right.outputs, right.work, right.name
 
         def __call__(self, threads, /, **arrays):
             right(threads, **arrays)

@@ -117,6 +117,8 @@ def in_new_process(program, heard=None, **environment):
 def test_unknown_output_is_refused():
     with pytest.raises(TypeError, match=r"kernel scale: outputs \['result'\] are no arguments"):
         Kernel(scale.body, ("out", "result"))
+    with pytest.raises(TypeError, match=r"kernel scale: work \['state'\] are no arguments"):
+        Kernel(scale.body, ("out",), work=("values", "state"))
 
 
 def test_argument_names_leave_those_of_the_launcher():
