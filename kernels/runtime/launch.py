@@ -116,11 +116,13 @@ class Kernel:
             if unknown:
                 raise TypeError(f"kernel {self.name}: {role} {sorted(unknown)} are no arguments of the body")
 
-    def __call__(self, threads, *arguments, **named):
-        unknown = set(named) - set(self.arguments[len(arguments) :])
-        if unknown:
-            raise TypeError(f"kernel {self.name}: has no argument {', '.join(sorted(unknown))}, or has it twice")
-        arguments = in_order(self, arguments, named)
+    def __call__(self, threads, /, *unnamed, **arrays):
+        if unnamed:
+            raise TypeError(f"kernel {self.name}: takes its arguments by name alone")
+        arguments = in_order(self, arrays).values()
+        if len(arguments) < len(arrays):
+            unknown = sorted(set(arrays) - set(self.arguments))
+            raise TypeError(f"kernel {self.name}: has no argument {', '.join(unknown)}")
         if threads == 0:
             return
         if any(isinstance(a, np.ndarray) for a in arguments):
@@ -176,20 +178,13 @@ class Kernel:
         return namespace[name]
 
 
-def in_order(kernel, given, named):
-    """The arguments of a kernel, in its order, of those `given` in order and those `named`, which may be more.
-
-    TypeError where one is missing.
-    """
-    rest = kernel.arguments[len(given) :]
-    missing = [name for name in rest if name not in named]
-    if missing or len(given) > len(kernel.arguments):
-        raise TypeError(
-            f"kernel {kernel.name}: missing {', '.join(missing)}"
-            if missing
-            else f"kernel {kernel.name}: too many arguments"
-        )
-    return (*given, *(named[name] for name in rest))
+def in_order(kernel, arrays):
+    """Those of the arrays, by name, that a kernel takes, in its order. TypeError where one is missing."""
+    try:
+        return {name: arrays[name] for name in kernel.arguments}
+    except KeyError:
+        missing = [name for name in kernel.arguments if name not in arrays]
+        raise TypeError(f"kernel {kernel.name}: missing {', '.join(missing)}") from None
 
 
 def kernel(*outputs, work=(), light=False):

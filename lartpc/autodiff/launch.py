@@ -3,6 +3,6 @@
 from lartpc.kernels.runtime.launch import in_order
 
 
-def plain(kernel, threads, *arguments, adjoint_threads=None, **arrays):
+def plain(kernel, threads, *, adjoint_threads=None, **arrays):
     """Launch a kernel and remember nothing; arrays that are no arguments of the kernel are for its adjoint alone."""
-    kernel(threads, **dict(zip(kernel.arguments, in_order(kernel, arguments, arrays), strict=True)))
+    kernel(threads, **in_order(kernel, arrays))

@@ -41,24 +41,22 @@ class Tape:
         self.marks: dict[int, tuple[Any, int, str]] = {}  # id of an array: the array, its mark, where it was used
         self.gradients: dict[int, Any] = {}
 
-    def launch(self, kernel: Kernel, threads: int, *arguments: Any, adjoint_threads: int | None = None, **arrays: Any):
+    def launch(self, kernel: Kernel, threads: int, *, adjoint_threads: int | None = None, **arrays: Any):
         """Run a kernel and remember it; arrays that are no arguments of the kernel are for its adjoint alone.
 
         Raises TapeError where it would write into a remembered array.
         """
-        bound = dict(zip(kernel.arguments, in_order(kernel, arguments, arrays), strict=True))
-        used = arrays | bound
         work = {*kernel.work, *(ADJOINTS[kernel].kernel.work if kernel in ADJOINTS else ())}
-        for name, array in used.items():
+        for name, array in arrays.items():
             if name in (*kernel.outputs, *work) and id(array) in self.marks:
                 raise TapeError(f"{kernel.name}: would overwrite its argument {name}, used by {self.used(array)}")
-        kernel(threads, **bound)
-        for name, argument in used.items():
+        kernel(threads, **in_order(kernel, arrays))
+        for name, argument in arrays.items():
             if name in work:
                 continue  # holds nothing between forward and backward
             if hasattr(argument, "dtype") and argument.ndim and id(argument) not in self.marks:
                 self.marks[id(argument)] = (argument, mark(argument), f"{kernel.name}, argument {name}")
-        self.launches.append(Launch(kernel, used, threads if adjoint_threads is None else adjoint_threads))
+        self.launches.append(Launch(kernel, arrays, threads if adjoint_threads is None else adjoint_threads))
 
     def used(self, array: Any) -> str:
         return self.marks[id(array)][2]

@@ -21,7 +21,7 @@ from lartpc.frontend.frontend import Reads
 from lartpc.kernels.pixels.conserve import conserve
 from lartpc.kernels.response.convolve import convolve
 from lartpc.kernels.response.deposit import deposit
-from lartpc.kernels.runtime.launch import Kernel, in_order
+from lartpc.kernels.runtime.launch import Kernel
 from lartpc.simulation.chain import Waveforms
 
 
@@ -34,16 +34,15 @@ class Contributions(NamedTuple):
 
 
 class Recorder:
-    """Launches kernels as `chain.plain` does, and keeps the arguments of `deposit`, `convolve` and `conserve`."""
+    """Launches kernels as `plain` does, and keeps the arguments of `deposit`, `convolve` and `conserve`."""
 
     def __init__(self) -> None:
         self.launched: dict[str, dict[str, Any]] = {}
 
-    def __call__(self, kernel: Kernel, threads: int, *arguments: Any, **more: Any) -> None:
-        arguments = in_order(kernel, arguments, more)
-        kernel(threads, *arguments)
+    def __call__(self, kernel: Kernel, threads: int, *, adjoint_threads: int | None = None, **arrays: Any) -> None:
+        plain(kernel, threads, **arrays)
         if kernel in (deposit, convolve, conserve):
-            self.launched[kernel.name] = {**dict(zip(kernel.arguments, arguments, strict=True)), **more}
+            self.launched[kernel.name] = arrays
 
 
 def contributions(

@@ -17,6 +17,8 @@ from helpers import local, make_segments
 
 import lartpc.adjoint
 import lartpc.kernels
+from lartpc.autodiff.launch import plain
+from lartpc.autodiff.tape import Tape
 from lartpc.kernels.charge.drift import drift_velocity
 from lartpc.kernels.charge.models import BIRKS
 from lartpc.kernels.charge.quench import quench
@@ -140,13 +142,24 @@ def test_arguments_by_name_in_any_order():
     [
         ([], ("values",), "kernel scale: missing out"),
         ([], ("values", "out", "more"), "kernel scale: has no argument more"),
-        ([np.zeros(1)], ("values", "out"), "kernel scale: has no argument values, or has it twice"),
-        ([np.zeros(1)] * 3, (), "kernel scale: too many arguments"),
+        ([np.zeros(1)], ("out",), "kernel scale: takes its arguments by name alone"),
+        ([np.zeros(1)] * 2, (), "kernel scale: takes its arguments by name alone"),
     ],
 )
 def test_wrong_names_of_arguments_are_refused(given, named, message):
     with pytest.raises(TypeError, match=message):
         scale(1, *given, **{name: np.zeros(1) for name in named})
+
+
+@pytest.mark.parametrize("launch", [plain, Tape().launch])
+def test_launchers_take_names_alone(launch):
+    values, out = np.arange(3.0), np.zeros(3)
+    with pytest.raises(TypeError, match="positional"):
+        launch(scale, 3, values, out)
+    with pytest.raises(TypeError, match="kernel scale: missing values"):
+        launch(scale, 3, out=out)
+    launch(scale, 3, out=out, values=values, more=np.zeros(1))
+    np.testing.assert_array_equal(out, 2 * values)
 
 
 def test_number_of_threads_may_be_zero():
@@ -201,12 +214,12 @@ def test_helpers_and_bodies_are_plain_functions():
 
 def test_compiled_body_does_what_the_plain_body_does():
     inputs = {"step_dE": ENERGIES, "step_dEdx": ENERGIES, **local(len(ENERGIES)), "model": BIRKS}
-    compiled, plain = np.zeros_like(ENERGIES), np.zeros_like(ENERGIES)
+    compiled, interpreted = np.zeros_like(ENERGIES), np.zeros_like(ENERGIES)
     quench(len(ENERGIES), **inputs, electrons=compiled)
     for i in range(len(ENERGIES)):
-        quench.body(i, **inputs, electrons=plain)
+        quench.body(i, **inputs, electrons=interpreted)
     assert compiled[1:].min() > 0
-    np.testing.assert_allclose(compiled, plain, rtol=1e-14)
+    np.testing.assert_allclose(compiled, interpreted, rtol=1e-14)
 
 
 def test_launchers_have_names_of_their_own():

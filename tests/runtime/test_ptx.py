@@ -33,11 +33,10 @@ def recorded(tmp_path_factory):
     signatures = {}
     launch = Kernel.__call__
 
-    def record(kernel, threads, *arguments, **named):
-        arguments = in_order(kernel, arguments, named)
-        types = (numba.types.int64, *(as_on_device(argument) for argument in arguments))
+    def record(kernel, threads, /, **arrays):
+        types = (numba.types.int64, *map(as_on_device, in_order(kernel, arrays).values()))
         signatures.setdefault(kernel, set()).add(types)
-        launch(kernel, threads, *arguments)
+        launch(kernel, threads, **arrays)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Kernel, "__call__", record)

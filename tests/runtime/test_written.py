@@ -5,7 +5,7 @@ import pytest
 from enumeration import all_kernels
 from stages import record_runs
 
-from lartpc.kernels.runtime.launch import Kernel, in_order, kernel
+from lartpc.kernels.runtime.launch import Kernel, kernel
 
 
 def changed(launch, kernel, threads, arrays):
@@ -25,8 +25,7 @@ def written(tmp_path_factory):
     """Kernel to the names of the arrays that it changes in some launch."""
     found, launch = {}, Kernel.__call__
 
-    def record(kernel, threads, *arguments, **named):
-        arrays = dict(zip(kernel.arguments, in_order(kernel, arguments, named), strict=True))
+    def record(kernel, threads, /, **arrays):
         found.setdefault(kernel, set()).update(changed(launch, kernel, threads, arrays))
         launch(kernel, threads, **arrays)
 
