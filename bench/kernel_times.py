@@ -16,9 +16,9 @@ class KernelTimes:
     def __enter__(self):
         self.call = Kernel.__call__
 
-        def timed(kernel, threads, *arguments, **named):
+        def timed(kernel, threads, /, **arrays):
             started = time.perf_counter()
-            self.call(kernel, threads, *arguments, **named)
+            self.call(kernel, threads, **arrays)
             self.wait()
             self.seconds[kernel.name] += time.perf_counter() - started
             self.calls[kernel.name] += 1

@@ -32,7 +32,7 @@ def offsets(counts):
 def owners(starts, n):
     """The run that each of n entries belongs to, from `offsets`, of which the last is n."""
     result = namespace(starts).empty(n, dtype=np.int64)
-    own(len(starts) - 1, starts, result)
+    own(len(starts) - 1, starts=starts, owner=result)
     return result
 
 

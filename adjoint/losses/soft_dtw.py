@@ -6,7 +6,7 @@ from lartpc.kernels.runtime.launch import kernel
 from lartpc.kernels.runtime.special import exp_negative
 
 
-@kernel("grad_value")
+@kernel("grad_value", work=("scratch",))
 def soft_dtw_adjoint(
     i,
     # forward inputs

@@ -11,7 +11,7 @@ conserve_window_adjoint = device(conserve_adjoint.body)
 convolve_window_adjoint = device(convolve_adjoint.body)
 
 
-@kernel("row")
+@kernel("row", work=("grad_moment_x", "grad_moment_y", "grad_current", "grad_state", "grad_source", "part"))
 def rows(
     i,
     pixel,
@@ -60,7 +60,7 @@ def rows(
     grad_source,
     # gradient of the waveform
     grad_waveform,
-    # sums: of the last PART pairs, and of all
+    # sums, of zeros: of the last PART pairs, to work in, and of all
     part,
     row,
 ):

@@ -6,7 +6,7 @@ from lartpc.kernels.response.convolve import faded, following, seen
 from lartpc.kernels.runtime.launch import kernel
 
 
-@kernel("grad_source")
+@kernel("grad_source", work=("grad_state",))
 def convolve_adjoint(
     i,
     # forward inputs
@@ -26,7 +26,7 @@ def convolve_adjoint(
     decay,
     # gradients of outputs
     grad_current,
-    # the same, to work in
+    # zeros, to work in
     grad_state,
     # gradients of inputs
     grad_source,

@@ -32,7 +32,7 @@ def faded(x):
     return x if abs(x) > T(1e-30) else T(0.0)
 
 
-@kernel("current", "state")
+@kernel("current", work=("state",))
 def convolve(
     i,
     window_train,
@@ -61,7 +61,7 @@ def convolve(
     where its values begin in `source`, with the end of all: train_source (n_trains + 1,). By table: basis (n_tables,
     lags rank) [1/us], latest lag first; tail (n_tables, most per_tick, most rank, poles) [1/us]: what r adds to
     exponential p at a tick that lies 1, 2, ... sites before first_lag; decay (poles,): what is left of them a tick
-    earlier. state (n_windows, poles): work space.
+    earlier. state (n_windows, poles): zeros, to work in.
     """
     T = type(current[0])
     base = window_first[i]

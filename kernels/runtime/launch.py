@@ -97,27 +97,32 @@ def take(context, counter, amount):
 class Kernel:
     """A kernel body and its launchers. Call as `kernel(threads, **arrays)`, with all arguments of the body by name.
 
-    `outputs` names the arguments that the body writes. A `light` body takes well below a microsecond: few threads of it
-    are not worth waiting for workers, which may be busy. Results do not depend on the number of workers.
+    `outputs` names the arguments that the body writes, `work` those that it writes to work in: what it leaves there is
+    of no use. A `light` body takes well below a microsecond: few threads of it are not worth waiting for workers, which
+    may be busy. Results do not depend on the number of workers.
     """
 
-    def __init__(self, body, outputs, light=False):
+    def __init__(self, body, outputs, work=(), light=False):
         self.body = body
         self.name = body.__name__
         self.arguments = tuple(inspect.signature(body).parameters)[1:]
         self.outputs = outputs
+        self.work = work
         self.light = light
         if any(name.startswith("_") for name in self.arguments):
             raise TypeError(f"kernel {self.name}: names of arguments must not begin with an underscore")
-        unknown = set(outputs) - set(self.arguments)
-        if unknown:
-            raise TypeError(f"kernel {self.name}: outputs {sorted(unknown)} are no arguments of the body")
+        for role, names in {"outputs": outputs, "work": work}.items():
+            unknown = set(names) - set(self.arguments)
+            if unknown:
+                raise TypeError(f"kernel {self.name}: {role} {sorted(unknown)} are no arguments of the body")
 
-    def __call__(self, threads, *arguments, **named):
-        unknown = set(named) - set(self.arguments[len(arguments) :])
-        if unknown:
-            raise TypeError(f"kernel {self.name}: has no argument {', '.join(sorted(unknown))}, or has it twice")
-        arguments = in_order(self, arguments, named)
+    def __call__(self, threads, /, *unnamed, **arrays):
+        if unnamed:
+            raise TypeError(f"kernel {self.name}: takes its arguments by name alone")
+        arguments = in_order(self, arrays).values()
+        if len(arguments) < len(arrays):
+            unknown = sorted(set(arrays) - set(self.arguments))
+            raise TypeError(f"kernel {self.name}: has no argument {', '.join(unknown)}")
         if threads == 0:
             return
         if any(isinstance(a, np.ndarray) for a in arguments):
@@ -173,25 +178,18 @@ class Kernel:
         return namespace[name]
 
 
-def in_order(kernel, given, named):
-    """The arguments of a kernel, in its order, of those `given` in order and those `named`, which may be more.
-
-    TypeError where one is missing.
-    """
-    rest = kernel.arguments[len(given) :]
-    missing = [name for name in rest if name not in named]
-    if missing or len(given) > len(kernel.arguments):
-        raise TypeError(
-            f"kernel {kernel.name}: missing {', '.join(missing)}"
-            if missing
-            else f"kernel {kernel.name}: too many arguments"
-        )
-    return (*given, *(named[name] for name in rest))
+def in_order(kernel, arrays):
+    """Those of the arrays, by name, that a kernel takes, in its order. TypeError where one is missing."""
+    try:
+        return {name: arrays[name] for name in kernel.arguments}
+    except KeyError:
+        missing = [name for name in kernel.arguments if name not in arrays]
+        raise TypeError(f"kernel {kernel.name}: missing {', '.join(missing)}") from None
 
 
-def kernel(*outputs, light=False):
-    """Decorator: make a `Kernel` of a body; `outputs` names the arguments that it writes."""
-    return lambda body: Kernel(body, outputs, light)
+def kernel(*outputs, work=(), light=False):
+    """Decorator: make a `Kernel` of a body; `outputs` and `work` name the arguments that it writes."""
+    return lambda body: Kernel(body, outputs, work, light)
 
 
 def rebind(function, helper):

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lartpc.adjoint.pairs import Adjoint
+from lartpc.autodiff.launch import plain
 from lartpc.kernels.runtime.launch import Kernel
 
 
@@ -63,7 +64,8 @@ def directions(
         shape = np.shape(bound[name.removeprefix("grad_")])
         shared = name.removeprefix("grad_") in adjoint.shared
         grads[name] = np.zeros((count, *shape[1:]) if shared else shape)
-    adjoint.kernel(count, *({**bound, **grads}[name] for name in adjoint.kernel.arguments))
+    work = {name: np.zeros_like(bound[name.removeprefix("grad_")]) for name in adjoint.kernel.work}
+    plain(adjoint.kernel, count, **bound | grads | work)
     found = []
     for name in (n.removeprefix("grad_") for n in adjoint.kernel.outputs):
         grad = grads[f"grad_{name}"]
@@ -103,6 +105,6 @@ def scale(array: Any) -> float:
 def run_kernel(kernel: Kernel, threads: int, arguments: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
     """The kernel's outputs, computed in copies."""
     bound = {**arguments, **changed}
-    outputs = {name: bound[name].copy() for name in kernel.outputs}
-    kernel(threads, *({**bound, **outputs}[name] for name in kernel.arguments))
-    return outputs
+    own = {name: bound[name].copy() for name in (*kernel.outputs, *kernel.work)}
+    plain(kernel, threads, **bound | own)
+    return {name: own[name] for name in kernel.outputs}

@@ -41,22 +41,22 @@ class Tape:
         self.marks: dict[int, tuple[Any, int, str]] = {}  # id of an array: the array, its mark, where it was used
         self.gradients: dict[int, Any] = {}
 
-    def launch(self, kernel: Kernel, threads: int, *arguments: Any, adjoint_threads: int | None = None, **arrays: Any):
+    def launch(self, kernel: Kernel, threads: int, *, adjoint_threads: int | None = None, **arrays: Any):
         """Run a kernel and remember it; arrays that are no arguments of the kernel are for its adjoint alone.
 
         Raises TapeError where it would write into a remembered array.
         """
-        arguments = in_order(kernel, arguments, arrays)
-        bound = dict(zip(kernel.arguments, arguments, strict=True))
-        for name in kernel.outputs:
-            if id(bound[name]) in self.marks:
-                raise TapeError(f"{kernel.name}: would overwrite its argument {name}, used by {self.used(bound[name])}")
-        kernel(threads, *arguments)
-        used = arrays | bound
-        for name, argument in used.items():
+        work = {*kernel.work, *(ADJOINTS[kernel].kernel.work if kernel in ADJOINTS else ())}
+        for name, array in arrays.items():
+            if name in (*kernel.outputs, *work) and id(array) in self.marks:
+                raise TapeError(f"{kernel.name}: would overwrite its argument {name}, used by {self.used(array)}")
+        kernel(threads, **in_order(kernel, arrays))
+        for name, argument in arrays.items():
+            if name in work:
+                continue  # holds nothing between forward and backward
             if hasattr(argument, "dtype") and argument.ndim and id(argument) not in self.marks:
                 self.marks[id(argument)] = (argument, mark(argument), f"{kernel.name}, argument {name}")
-        self.launches.append(Launch(kernel, used, threads if adjoint_threads is None else adjoint_threads))
+        self.launches.append(Launch(kernel, arrays, threads if adjoint_threads is None else adjoint_threads))
 
     def used(self, array: Any) -> str:
         return self.marks[id(array)][2]
@@ -84,7 +84,8 @@ class Tape:
             rows = {name: self.rows(launch, name) for name in adjoint.shared}
             written = {name: namespace(of[name]).empty_like(of[name]) for name in adjoint.writes}
             own = rows | written
-            adjoint.kernel(launch.threads, *(self.argument(launch, name, own) for name in adjoint.kernel.arguments))
+            arguments = {name: self.argument(launch, name, own) for name in adjoint.kernel.arguments}
+            adjoint.kernel(launch.threads, **arguments)
             for name, gradient in written.items():
                 self.add(of[name], gradient)
             for name, of_thread in rows.items():
@@ -131,5 +132,5 @@ def mark(array: Any) -> int:
     rest = array.ravel().view(np.uint8)
     whole = len(rest) // 8 * 8
     total = xp.empty(-(-whole // (8 * WORDS)), dtype=np.uint64)
-    checksum(len(total), rest[:whole].view(np.uint64), total)
+    checksum(len(total), words=rest[:whole].view(np.uint64), total=total)
     return int(total.sum()) + (int(rest[whole:].sum()) if whole < len(rest) else 0)

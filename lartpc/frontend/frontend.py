@@ -51,7 +51,8 @@ def make_electronics(windows, parameters, detector, place_of, launch=plain):
     tpc = detector.tpc_of(pixel)
     place = xp.asarray(place_of(module=detector.module[tpc], tpc=tpc, pixel=pixel))
     electronics = xp.zeros(place.shape, dtype=parameters.dtype)
-    launch(gather, len(place), parameters, place, electronics, adjoint_threads=len(parameters))
+    threads = {"adjoint_threads": len(parameters)}
+    launch(gather, len(place), values=parameters, place=place, module_parameters=electronics, **threads)
     return electronics
 
 
@@ -60,9 +61,10 @@ def make_pixels(windows, electronics, detector, launch=plain):
     xp, T = namespace(electronics), electronics.dtype
     pixel = to_numpy(windows.pixel)
     gain, offset, _ = detector.adc_scale(pixel)
-    base = [xp.asarray(column.astype(T)) for column in (detector.of_pixels("threshold", pixel), gain, offset)]
+    of_detector = {"threshold": detector.of_pixels("threshold", pixel), "gain": gain, "offset": offset}
+    base = {f"base_{name}": xp.asarray(column.astype(T)) for name, column in of_detector.items()}
     pixels = Pixels(*(xp.zeros(len(pixel), dtype=T) for _ in Pixels._fields))
-    launch(adjust, len(pixel), *base, electronics, *pixels)
+    launch(adjust, len(pixel), **base, electronics=electronics, **pixels._asdict())
     return pixels
 
 
@@ -70,9 +72,18 @@ def behind_buffer(waveform, windows, electronics, detector, launch=plain):
     """What the rise times of the buffers make of the waveforms."""
     xp = namespace(waveform)
     buffered = xp.zeros_like(waveform)
-    inputs = (windows.first, owners(windows.of_pixel, len(windows.tick)), waveform, electronics)
-    pixels = {"adjoint_threads": len(windows.pixel), "pixel_window": windows.of_pixel}
-    launch(buffer, len(windows.tick), *inputs, waveform.dtype.type(detector.tick), buffered, **pixels)
+    launch(
+        buffer,
+        len(windows.tick),
+        window_first=windows.first,
+        window_pixel=owners(windows.of_pixel, len(windows.tick)),
+        waveform=waveform,
+        electronics=electronics,
+        tick=waveform.dtype.type(detector.tick),
+        buffered=buffered,
+        adjoint_threads=len(windows.pixel),
+        pixel_window=windows.of_pixel,
+    )
     return buffered
 
 
@@ -88,28 +99,28 @@ def make_reads(waveforms, batch, threshold, seed, noise, detector, launch=plain)
     launch(
         trigger,
         n,
-        waveforms.buffered,
-        windows.of_pixel,
-        windows.first,
-        windows.tick,
-        batch.event_id[windows.event],
-        windows.pixel,
-        threshold,
-        T(detector.tick),
-        detector.hold_ticks,
-        detector.reset_cycles,
-        detector.adc_busy_delay,
-        seed,
-        T(detector.reset_noise if noise else 0.0),
-        T(detector.uncorrelated_noise if noise else 0.0),
-        T(detector.discriminator_noise if noise else 0.0),
-        count,
-        window,
-        tick,
-        part,
-        time,
-        charge,
-        valid,
+        waveform=waveforms.buffered,
+        pixel_window=windows.of_pixel,
+        window_first=windows.first,
+        window_tick=windows.tick,
+        pixel_event=batch.event_id[windows.event],
+        pixel_id=windows.pixel,
+        threshold=threshold,
+        tick=T(detector.tick),
+        hold_ticks=detector.hold_ticks,
+        reset_cycles=detector.reset_cycles,
+        adc_busy_delay=detector.adc_busy_delay,
+        seed=seed,
+        reset_noise=T(detector.reset_noise if noise else 0.0),
+        uncorrelated_noise=T(detector.uncorrelated_noise if noise else 0.0),
+        discriminator_noise=T(detector.discriminator_noise if noise else 0.0),
+        read_count=count,
+        read_window=window,
+        read_tick=tick,
+        read_part=part,
+        hit_time=time,
+        hit_charge=charge,
+        hit_valid=valid,
     )
     return Reads(count, window, tick, part, time, charge, valid)
 
@@ -118,6 +129,16 @@ def make_adc(reads, gain, offset, detector, rounded=True, launch=plain):
     """Digitize: ADC counts of the reads (n_pixels, max_hits); gain [mV/e] and offset [mV] of the pixels (n_pixels,)."""
     T = reads.charge.dtype.type
     adc = namespace(reads.charge).zeros_like(reads.charge)
-    scale = (T(detector.v_ref - detector.v_cm), T(detector.adc_counts))
-    launch(digitize, len(adc), reads.charge, reads.count, gain, offset, *scale, rounded, adc)
+    launch(
+        digitize,
+        len(adc),
+        hit_charge=reads.charge,
+        read_count=reads.count,
+        gain=gain,
+        offset=offset,
+        full_scale=T(detector.v_ref - detector.v_cm),
+        adc_counts=T(detector.adc_counts),
+        rounded=rounded,
+        adc=adc,
+    )
     return adc

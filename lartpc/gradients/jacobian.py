@@ -16,7 +16,7 @@ import numpy as np
 from lartpc.adjoint.pairs import ADJOINTS
 from lartpc.adjoint.pixels.rows import rows
 from lartpc.arrays import namespace, to_numpy
-from lartpc.autodiff.launch import call
+from lartpc.autodiff.launch import plain
 from lartpc.autodiff.tape import Tape
 from lartpc.kernels.charge.drift import drift
 from lartpc.kernels.charge.field import field
@@ -75,7 +75,7 @@ class Jacobian:
         shape = (len(pixels), len(self.columns))
         part, row = (xp.zeros(shape, dtype=grad_waveform.dtype) for _ in range(2))
         own = {"pixel": pixels, "grad_waveform": grad_waveform, "part": part, "row": row}
-        call(rows, len(pixels), self.arguments | own)
+        plain(rows, len(pixels), **self.arguments | own)
         module = self.forward["drift"]["step_module"][self.arguments["pair_step"][self.first_pair[pixels]]]
         return by_slot(self.forward, row, module, self.columns, self.slots)
 
@@ -149,7 +149,7 @@ def parameter_rows(forward: dict[str, dict], grad_step: dict[str, Any]) -> Any:
             array = of.get(name.removeprefix("grad_"))
             if name.startswith("grad_") and name not in own:
                 own[name] = grads.setdefault(id(array), xp.zeros_like(array))
-        call(adjoint, n, of | own)
+        plain(adjoint, n, **of | own)
     return rows
 
 

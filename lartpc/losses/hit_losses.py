@@ -60,9 +60,11 @@ def soft_dtw(simulated: HitList, target: HitList, detector: Detector) -> EventLo
     table_first = offsets(xp.diff(first) * xp.diff(other_first))
     table, scratch = xp.zeros(int(table_first[-1])), xp.zeros(3 * len(value))
     loss, grad_value = xp.zeros(n_events), xp.zeros_like(value)
-    inputs = (value, first, other, other_first, table_first, GAMMA)
-    soft_dtw_kernel.soft_dtw(n_events, *inputs, table, loss)
-    soft_dtw_adjoint(n_events, *inputs, table, scratch, xp.ones(n_events), grad_value)
+    sides = {"value": value, "first": first, "target": other, "target_first": other_first}
+    inputs = {**sides, "table_first": table_first, "gamma": GAMMA}
+    soft_dtw_kernel.soft_dtw(n_events, **inputs, table=table, loss=loss)
+    grads = {"grad_loss": xp.ones(n_events), "grad_value": grad_value}
+    soft_dtw_adjoint(n_events, **inputs, table=table, scratch=scratch, **grads)
     return EventLoss(loss, xp.zeros_like(simulated.adc), xp.zeros_like(simulated.adc), grad_value[at])
 
 
@@ -91,10 +93,12 @@ def chamfer(simulated: HitList, target: HitList, detector: Detector) -> EventLos
     for point, other in (sides, sides[::-1]):
         n, m = len(point.event), len(other.event)
         nearest, square = xp.zeros(n, dtype=np.int64), xp.zeros(n)
-        chamfer_kernel.chamfer(n, point.at, point.event, other.at, other.first, nearest, square)
+        both = {"point": point.at, "other": other.at, "nearest": nearest}
+        chamfer_kernel.chamfer(n, **both, point_event=point.event, other_first=other.first, square=square)
         weight = 1.0 / hits_in_event(point)[point.event]
         grads = [xp.zeros_like(side.at) for side in (point, other)]
-        chamfer_adjoint(n + m, point.at, other.at, nearest, point.first, other.event, weight, *grads)
+        back = {"grad_square": weight, "grad_point": grads[0], "grad_other": grads[1]}
+        chamfer_adjoint(n + m, **both, point_first=point.first, other_event=other.event, **back)
         value = value + event_sums(weight * square, point.event, len(point.first) - 1)
         gradient = gradient + grads[0 if point is sides[0] else 1]
     return by_hit(value, gradient)
@@ -120,12 +124,14 @@ def mean_similarity(point: Points, other: Points, differentiate: bool = True) ->
     xp = namespace(point.at)
     n, m = len(point.event), len(other.event)
     width, similarity = xp.asarray(WIDTHS), xp.zeros(n)
-    inputs = (point.at, point.event, other.at, other.first, width)
-    mmd_kernel.mmd(n, *inputs, similarity)
+    sides = {"point": point.at, "point_event": point.event, "other": other.at, "other_first": other.first}
+    mmd_kernel.mmd(n, **sides, width=width, similarity=similarity)
     weight = (1.0 / (hits_in_event(point) * hits_in_event(other)))[point.event]
     grads = xp.zeros_like(point.at), xp.zeros_like(other.at)
     if differentiate:
-        mmd_adjoint(n + m, *inputs, point.first, other.event, weight, *grads)
+        sides |= {"point_first": point.first, "other_event": other.event}
+        back = {"grad_similarity": weight, "grad_point": grads[0], "grad_other": grads[1]}
+        mmd_adjoint(n + m, **sides, width=width, **back)
     return event_sums(weight * similarity, point.event, len(point.first) - 1), grads
 
 
@@ -146,14 +152,16 @@ def mse(simulated: HitList, target: HitList, detector: Detector) -> EventLoss:
     sides = simulated, target
     for hits, other, partner in zip(sides, sides[::-1], partners(simulated, target), strict=True):
         event, error = owners(hits.first, len(hits.time)), xp.zeros_like(hits.time)
-        inputs = (hits.time, hits.charge, partner, other.time, other.charge, TIME_SCALE, CHARGE_SCALE)
-        mse_kernel.mse(len(error), *inputs, error)
+        inputs = {"time": hits.time, "charge": hits.charge, "partner": partner}
+        inputs |= {"target_time": other.time, "target_charge": other.charge}
+        inputs |= {"time_scale": TIME_SCALE, "charge_scale": CHARGE_SCALE}
+        mse_kernel.mse(len(error), **inputs, error=error)
         value = value + event_sums(error, event, len(n_hits)) / n_hits
         if hits is simulated:
             # A matched pair is counted from both sides.
             weight = (1.0 + (partner >= 0)) / n_hits[event]
             grad_time, grad_charge = xp.zeros_like(hits.time), xp.zeros_like(hits.charge)
-            mse_adjoint(len(error), *inputs, weight, grad_time, grad_charge)
+            mse_adjoint(len(error), **inputs, grad_error=weight, grad_time=grad_time, grad_charge=grad_charge)
     return EventLoss(value, grad_time, grad_charge, xp.zeros_like(simulated.adc))
 
 

@@ -11,7 +11,7 @@ from lartpc.adjoint.pixels.induce import induce_tangent
 from lartpc.adjoint.pixels.share import share_tangent
 from lartpc.adjoint.pixels.spread import spread_tangent
 from lartpc.arrays import aligned, inverse, namespace, offsets
-from lartpc.autodiff.launch import call
+from lartpc.autodiff.launch import plain
 from lartpc.charge.tables import Tables
 from lartpc.contracts import Clouds, Launch
 from lartpc.detector.detector import Detector
@@ -154,13 +154,13 @@ class ParametricReadout:
         share, spread, of_pair, conserve = (forward[name] for name in ("share", "spread", "induce", "conserve"))
         xp, n = namespace(share["share_t"]), len(spread["pair_step"])
         slopes = {f"share_t_by_{name}": xp.empty_like(share["share_t"]) for name in ("arrival", "sigma_t")}
-        call(share_tangent, len(share["arrival"]), share | slopes)
+        plain(share_tangent, len(share["arrival"]), **(share | slopes))
         moments = [spread["moment_x"], spread["moment_y"]]
         by_sigma_T = [xp.empty_like(moment) for moment in moments]
         moments_by = dict(zip(("moment_x_by_sigma_T", "moment_y_by_sigma_T"), by_sigma_T, strict=True))
-        call(spread_tangent, n, spread | moments_by)
+        plain(spread_tangent, n, **(spread | moments_by))
         coefficient_by = {"coefficient_by_sigma_T": xp.empty_like(of_pair["coefficient"])}
-        call(induce_tangent, n, of_pair | moments_by | coefficient_by)
+        plain(induce_tangent, n, **(of_pair | moments_by | coefficient_by))
         lowest = {"moment_x": moments[0], "moment_y": moments[1]} | moments_by
         lowest = {name: xp.ascontiguousarray(moment[:, :1]) for name, moment in lowest.items()}
         work = {f"grad_{name}": xp.empty_like(lowest[name]) for name in ("moment_x", "moment_y")}

@@ -9,7 +9,7 @@ import numpy as np
 
 from lartpc.adjoint.pixels.assign import assign_tangent
 from lartpc.arrays import inverse, namespace, offsets
-from lartpc.autodiff.launch import call
+from lartpc.autodiff.launch import plain
 from lartpc.charge.tables import Tables
 from lartpc.contracts import Clouds, Launch
 from lartpc.detector.detector import Detector
@@ -145,10 +145,10 @@ class TabulatedReadout:
         slopes = {f"share_t_by_{name}": xp.empty_like(assign["share_t"]) for name in ("arrival", "sigma_t")}
         share_x, share_y = (xp.empty_like(assign[name]) for name in ("share_x", "share_y"))
         across = {"share_x_by_sigma_T": share_x, "share_y_by_sigma_T": share_y}
-        call(assign_tangent, len(assign["x"]), assign | slopes | across)
+        plain(assign_tangent, len(assign["x"]), **(assign | slopes | across))
         coefficient = xp.zeros_like(of_pair["coefficient"])
         for changed in ({"share_x": share_x}, {"share_y": share_y}):  # `couple` adds to what is there
-            call(couple, len(coefficient), of_pair | changed | {"coefficient": coefficient})
+            plain(couple, len(coefficient), **(of_pair | changed | {"coefficient": coefficient}))
         nothing = xp.zeros((0, 1), dtype=coefficient.dtype)
         names = ("moment_x", "moment_y", "moment_x_by_sigma_T", "moment_y_by_sigma_T", "grad_moment_x", "grad_moment_y")
         not_conserved = dict.fromkeys(names, nothing) | {"conserved": False, "tick": assign["tick"]}

@@ -48,13 +48,15 @@ def group(step, column, row, pixel, event, first_tick, last_tick, block):
     pixel_pair = xp.append(starts, xp.asarray([n])).astype(np.int64)
 
     count = xp.zeros(len(starts), dtype=np.int64)
-    count_windows(len(starts), pixel_pair, first_block, last_block, count)
+    blocks = {"pixel_pair": pixel_pair, "first_block": first_block, "last_block": last_block}
+    count_windows(len(starts), **blocks, window_count=count)
     of_pixel = offsets(count)
     n_windows = int(of_pixel[-1])
     window_pair = xp.full(n_windows + 1, n, dtype=np.int64)
     window_block = xp.zeros(n_windows, dtype=np.int64)
     size = xp.zeros(n_windows, dtype=np.int64)
-    window(len(starts), pixel_pair, first_block, last_block, of_pixel, window_pair, window_block, size)
+    found = {"window_pair": window_pair, "window_block": window_block, "window_size": size}
+    window(len(starts), **blocks, pixel_window=of_pixel, **found)
 
     window_first_block = offsets(size)
     windows = Windows(

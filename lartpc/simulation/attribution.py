@@ -11,7 +11,7 @@ from lartpc.adjoint.losses.likelihood import likelihood_adjoint
 from lartpc.adjoint.response.convolve import convolve_adjoint
 from lartpc.adjoint.response.deposit import deposit_adjoint
 from lartpc.arrays import namespace, owners, to_numpy
-from lartpc.autodiff.launch import call
+from lartpc.autodiff.launch import plain
 from lartpc.charge.steps import Steps
 from lartpc.data.attribution import STORED, Attribution
 from lartpc.data.segments import Segments
@@ -21,7 +21,7 @@ from lartpc.frontend.frontend import Reads
 from lartpc.kernels.pixels.conserve import conserve
 from lartpc.kernels.response.convolve import convolve
 from lartpc.kernels.response.deposit import deposit
-from lartpc.kernels.runtime.launch import Kernel, in_order
+from lartpc.kernels.runtime.launch import Kernel
 from lartpc.simulation.chain import Waveforms
 
 
@@ -34,16 +34,15 @@ class Contributions(NamedTuple):
 
 
 class Recorder:
-    """Launches kernels as `chain.plain` does, and keeps the arguments of `deposit`, `convolve` and `conserve`."""
+    """Launches kernels as `plain` does, and keeps the arguments of `deposit`, `convolve` and `conserve`."""
 
     def __init__(self) -> None:
         self.launched: dict[str, dict[str, Any]] = {}
 
-    def __call__(self, kernel: Kernel, threads: int, *arguments: Any, **more: Any) -> None:
-        arguments = in_order(kernel, arguments, more)
-        kernel(threads, *arguments)
+    def __call__(self, kernel: Kernel, threads: int, *, adjoint_threads: int | None = None, **arrays: Any) -> None:
+        plain(kernel, threads, **arrays)
         if kernel in (deposit, convolve, conserve):
-            self.launched[kernel.name] = {**dict(zip(kernel.arguments, arguments, strict=True)), **more}
+            self.launched[kernel.name] = arrays
 
 
 def contributions(
@@ -63,24 +62,28 @@ def contributions(
     xp, n, T = namespace(current), len(pairs.step), current.dtype.type
     share = xp.zeros((n, reads.part.shape[1]), dtype=current.dtype)
     read_tick = windows.tick[reads.window] + reads.tick
-    target = (reads.count, read_tick, reads.part, T(detector.tick), detector.hold_ticks, detector.reset_cycles)
+    target = {"target_count": reads.count, "target_tick": read_tick, "target_part": reads.part}
+    clock = {"tick": T(detector.tick), "hold_ticks": detector.hold_ticks, "reset_cycles": detector.reset_cycles}
     zeros, no_rest = xp.zeros_like(reads.part), xp.zeros(len(windows.pixel), dtype=current.dtype)
-    waveform = (waveforms.buffered, windows.of_pixel, windows.first, windows.tick)
+    of_windows = {"pixel_window": windows.of_pixel, "window_first": windows.first}
+    waveform = {"waveform": waveforms.buffered, **of_windows, "window_tick": windows.tick}
+    unused = {"after": no_rest, "grad_after": no_rest, "grad_rate": zeros, "grad_resume": zeros}
     convolved, deposited = launched["convolve"], launched["deposit"]
     for read in range(int(reads.count.max()) if len(reads.count) else 0):
         one, grad = xp.zeros_like(reads.part), xp.zeros_like(current)
         one[:, read] = 1.0
-        seeds = (one, one, zeros, zeros, no_rest, grad)
-        likelihood_adjoint(len(windows.pixel), *waveform, *target, no_rest, *seeds)
+        seeds = {"grad_before": one, "grad_during": one, **unused}
+        likelihood_adjoint(len(windows.pixel), **waveform, **target, **clock, **seeds, grad_waveform=grad)
         if waveforms.buffered is not current:
             behind, grad = grad, xp.zeros_like(current)
-            before = (windows.first, current, waveforms.electronics, T(detector.tick), windows.of_pixel)
-            back = (behind, grad, xp.zeros_like(waveforms.electronics))
-            buffer_adjoint(len(windows.pixel), *before, waveforms.buffered, *back)
+            before = {"waveform": current, "electronics": waveforms.electronics, "tick": clock["tick"]}
+            back = {"grad_waveform": grad, "grad_electronics": xp.zeros_like(waveforms.electronics)}
+            after = {"buffered": waveforms.buffered, "grad_buffered": behind}
+            buffer_adjoint(len(windows.pixel), **of_windows, **before, **after, **back)
         grads = {f"grad_{name}": xp.empty_like(deposited[name]) for name in ("coefficient", "share_t", "source")}
         grads |= {"grad_current": grad, "grad_state": xp.zeros_like(convolved["state"])}
-        call(convolve_adjoint, len(windows.tick), convolved | grads)
-        call(deposit_adjoint, len(deposited["share_t"]), deposited | grads)
+        plain(convolve_adjoint, len(windows.tick), **convolved | grads)
+        plain(deposit_adjoint, len(deposited["share_t"]), **deposited | grads)
         share[:, read] = (grads["grad_coefficient"] * deposited["coefficient"]).sum(axis=1)
     if not waveforms.readout.conserved:
         return _contributions(share, xp.ones(n), waveforms, reads, at)

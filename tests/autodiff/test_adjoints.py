@@ -15,6 +15,7 @@ from samples import real
 import lartpc.kernels
 from lartpc.adjoint.pairs import ADJOINTS, NO_ADJOINT
 from lartpc.autodiff.kernelcheck import run_kernel
+from lartpc.autodiff.launch import plain
 
 ROUNDING = 1e-12  # of the losses, which are sums of numbers of order 1
 
@@ -53,7 +54,7 @@ def test_names_of_an_adjoint(name):
     adjoint = ADJOINTS[kernel]
     assert adjoint.kernel.name == f"{name}_adjoint"
     assert adjoint.kernel.body.__module__ == kernel.body.__module__.replace("kernels", "adjoint")
-    inputs = set(kernel.arguments) - set(kernel.outputs)
+    inputs = set(kernel.arguments) - {*kernel.outputs, *kernel.work}
     assert all(output.removeprefix("grad_") in inputs for output in adjoint.kernel.outputs)
     assert all(output.startswith("grad_") for output in adjoint.kernel.outputs)
     assert {*adjoint.shared, *adjoint.writes} <= {output.removeprefix("grad_") for output in adjoint.kernel.outputs}
@@ -93,14 +94,12 @@ CLEARED = ("share", "spread", "induce", "deposit", "convolve", "conserve", "tabu
 def test_what_an_output_held_before_does_not_matter(name):
     case = recorded("special", "birks, vdrift linked")[name]
     kernel = KERNELS[name.removeprefix("tabulated ")]
-    work = ("state",)  # zeros
     clean, spoiled = ({o: np.zeros_like(case.arguments[o]) for o in kernel.outputs} for _ in range(2))
-    for o, array in spoiled.items():
-        if o not in work:
-            array[...] = np.nan if array.dtype == np.float64 else -7
+    for array in spoiled.values():
+        array[...] = np.nan if array.dtype == np.float64 else -7
     for outputs in (clean, spoiled):
-        bound = case.arguments | outputs
-        kernel(case.threads, *(bound[argument] for argument in kernel.arguments))
+        work = {name: case.arguments[name].copy() for name in kernel.work}
+        plain(kernel, case.threads, **case.arguments | outputs | work)
     for o in kernel.outputs:
         np.testing.assert_array_equal(spoiled[o], clean[o])
 
@@ -117,6 +116,8 @@ def test_what_a_written_gradient_held_before_does_not_matter(name):
     random = np.random.default_rng(0)
     for output in kernel.outputs:
         forward[f"grad_{output}"] = random.normal(size=np.shape(forward[output]))
+    for name in adjoint.kernel.work:
+        forward[name] = np.zeros_like(forward[name.removeprefix("grad_")])
     clean, spoiled = {}, {}
     for output in adjoint.kernel.outputs:
         of = output.removeprefix("grad_")
@@ -126,7 +127,7 @@ def test_what_a_written_gradient_held_before_does_not_matter(name):
     for grads in (clean, spoiled):
         work = {name: array.copy() for name, array in forward.items() if name.startswith("grad_")}
         bound = forward | work | grads
-        adjoint.kernel(threads, *(bound[argument] for argument in adjoint.kernel.arguments))
+        plain(adjoint.kernel, threads, **bound)
     for output in adjoint.kernel.outputs:
         assert np.any(clean[output])
         np.testing.assert_array_equal(spoiled[output], clean[output])

@@ -13,11 +13,11 @@ class Wrong:
 
     def __init__(self, kernel, spoil):
         self.kernel, self.spoil = kernel, spoil
-        self.arguments, self.outputs, self.name = kernel.arguments, kernel.outputs, kernel.name
+        self.arguments, self.outputs, self.work, self.name = kernel.arguments, kernel.outputs, kernel.work, kernel.name
 
-    def __call__(self, threads, *arguments):
-        self.kernel(threads, *arguments)
-        self.spoil(dict(zip(self.arguments, arguments, strict=True)))
+    def __call__(self, threads, /, **arrays):
+        self.kernel(threads, **arrays)
+        self.spoil(arrays)
 
 
 def caught(name, output, spoil):
@@ -57,16 +57,16 @@ def test_the_checker_sees_a_wrong_gradient(name, output, spoil):
 class Dropped(Wrong):
     """An adjoint kernel that forgets one of the gradients that it is given."""
 
-    def __call__(self, threads, *arguments):
-        given = zip(self.arguments, arguments, strict=True)
-        self.kernel(threads, *(np.zeros_like(value) if name == self.spoil else value for name, value in given))
+    def __call__(self, threads, /, **arrays):
+        self.kernel(threads, **arrays | {self.spoil: np.zeros_like(arrays[self.spoil])})
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", KERNELS)
 def test_the_checker_sees_a_dropped_term(name):
     adjoint = ADJOINTS[KERNELS[name]]
-    given = [a for a in adjoint.kernel.arguments if a.startswith("grad_") and a not in adjoint.kernel.outputs]
+    written = (*adjoint.kernel.outputs, *adjoint.kernel.work)
+    given = [a for a in adjoint.kernel.arguments if a.startswith("grad_") and a not in written]
     for term in given:
         wrong = adjoint._replace(kernel=Dropped(adjoint.kernel, term))
         case = RANDOM[name](np.random.default_rng(1))

@@ -13,6 +13,7 @@ from samples import real
 import lartpc.adjoint
 from lartpc.adjoint.pairs import ADJOINTS
 from lartpc.autodiff.kernelcheck import run_kernel
+from lartpc.autodiff.launch import plain
 
 FOUND = sorted((k for k in kernels_of(lartpc.adjoint) if k.name.endswith("_tangent")), key=lambda k: k.name)
 TANGENTS = {k.name.removesuffix("_tangent"): k for k in FOUND}
@@ -36,7 +37,7 @@ class Tangent:
         given = [a for a in tangent.arguments if "_by_" in a and a not in found]
         given = {a: random.normal(size=np.shape(arguments[a.split("_by_")[0]])) for a in given}
         bound = {**arguments, **self.values, **given, **found}
-        tangent(case.threads, *(bound[argument] for argument in tangent.arguments))
+        plain(tangent, case.threads, **bound)
         slope = np.nan_to_num(found[output])  # what is not used is not written
         if given:
             self.direction = {a.split("_by_")[0]: values for a, values in given.items()}
@@ -105,7 +106,7 @@ def assert_agrees_with_the_adjoint(tangent):
     grads |= {name: np.zeros_like(bound[name.removeprefix("grad_")]) for name in adjoint.outputs}
     grads[f"grad_{tangent.x}"] = weights
     bound |= grads
-    adjoint(case.adjoint_threads or case.threads, *(bound[argument] for argument in adjoint.arguments))
+    plain(adjoint, case.adjoint_threads or case.threads, **bound)
     expected = sum(np.sum(bound[f"grad_{name}"] * direction) for name, direction in tangent.direction.items())
     terms = weights * tangent.slope
     assert np.sum(terms) == pytest.approx(expected, rel=1e-9, abs=1e-13 * np.abs(terms).sum())

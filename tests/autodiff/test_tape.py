@@ -10,11 +10,11 @@ from lartpc.kernels.runtime.checksum import WORDS, checksum
 class Plain:
     """A kernel in plain Python: `body(threads, **arguments)`."""
 
-    def __init__(self, name, arguments, outputs, body):
-        self.name, self.arguments, self.outputs, self.body = name, arguments, outputs, body
+    def __init__(self, name, arguments, outputs, body, work=()):
+        self.name, self.arguments, self.outputs, self.work, self.body = name, arguments, outputs, work, body
 
-    def __call__(self, threads, *arguments):
-        self.body(threads, *arguments)
+    def __call__(self, threads, /, **arrays):
+        self.body(threads, **arrays)
 
 
 def product(threads, x, y, z):
@@ -47,9 +47,9 @@ def table(monkeypatch):
     ran = []
 
     def adjoint(name, body, arguments, outputs):
-        def run(threads, *values):
+        def run(threads, **arrays):
             ran.append(name)
-            body(threads, *values)
+            body(threads, **arrays)
 
         return Plain(f"{name}_adjoint", arguments, outputs, run)
 
@@ -70,9 +70,9 @@ def test_last_launch_first(table):
     """d((2 x^2) x)/dx = 6 x^2: x is used three times, and all gradients of an array are there before it is left."""
     tape = Tape()
     x, factor, square, double, cube = arrays([3.0, 4.0], [2.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0])
-    tape.launch(multiply, 2, x, x, square)
-    tape.launch(rescale, 2, square, factor, double, unused=None, row=np.zeros(2))
-    tape.launch(multiply, 2, double, x, cube)
+    tape.launch(multiply, 2, x=x, y=x, z=square)
+    tape.launch(rescale, 2, x=square, factor=factor, z=double, unused=None, row=np.zeros(2))
+    tape.launch(multiply, 2, x=double, y=x, z=cube)
     np.testing.assert_array_equal(cube, [54.0, 128.0])
     tape.backward([(cube, np.array([1.0, 10.0]))])
     assert table == ["multiply", "rescale", "multiply"]
@@ -84,8 +84,8 @@ def test_last_launch_first(table):
 def test_seeds_are_summed_and_may_lie_in_the_middle(table):
     tape = Tape()
     x, y, z, factor, out = arrays([3.0], [5.0], [0.0], [2.0], [0.0])
-    tape.launch(multiply, 1, x, y, z)
-    tape.launch(rescale, 1, z, factor, out, unused=None, row=np.zeros(1))
+    tape.launch(multiply, 1, x=x, y=y, z=z)
+    tape.launch(rescale, 1, x=z, factor=factor, z=out, unused=None, row=np.zeros(1))
     tape.backward([(out, np.ones(1)), (z, np.array([7.0])), (z, np.array([0.5]))])
     np.testing.assert_array_equal(tape.gradient(z), [9.5])
     np.testing.assert_array_equal(tape.gradient(x), [5.0 * 9.5])
@@ -94,8 +94,8 @@ def test_seeds_are_summed_and_may_lie_in_the_middle(table):
 def test_adjoints_without_effect_do_not_run(table):
     tape = Tape()
     x, y, z, factor, out = arrays([3.0], [5.0], [0.0], [2.0], [0.0])
-    tape.launch(multiply, 1, x, y, z)
-    tape.launch(rescale, 1, z, factor, out, unused=None, row=np.zeros(1))
+    tape.launch(multiply, 1, x=x, y=y, z=z)
+    tape.launch(rescale, 1, x=z, factor=factor, z=out, unused=None, row=np.zeros(1))
     tape.backward([(z, np.ones(1))])
     assert table == ["multiply"]
     np.testing.assert_array_equal(tape.gradient(factor), [0.0])
@@ -105,8 +105,8 @@ def test_adjoints_without_effect_do_not_run(table):
 def test_backward_stops_at_until(table):
     tape = Tape()
     x, y, z, factor, out = arrays([3.0], [5.0], [0.0], [2.0], [0.0])
-    tape.launch(multiply, 1, x, y, z)
-    tape.launch(rescale, 1, z, factor, out, unused=None, row=np.zeros(1))
+    tape.launch(multiply, 1, x=x, y=y, z=z)
+    tape.launch(rescale, 1, x=z, factor=factor, z=out, unused=None, row=np.zeros(1))
     tape.backward([(out, np.ones(1))], until=(z,))
     assert table == ["rescale"]
     np.testing.assert_array_equal(tape.gradient(z), [2.0])
@@ -115,7 +115,7 @@ def test_backward_stops_at_until(table):
 def test_shared_inputs_are_summed_over_threads():
     tape = Tape()
     x, factor, z = np.arange(6.0), np.array([2.0]), np.zeros(6)
-    tape.launch(rescale, 6, x, factor, z, adjoint_threads=4, unused=None, row=np.zeros(4))
+    tape.launch(rescale, 6, x=x, factor=factor, z=z, adjoint_threads=4, unused=None, row=np.zeros(4))
     tape.backward([(z, np.ones(6))])
     np.testing.assert_array_equal(tape.gradient(factor), [15.0])
 
@@ -124,7 +124,7 @@ def test_the_rows_of_shared_inputs_are_told_apart():
     """Threads 0 to 3, which sum x of (0, 4), (1, 5), 2 and 3, with the third, second and first factor."""
     tape = Tape()
     x, factor, z = np.arange(6.0), np.array([2.0, 2.0, 2.0, 2.0]), np.zeros(6)
-    tape.launch(rescale, 6, x, factor, z, adjoint_threads=4, unused=None, row=np.array([2, 1, 0, 2]))
+    tape.launch(rescale, 6, x=x, factor=factor, z=z, adjoint_threads=4, unused=None, row=np.array([2, 1, 0, 2]))
     tape.backward([(z, np.ones(6))])
     np.testing.assert_array_equal(tape.gradient(factor), [2.0, 6.0, 4.0 + 3.0, 0.0])
     np.testing.assert_array_equal(tape.gradient(x), np.full(6, 2.0))
@@ -135,7 +135,7 @@ def test_sums_over_threads_are_of_float64():
     tape = Tape()
     x, factor, z = np.ones(10_001, dtype=np.float32), np.ones(1, dtype=np.float32), np.zeros(10_001, dtype=np.float32)
     x[0] = 2.0**24
-    tape.launch(rescale, len(x), x, factor, z, unused=None, row=np.zeros(len(x)))
+    tape.launch(rescale, len(x), x=x, factor=factor, z=z, unused=None, row=np.zeros(len(x)))
     tape.backward([(z, np.ones_like(z))])
     assert tape.gradient(factor).dtype == np.float32
     np.testing.assert_allclose(tape.gradient(factor), [2.0**24 + 1e4], rtol=1e-7)
@@ -144,7 +144,7 @@ def test_sums_over_threads_are_of_float64():
 def test_backward_again_gives_the_same():
     tape = Tape()
     x, y, z = arrays([3.0], [5.0], [0.0])
-    tape.launch(multiply, 1, x, y, z)
+    tape.launch(multiply, 1, x=x, y=y, z=z)
     for seed in (1.0, 4.0, 1.0):
         tape.backward([(z, np.array([seed]))])
         np.testing.assert_array_equal(tape.gradient(x), [5.0 * seed])
@@ -163,9 +163,9 @@ def test_what_an_adjoint_writes_is_added_to_what_others_give(order, monkeypatch)
     tape, x, y, outputs = Tape(), np.array([3.0]), np.array([5.0]), [np.zeros(1) for _ in range(3)]
     for k in order:
         if k == 1:
-            tape.launch(multiply, 1, x, y, outputs[1])
+            tape.launch(multiply, 1, x=x, y=y, z=outputs[1])
         else:
-            tape.launch(copy, 1, x, outputs[k])
+            tape.launch(copy, 1, x=x, z=outputs[k])
     seeds = [(outputs[0], np.array([1.0])), (outputs[1], np.array([10.0])), (outputs[2], np.array([100.0]))]
     tape.backward(seeds)
     np.testing.assert_array_equal(tape.gradient(x), [151.0])
@@ -176,7 +176,7 @@ def test_what_an_adjoint_writes_is_added_to_what_others_give(order, monkeypatch)
 def test_a_seed_of_another_shape_or_type():
     tape = Tape()
     x, y, z = (np.array(values, dtype=np.float32) for values in ([3.0, 4.0], [5.0, 6.0], [0.0, 0.0]))
-    tape.launch(multiply, 2, x, y, z)
+    tape.launch(multiply, 2, x=x, y=y, z=z)
     tape.backward([(z, 2.0)])
     np.testing.assert_array_equal(tape.gradient(x), [10.0, 12.0])
     tape.backward([(z, np.array([1.0, 2.0]))])
@@ -188,7 +188,7 @@ def test_a_seed_of_another_shape_or_type():
 def test_seeds_are_left_alone():
     tape = Tape()
     x, y, z = arrays([3.0], [5.0], [0.0])
-    tape.launch(multiply, 1, x, y, z)
+    tape.launch(multiply, 1, x=x, y=y, z=z)
     seed = np.ones(1)
     tape.backward([(z, seed), (z, seed)])
     np.testing.assert_array_equal(seed, [1.0])
@@ -199,7 +199,7 @@ def test_seeds_are_left_alone():
 def test_an_array_changed_by_hand_is_refused_by_name(name):
     tape = Tape()
     values = dict(zip("xyz", arrays([3.0, 1.0], [5.0, 1.0], [0.0, 0.0]), strict=True))
-    tape.launch(multiply, 2, *values.values())
+    tape.launch(multiply, 2, **values)
     values[name][1] = np.nextafter(values[name][1], np.inf)
     with pytest.raises(TapeError, match=f"multiply, argument {name}: overwritten between forward and backward"):
         tape.backward([(values["z"], np.ones(2))])
@@ -208,7 +208,7 @@ def test_an_array_changed_by_hand_is_refused_by_name(name):
 def test_a_pass_that_does_not_check_takes_arrays_as_they_are():
     tape = Tape()
     x, y, z = arrays([3.0], [5.0], [0.0])
-    tape.launch(multiply, 1, x, y, z)
+    tape.launch(multiply, 1, x=x, y=y, z=z)
     y[...] = 7.0
     tape.backward([(z, np.ones(1))], check=False)
     np.testing.assert_array_equal(tape.gradient(x), [7.0])
@@ -220,7 +220,7 @@ def test_a_pass_that_does_not_check_takes_arrays_as_they_are():
 def test_exchanged_values_are_refused(values):
     tape = Tape()
     x, y, z = arrays(values[0], [5.0, 6.0], [0.0, 0.0])
-    tape.launch(multiply, 2, x, y, z)
+    tape.launch(multiply, 2, x=x, y=y, z=z)
     x[...] = values[1]
     with pytest.raises(TapeError, match="argument x"):
         tape.backward([(z, np.ones(2))])
@@ -231,7 +231,7 @@ def test_sums_of_many_words_are_those_of_a_loop(n):
     """`checksum`, which sums parts, against all words at once."""
     words = np.random.default_rng(n).integers(0, 2**64, n, dtype=np.uint64)
     total = np.zeros(-(-n // WORDS), dtype=np.uint64)
-    checksum(len(total), words, total)
+    checksum(len(total), words=words, total=total)
     expected = sum(int(word) for word in words[::2]) + 3 * sum(int(word) for word in words[1::2])
     assert int(total.sum()) == expected % 2**64
 
@@ -253,7 +253,7 @@ def test_a_mark_sees_every_bit(n, dtype):
 def test_a_changed_array_for_the_adjoint_alone_is_refused():
     tape = Tape()
     x, factor, z, unused = arrays([3.0], [5.0], [0.0], [7])
-    tape.launch(rescale, 1, x, factor, z, unused=unused, row=np.zeros(1))
+    tape.launch(rescale, 1, x=x, factor=factor, z=z, unused=unused, row=np.zeros(1))
     unused[0] = 8
     with pytest.raises(TapeError, match="rescale, argument unused"):
         tape.backward([(z, np.ones(1))])
@@ -262,18 +262,60 @@ def test_a_changed_array_for_the_adjoint_alone_is_refused():
 def test_a_launch_that_would_overwrite_is_refused():
     tape = Tape()
     x, y, z, factor = arrays([3.0], [5.0], [0.0], [2.0])
-    tape.launch(multiply, 1, x, y, z)
+    tape.launch(multiply, 1, x=x, y=y, z=z)
     with pytest.raises(TapeError, match="rescale: would overwrite its argument z, used by multiply, argument x"):
-        tape.launch(rescale, 1, z, factor, x, unused=None)
+        tape.launch(rescale, 1, x=z, factor=factor, z=x, unused=None)
     np.testing.assert_array_equal(x, [3.0])
     tape.backward([(z, np.ones(1))])
     np.testing.assert_array_equal(tape.gradient(x), [5.0])
 
 
+def square(threads, x, half, z):
+    half[...] = 0.5 * x
+    z[...] = 2.0 * x * half
+
+
+def square_adjoint(threads, x, twice, grad_z, grad_x):
+    twice[...] = 2.0 * x
+    grad_x += twice * grad_z
+
+
+@pytest.fixture
+def working(monkeypatch):
+    """z = x^2, by way of x/2 in `half`; its adjoint works in `twice`."""
+    forward = Plain("square", ("x", "half", "z"), ("z",), square, work=("half",))
+    back = Plain("square_adjoint", ("x", "twice", "grad_z", "grad_x"), ("grad_x",), square_adjoint, work=("twice",))
+    monkeypatch.setitem(ADJOINTS, forward, Adjoint(back))
+    return forward
+
+
+def test_work_arrays_may_be_used_again(working):
+    tape = Tape()
+    x, y, z, half, twice = arrays([3.0], [0.0], [0.0], [0.0], [0.0])
+    tape.launch(working, 1, x=x, half=half, z=y, twice=twice)
+    tape.launch(working, 1, x=y, half=half, z=z, twice=twice)
+    half[...] = np.nan
+    for _ in range(2):
+        tape.backward([(z, np.ones(1))])
+        np.testing.assert_array_equal(tape.gradient(x), [4.0 * 3.0**3])
+
+
+@pytest.mark.parametrize("name", ["half", "twice"])
+def test_a_launch_that_would_work_in_a_remembered_array_is_refused(name, working):
+    tape = Tape()
+    x, y, z, w = arrays([3.0], [5.0], [0.0], [0.0])
+    tape.launch(multiply, 1, x=x, y=y, z=z)
+    own = {"half": np.zeros(1), "twice": np.zeros(1)} | {name: x}
+    with pytest.raises(TapeError, match=f"square: would overwrite its argument {name}, used by multiply, argument x"):
+        tape.launch(working, 1, x=z, z=w, **own)
+    np.testing.assert_array_equal(x, [3.0])
+
+
 def test_a_real_kernel():
     tape = Tape()
     charge, gain, offset, adc = np.array([[1e4, 2e4]]), np.array([4e-3]), np.array([292.0]), np.zeros((1, 2))
-    tape.launch(digitize, 1, charge, np.array([2]), gain, offset, 1012.0, 256.0, False, adc)
+    scale = {"gain": gain, "offset": offset, "full_scale": 1012.0, "adc_counts": 256.0}
+    tape.launch(digitize, 1, hit_charge=charge, read_count=np.array([2]), **scale, rounded=False, adc=adc)
     tape.backward([(adc, np.array([[1.0, 2.0]]))])
     np.testing.assert_allclose(tape.gradient(charge), [[4e-3 * 256 / 1012, 8e-3 * 256 / 1012]])
     np.testing.assert_allclose(tape.gradient(gain), [5e4 * 256 / 1012])

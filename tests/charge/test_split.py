@@ -4,6 +4,7 @@ import pytest
 from lartpc.charge.tables import make_tables
 from lartpc.detector.detector import Detector
 from lartpc.kernels.charge.split import count_pieces, count_steps, pieces, split
+from lartpc.parameters import Parameters
 from lartpc.settings import Settings
 
 DETECTOR = Detector.module0()  # x -31.039 to 31.039, y -83.863 to 40.215, z from 0.15875 to 30.431 and mirrored
@@ -11,20 +12,23 @@ DETECTOR = Detector.module0()  # x -31.039 to 31.039, y -83.863 to 40.215, z fro
 
 def steps(start, end, dtype=np.float64, step_length=3.0):
     """Of one segment of 2 MeV at 5 us: counts by TPC, and x, y, distance, dE, dEdx, time of its steps."""
-    tables = make_tables(DETECTOR, Settings(), dtype, np)
+    tables = make_tables(DETECTOR, Parameters(), Settings(), dtype, np)
     start, end = np.array([start], dtype), np.array([end], dtype)
-    line, both = (start, end, tables.volumes), np.arange(2)
+    line = {"start": start, "end": end, "volumes": tables.volumes}
+    both = np.arange(2)
     n = np.zeros(1, dtype=np.int64)
-    count_pieces(1, *line, both, n)
+    count_pieces(1, **line, wanted=both, piece_count=n)
     segment, volume, of_piece = np.zeros((3, n[0]), dtype=np.int64)
-    pieces(1, *line, both, np.array([0, n[0]]), segment, volume)
-    count_steps(n[0], *line, dtype(step_length), segment, volume, of_piece)
-    place = [np.repeat(array, of_piece) for array in (segment, volume)]
-    place.append(np.concatenate([np.arange(k) for k in of_piece] or [np.zeros(0, dtype=np.int64)]))
+    found = {"piece_segment": segment, "piece_volume": volume}
+    pieces(1, **line, wanted=both, first_piece=np.array([0, n[0]]), **found)
+    count_steps(n[0], **line, step_length=dtype(step_length), **found, step_count=of_piece)
+    place = {f"step_{name}": np.repeat(array, of_piece) for name, array in (("segment", segment), ("volume", volume))}
+    place["step_number"] = np.concatenate([np.arange(k) for k in of_piece] or [np.zeros(0, dtype=np.int64)])
     columns = np.zeros((6, of_piece.sum()), dtype)
-    deposit = [np.array([v], dtype) for v in (2.0, 3.0, 5.0)]
-    rules = (tables.gauss_point, tables.gauss_weight)
-    split(of_piece.sum(), start, end, *deposit, tables.volumes, dtype(step_length), *rules, *place, *columns)
+    deposit = {name: np.array([v], dtype) for name, v in (("dE", 2.0), ("dEdx", 3.0), ("time", 5.0))}
+    rules = {"step_length": dtype(step_length), "gauss_point": tables.gauss_point, "gauss_weight": tables.gauss_weight}
+    of_steps = dict(zip(split.outputs, columns, strict=True))
+    split(of_piece.sum(), **line, **deposit, **rules, **place, **of_steps)
     return np.bincount(volume, of_piece, 2).astype(np.int64), columns
 
 

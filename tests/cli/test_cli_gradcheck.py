@@ -69,11 +69,11 @@ def test_a_wrong_gradient_fails(file, monkeypatch):
     right = ADJOINTS[quench].kernel
 
     class Wrong:
-        arguments, outputs, name = right.arguments, right.outputs, right.name
+        arguments, outputs, work, name = right.arguments, right.outputs, right.work, right.name
 
-        def __call__(self, threads, *arguments):
-            right(threads, *arguments)
-            arguments[self.arguments.index("grad_step_field")][:] = 0.0
+        def __call__(self, threads, /, **arrays):
+            right(threads, **arrays)
+            arrays["grad_step_field"][:] = 0.0
 
     monkeypatch.setitem(ADJOINTS, quench, ADJOINTS[quench]._replace(kernel=Wrong()))
     code, lines, _ = run(file, "--fit", "eField,lifetime")

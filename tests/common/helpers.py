@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from lartpc.autodiff.launch import plain
 from lartpc.data.segments import Segments
 from lartpc.detector.detector import Detector
 from lartpc.kernels.runtime.launch import in_order
@@ -70,10 +71,9 @@ def launches(segments, detector=None, **keywords):
     simulation = Simulation(one_plane() if detector is None else detector, **keywords)
     arguments = {}
 
-    def launch(kernel, threads, *values, **named):
-        values = in_order(kernel, values, named)
-        kernel(threads, *values)
-        arguments[kernel.name] = dict(zip(kernel.arguments, values, strict=True))
+    def launch(kernel, threads, *, adjoint_threads=None, **arrays):
+        plain(kernel, threads, **arrays)
+        arguments[kernel.name] = in_order(kernel, arrays)
 
     result = simulation.waveforms(simulation.batch(segments), simulation.vector(), launch)
     return arguments, result

@@ -43,12 +43,10 @@ def record(segments, recombination="birks", vdrift=None, **changes):
     keywords = {"parameters": Parameters(vdrift=vdrift, **changes), "recombination": recombination, "dtype": np.float64}
     cases = {}
 
-    def launch(kernel, threads, *arguments, adjoint_threads=None, **arrays):
-        arguments = in_order(kernel, arguments, arrays)
+    def launch(kernel, threads, *, adjoint_threads=None, **arrays):
         more = {name: array for name, array in arrays.items() if name not in kernel.arguments}
-        copies = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
-        cases[kernel.name] = Case(threads, dict(zip(kernel.arguments, copies, strict=True)), adjoint_threads, more)
-        kernel(threads, *arguments)
+        cases[kernel.name] = Case(threads, copies(in_order(kernel, arrays)), adjoint_threads, more)
+        plain(kernel, threads, **arrays)
 
     for front_end in ({"buffer_risetime": 0.1, "adc_busy_delay": 9, "reset_cycles": 1}, {}):
         detector = dataclasses.replace(Detector.module0(), **front_end)
@@ -71,6 +69,11 @@ def record(segments, recombination="birks", vdrift=None, **changes):
     return cases | record_losses(hits, moved(hits, detector), detector)
 
 
+def copies(arrays):
+    """The arrays by name, copied; numbers as they are."""
+    return {name: a.copy() if isinstance(a, np.ndarray) else a for name, a in arrays.items()}
+
+
 def moved(hits, detector):
     """Four of five hits, with more charge and later."""
     kept = np.arange(len(hits.time)) % 5 != 3
@@ -85,10 +88,8 @@ def record_losses(simulated, target, detector):
     cases, forward = {}, {}
     call = Kernel.__call__
 
-    def record(kernel, threads, *arguments, **named):
-        arguments = in_order(kernel, arguments, named)
-        copies = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
-        bound = dict(zip(kernel.arguments, copies, strict=True))
+    def record(kernel, threads, /, **arrays):
+        bound = copies(arrays)
         name = kernel.name.removesuffix("_adjoint")
         if kernel in ADJOINTS:
             forward[name] = threads, bound
@@ -96,7 +97,7 @@ def record_losses(simulated, target, detector):
             before, inputs = forward[name]
             more = {k: v for k, v in bound.items() if k not in inputs and not k.startswith("grad_")}
             cases[name] = Case(before, inputs, threads, more)
-        call(kernel, threads, *arguments)
+        call(kernel, threads, **arrays)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Kernel, "__call__", record)

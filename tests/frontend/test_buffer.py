@@ -16,8 +16,9 @@ def buffered(current, risetime, dtype=np.float64):
     """The current of one window behind the buffer."""
     electronics = np.array([[risetime, 0.0, 1.0, 0.0]], dtype=dtype)
     current, result = current.astype(dtype), np.zeros(len(current), dtype=dtype)
-    windows = (np.array([0, len(current)]), np.zeros(1, dtype=np.int64))
-    buffer(1, *windows, current, electronics, dtype(TICK), result)
+    inputs = {"waveform": current, "electronics": electronics, "tick": dtype(TICK)}
+    windows = {"window_first": np.array([0, len(current)]), "window_pixel": np.zeros(1, dtype=np.int64)}
+    buffer(1, **windows, **inputs, buffered=result)
     return result
 
 

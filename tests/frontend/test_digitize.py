@@ -13,7 +13,8 @@ def counts(charge, gain=GAIN, offset=OFFSET, rounded=True, dtype=np.float64, use
     used = np.full(n, charge.shape[1]) if used is None else np.array(used)
     gain, offset = (np.broadcast_to(np.asarray(v, dtype), n).copy() for v in (gain, offset))
     adc = np.full(charge.shape, -1, dtype)
-    digitize(n, charge, used, gain, offset, dtype(FULL_SCALE), dtype(256), rounded, adc)
+    scale = {"gain": gain, "offset": offset, "full_scale": dtype(FULL_SCALE), "adc_counts": dtype(256)}
+    digitize(n, hit_charge=charge, read_count=used, **scale, rounded=rounded, adc=adc)
     return adc
 
 

@@ -75,11 +75,30 @@ def run(
     part, time, charge = (np.zeros((n, max_hits), dtype=dtype) for _ in range(3))
     ids = np.arange(n) if ids is None else ids
     starts = np.array(starts)
-    inputs = (np.concatenate(samples).astype(dtype), np.array(of_pixel), np.array(first), starts)
-    noise = [dtype(sigma) for sigma in noise]
-    clock = (dtype(tick), hold, reset_cycles, busy)
-    pixels = (np.full(n, EVENT), ids, threshold.astype(dtype), *clock, seed, *noise)
-    trigger(n, *inputs, *pixels, count, window, at, part, time, charge, valid)
+    names = ("reset_noise", "uncorrelated_noise", "discriminator_noise")
+    trigger(
+        n,
+        waveform=np.concatenate(samples).astype(dtype),
+        pixel_window=np.array(of_pixel),
+        window_first=np.array(first),
+        window_tick=starts,
+        pixel_event=np.full(n, EVENT),
+        pixel_id=ids,
+        threshold=threshold.astype(dtype),
+        tick=dtype(tick),
+        hold_ticks=hold,
+        reset_cycles=reset_cycles,
+        adc_busy_delay=busy,
+        seed=seed,
+        **{name: dtype(sigma) for name, sigma in zip(names, noise, strict=True)},
+        read_count=count,
+        read_window=window,
+        read_tick=at,
+        read_part=part,
+        hit_time=time,
+        hit_charge=charge,
+        hit_valid=valid,
+    )
     return count, starts[window] * tick + time, charge, valid, starts[window] + at, part
 
 

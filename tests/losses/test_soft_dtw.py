@@ -27,7 +27,8 @@ def run_soft_dtw(pairs, gamma):
     value, target = (np.concatenate([pair[side] for pair in pairs]).astype(float) for side in (0, 1))
     table_first = offsets(n * m)
     table, loss = np.zeros(table_first[-1]), np.zeros(len(n))
-    soft_dtw_kernel.soft_dtw(len(n), value, offsets(n), target, offsets(m), table_first, gamma, table, loss)
+    sides = {"value": value, "first": offsets(n), "target": target, "target_first": offsets(m)}
+    soft_dtw_kernel.soft_dtw(len(n), **sides, table_first=table_first, gamma=gamma, table=table, loss=loss)
     return loss
 
 

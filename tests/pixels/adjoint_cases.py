@@ -7,6 +7,7 @@ from launches import Case, recorded
 from lartpc.autodiff.kernelcheck import scale
 from lartpc.charge.tables import make_tables
 from lartpc.detector.detector import Detector
+from lartpc.parameters import Parameters
 from lartpc.settings import Settings
 
 
@@ -30,7 +31,7 @@ def random_share(rng):
 def random_spread(rng):
     """Steps with 2 x 2 pixels each, in shuffled order, and three tables."""
     n, settings = 20, Settings()
-    tables = make_tables(Detector.module0(), settings, np.float64, np)
+    tables = make_tables(Detector.module0(), Parameters(), settings, np.float64, np)
     x, y = rng.uniform(10 * PITCH, 12 * PITCH, (2, n))
     order = rng.permutation(4 * n)
     pair_step, corner = order // 4, order % 4
@@ -82,7 +83,7 @@ def random_induce(rng):
 def random_assign(rng):
     """Charges of all widths from a tenth of a site to three, anywhere in the table's lattice of ten sites a pixel."""
     n, most = 20, 60
-    tables = make_tables(Detector.module0(), Settings(), np.float64, np)
+    tables = make_tables(Detector.module0(), Parameters(), Settings(), np.float64, np)
     arguments = {
         "x": rng.uniform(3 * PITCH, 5 * PITCH, n),
         "y": rng.uniform(3 * PITCH, 5 * PITCH, n),

@@ -8,8 +8,9 @@ from lartpc.kernels.pixels.conserve import conserve
 def scaled(current, moment_x, moment_y, window_pair, window_first, dtype):
     moment_x, moment_y, current = (np.asarray(a, dtype) for a in (moment_x, moment_y, current))
     waveform = np.full(len(current), np.nan, dtype)
-    windows = (np.array(window_pair), np.array(window_first))
-    conserve(len(window_pair) - 1, *windows, moment_x, moment_y, dtype(0.1), current, waveform)
+    windows = {"window_pair": np.array(window_pair), "window_first": np.array(window_first)}
+    moments = {"moment_x": moment_x, "moment_y": moment_y}
+    conserve(len(window_pair) - 1, **windows, **moments, tick=dtype(0.1), current=current, waveform=waveform)
     return waveform
 
 

@@ -19,8 +19,9 @@ def shared(arrival, sigma_t, table, step_tick=0, dtype=np.float64):
     table, step_tick = (np.broadcast_to(v, n).astype(np.int64) for v in (table, step_tick))
     site, sites = (np.zeros(n, dtype=np.int64) for _ in range(2))
     found = np.full((n, 400), np.nan, dtype)
-    tables = (PER_TICK, SMOOTH.astype(dtype), dtype(TICK))
-    share(n, arrival, sigma_t, table, step_tick, *tables, site, sites, found)
+    tables = {"per_tick": PER_TICK, "smooth": SMOOTH.astype(dtype), "tick": dtype(TICK)}
+    steps = {"arrival": arrival, "sigma_t": sigma_t, "step_table": table, "step_tick": step_tick}
+    share(n, **steps, **tables, site_t=site, sites_t=sites, share_t=found)
     used = np.arange(400) < sites[:, None]
     assert np.isfinite(found).all() and np.all(found[used] > 0.0) and np.all(found[~used] == 0.0)
     return site[:, None] + np.arange(400), found.astype(float)
@@ -78,8 +79,9 @@ def test_whole_ticks_move_the_sites_alone():
 def chosen(distance, sigma_t, volume=0, of_volume=(0,), least=LEAST, dtype=np.float64):
     distance, sigma_t, volume = (np.atleast_1d(a) for a in np.broadcast_arrays(distance, sigma_t, volume))
     table = np.zeros(len(distance), dtype=np.int64)
-    inputs = (distance.astype(dtype), sigma_t.astype(dtype), volume.astype(np.int64))
-    choose(len(distance), *inputs, np.array(of_volume), np.array(least, dtype), table)
+    steps = {"distance": distance.astype(dtype), "sigma_t": sigma_t.astype(dtype)}
+    steps["step_volume"] = volume.astype(np.int64)
+    choose(len(distance), **steps, of_volume=np.array(of_volume), least=np.array(least, dtype), table=table)
     return table
 
 

@@ -38,9 +38,26 @@ class Trains:
             for before in range(1, PER_TICK[t] + 1):
                 tail[t, before - 1, : RANK[t]] = self.amplitude[t] * np.exp(-self.rate * before / PER_TICK[t])
         current, state = np.zeros(self.first[-1], T), np.zeros((3, len(self.rate)), T)
-        trains = (self.train, self.tick, self.first, self.table, self.place, self.sites, self.begin)
-        tables = (PER_TICK, RANK, FIRST_LAG, LAST_LAG, basis, tail, np.exp(-self.rate).astype(T))
-        convolve(3, *trains, *tables, source.astype(T), state, current)
+        convolve(
+            3,
+            window_train=self.train,
+            window_tick=self.tick,
+            window_first=self.first,
+            train_table=self.table,
+            train_place=self.place,
+            train_sites=self.sites,
+            train_source=self.begin,
+            per_tick=PER_TICK,
+            rank=RANK,
+            first_lag=FIRST_LAG,
+            last_lag=LAST_LAG,
+            basis=basis,
+            tail=tail,
+            decay=np.exp(-self.rate).astype(T),
+            source=source.astype(T),
+            state=state,
+            current=current,
+        )
         return current
 
     def slow(self, source):

@@ -17,6 +17,8 @@ from helpers import local, make_segments
 
 import lartpc.adjoint
 import lartpc.kernels
+from lartpc.autodiff.launch import plain
+from lartpc.autodiff.tape import Tape
 from lartpc.kernels.charge.drift import drift_velocity
 from lartpc.kernels.charge.models import BIRKS
 from lartpc.kernels.charge.quench import quench
@@ -118,6 +120,8 @@ def in_new_process(program, heard=None, **environment):
 def test_unknown_output_is_refused():
     with pytest.raises(TypeError, match=r"kernel scale: outputs \['result'\] are no arguments"):
         Kernel(scale.body, ("out", "result"))
+    with pytest.raises(TypeError, match=r"kernel scale: work \['state'\] are no arguments"):
+        Kernel(scale.body, ("out",), work=("values", "state"))
 
 
 def test_argument_names_leave_those_of_the_launcher():
@@ -139,8 +143,8 @@ def test_arguments_by_name_in_any_order():
     [
         ([], ("values",), "kernel scale: missing out"),
         ([], ("values", "out", "more"), "kernel scale: has no argument more"),
-        ([np.zeros(1)], ("values", "out"), "kernel scale: has no argument values, or has it twice"),
-        ([np.zeros(1)] * 3, (), "kernel scale: too many arguments"),
+        ([np.zeros(1)], ("out",), "kernel scale: takes its arguments by name alone"),
+        ([np.zeros(1)] * 2, (), "kernel scale: takes its arguments by name alone"),
     ],
 )
 def test_wrong_names_of_arguments_are_refused(given, named, message):
@@ -148,9 +152,20 @@ def test_wrong_names_of_arguments_are_refused(given, named, message):
         scale(1, *given, **{name: np.zeros(1) for name in named})
 
 
+@pytest.mark.parametrize("launch", [plain, Tape().launch])
+def test_launchers_take_names_alone(launch):
+    values, out = np.arange(3.0), np.zeros(3)
+    with pytest.raises(TypeError, match="positional"):
+        launch(scale, 3, values, out)
+    with pytest.raises(TypeError, match="kernel scale: missing values"):
+        launch(scale, 3, out=out)
+    launch(scale, 3, out=out, values=values, more=np.zeros(1))
+    np.testing.assert_array_equal(out, 2 * values)
+
+
 def test_number_of_threads_may_be_zero():
     out = np.zeros(0)
-    scale(0, np.zeros(0), out)
+    scale(0, values=np.zeros(0), out=out)
     assert len(out) == 0
 
 
@@ -171,7 +186,7 @@ def test_every_thread_runs_once_whichever_worker_takes_it(threads, workers):
     before = numba.get_num_threads()
     numba.set_num_threads(workers)
     try:
-        counted(threads, work, runs, sums)
+        counted(threads, work=work, runs=runs, sums=sums)
     finally:
         numba.set_num_threads(before)
     np.testing.assert_array_equal(runs, np.arange(threads + 1) < threads)
@@ -201,12 +216,12 @@ def test_helpers_and_bodies_are_plain_functions():
 
 def test_compiled_body_does_what_the_plain_body_does():
     inputs = {"step_dE": ENERGIES, "step_dEdx": ENERGIES, **local(len(ENERGIES)), "model": BIRKS}
-    compiled, plain = np.zeros_like(ENERGIES), np.zeros_like(ENERGIES)
+    compiled, interpreted = np.zeros_like(ENERGIES), np.zeros_like(ENERGIES)
     quench(len(ENERGIES), **inputs, electrons=compiled)
     for i in range(len(ENERGIES)):
-        quench.body(i, **inputs, electrons=plain)
+        quench.body(i, **inputs, electrons=interpreted)
     assert compiled[1:].min() > 0
-    np.testing.assert_allclose(compiled, plain, rtol=1e-14)
+    np.testing.assert_allclose(compiled, interpreted, rtol=1e-14)
 
 
 def test_launchers_have_names_of_their_own():
@@ -287,7 +302,7 @@ def test_sources_are_hashed_once_a_process(monkeypatch, tmp_path):
     cache_directory.cache_clear()
     out = np.zeros_like(ENERGIES)
     for _ in range(2):
-        Kernel(scale.body, ("out",))(len(out), ENERGIES, out)
+        Kernel(scale.body, ("out",))(len(out), values=ENERGIES, out=out)
     assert cache_directory() == str(tmp_path / "lartpc" / cache.source_hash())
     assert cache.source_hash.call_count == 2  # ours is one of them
 
@@ -351,7 +366,7 @@ def test_full_disk_is_told_once_and_named(small_files, tmp_path, monkeypatch, ca
     cache_directory.cache_clear()
     out = np.zeros_like(ENERGIES)
     for _ in range(2):
-        Kernel(scale.body, ("out",))(len(out), ENERGIES, out)
+        Kernel(scale.body, ("out",))(len(out), values=ENERGIES, out=out)
         np.testing.assert_array_equal(out, 2 * ENERGIES)
     (line,) = capsys.readouterr().err.splitlines()
     assert line == (
@@ -392,7 +407,7 @@ def test_kernel_of_two_bodies_of_one_name_in_one_file(tmp_path, monkeypatch):
 
     for body, value in ((once(), 1.0), (again(), 2.0)):
         out = np.zeros(3)
-        Kernel(body, ("out",))(3, out)
+        Kernel(body, ("out",))(3, out=out)
         np.testing.assert_array_equal(out, value)
     assert len(stamps(tmp_path)) == 2
 
@@ -405,7 +420,7 @@ def test_no_place_for_a_cache(tmp_path, monkeypatch, capsys):
     assert cache_directory() == ""
     assert not cache.kept("cpu")
     out = np.zeros_like(ENERGIES)
-    Kernel(scale.body, ("out",))(len(out), ENERGIES, out)
+    Kernel(scale.body, ("out",))(len(out), values=ENERGIES, out=out)
     np.testing.assert_array_equal(out, 2 * ENERGIES)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"lartpc: compiled kernels cannot be kept: {nowhere}/lartpc")
@@ -418,7 +433,7 @@ def test_no_home_for_a_cache(monkeypatch, capsys):
     cache_directory.cache_clear()
     assert cache_directory() == cache_directory() == ""
     out = np.zeros_like(ENERGIES)
-    Kernel(scale.body, ("out",))(len(out), ENERGIES, out)
+    Kernel(scale.body, ("out",))(len(out), values=ENERGIES, out=out)
     np.testing.assert_array_equal(out, 2 * ENERGIES)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("lartpc: there is no home folder to keep compiled kernels in (set XDG_CACHE_HOME)")

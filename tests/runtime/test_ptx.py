@@ -1,71 +1,22 @@
 """Every kernel compiles for CUDA, and float32 kernels hold no float64 instruction; needs no GPU."""
 
-import dataclasses
 import re
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
 import numba
-import numpy as np
 import pytest
 from enumeration import all_kernels
-from loss_cases import LOSS_CASES
+from stages import record_runs
 
-from lartpc.adjoint.pairs import ADJOINTS
-from lartpc.autodiff.tape import LARGE, mark
-from lartpc.detector.detector import Detector
-from lartpc.files.hdf5 import new_hdf5
-from lartpc.fit.calibrate import calibrate
-from lartpc.fit.optimizers import GaussNewton
-from lartpc.formats.edepsim import read_segments
-from lartpc.generator.generate import generate
-from lartpc.gradients.jacobian import Jacobian
-from lartpc.gradients.trace import Trace
 from lartpc.kernels.runtime import cache
 from lartpc.kernels.runtime.launch import Kernel, cuda_helper, in_order
-from lartpc.pixels.response import Response
-from lartpc.simulation.simulation import Simulation
 
 pytestmark = [
     pytest.mark.skipif(find_spec("numba_cuda") is None, reason="needs numba-cuda"),
     pytest.mark.filterwarnings("default"),  # those of numba-cuda are not ours
 ]
-
-
-def record_runs(folder):
-    """Run every stage once in float32, forwards and backwards; only the launches matter."""
-    detector = dataclasses.replace(Detector.module0(), buffer_risetime=0.1, adc_busy_delay=9, reset_cycles=1)
-    simulation = Simulation(detector, noise=True)
-    with new_hdf5(folder / "segments.h5") as file:
-        file.create_dataset("segments", data=generate("muons", simulation.detector, 1, 0)[:20])
-    segments = read_segments(folder / "segments.h5")
-    result = simulation(segments, attribution=True)
-    table = Response.electrostatic(simulation.detector, bins=4, reach=6, height=1.0)
-    tabulated = Simulation(response=table)
-    trace = Trace(tabulated, tabulated.batch(segments))
-    trace.backward(current=trace.waveforms.current)
-    jacobian = Jacobian(trace.tape, trace.waveforms, [0])
-    jacobian.rows(trace.waveforms.current, np.arange(len(trace.waveforms.windows.pixel)))
-    calibrate(simulation, segments, result.hits, unknowns=("eField",), optimizer=GaussNewton(1))
-    trace = Trace(simulation, simulation.batch(segments))
-    reads = trace.reads
-    seeds = {"current": trace.waveforms.current, "time": reads.time, "charge": reads.charge, "adc": trace.adc}
-    trace.backward(**{name: np.zeros_like(array) for name, array in seeds.items()})
-    mark(np.zeros(2 * LARGE))
-    run_losses()
-
-
-def run_losses():
-    """The kernels of the losses, which the library runs in float64."""
-    kernels = {kernel.name: kernel for kernel in ADJOINTS}
-    for name, make in LOSS_CASES.items():
-        threads, arguments, adjoint_threads, more = make(np.random.default_rng(0), np.float32)
-        kernels[name](threads, *arguments.values())
-        bound = {**arguments, **(more or {})}
-        bound |= {f"grad_{key}": np.zeros_like(value) for key, value in arguments.items()}
-        adjoint = ADJOINTS[kernels[name]].kernel
-        adjoint(adjoint_threads or threads, *(bound[argument] for argument in adjoint.arguments))
 
 
 def as_on_device(argument):
@@ -82,11 +33,10 @@ def recorded(tmp_path_factory):
     signatures = {}
     launch = Kernel.__call__
 
-    def record(kernel, threads, *arguments, **named):
-        arguments = in_order(kernel, arguments, named)
-        types = (numba.types.int64, *(as_on_device(argument) for argument in arguments))
+    def record(kernel, threads, /, **arrays):
+        types = (numba.types.int64, *map(as_on_device, in_order(kernel, arrays).values()))
         signatures.setdefault(kernel, set()).add(types)
-        launch(kernel, threads, *arguments)
+        launch(kernel, threads, **arrays)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Kernel, "__call__", record)

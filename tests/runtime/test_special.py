@@ -37,9 +37,9 @@ def draw_all(i, seed, event, pixel, read, reset, readout):
 
 
 def values(x):
-    results = [np.zeros_like(x) for _ in range(3)]
-    evaluate(len(x), x, *results)
-    return results
+    results = {name: np.zeros_like(x) for name in evaluate.outputs}
+    evaluate(len(x), x=x, **results)
+    return list(results.values())
 
 
 @pytest.mark.slow
@@ -56,7 +56,7 @@ def test_exponential(dtype, limit, tolerance):
 def test_logarithm(dtype, tolerance):
     x = np.linspace(1, 3, 30_001).astype(dtype)
     logarithm = np.zeros_like(x)
-    evaluate_logarithm(len(x), x, logarithm)
+    evaluate_logarithm(len(x), x=x, logarithm=logarithm)
     np.testing.assert_allclose(logarithm, np.log(x.astype(float)), rtol=0, atol=tolerance)
 
 
@@ -80,14 +80,15 @@ def test_philox_known_answers():
     ]
     counters, expected = (np.array(column, dtype=np.uint64) for column in zip(*vectors, strict=True))
     words = np.zeros((3, 4), dtype=np.uint64)
-    encrypt(3, counters, words)
+    encrypt(3, counter=counters, words=words)
     np.testing.assert_array_equal(words, expected)
 
 
 def draws(seed=0, event=0, pixel=0, read=0, dtype=np.float64):
-    columns = [c.astype(np.int64) for c in np.broadcast_arrays(*np.atleast_1d(seed, event, pixel, read))]
-    reset, readout = (np.zeros(len(columns[0]), dtype) for _ in range(2))
-    draw_all(len(reset), *columns, reset, readout)
+    columns = np.broadcast_arrays(*np.atleast_1d(seed, event, pixel, read))
+    columns = {name: c.astype(np.int64) for name, c in zip(("seed", "event", "pixel", "read"), columns, strict=True)}
+    reset, readout = (np.zeros(len(columns["seed"]), dtype) for _ in range(2))
+    draw_all(len(reset), **columns, reset=reset, readout=readout)
     return reset, readout
 
 
