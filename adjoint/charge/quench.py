@@ -26,11 +26,11 @@ def birks_adjoint(grad_R, R, x, kb):
 
 @device
 def box_adjoint(grad_R, R, xi, alpha):
-    """Gradients by alpha and xi; 0 where R is at its floor."""
+    """Gradients by alpha and xi; 0 where R is at its floor or cap."""
     T = type(xi)
-    A = alpha + xi
-    if A <= T(1.0):
+    if R == T(0.0) or R == T(1.0):
         return T(0.0), T(0.0)
+    A = alpha + xi
     return grad_R / (A * xi), grad_R * (T(1.0) / A - R) / xi
 
 
@@ -56,7 +56,7 @@ def quench_adjoint(
 
     x = dEdx/(E lArDensity): dx/d(dEdx) = x/dEdx, dx/dE = -x/E, dx/d(lArDensity) = -x/lArDensity
     Birks, D = 1 + kb x: dR/dAb = 1/D, dR/dkb = -R x/D, dR/dx = -R kb/D
-    Box, xi = beta x, A = alpha + xi: dR/dalpha = 1/(A xi), dR/dxi = (1/A - R)/xi; 0 where R is at its floor
+    Box, xi = beta x, A = alpha + xi: dR/dalpha = 1/(A xi), dR/dxi = (1/A - R)/xi; 0 where R is 0 or 1
     """
     T = type(step_dE[i])
     module = step_module[i]

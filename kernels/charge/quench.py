@@ -8,11 +8,24 @@ from lartpc.kernels.runtime.slots import AB, ALPHA, BETA, KB, LAR_DENSITY, MEV_T
 
 
 @device
+def box(xi, alpha):
+    """ln(alpha + xi)/xi, but within 0 to 1; at xi = 0 its limit, which is 0 for alpha below 1, and 1 otherwise."""
+    T = type(xi)
+    if xi == T(0.0):
+        return T(0.0) if alpha < T(1.0) else T(1.0)
+    R = math.log1p((alpha - T(1.0)) + xi) / xi
+    if R < T(0.0):
+        return T(0.0)
+    return T(1.0) if R > T(1.0) else R
+
+
+@device
 def recombination(dEdx, E, parameters, module, model):
     """The fraction of electrons that escape at field E [kV/cm] in a module.
 
     Birks: R = Ab / (1 + kb dEdx/(E lArDensity))  (Amoruso et al., NIM A 523 (2004) 275)
-    Box:   R = ln(alpha + xi)/xi, xi = beta dEdx/(E lArDensity), at least 0  (Acciarri et al., JINST 8 P08005)
+    Box:   R = ln(alpha + xi)/xi, xi = beta dEdx/(E lArDensity), 0 <= R <= 1  (Acciarri et al., JINST 8 P08005)
+    At dEdx = 0, as files have it for deposits of no length, each is at its limit: R = Ab; 0 for alpha < 1, else 1.
     Another number is no model and gives NaN.
     """
     T = type(dEdx)
@@ -20,10 +33,7 @@ def recombination(dEdx, E, parameters, module, model):
     if model == BIRKS:
         return parameters[module, AB] / (T(1.0) + parameters[module, KB] * dEdx / field)
     if model == BOX:
-        xi = parameters[module, BETA] * dEdx / field
-        if parameters[module, ALPHA] + xi <= T(1.0):
-            return T(0.0)
-        return math.log(parameters[module, ALPHA] + xi) / xi
+        return box(parameters[module, BETA] * dEdx / field, parameters[module, ALPHA])
     return T(math.nan)
 
 

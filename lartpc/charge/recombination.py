@@ -31,7 +31,7 @@ RECOMBINATION = {
             "box",
             BOX,
             ("alpha", "beta"),
-            "R = ln(alpha + xi)/xi, xi = beta dEdx/(E lArDensity)",
+            "R = ln(alpha + xi)/xi, xi = beta dEdx/(E lArDensity), 0 <= R <= 1",
             "Acciarri et al., JINST 8 (2013) P08005",
         ),
     )

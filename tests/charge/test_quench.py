@@ -3,6 +3,7 @@ import pytest
 from checks import RANDOM, assert_agree, check
 from helpers import local
 
+from lartpc.adjoint.pairs import ADJOINTS
 from lartpc.kernels.charge.models import BIRKS, BOX
 from lartpc.kernels.charge.quench import quench
 from lartpc.parameters import Parameters
@@ -46,6 +47,51 @@ def test_box_is_never_negative():
     assert electrons(0.3, [0.0, 1e-6, 0.1, 0.2333], BOX).tolist() == [0.0] * 4
     assert electrons(0.3, 0.2334, BOX) > 0
     assert electrons(0.3, 1e-6, BOX, alpha=1.1) > 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("model", "values", "limit"),
+    [
+        (BIRKS, {}, 0.8),
+        (BIRKS, {"Ab": 0.85}, 0.85),
+        (BOX, {"alpha": 0.93}, 0.0),
+        (BOX, {"alpha": 1.0}, 1.0),
+        (BOX, {"alpha": 1.07}, 1.0),
+    ],
+)
+def test_a_deposit_without_dEdx_is_at_the_limit(model, values, limit, dtype):
+    """R at dE/dx = 0 is that of the model as dE/dx falls to 0, and does not jump on the way."""
+    dEdx = np.concatenate(([0.0], np.logspace(-12, 0, 2000)))
+    R = electrons(1.0, dEdx, model, dtype, **values) / 42370
+    assert R[0] == pytest.approx(limit, abs=1e-6)
+    np.testing.assert_allclose(R[1:400], limit, atol=1e-6)
+    assert R.min() >= 0.0 and R.max() <= 1.0
+    assert np.abs(np.diff(R)).max() < 0.05
+
+
+def test_every_electron_escapes_at_most():
+    """With alpha above 1 the formula exceeds 1 at low dE/dx: R is 1 there, and below 1 beyond where the two meet."""
+    xi = np.array([0.05, 0.1, 0.36, 0.5])
+    R = electrons(1.0, xi * 0.69 / 0.207, BOX, alpha=1.1) / 42370
+    formula = np.log(1.1 + xi) / xi
+    assert (formula > 1.0).tolist() == [True, True, True, False]
+    np.testing.assert_allclose(R, np.minimum(formula, 1.0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("model", [BIRKS, BOX])
+@pytest.mark.parametrize("alpha", [0.9, 1.1])
+def test_gradients_at_low_dEdx(model, alpha):
+    """Finite, and equal to the difference, at the floor and at the cap, between them, and at dE/dx = 0 from above."""
+    dEdx, h = np.array([0.0, 1e-9, 0.1, 0.7, 5.0]), 1e-7
+    n, values = len(dEdx), {"alpha": alpha}
+    inputs = {"step_dE": np.ones(n), "step_dEdx": dEdx, **local(n, **values), "model": model}
+    names = ("step_dE", "step_dEdx", "step_field", "parameters")
+    grads = {f"grad_{name}": np.zeros((n, *inputs[name].shape[1:])) for name in names}
+    ADJOINTS[quench].kernel(n, **inputs, grad_electrons=np.ones(n), **grads)
+    assert all(np.isfinite(grad).all() for grad in grads.values())
+    difference = (electrons(1.0, dEdx + h, model, **values) - electrons(1.0, dEdx, model, **values)) / h
+    np.testing.assert_allclose(grads["grad_step_dEdx"], difference, rtol=1e-4, atol=1e-3)
 
 
 def test_minimum_ionizing_particle():

@@ -18,7 +18,7 @@ from lartpc.parameters import TABLE
 from lartpc.simulation.simulation import Simulation
 
 NUMBERS = {name.lower(): value for name, value in vars(models).items() if name.isupper()}
-DEDX = np.array([0.1, 0.3, 2.1, 40.0])
+DEDX = np.array([0.0, 0.3, 2.1, 40.0])
 ACTING = {"step_dE", "step_dEdx", "step_field"}
 
 
