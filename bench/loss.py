@@ -16,7 +16,7 @@ def windowed_pairs(simulation, batch):
     """Steps, pairs and windows of the project's kernels."""
     tables, detector = simulation.tables, simulation.detector
     place = (tables, detector, simulation.settings)
-    steps = make_steps(batch, simulation.vector(), RECOMBINATION[simulation.recombination].number, *place)
+    steps = make_steps(batch, simulation.vector(), RECOMBINATION[simulation.recombination], *place)
     pairs, windows, _ = make_pairs(steps, make_shares(steps, batch, tables, detector), batch, *place)
     return steps, pairs, windows
 

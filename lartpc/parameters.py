@@ -37,6 +37,9 @@ TABLE: dict[str, Parameter] = {
     "MeVToElectrons": Parameter("1 / W_ion", "e/MeV", 4.237e4, (3.48e4, 5.13e4)),
     "lArDensity": Parameter("density of liquid argon", "g/cm^3", 1.38, (1.37, 1.41)),
     "temperature": Parameter("temperature of liquid argon", "K", 87.17, (84.0, 92.0)),
+    "alpha_emb": Parameter("ellipsoidal recombination alpha", "", 0.904, (0.85, 0.96)),
+    "beta_90": Parameter("ellipsoidal recombination beta at 90 degrees", "(kV/cm)(g/cm^2)/MeV", 0.204, (0.18, 0.23)),
+    "R_anisotropy": Parameter("ellipsoidal recombination beta at 0 over that at 90 degrees", "", 1.25, (1.0, 1.5)),
 }
 # Of these a module may have a value of its own, named as in eField.0, modules counted from 0.
 SINGLE = ("eField", "lifetime")
@@ -54,6 +57,9 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "MeVToElectrons": (0.0, 1e6),
     "lArDensity": (0.0, 2.0),
     "temperature": (83.0, 151.0),  # triple and critical point of argon
+    "alpha_emb": (0.0, 10.0),
+    "beta_90": (0.0, 10.0),
+    "R_anisotropy": (0.0, 10.0),
 }
 
 
@@ -109,6 +115,9 @@ class Parameters:
     MeVToElectrons: float = TABLE["MeVToElectrons"].nominal
     lArDensity: float = TABLE["lArDensity"].nominal
     temperature: float = TABLE["temperature"].nominal
+    alpha_emb: float = TABLE["alpha_emb"].nominal
+    beta_90: float = TABLE["beta_90"].nominal
+    R_anisotropy: float = TABLE["R_anisotropy"].nominal
     modules: Mapping[str, float] = dataclasses.field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
@@ -163,7 +172,7 @@ class Parameters:
         return np.array([0.0 if value is None else value for value in self.as_dict().values()], dtype=dtype)
 
     def place(self, n_modules: int) -> np.ndarray:
-        """Where in the vector each module has its values, (n_modules, 12) int64, in the order of `kernels.slots`.
+        """Where in the vector each module has its values: (n_modules, n_parameters) int64, in the order of the slots.
 
         InputError where a module is named that there is not.
         """
@@ -178,7 +187,7 @@ class Parameters:
         return place
 
     def table(self, n_modules: int, dtype: Any = np.float64) -> np.ndarray:
-        """The values of each module as an array (n_modules, 12), in the order of `kernels.slots`."""
+        """The values of each module as an array (n_modules, n_parameters), in the order of `kernels.slots`."""
         return self.vector(dtype)[self.place(n_modules)]
 
 

@@ -260,7 +260,7 @@ class Simulation:
 
     def waveforms(self, batch: Batch, parameters: Any, launch: Callable = plain) -> Waveforms:
         """Split, field, quench, drift, share, pair, spread, induce, deposit, convolve, conserve, buffer."""
-        model = RECOMBINATION[self.recombination].number
+        model = RECOMBINATION[self.recombination]
         steps = make_steps(batch, parameters, model, self.tables, self.detector, self.settings, launch)
         return make_waveforms(steps, batch, self.tables, self.detector, self.settings, launch)
 

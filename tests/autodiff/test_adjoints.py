@@ -21,6 +21,7 @@ import lartpc.kernels
 from lartpc.adjoint.pairs import ADJOINTS, NO_ADJOINT
 from lartpc.autodiff.kernelcheck import check_adjoint, directions, run_kernel, scale
 from lartpc.autodiff.launch import plain
+from lartpc.charge.recombination import RECOMBINATION
 from lartpc.detector.detector import Detector
 from lartpc.kernels.runtime import slots
 from lartpc.kernels.runtime.launch import Kernel, in_order
@@ -38,6 +39,7 @@ ROUNDING = 1e-12  # of the losses, which are sums of numbers of order 1
 # themselves, which must be far less than the diffusion width of 0.03 cm and the 0.03 cm between counts of steps.
 # In drift, the times of up to 0.1 us within a tick are added to a drift of 180 us: a larger step, against rounding.
 STEP = {"split": 1e-8, "spread x": 1e-8, "spread y": 1e-8, "share arrival": 1e-7, "assign": 1e-7, "drift": 1e-4}
+STEP["angle"] = 1e-7
 # Largest relative step of the Taylor remainders, 1e-3 for the others; they go down from it by three decades.
 LARGEST = {
     "spread x": 1e-6,
@@ -45,6 +47,7 @@ LARGEST = {
     **{f"assign {at}": 1e-6 for at in ("x", "y", "arrival")},
     "share arrival": 1e-6,
     "split": 1e-4,
+    "angle": 1e-4,
     "trigger": 1e-4,
 }
 # Inputs in which a kernel is linear (the trigger piecewise): no remainder but rounding.
@@ -52,6 +55,8 @@ LINEAR = {
     "split": ("dE", "dEdx", "time"),
     "gather": ("values",),
     "field": ("parameters",),
+    "angle": (),
+    "ellipsoid": ("step_dEdx",),
     "quench": ("step_dE",),
     "drift": ("electrons", "step_time"),
     "share": (),
@@ -109,8 +114,9 @@ class Case(NamedTuple):
 def record(segments, recombination="birks", vdrift=None, **changes):
     """Every launch of the chain, its front end with all that it can do, and of the losses: {kernel: `Case`}.
 
-    The launches of `BOTH` with a table are kept as "tabulated ...". Of measured hits the likelihood takes the chain's
-    own, the losses take some of those of a plain front end, moved.
+    Those of `angle` and `ellipsoid`, which one model alone has, are of the segments that have a direction. Those of
+    `BOTH` with a table are kept as "tabulated ...". Of measured hits the likelihood takes the chain's own, the losses
+    take some of those of a plain front end, moved.
     """
     keywords = {"parameters": Parameters(vdrift=vdrift, **changes), "recombination": recombination, "dtype": np.float64}
     cases = {}
@@ -122,6 +128,9 @@ def record(segments, recombination="birks", vdrift=None, **changes):
         cases[kernel.name] = Case(threads, dict(zip(kernel.arguments, copies, strict=True)), adjoint_threads, more)
         kernel(threads, *arguments)
 
+    angular = Simulation(**{**keywords, "recombination": "ellipsoid"})
+    batch = angular.batch(segments)
+    angular.waveforms(batch.select((batch.start != batch.end).any(axis=1)), angular.vector(), launch)
     for front_end in ({"buffer_risetime": 0.1, "adc_busy_delay": 9, "reset_cycles": 1}, {}):
         detector = dataclasses.replace(Detector.module0(), **front_end)
         simulation = Simulation(detector, **keywords)
@@ -212,6 +221,25 @@ def random_split(rng):
     energy, time = rng.uniform(0.1, 3.0, 20), rng.uniform(0.0, 9.0, 20)
     segments = make_segments(start, start + rng.normal(size=(20, 3)), dE=energy, dEdx=2.0, t0=time)
     return record(segments)["split"]
+
+
+def random_angle(rng):
+    """Segments of any direction, of one to three pieces with one to four steps each."""
+    start = rng.uniform(-30.0, 30.0, (8, 3))
+    first_piece = np.concatenate(([0], np.cumsum(rng.integers(1, 4, 8))))
+    first_step = np.concatenate(([0], np.cumsum(rng.integers(1, 5, first_piece[-1]))))
+    segment = np.repeat(np.arange(8), np.diff(first_step[first_piece]))
+    arguments = {"start": start, "end": start + rng.normal(size=(8, 3)), "step_segment": segment}
+    cut = {"first_piece": first_piece, "first_step": first_step}
+    return Case(len(segment), {**arguments, "step_cos": np.zeros(len(segment))}, 8, cut)
+
+
+def random_ellipsoid(rng):
+    n = 30
+    table = random_table(rng, n)
+    inputs = {"step_dEdx": rng.uniform(1.0, 60.0, n), "step_cos": rng.uniform(-1.0, 1.0, n)}
+    of_module = {name: table[name] for name in ("parameters", "step_module")}
+    return Case(n, {**inputs, **of_module, "step_dEdx_90": np.zeros(n)})
 
 
 def random_quench(rng, model=1):
@@ -510,6 +538,8 @@ RANDOM = {
     "split": random_split,
     "gather": random_gather,
     "field": random_field,
+    "angle": random_angle,
+    "ellipsoid": random_ellipsoid,
     "quench": random_quench,
     "drift": random_drift,
     "share": random_share,
@@ -577,8 +607,9 @@ def test_random_inputs_of_a_front_end(front_end, seed):
     assert_agree(random_trigger(np.random.default_rng(seed), **front_end).check("trigger"))
 
 
-def test_random_inputs_of_birks():
-    assert_agree(random_quench(np.random.default_rng(3), model=0).check("quench"))
+@pytest.mark.parametrize("model", [row.number for row in RECOMBINATION.values()], ids=RECOMBINATION)
+def test_random_inputs_of_a_model_of_recombination(model):
+    assert_agree(random_quench(np.random.default_rng(3), model).check("quench"))
 
 
 @pytest.mark.parametrize("name", [*KERNELS, *(f"tabulated {name}" for name in BOTH)])
