@@ -2,7 +2,9 @@
 
 from typing import NamedTuple
 
+from lartpc.adjoint.charge.angle import angle_adjoint
 from lartpc.adjoint.charge.drift import drift_adjoint
+from lartpc.adjoint.charge.ellipsoid import ellipsoid_adjoint
 from lartpc.adjoint.charge.field import field_adjoint
 from lartpc.adjoint.charge.quench import quench_adjoint
 from lartpc.adjoint.charge.split import split_adjoint
@@ -24,7 +26,9 @@ from lartpc.adjoint.pixels.spread import spread_adjoint
 from lartpc.adjoint.response.convolve import convolve_adjoint
 from lartpc.adjoint.response.deposit import deposit_adjoint
 from lartpc.adjoint.runtime.gather import gather_adjoint
+from lartpc.kernels.charge.angle import angle
 from lartpc.kernels.charge.drift import drift
+from lartpc.kernels.charge.ellipsoid import ellipsoid
 from lartpc.kernels.charge.field import field
 from lartpc.kernels.charge.quench import quench
 from lartpc.kernels.charge.split import count_pieces, count_steps, pieces, split
@@ -71,6 +75,8 @@ ADJOINTS = {
     split: Adjoint(split_adjoint),
     gather: Adjoint(gather_adjoint),
     field: Adjoint(field_adjoint, shared=("parameters",), row="step_module"),
+    angle: Adjoint(angle_adjoint),
+    ellipsoid: Adjoint(ellipsoid_adjoint, shared=("parameters",), row="step_module"),
     quench: Adjoint(quench_adjoint, shared=("parameters",), row="step_module"),
     drift: Adjoint(drift_adjoint, shared=("parameters",), row="step_module"),
     share: Adjoint(share_adjoint),

@@ -16,7 +16,7 @@ def windowed_pairs(simulation, batch):
     """Steps, pairs and windows of the project's kernels."""
     tables, detector = simulation.tables, simulation.detector
     place = (tables, detector, simulation.settings)
-    steps = make_steps(batch, simulation.vector(), RECOMBINATION[simulation.recombination].number, *place)
+    steps = make_steps(batch, simulation.vector(), RECOMBINATION[simulation.recombination], *place)
     readout = simulation.readout
     pairs, windows, _ = readout.pairs(steps, readout.shares(steps, batch, plain), batch, 0)
     return steps, pairs, windows

@@ -46,6 +46,11 @@ TABLE: dict[str, Parameter] = {
     "lArDensity": Parameter("density of liquid argon", "g/cm^3", 1.38, (1.37, 1.41), (0.0, 2.0)),
     # its limits are triple and critical point of argon
     "temperature": Parameter("temperature of liquid argon", "K", 87.17, (84.0, 92.0), (83.0, 151.0)),
+    "alpha_emb": Parameter("ellipsoidal recombination alpha", "", 0.904, (0.85, 0.96), (0.0, 10.0)),
+    "beta_90": Parameter("ellipsoidal recombination beta at 90 degrees", _FIELD_UNIT, 0.204, (0.18, 0.23), (0.0, 10.0)),
+    "R_anisotropy": Parameter(
+        "ellipsoidal recombination beta at 0 over that at 90 degrees", "", 1.25, (1.0, 1.5), (0.0, 10.0)
+    ),
     "buffer_risetime": Parameter("rise time of the front end's buffer", "us", 0.1, (0.02, 1.0), (0.0, 100.0), 0.0),
     "threshold_offset": Parameter("added to the thresholds", "e", 0.0, (-2000.0, 2000.0), (-1e6, 1e6)),
     "gain_factor": Parameter("factor of the gains", "", 1.0, (0.8, 1.25), (0.0, 100.0)),
@@ -122,6 +127,9 @@ class Parameters:
     MeVToElectrons: float = TABLE["MeVToElectrons"].nominal
     lArDensity: float = TABLE["lArDensity"].nominal
     temperature: float = TABLE["temperature"].nominal
+    alpha_emb: float = TABLE["alpha_emb"].nominal
+    beta_90: float = TABLE["beta_90"].nominal
+    R_anisotropy: float = TABLE["R_anisotropy"].nominal
     buffer_risetime: float | None = None
     threshold_offset: float = TABLE["threshold_offset"].nominal
     gain_factor: float = TABLE["gain_factor"].nominal

@@ -2,10 +2,10 @@
 
 import math
 
-from lartpc.kernels.charge.models import BIRKS, BOX
+from lartpc.kernels.charge.models import BIRKS, BOX, ELLIPSOID
 from lartpc.kernels.charge.quench import recombination
 from lartpc.kernels.runtime.launch import device, kernel
-from lartpc.kernels.runtime.slots import AB, ALPHA, BETA, KB, LAR_DENSITY, MEV_TO_ELECTRONS
+from lartpc.kernels.runtime.slots import AB, ALPHA, ALPHA_EMB, BETA, BETA_90, KB, LAR_DENSITY, MEV_TO_ELECTRONS
 
 
 # In helpers products keep their order, so that the bits of a model do not depend on what other models there are.
@@ -56,7 +56,7 @@ def quench_adjoint(
 
     x = dEdx/(E lArDensity): dx/d(dEdx) = x/dEdx, dx/dE = -x/E, dx/d(lArDensity) = -x/lArDensity
     Birks, D = 1 + kb x: dR/dAb = 1/D, dR/dkb = -R x/D, dR/dx = -R kb/D
-    Box, xi = beta x, A = alpha + xi: dR/dalpha = 1/(A xi), dR/dxi = (1/A - R)/xi; 0 where R is 0 or 1
+    Box and ellipsoidal, xi = beta x, A = alpha + xi: dR/dalpha = 1/(A xi), dR/dxi = (1/A - R)/xi; 0 where R is 0 or 1
     """
     T = type(step_dE[i])
     module = step_module[i]
@@ -71,11 +71,13 @@ def quench_adjoint(
         by_Ab, by_kb, grad_x = birks_adjoint(grad_R, R, x, parameters[module, KB])
         grad_parameters[i, AB] += by_Ab
         grad_parameters[i, KB] += by_kb
-    elif model == BOX:
-        by_alpha, by_xi = box_adjoint(grad_R, R, parameters[module, BETA] * x, parameters[module, ALPHA])
-        grad_parameters[i, ALPHA] += by_alpha
-        grad_parameters[i, BETA] += by_xi * x
-        grad_x = by_xi * parameters[module, BETA]
+    elif model == BOX or model == ELLIPSOID:
+        alpha = ALPHA if model == BOX else ALPHA_EMB
+        beta = BETA if model == BOX else BETA_90
+        by_alpha, by_xi = box_adjoint(grad_R, R, parameters[module, beta] * x, parameters[module, alpha])
+        grad_parameters[i, alpha] += by_alpha
+        grad_parameters[i, beta] += by_xi * x
+        grad_x = by_xi * parameters[module, beta]
     else:
         grad_x = T(math.nan)
     grad_step_dEdx[i] += grad_x / field

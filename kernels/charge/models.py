@@ -2,3 +2,4 @@
 
 BIRKS = 0
 BOX = 1
+ELLIPSOID = 2

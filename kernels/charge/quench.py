@@ -2,9 +2,9 @@
 
 import math
 
-from lartpc.kernels.charge.models import BIRKS, BOX
+from lartpc.kernels.charge.models import BIRKS, BOX, ELLIPSOID
 from lartpc.kernels.runtime.launch import device, kernel
-from lartpc.kernels.runtime.slots import AB, ALPHA, BETA, KB, LAR_DENSITY, MEV_TO_ELECTRONS
+from lartpc.kernels.runtime.slots import AB, ALPHA, ALPHA_EMB, BETA, BETA_90, KB, LAR_DENSITY, MEV_TO_ELECTRONS
 
 
 @device
@@ -25,6 +25,7 @@ def recombination(dEdx, E, parameters, module, model):
 
     Birks: R = Ab / (1 + kb dEdx/(E lArDensity))  (Amoruso et al., NIM A 523 (2004) 275)
     Box:   R = ln(alpha + xi)/xi, xi = beta dEdx/(E lArDensity), 0 <= R <= 1  (Acciarri et al., JINST 8 P08005)
+    Ellipsoidal: the same with alpha_emb and beta_90, dEdx that of `ellipsoid`
     At dEdx = 0, as files have it for deposits of no length, each is at its limit: R = Ab; 0 for alpha < 1, else 1.
     Another number is no model and gives NaN.
     """
@@ -34,6 +35,8 @@ def recombination(dEdx, E, parameters, module, model):
         return parameters[module, AB] / (T(1.0) + parameters[module, KB] * dEdx / field)
     if model == BOX:
         return box(parameters[module, BETA] * dEdx / field, parameters[module, ALPHA])
+    if model == ELLIPSOID:
+        return box(parameters[module, BETA_90] * dEdx / field, parameters[module, ALPHA_EMB])
     return T(math.nan)
 
 

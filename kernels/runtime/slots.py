@@ -13,6 +13,9 @@ PARAMETERS = (
     "MeVToElectrons",
     "lArDensity",
     "temperature",
+    "alpha_emb",
+    "beta_90",
+    "R_anisotropy",
 )
 
 AB = 0
@@ -27,6 +30,9 @@ BETA = 8
 MEV_TO_ELECTRONS = 9
 LAR_DENSITY = 10
 TEMPERATURE = 11
+ALPHA_EMB = 12
+BETA_90 = 13
+R_ANISOTROPY = 14
 
 # Of the electronics: what is fitted of each pixel's front end, see `adjust` and `buffer`.
 ELECTRONICS = ("buffer_risetime", "threshold_offset", "gain_factor", "pedestal_offset")

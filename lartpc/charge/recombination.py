@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from lartpc.kernels.charge.models import BIRKS, BOX
+from lartpc.kernels.charge.models import BIRKS, BOX, ELLIPSOID
 
 
 class Recombination(NamedTuple):
@@ -15,6 +15,7 @@ class Recombination(NamedTuple):
     parameters: tuple[str, ...]  # that act with this model, and not with every other
     formula: str
     source: str
+    by_angle: bool = False  # between track and field
 
 
 RECOMBINATION = {
@@ -33,6 +34,15 @@ RECOMBINATION = {
             ("alpha", "beta"),
             "R = ln(alpha + xi)/xi, xi = beta dEdx/(E lArDensity), 0 <= R <= 1",
             "Acciarri et al., JINST 8 (2013) P08005",
+        ),
+        Recombination(
+            "ellipsoid",
+            ELLIPSOID,
+            ("alpha_emb", "beta_90", "R_anisotropy"),
+            "R = ln(alpha_emb + xi)/xi, xi = beta_90 dEdx/(E lArDensity sqrt(sin^2 phi + cos^2 phi/R_anisotropy^2)), "
+            "0 <= R <= 1, phi between track and field",
+            "ICARUS, JINST 20 (2025) P01033",
+            by_angle=True,
         ),
     )
 }

@@ -7,7 +7,9 @@ import numpy as np
 from lartpc.arrays import namespace, offsets, owners
 from lartpc.autodiff.launch import plain
 from lartpc.charge.field import Uniform
+from lartpc.kernels.charge.angle import angle
 from lartpc.kernels.charge.drift import drift
+from lartpc.kernels.charge.ellipsoid import ellipsoid
 from lartpc.kernels.charge.quench import quench
 from lartpc.kernels.charge.split import count_pieces, count_steps, pieces, split
 from lartpc.kernels.runtime.gather import gather
@@ -67,10 +69,9 @@ def make_pieces(batch, tables, settings):
     return Pieces(of_segment, segment, volume, offsets(count))
 
 
-def make_deposits(batch, tables, settings, launch=plain):
-    """Split: `Deposits`."""
+def make_deposits(batch, cut, tables, settings, launch=plain):
+    """Split the `Pieces` of segments: `Deposits`."""
     xp, T = namespace(batch.dE), batch.dE.dtype.type
-    cut = make_pieces(batch, tables, settings)
     n = int(cut.first_step[-1])
     piece = owners(cut.first_step, n)
     segment, volume, number = cut.segment[piece], cut.volume[piece], xp.arange(n) - cut.first_step[piece]
@@ -97,17 +98,40 @@ def make_deposits(batch, tables, settings, launch=plain):
     return Deposits(segment, volume, tables.module[volume], **place, **deposit)
 
 
-def make_steps(batch, parameters, model, tables, detector, settings, launch=plain):
-    """Split, field, quench and drift: `Steps`."""
-    deposits = make_deposits(batch, tables, settings, launch)
+def dEdx_by_angle(batch, cut, deposits, local, launch):
+    """What stands for the deposits' dE/dx where recombination depends on the angle between track and field (n,)."""
+    step_cos, step_dEdx_90 = (namespace(deposits.dEdx).zeros_like(deposits.dEdx) for _ in range(2))
+    launch(
+        angle,
+        len(step_cos),
+        start=batch.start,
+        end=batch.end,
+        step_segment=deposits.segment,
+        step_cos=step_cos,
+        adjoint_threads=len(batch.dE),
+        first_piece=cut.of_segment,
+        first_step=cut.first_step,
+    )
+    of_module = {name: local[name] for name in ("parameters", "step_module")}
+    deposit = {"step_dEdx": deposits.dEdx, "step_cos": step_cos}
+    launch(ellipsoid, len(step_cos), **deposit, **of_module, step_dEdx_90=step_dEdx_90)
+    return step_dEdx_90
+
+
+def make_steps(batch, parameters, recombination, tables, detector, settings, launch=plain):
+    """Split, field, quench with the model `recombination`, and drift: `Steps`."""
+    cut = make_pieces(batch, tables, settings)
+    deposits = make_deposits(batch, cut, tables, settings, launch)
     xp, n, T = namespace(deposits.dE), len(deposits.dE), deposits.dE.dtype.type
     by_module = xp.zeros(tables.place.shape, dtype=T)
     gathered = {"values": parameters, "place": tables.place, "module_parameters": by_module}
     launch(gather, len(by_module), **gathered, adjoint_threads=len(parameters))
     field = Uniform(by_module).at(deposits, launch)
     local = {"step_field": field.strength, "parameters": by_module, "step_module": deposits.module}
+    dEdx = dEdx_by_angle(batch, cut, deposits, local, launch) if recombination.by_angle else deposits.dEdx
     electrons = xp.zeros(n, dtype=T)
-    launch(quench, n, step_dE=deposits.dE, step_dEdx=deposits.dEdx, **local, model=model, electrons=electrons)
+    model = recombination.number
+    launch(quench, n, step_dE=deposits.dE, step_dEdx=dEdx, **local, model=model, electrons=electrons)
     clouds = {name: xp.zeros(n, dtype=T) for name in ("charge", "arrival", "sigma_t", "sigma_T")}
     of_deposits = {"electrons": electrons, "distance": deposits.distance}
     drift_start = T(detector.drift_start)

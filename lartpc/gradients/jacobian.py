@@ -19,13 +19,14 @@ from lartpc.arrays import namespace, to_numpy
 from lartpc.autodiff.launch import plain
 from lartpc.autodiff.tape import Tape
 from lartpc.kernels.charge.drift import drift
+from lartpc.kernels.charge.ellipsoid import ellipsoid
 from lartpc.kernels.charge.field import field
 from lartpc.kernels.charge.quench import quench
 from lartpc.kernels.runtime.gather import gather
 from lartpc.simulation.chain import Waveforms
 
 OF_STEP = ("charge", "arrival", "sigma_t", "sigma_T")
-BY_STEP = (drift, quench, field)  # kernels by which parameters act on a step, the last first
+BY_STEP = (drift, quench, ellipsoid, field)  # kernels by which parameters act on a step, the last first
 TINY = 1e-30  # charge [e] by which nothing is divided
 
 
@@ -142,7 +143,7 @@ def parameter_rows(forward: dict[str, dict], grad_step: dict[str, Any]) -> Any:
     xp, n = namespace(charge), len(charge)
     rows = xp.zeros((n, forward["drift"]["parameters"].shape[1]), dtype=charge.dtype)
     grads = {id(forward["drift"][name]): grad for name, grad in grad_step.items()}
-    for kernel in BY_STEP:
+    for kernel in (kernel for kernel in BY_STEP if kernel.name in forward):
         adjoint, of = ADJOINTS[kernel].kernel, forward[kernel.name]
         own = {"grad_parameters": rows}
         for name in adjoint.arguments:

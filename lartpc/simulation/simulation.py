@@ -283,7 +283,7 @@ class Simulation:
 
     def waveforms(self, batch: Batch, parameters: Any, launch: Callable = plain) -> Waveforms:
         """Split, field, quench, drift, share, pair, spread, induce, deposit, convolve, conserve, buffer."""
-        model = RECOMBINATION[self.recombination].number
+        model = RECOMBINATION[self.recombination]
         steps = make_steps(batch, parameters, model, self.tables, self.detector, self.settings, launch)
         place_of = self.parameters.place_of_electronics
         return make_waveforms(steps, batch, parameters, place_of, self.readout, self.detector, self.settle, launch)

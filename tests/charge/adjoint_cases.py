@@ -50,15 +50,43 @@ def random_drift(rng):
     return Case(n, {**inputs, **{k: np.zeros(n) for k in ("charge", "arrival", "sigma_t", "sigma_T")}})
 
 
-RANDOM = {"split": random_split, "field": random_field, "quench": random_quench, "drift": random_drift}
+def random_angle(rng):
+    """Segments of any direction, of one to three pieces with one to four steps each."""
+    start = rng.uniform(-30.0, 30.0, (8, 3))
+    first_piece = np.concatenate(([0], np.cumsum(rng.integers(1, 4, 8))))
+    first_step = np.concatenate(([0], np.cumsum(rng.integers(1, 5, first_piece[-1]))))
+    segment = np.repeat(np.arange(8), np.diff(first_step[first_piece]))
+    arguments = {"start": start, "end": start + rng.normal(size=(8, 3)), "step_segment": segment}
+    cut = {"first_piece": first_piece, "first_step": first_step}
+    return Case(len(segment), {**arguments, "step_cos": np.zeros(len(segment))}, 8, cut)
+
+
+def random_ellipsoid(rng):
+    n = 30
+    table = random_table(rng, n)
+    inputs = {"step_dEdx": rng.uniform(1.0, 60.0, n), "step_cos": rng.uniform(-1.0, 1.0, n)}
+    of_module = {name: table[name] for name in ("parameters", "step_module")}
+    return Case(n, {**inputs, **of_module, "step_dEdx_90": np.zeros(n)})
+
+
+RANDOM = {
+    "angle": random_angle,
+    "ellipsoid": random_ellipsoid,
+    "split": random_split,
+    "field": random_field,
+    "quench": random_quench,
+    "drift": random_drift,
+}
 LINEAR = {
     "split": ("dE", "dEdx", "time"),
     "field": ("parameters",),
+    "angle": (),
+    "ellipsoid": ("step_dEdx",),
     "quench": ("step_dE",),
     "drift": ("electrons", "step_time"),
 }
 # Positions, of up to 120 cm, are moved by this share of themselves, which must be far less than the 0.03 cm between
 # counts of steps. In drift, the times of up to 0.1 us within a tick are added to a drift of 180 us: a larger step,
 # against rounding.
-STEP = {"split": 1e-8, "drift": 1e-4}
-LARGEST = {"split": 1e-4}
+STEP = {"split": 1e-8, "angle": 1e-7, "drift": 1e-4}
+LARGEST = {"split": 1e-4, "angle": 1e-4}

@@ -4,7 +4,8 @@ from checks import RANDOM, assert_agree, check
 from helpers import local
 
 from lartpc.adjoint.pairs import ADJOINTS
-from lartpc.kernels.charge.models import BIRKS, BOX
+from lartpc.charge.recombination import RECOMBINATION
+from lartpc.kernels.charge.models import BIRKS, BOX, ELLIPSOID
 from lartpc.kernels.charge.quench import quench
 from lartpc.parameters import Parameters
 
@@ -58,6 +59,8 @@ def test_box_is_never_negative():
         (BOX, {"alpha": 0.93}, 0.0),
         (BOX, {"alpha": 1.0}, 1.0),
         (BOX, {"alpha": 1.07}, 1.0),
+        (ELLIPSOID, {"alpha_emb": 0.904}, 0.0),
+        (ELLIPSOID, {"alpha_emb": 1.0}, 1.0),
     ],
 )
 def test_a_deposit_without_dEdx_is_at_the_limit(model, values, limit, dtype):
@@ -79,12 +82,12 @@ def test_every_electron_escapes_at_most():
     np.testing.assert_allclose(R, np.minimum(formula, 1.0), rtol=1e-12)
 
 
-@pytest.mark.parametrize("model", [BIRKS, BOX])
+@pytest.mark.parametrize("model", [BIRKS, BOX, ELLIPSOID])
 @pytest.mark.parametrize("alpha", [0.9, 1.1])
 def test_gradients_at_low_dEdx(model, alpha):
     """Finite, and equal to the difference, at the floor and at the cap, between them, and at dE/dx = 0 from above."""
     dEdx, h = np.array([0.0, 1e-9, 0.1, 0.7, 5.0]), 1e-7
-    n, values = len(dEdx), {"alpha": alpha}
+    n, values = len(dEdx), {"alpha": alpha, "alpha_emb": alpha}
     inputs = {"step_dE": np.ones(n), "step_dEdx": dEdx, **local(n, **values), "model": model}
     names = ("step_dE", "step_dEdx", "step_field", "parameters")
     grads = {f"grad_{name}": np.zeros((n, *inputs[name].shape[1:])) for name in names}
@@ -109,5 +112,6 @@ def test_reference_electrons(reference, sample, dtype):
     np.testing.assert_allclose(electrons(s["dE"], s["dEdx"], BIRKS, dtype, **parameters), z["n_quench"], rtol=1e-5)
 
 
-def test_random_inputs_of_birks():
-    assert_agree(check("quench", RANDOM["quench"](np.random.default_rng(3), model=0)))
+@pytest.mark.parametrize("model", [row.number for row in RECOMBINATION.values()], ids=RECOMBINATION)
+def test_random_inputs_of_a_model_of_recombination(model):
+    assert_agree(check("quench", RANDOM["quench"](np.random.default_rng(3), model)))

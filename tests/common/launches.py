@@ -37,8 +37,9 @@ class Case(NamedTuple):
 def record(segments, recombination="birks", vdrift=None, **changes):
     """Every launch of the chain, its front end with all that it can do, and of the losses: {kernel: `Case`}.
 
-    The launches of `BOTH` with a table are kept as "tabulated ...". Of measured hits the likelihood takes the chain's
-    own, the losses take some of those of a plain front end, moved.
+    Those of `angle` and `ellipsoid`, which one model alone has, are of the segments that have a direction. Those of
+    `BOTH` with a table are kept as "tabulated ...". Of measured hits the likelihood takes the chain's own, the losses
+    take some of those of a plain front end, moved.
     """
     keywords = {"parameters": Parameters(vdrift=vdrift, **changes), "recombination": recombination, "dtype": np.float64}
     cases = {}
@@ -62,6 +63,12 @@ def record(segments, recombination="birks", vdrift=None, **changes):
         target = SimpleNamespace(count=reads.count, tick=tick, part=reads.part)
         make_charges(waveforms, target, detector, run)
     hits, _ = simulated_hits(simulation, batch, waveforms.windows, reads, adc)
+    angular = Simulation(**{**keywords, "recombination": "ellipsoid"})
+    of_angles = angular.batch(segments)
+    of_angles = of_angles.select((of_angles.start != of_angles.end).any(axis=1))
+    whole = dict(cases)
+    angular.waveforms(of_angles, angular.vector(), launch)
+    cases = {name: whole.get(name, case) for name, case in cases.items()}
     tabulated = Simulation(**keywords, response=small_table())
     parametric = {name: cases[name] for name in BOTH}
     tabulated.waveforms(batch, tabulated.vector(), launch)

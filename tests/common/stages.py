@@ -29,7 +29,7 @@ def record_runs(folder):
     segments = read_segments(folder / "segments.h5")
     result = simulation(segments, attribution=True)
     table = Response.electrostatic(simulation.detector, bins=4, reach=6, height=1.0)
-    tabulated = Simulation(response=table)
+    tabulated = Simulation(response=table, recombination="ellipsoid")
     trace = Trace(tabulated, tabulated.batch(segments))
     trace.backward(current=trace.waveforms.current)
     jacobian = Jacobian(trace.tape, trace.waveforms, [0])

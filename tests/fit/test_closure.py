@@ -60,7 +60,7 @@ def test_kept_evaluations_are_continued_to_the_same_bits(tmp_path):
 
     def fit(kept, **more):
         with kept:
-            return calibrate(simulation, segments, target, names=NAMES, history=kept.done, report=kept, **more)
+            return calibrate(simulation, segments, target, unknowns=NAMES, history=kept.done, report=kept, **more)
 
     whole = Kept(tmp_path / "whole", NAMES, setup)
     result = fit(whole)

@@ -81,7 +81,7 @@ def test_rounded_hits_are_used_by_tick_and_count_only():
 
 
 def test_hits_alone_are_a_measurement():
-    one, other = (calibrate(Simulation(), SEGMENTS, t, names=("eField",)) for t in (NOISY, Target(NOISY)))
+    one, other = (calibrate(Simulation(), SEGMENTS, t, unknowns=("eField",)) for t in (NOISY, Target(NOISY)))
     assert one.loss == "likelihood" and one.truth is None
     assert one.value == other.value and one.values == other.values
 
