@@ -10,6 +10,7 @@ from samples import SPECIAL, generated, special
 
 from lartpc.cli.main import main
 from lartpc.fit.calibrate import calibrate
+from lartpc.fit.target import Target
 from lartpc.gradients.gradcheck import SMOOTH, gradcheck
 from lartpc.gradients.trace import Trace
 from lartpc.parameters import Parameters
@@ -135,8 +136,8 @@ def test_closure():
     truth = Parameters(alpha_emb=0.92, beta_90=0.212, R_anisotropy=1.35)
     segments = generated(40, events=2)
     simulation = Simulation(parameters=truth, recombination="ellipsoid")
-    hits = simulation(segments).hits
-    fit = calibrate(Simulation(recombination="ellipsoid"), segments, hits, unknowns=OWN, loss="residuals", truth=truth)
+    target = Target(simulation(segments).hits, noise=False, truth=truth)
+    fit = calibrate(Simulation(recombination="ellipsoid"), segments, target, OWN)
     assert fit.converged
     np.testing.assert_allclose(fit.values, fit.truth, rtol=2e-4)
 

@@ -60,12 +60,12 @@ def test_kept_evaluations_are_continued_to_the_same_bits(tmp_path):
 
     def fit(kept, **more):
         with kept:
-            return calibrate(simulation, segments, target, unknowns=NAMES, history=kept.done, report=kept, **more)
+            return calibrate(simulation, segments, target, NAMES, journal=Journal(kept.done, kept), **more)
 
     whole = Kept(tmp_path / "whole", NAMES, setup)
     result = fit(whole)
     interrupted = Kept(tmp_path / "fit", NAMES, setup)
-    fit(interrupted, iterations=1)
+    fit(interrupted, optimizer=GaussNewton(1))
     resumed = Kept(tmp_path / "fit", NAMES, setup, resume=True)
     assert 0 < len(resumed.done) == len(interrupted.evaluations) < len(whole.evaluations)
     again = fit(resumed)
@@ -98,7 +98,7 @@ def test_a_loss_that_is_not_finite_keeps_what_was_done(tmp_path):
 def test_names_of_modules():
     assert per_module(("Ab", "eField", "kb"), (), 4) == ("Ab", "eField", "kb")
     assert per_module(("Ab", "eField", "kb"), ("eField",), 3) == ("Ab", "eField.0", "eField.1", "eField.2", "kb")
-    with pytest.raises(InputError, match="per-module kb: allowed are eField, lifetime"):
+    with pytest.raises(InputError, match="per-module kb: allowed are eField, lifetime, buffer_risetime"):
         per_module(("kb",), ("kb",), 2)
     with pytest.raises(InputError, match="per-module eField: is not fitted"):
         per_module(("kb",), ("eField",), 2)

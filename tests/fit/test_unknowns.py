@@ -30,7 +30,7 @@ def objective_of(kind, rounded, names=ELECTRONICS):
     hits = smooth(parameters=SLOW, noise=True, seed=4)(segments).hits
     target = TargetHits(hits, simulation.detector, rounded)
     batches = simulation.batches(segments, whole=True)
-    return Objective(kind, simulation, batches, target, unknowns_of(simulation, names)).at
+    return Objective(kind, simulation, batches, target, unknowns_of(simulation, names))
 
 
 @pytest.mark.parametrize("kind", ["likelihood", "residuals", "soft-dtw"])

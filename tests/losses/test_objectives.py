@@ -46,7 +46,7 @@ def kept_reads(segments, hits, ends):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SIX)
 def test_jacobian_of_matched(segments, noiseless, name):
-    of = objective.at("matched", segments, noiseless, names=(name,))
+    of = objective("matched", segments, noiseless, names=(name,))
     linear = of(Parameters().vector(np.float64))
     ends = [moved(name, h) for h in (STEP, -STEP)]
     high, low = (of(vector).residual for vector in ends)
@@ -63,7 +63,7 @@ def test_jacobian_of_matched(segments, noiseless, name):
 @pytest.mark.parametrize("name", SIX)
 def test_derivatives_of_the_hit_list(segments, noisy, kind, name):
     """The noiseless charge at measured times is smooth: every row counts, without exception."""
-    of = objective.at(kind, segments, noisy, names=(name,))
+    of = objective(kind, segments, noisy, names=(name,))
     linear = of(Parameters().vector(np.float64))
     high, low = (of(moved(name, h)) for h in (STEP, -STEP))
     nominal = Parameters().as_dict()[name]
@@ -79,9 +79,9 @@ def test_derivatives_of_the_hit_list(segments, noisy, kind, name):
 
 def test_gradient_is_that_of_each_parameter_alone(segments, noisy):
     vector = Parameters().vector(np.float64)
-    together = objective.at("likelihood", segments, noisy)(vector)
+    together = objective("likelihood", segments, noisy)(vector)
     for i, name in enumerate(SIX):
-        alone = objective.at("likelihood", segments, noisy, names=(name,))(vector)
+        alone = objective("likelihood", segments, noisy, names=(name,))(vector)
         np.testing.assert_allclose(together.jacobian[:, i], alone.jacobian[:, 0], rtol=1e-12)
         assert together.gradient[i] == pytest.approx(alone.gradient[0], rel=1e-12)
 
@@ -123,7 +123,7 @@ def test_rows_of_pixels_add_up_to_the_gradient(segments, tabulated):
 
 @pytest.mark.parametrize("kind", ["residuals", "matched"])
 def test_residuals_vanish_at_the_truth(segments, noiseless, kind):
-    of = objective.at(kind, segments, noiseless)
+    of = objective(kind, segments, noiseless)
     at_truth = of(TRUTH.vector(np.float64))
     assert at_truth.hits == len(noiseless) and at_truth.unmatched == 0
     assert len(at_truth.residual) == 2 * len(noiseless)
@@ -161,7 +161,7 @@ def by_hand(segments, hits, simulation):
 
 
 def test_likelihood_by_hand(segments, noisy):
-    value = objective.at("likelihood", segments, noisy)(Parameters().vector(np.float64)).value
+    value = objective("likelihood", segments, noisy)(Parameters().vector(np.float64)).value
     assert value == pytest.approx(by_hand(segments, noisy, smooth()), rel=1e-5)  # waveforms are kept as float32
 
 
@@ -174,8 +174,8 @@ def test_pixels_without_hits_count():
     assert len(pixels) == 2
     left_out = rows(found.hits, pixels == pixels[0])
     vector = Parameters().vector(np.float64)
-    whole = objective.at("likelihood", segments, found.hits, simulation)(vector)
-    part = objective.at("likelihood", segments, left_out, simulation)(vector)
+    whole = objective("likelihood", segments, found.hits, simulation)(vector)
+    part = objective("likelihood", segments, left_out, simulation)(vector)
     w = found.waveforms
     charge = {}
     for k in range(len(w)):
@@ -200,9 +200,9 @@ def test_no_end_after_the_last_of_the_allowed_hits():
     simulation = smooth(detector=detector)
     segments = make_segments((0.22, 0.22, 10.0), (0.22, 0.22, 20.0), dE=20.0)
     hits = simulation(segments).hits
-    linear = objective.at("likelihood", segments, hits, simulation)(Parameters().vector(np.float64))
+    linear = objective("likelihood", segments, hits, simulation)(Parameters().vector(np.float64))
     longer = dataclasses.replace(detector, max_hits=2)
-    other = objective.at("likelihood", segments, hits, smooth(detector=longer))(Parameters().vector(np.float64))
+    other = objective("likelihood", segments, hits, smooth(detector=longer))(Parameters().vector(np.float64))
     assert other.value > linear.value + 100.0  # with two allowed, that there is no second hit is unlikely
 
 
@@ -216,7 +216,7 @@ def test_batches_add_up():
     hits = smooth(TRUTH)(segments).hits
     vector = Parameters().vector(np.float64)
     for kind in OBJECTIVES:
-        whole = objective.at(kind, segments, hits)(vector)
+        whole = objective(kind, segments, hits)(vector)
         batches = simulation.batches(segments, 1)
         assert len(batches) == 3
         parts = Objective(

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 @pytest.mark.parametrize("name", SIX)
 def test_gradient_of_the_rounded_likelihood(segments, noisy, name):
-    of = objective.at("likelihood", segments, noisy, names=(name,), rounded=True)
+    of = objective("likelihood", segments, noisy, names=(name,), rounded=True)
     linear = of(Parameters().vector(np.float64))
     high, low = (of(moved(name, h)).value for h in (STEP, -STEP))
     nominal = Parameters().as_dict()[name]
@@ -33,14 +33,14 @@ def test_a_rounded_target_uses_ticks_and_counts_alone(segments, noisy):
     tick = np.ceil(noisy.t / 0.1)
     other = dataclasses.replace(noisy, t=(tick - 0.9) * 0.1, charge=np.full(len(noisy), np.nan))
     for kind in ("likelihood", "residuals", "matched"):
-        a, b = (objective.at(kind, segments, hits, rounded=True)(vector) for hits in (noisy, other))
+        a, b = (objective(kind, segments, hits, rounded=True)(vector) for hits in (noisy, other))
         assert a.value == b.value and np.isfinite(a.value)
         np.testing.assert_array_equal(a.jacobian, b.jacobian)
 
 
 def test_rounding_loses_information(segments, noisy):
     """But not much: a count of 988 e beside 500 e of noise, a tick of some 1000 e beside 900 e."""
-    exact, rounded = (objective.at("likelihood", segments, noisy, rounded=k)(TRUTH.vector(np.float64)) for k in (0, 1))
+    exact, rounded = (objective("likelihood", segments, noisy, rounded=k)(TRUTH.vector(np.float64)) for k in (0, 1))
     share = np.diag(rounded.information) / np.diag(exact.information)
     assert (share < 1.0).all() and (share > 0.2).all()
     assert np.linalg.eigvalsh(rounded.information / np.sqrt(np.outer(*[np.diag(rounded.information)] * 2)))[0] > 0.0
@@ -54,7 +54,7 @@ def test_fine_rounding_is_no_rounding(segments, noisy):
     middle = (np.ceil(noisy.t / 0.1) - 0.5) * 0.1
     hits = dataclasses.replace(noisy, adc=np.floor(counts + 0.5), t=middle)
     simulation = smooth(detector=detector)
-    exact, rounded = (objective.at("likelihood", segments, hits, simulation, rounded=k) for k in (False, True))
+    exact, rounded = (objective("likelihood", segments, hits, simulation, rounded=k) for k in (False, True))
     a, b = (TRUTH.vector(np.float64), Parameters().vector(np.float64))
     assert rounded(a).value - rounded(b).value == pytest.approx(exact(a).value - exact(b).value, rel=1e-2)
     np.testing.assert_allclose(rounded(b).gradient, exact(b).gradient, rtol=1e-2)
@@ -67,7 +67,7 @@ def test_fit_of_a_rounded_target(segments, noisy):
     truth = np.array([TRUTH.eField, TRUTH.Ab])
     vector = TRUTH.vector(np.float64)
     at = [slots.PARAMETERS.index(name) for name in names]
-    of = objective.at("likelihood", segments, noisy, names=names, rounded=True)
+    of = objective("likelihood", segments, noisy, names=names, rounded=True)
     for _ in range(6):
         linear = of(vector)
         vector[at] -= np.linalg.solve(linear.information, linear.gradient)

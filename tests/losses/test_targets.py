@@ -22,8 +22,8 @@ def test_hits_without_charge_are_counted_apart(segments, noiseless):
     stray.pixel_id = np.full(2, next(p for p in range(1000) if p not in used))
     stray.t = stray.t + np.array([0.0, 5.0])
     for kind in SQUARES:
-        alone = objective.at(kind, segments, noiseless)(vector)
-        with_stray = objective.at(kind, segments, joined(noiseless, stray))(vector)
+        alone = objective(kind, segments, noiseless)(vector)
+        with_stray = objective(kind, segments, joined(noiseless, stray))(vector)
         assert with_stray.unmatched == alone.unmatched + 2
         assert with_stray.hits == alone.hits
         np.testing.assert_array_equal(with_stray.residual, alone.residual)
@@ -34,7 +34,7 @@ def test_hits_without_charge_are_counted_apart(segments, noiseless):
 def test_a_target_of_strays_only(segments, noiseless, kind):
     stray = rows(noiseless, slice(0, 1))
     stray.pixel_id = np.array([39000])
-    linear = objective.at(kind, segments, stray)(Parameters().vector(np.float64))
+    linear = objective(kind, segments, stray)(Parameters().vector(np.float64))
     assert (linear.hits, linear.unmatched, len(linear.residual)) == (0, 1, 0)
     assert linear.jacobian.shape == (0, 6)
     assert (linear.value > 0.0) == (kind == "likelihood")
@@ -43,7 +43,7 @@ def test_a_target_of_strays_only(segments, noiseless, kind):
 @pytest.mark.parametrize("kind", SQUARES)
 def test_segments_without_charge(noiseless, kind):
     outside = make_segments((0.0, 90.0, 3.0), (0.0, 91.0, 3.0))
-    linear = objective.at(kind, outside, noiseless)(Parameters().vector(np.float64))
+    linear = objective(kind, outside, noiseless)(Parameters().vector(np.float64))
     assert (linear.value, linear.hits, linear.unmatched) == (0.0, 0, len(noiseless))
     np.testing.assert_array_equal(linear.gradient, 0.0)
 
@@ -51,7 +51,7 @@ def test_segments_without_charge(noiseless, kind):
 def test_a_hit_where_no_current_is_expected_is_unlikely_but_possible(segments, noiseless):
     late = rows(noiseless, slice(0, 1))
     late.t = late.t + 500.0
-    linear = objective.at("likelihood", segments, late)(Parameters().vector(np.float64))
+    linear = objective("likelihood", segments, late)(Parameters().vector(np.float64))
     assert linear.hits == 1 and np.isfinite(linear.value) and np.isfinite(linear.gradient).all()
 
 
@@ -85,6 +85,6 @@ def test_order_of_the_target_does_not_matter(segments, noisy):
     vector = Parameters().vector(np.float64)
     shuffled = rows(noisy, np.random.default_rng(0).permutation(len(noisy)))
     for kind in SQUARES:
-        a, b = (objective.at(kind, segments, hits)(vector) for hits in (noisy, shuffled))
+        a, b = (objective(kind, segments, hits)(vector) for hits in (noisy, shuffled))
         np.testing.assert_array_equal(a.residual, b.residual)
         assert a.value == b.value
