@@ -12,7 +12,7 @@ from lartpc.cli.options import number, pairs
 def fitted_names(names, per_module, n_modules):
     """The NAME,... of --fit, by default the six of the paper; those of --per-module once for each module."""
     from lartpc.fit.calibrate import SIX
-    from lartpc.fit.names import per_module as single
+    from lartpc.fit.unknowns import per_module as single
 
     fitted = tuple(name.strip() for name in names.split(",")) if names is not None else SIX
     apart = [name.strip() for name in per_module.split(",")] if per_module is not None else []

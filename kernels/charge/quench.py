@@ -2,7 +2,7 @@
 
 import math
 
-from lartpc.kernels.charge.models import BIRKS, BOX, ELLIPSOID
+from lartpc.kernels.charge.recombination import BIRKS, BOX, ELLIPSOID
 from lartpc.kernels.runtime.launch import device, kernel
 from lartpc.kernels.runtime.slots import AB, ALPHA, ALPHA_EMB, BETA, BETA_90, KB, LAR_DENSITY, MEV_TO_ELECTRONS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from lartpc.kernels.charge.models import BIRKS, BOX, ELLIPSOID
+from lartpc.kernels.charge.recombination import BIRKS, BOX, ELLIPSOID
 
 
 class Recombination(NamedTuple):

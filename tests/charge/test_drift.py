@@ -3,8 +3,8 @@ import pytest
 from helpers import local
 
 from lartpc.kernels.charge.drift import drift
-from lartpc.kernels.charge.models import BIRKS
 from lartpc.kernels.charge.quench import quench
+from lartpc.kernels.charge.recombination import BIRKS
 
 
 def drifted(distance, electrons=1e4, time=3.0, dtype=np.float64, **values):

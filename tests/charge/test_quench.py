@@ -5,8 +5,8 @@ from helpers import local
 
 from lartpc.adjoint.pairs import ADJOINTS
 from lartpc.charge.recombination import RECOMBINATION
-from lartpc.kernels.charge.models import BIRKS, BOX, ELLIPSOID
 from lartpc.kernels.charge.quench import quench
+from lartpc.kernels.charge.recombination import BIRKS, BOX, ELLIPSOID
 from lartpc.parameters import Parameters
 
 DEDX = np.array([0.0, 0.5, 2.1, 10.0, 1e3, 1e6])

@@ -10,10 +10,10 @@ from lartpc import InputError, Simulation, calibrate
 from lartpc.data.selection import tracks
 from lartpc.fit.calibrate import Journal
 from lartpc.fit.closure import closure, draw_truth
-from lartpc.fit.names import per_module
 from lartpc.fit.optimizers import GaussNewton
 from lartpc.fit.problem import Evaluation
 from lartpc.fit.store import Kept, read_history, setup_of
+from lartpc.fit.unknowns import per_module
 from lartpc.parameters import parameter
 
 NAMES = ("eField", "kb")

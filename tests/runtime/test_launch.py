@@ -20,8 +20,8 @@ import lartpc.kernels
 from lartpc.autodiff.launch import plain
 from lartpc.autodiff.tape import Tape
 from lartpc.kernels.charge.drift import drift_velocity
-from lartpc.kernels.charge.models import BIRKS
 from lartpc.kernels.charge.quench import quench
+from lartpc.kernels.charge.recombination import BIRKS
 from lartpc.kernels.runtime import cache
 from lartpc.kernels.runtime.cache import cache_directory
 from lartpc.kernels.runtime.launch import Kernel, device, kernel
@@ -33,7 +33,7 @@ ENERGIES = np.linspace(0.0, 5.0, 1000)
 ONE_KERNEL = """
 import numpy as np
 from lartpc.kernels.runtime.cache import cache_directory
-from lartpc.kernels.charge.models import BIRKS
+from lartpc.kernels.charge.recombination import BIRKS
 from lartpc.kernels.charge.quench import quench
 from lartpc.parameters import Parameters
 T = np.float32
