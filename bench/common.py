@@ -102,5 +102,19 @@ def write(name, content):
     path = ROOT / "bench" / "results" / f"{name}-{time.strftime('%Y%m%d-%H%M%S', now)}.json"
     path.parent.mkdir(exist_ok=True)
     content = {"commit": commit(), "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", now), **content}
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    path.write_text(as_lines(content) + "\n")
     return path
+
+
+def as_lines(value, indent="", width=120):
+    """`value` as JSON: what fits into a line of `width` stands in one."""
+    line = json.dumps(value)
+    if len(indent) + len(line) <= width or not isinstance(value, dict | list):
+        return line
+    inner, pairs = indent + "  ", isinstance(value, dict)
+    entries = [
+        (json.dumps(k) + ": " if pairs else "") + as_lines(v, inner, width)
+        for k, v in (value.items() if pairs else enumerate(value))
+    ]
+    opening, closing = "{}" if pairs else "[]"
+    return opening + ",".join(f"\n{inner}{entry}" for entry in entries) + f"\n{indent}{closing}"
