@@ -106,7 +106,7 @@ def write(name, content):
     return path
 
 
-def as_lines(value, indent="", width=240):
+def as_lines(value, indent="", width=500):
     """`value` as JSON: what fits into a line of `width` stands in one."""
     line = json.dumps(value)
     if len(indent) + len(line) <= width or not isinstance(value, dict | list):

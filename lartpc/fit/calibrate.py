@@ -15,8 +15,8 @@ from lartpc.data.hits import Hits
 from lartpc.data.segments import Segments
 from lartpc.data.selection import length_batches
 from lartpc.exceptions import InputError
-from lartpc.fit.optimizers import Adam, Optimizer, Outcome, find_optimizer
-from lartpc.fit.problem import Evaluation, Problem, Record
+from lartpc.fit.optimizers import Adam, Optimizer, find_optimizer
+from lartpc.fit.problem import Evaluation, Outcome, Problem, Record
 from lartpc.fit.result import FitResult, make_result
 from lartpc.fit.robust import Robust, warm_up
 from lartpc.fit.target import Target

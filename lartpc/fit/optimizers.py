@@ -8,15 +8,15 @@ within its bounds (see `Inside`) and is u times its scale in the middle of its r
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from importlib.util import find_spec
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from scipy.optimize import BFGS, lsq_linear, minimize
 
 from lartpc.exceptions import InputError
-from lartpc.fit.problem import Evaluation, Problem
+from lartpc.fit.problem import Evaluation, Outcome, Problem
+from lartpc.fit.smooth import Function
 
 TOLERANCE = 1e-5  # largest step, relative to the scales, at which a fit has converged; single precision gives 3e-6
 DECREASE = 1e-4  # or a predicted decrease of -log L below this: a hundredth of an error
@@ -24,115 +24,8 @@ NOISE = 1e-2  # an increase below this is the rounding of single precision, no r
 NOISELESS = 1e-2  # mean square of the residuals below which there is no noise that would give the loss a scale
 DAMPING = 1e-12  # relative, so that a direction that nothing fixes does not move
 HALVINGS = 8
-EDGE = 0.05  # a start nearer to a bound than this share of half the range is moved: there the smooth transform is flat
 RADIUS = 1e-4  # of the trust region, in units of w, at which it ends
-SHARE = 0.03  # of an error that a minimiser may leave to do before it begins again
 AGAIN = 5
-UNIT = 0.1  # longest unit of w, relative to the scales
-
-
-class Outcome(NamedTuple):
-    """Where an optimizer ended, and whether by its own criterion."""
-
-    last: Evaluation  # at `values`, or one negligible step before
-    values: np.ndarray
-    ended: bool
-    message: str
-
-
-class Inside:
-    """theta = m + h sin((u scale - m)/h), m the middle and h half of the range: within the bounds for every u."""
-
-    def __init__(self, problem: Problem) -> None:
-        low, high = problem.bounds.T
-        self.middle, self.half = 0.5 * (low + high), 0.5 * (high - low)
-        self.scale = problem.scale
-
-    def inner(self, values: np.ndarray) -> np.ndarray:
-        sine = np.clip((values - self.middle) / self.half, EDGE - 1.0, 1.0 - EDGE)
-        return (self.middle + self.half * np.arcsin(sine)) / self.scale
-
-    def outer(self, u: np.ndarray) -> np.ndarray:
-        return self.middle + self.half * np.sin((u * self.scale - self.middle) / self.half)
-
-    def slope(self, u: np.ndarray) -> np.ndarray:
-        return self.scale * np.cos((u * self.scale - self.middle) / self.half)
-
-
-class Spent(Exception):
-    """The evaluations that were allowed are used up."""
-
-
-class Function:
-    """A problem as a function of w, for libraries that ask for value, gradient and Hessian one at a time.
-
-    u = u of the start + axes w: a unit of w is the error that a parameter had alone at the start, where the loss has an
-    information, as these differ by orders of magnitude; but at most `UNIT`, which it is for the other losses.
-    """
-
-    def __init__(self, problem: Problem, start: np.ndarray, most: int) -> None:
-        self.problem = problem
-        self.inside = Inside(problem)
-        self.left = most
-        self.last: Evaluation | None = None
-        self.best: Evaluation | None = None
-        self.origin = self.inside.inner(start)
-        self.axes = UNIT * np.eye(len(start))
-        self.start = np.zeros(len(start))
-        information = self.at(self.start).information
-        self.squares = bool(np.isfinite(information).all())
-        if self.squares:
-            slope = self.inside.slope(self.origin)
-            self.axes = np.diag(1.0 / np.sqrt(np.maximum(np.diag(information) * slope**2, UNIT**-2)))
-
-    def inner(self, w: np.ndarray) -> np.ndarray:
-        return self.origin + self.axes @ np.asarray(w, dtype=np.float64)
-
-    def at(self, w: np.ndarray) -> Evaluation:
-        values = self.inside.outer(self.inner(w))
-        if self.last is None or not np.array_equal(self.last.values, values):
-            if self.left == 0:
-                raise Spent
-            self.left -= 1
-            self.last = self.problem(values)
-            if self.best is None or self.last.value < self.best.value:
-                self.best = self.last
-        return self.last
-
-    def value(self, w: np.ndarray) -> float:
-        return self.at(w).value
-
-    def gradient(self, w: np.ndarray) -> np.ndarray:
-        return self.axes.T @ (self.at(w).gradient * self.inside.slope(self.inner(w)))
-
-    def hessian(self, w: np.ndarray) -> np.ndarray:
-        slope = self.inside.slope(self.inner(w))
-        return self.axes.T @ (self.at(w).information * np.outer(slope, slope)) @ self.axes
-
-    def whiten(self) -> bool:
-        """Count from the best so far, in units of errors along the axes of its information; whether there is need.
-
-        There is where the loss has an information and a Newton step of more than SHARE of an error is left.
-        """
-        if not self.squares or self.best is None:
-            return False
-        self.origin = self.inside.inner(self.best.values)
-        slope = self.inside.slope(self.origin)
-        values, vectors = np.linalg.eigh(self.best.information * np.outer(slope, slope))
-        self.axes = vectors / np.sqrt(np.maximum(values, UNIT**-2))
-        left = self.axes.T @ (self.best.gradient * slope)
-        return bool(np.max(np.abs(left)) > SHARE)
-
-    def run(self, minimise: Callable[[], str]) -> Outcome:
-        """The best that `minimise` found; its message is told, but what is left to do says whether it has converged.
-
-        In single precision a line search may end in the rounding of the loss, which libraries call a failure.
-        """
-        try:
-            message, ended = minimise(), True
-        except Spent:
-            message, ended = "not converged in the iterations allowed", False
-        return Outcome(self.best, self.best.values, ended, message)
 
 
 def step_within(information: np.ndarray, gradient: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

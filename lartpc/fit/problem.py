@@ -33,6 +33,15 @@ class Evaluation(NamedTuple):
     mean_square: float  # of the residuals; NaN where the loss has none
 
 
+class Outcome(NamedTuple):
+    """Where an optimizer ended, and whether by its own criterion."""
+
+    last: Evaluation  # at `values`, or one negligible step before
+    values: np.ndarray
+    ended: bool
+    message: str
+
+
 class Record:
     """The evaluations of a fit, in order; the first ones may be known already from an interrupted one."""
 

@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lartpc.fit.optimizers import Outcome
-from lartpc.fit.problem import Problem
+from lartpc.fit.problem import Outcome, Problem
 from lartpc.fit.uncertainty import Errors
 
 AT_BOUND = 1e-4  # of the range

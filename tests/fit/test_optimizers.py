@@ -10,7 +10,8 @@ from samples import protons
 from lartpc.exceptions import InputError
 from lartpc.fit import optimizers
 from lartpc.fit.calibrate import calibrate
-from lartpc.fit.optimizers import OPTIMIZERS, Inside, adam, find_optimizer, newton_step, step_within
+from lartpc.fit.optimizers import OPTIMIZERS, adam, find_optimizer, newton_step, step_within
+from lartpc.fit.smooth import Inside
 from lartpc.losses.per_event import Events
 from lartpc.parameters import Parameters
 from lartpc.simulation.simulation import Simulation

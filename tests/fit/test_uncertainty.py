@@ -7,8 +7,8 @@ from samples import protons
 from scipy.optimize import brentq
 
 from lartpc.fit.calibrate import SIX, calibrate
-from lartpc.fit.optimizers import Outcome, gauss_newton, l_bfgs_b
-from lartpc.fit.problem import Problem, Record
+from lartpc.fit.optimizers import gauss_newton, l_bfgs_b
+from lartpc.fit.problem import Outcome, Problem, Record
 from lartpc.fit.result import make_result
 from lartpc.fit.uncertainty import from_hessian, from_information, hessian, profile, sandwich
 from lartpc.fit.unknowns import unknowns_of
