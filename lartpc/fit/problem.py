@@ -53,8 +53,7 @@ class Record:
     def find(self, phase: str, batch: int, values: np.ndarray) -> Evaluation | None:
         """The next known evaluation where it is this one; else all that is known is of another fit."""
         known = self.done[len(self.history)] if len(self.history) < len(self.done) else None
-        same = known is not None and (known.phase, known.batch) == (phase, batch)
-        if same and np.array_equal(known.values, values):
+        if known is not None and (known.phase, known.batch) == (phase, batch) and np.array_equal(known.values, values):
             return known
         self.done = []
         return None

@@ -37,10 +37,6 @@ class FitResult(NamedTuple):
     errors_from: str
     open_direction: dict[str, float] | None  # parts of the direction, relative to the values, that data leave open
 
-    def size_of_truth(self, i: int) -> float:
-        """What the distance from the truth is told relative to."""
-        return self.size[i] if self.truth[i] == 0.0 else self.truth[i]
-
     @property
     def correlation(self) -> np.ndarray:
         """(n, n); 0 where an error is infinite."""
@@ -95,9 +91,9 @@ class FitResult(NamedTuple):
             value, error = self.values[i], self.errors[i]
             line = f"{i:<3}{name:<15} {value:13.7g} {error:11.3g} {error / self.size[i]:10.1e} {self.start[i]:11.5g}"
             line += f"  {self.units[i]}"
-            if known:
+            if self.truth is not None:
                 off = value - self.truth[i]
-                line = f"{line:<{len(head) + 4}} {off / self.size_of_truth(i):+15.2e} {off / error:+13.2f}"
+                line = f"{line:<{len(head) + 4}} {off / (self.truth[i] or self.size[i]):+15.2e} {off / error:+13.2f}"
             if self.intervals is not None:
                 low, high = self.intervals[i] - value
                 line += f"   profile {low:+.3g} {high:+.3g}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from lartpc.fit.optimizers import newton_step
@@ -22,7 +24,7 @@ class Robust:
         self.unknowns, self.batches = objective.unknowns, objective.batches
 
     def __call__(self, values: np.ndarray, batches: list[int] | None = None) -> Linear:
-        linear = self.objective(values, batches)
+        linear: Any = self.objective(values, batches)
         weights = cauchy_weights(linear.residual)
         root = np.sqrt(weights)
         rest = 0.5 * float(linear.residual @ ((1.0 - weights) * linear.residual))

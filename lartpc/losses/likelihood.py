@@ -185,8 +185,8 @@ def rounded_terms(waveforms: Waveforms, target: Aligned, pixels: Pixels, detecto
             chosen = np.flatnonzero(2 * count > j)
             seeds = np.zeros((2, *before.shape))
             seeds[:, :, :most] = root[..., j].transpose(1, 0, 2)
-            of_pixels = (seeds[1] - seeds[0], seeds[1] * q / gain, seeds[1] / gain)
-            of_pixels = [(array, device(of.sum(axis=1))) for array, of in zip(pixels, of_pixels, strict=True)]
+            slopes = (seeds[1] - seeds[0], seeds[1] * q / gain, seeds[1] / gain)
+            of_pixels = [(array, device(of.sum(axis=1))) for array, of in zip(pixels, slopes, strict=True)]
             of_charges = [(before, device(seeds[0])), (during, device(seeds[1]))]
             yield xp.asarray(chosen), residual[chosen, j], of_charges + of_pixels
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -49,5 +50,5 @@ class Objective:
         """The same at any parameters of the chain, (n_values,)."""
         vector = self.simulation.xp.asarray(vector.astype(self.simulation.dtype))
         batches = self.progress(self.batches) if chosen is None else [self.batches[k] for k in chosen]
-        parts = [self.part(self, batch, vector) for batch in batches]
+        parts: list[Any] = [self.part(self, batch, vector) for batch in batches]
         return events.join(parts) if isinstance(parts[0], Events) else join(parts)

@@ -67,7 +67,9 @@ def log_hits(hits: RoundedHits, reset_noise: float, uncorrelated_noise: float) -
     )
 
     # z and the probability of going from y_{k-1} to y_k, given all hits; the first comes from the start of the window.
-    z, go, later = [], [], log_end
+    z: list[np.ndarray] = []
+    go: list[np.ndarray] = []
+    later = log_end
     for k in reversed(range(n)):
         before = b[:, k - 1, None] * y if k else np.zeros((len(c), 1))
         z.insert(0, (hits.r[:, k, None] + before)[:, :, None] - (c[:, k, None] * y)[:, None, :])
@@ -107,7 +109,7 @@ def log_hits(hits: RoundedHits, reset_noise: float, uncorrelated_noise: float) -
 
 
 def log_ending(
-    x: np.ndarray, deferred: np.ndarray, reset_noise: float, uncorrelated_noise: float
+    x: np.ndarray, deferred: np.ndarray | bool, reset_noise: float, uncorrelated_noise: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """log of the probability of what came after the last hit, nothing or a deferred hit, and its derivative by x."""
     none, hit = log_no_hit(x, reset_noise, uncorrelated_noise), log_hit(np.where(deferred, x, 0.0), reset_noise)
