@@ -170,7 +170,7 @@ def number(option, name, value):
 def load_parameters(detector, changes):
     """The detector's `Parameters` with the NAME=VALUE of --set."""
     parameters = detector.parameters.replace(**pairs("set", changes))
-    parameters.place(detector.n_modules)  # refuses modules that there are not
+    parameters.check_single(**detector.counts)  # refuses modules that there are not
     return parameters
 
 

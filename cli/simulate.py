@@ -103,7 +103,7 @@ def simulate(
     if len(deposits):
         announce_compilation(device)
     attrs = {
-        **describe(chosen, parameters),
+        **describe(chosen, simulation.parameters),
         "recombination": recombination,
         "response": response,
         "noise": noise,

@@ -126,6 +126,11 @@ class Detector:
     def n_pixels(self) -> int:
         return int((self.n_x * self.n_y).sum())
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many modules, TPCs and pixels there are."""
+        return {"module": self.n_modules, "tpc": len(self.z_anode), "pixel": self.n_pixels}
+
     def tpc_of(self, pixel: np.ndarray) -> np.ndarray:
         """The TPC of pixels by their ids, (n,)."""
         return np.searchsorted(self.first_pixel, pixel, side="right") - 1

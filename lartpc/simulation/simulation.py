@@ -110,7 +110,7 @@ class Simulation:
 
             self.xp = cupy
         d = self.detector
-        self.parameters.check_single(module=d.n_modules, tpc=len(d.z_anode), pixel=d.n_pixels)
+        self.parameters.check_single(**d.counts)
         self.settle = self.settling(self.risetimes(self.parameters))
         self.tables = make_tables(d, self.parameters, settings, self.dtype, self.xp)
         self.readout = make_readout(self.response, d, self.tables, settings, self.dtype, self.xp)
@@ -176,9 +176,9 @@ class Simulation:
 
         Raises InputError where the detector has no such module, TPC or pixel.
         """
-        single, d = copy.copy(self), self.detector
+        single = copy.copy(self)
         single.parameters = self.parameters.apart(names)
-        single.parameters.check_single(module=d.n_modules, tpc=len(d.z_anode), pixel=d.n_pixels)
+        single.parameters.check_single(**self.detector.counts)
         slowest = [parameter(name).range[1] for name in names if common_name(name) == "buffer_risetime"]
         single.settle = self.settling([*slowest, *self.risetimes(single.parameters)])
         place = single.parameters.place(self.detector.n_modules)

@@ -12,7 +12,7 @@ import lartpc.cli.options as options
 from lartpc.adjoint.pairs import ADJOINTS
 from lartpc.charge.recombination import RECOMBINATION
 from lartpc.cli.main import main
-from lartpc.kernels.charge import models
+from lartpc.kernels.charge import recombination as models
 from lartpc.kernels.charge.quench import quench
 from lartpc.parameters import TABLE
 from lartpc.simulation.simulation import Simulation

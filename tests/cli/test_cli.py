@@ -108,6 +108,7 @@ def test_simulate_reports_and_records_what_it_did(folder):
         "lifetime": 1500,
         "kb": 0.05,
         "vdrift": None,
+        "buffer_risetime": 0.0,
     }
     chosen = ("detector", "noise", "seed", "recombination", "thresholds", "lartpc_version")
     assert [attrs[name] for name in chosen] == ["module0", False, 0, "birks", "detector", lartpc.__version__]

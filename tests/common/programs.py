@@ -40,9 +40,10 @@ segments = Segments(**{name: table[name] for name in Segments.__dataclass_fields
 # optimised.
 SHARES = f"""{SEGMENTS}
 from lartpc.autodiff.launch import plain
+from lartpc.charge.recombination import RECOMBINATION
 from lartpc.charge.steps import make_steps
 batch, vector = simulation.batch(segments), simulation.vector()
-steps = make_steps(batch, vector, 0, simulation.tables, simulation.detector, simulation.settings)
+steps = make_steps(batch, vector, RECOMBINATION["birks"], simulation.tables, simulation.detector, simulation.settings)
 print(simulation.readout.shares(steps, batch, plain).share.tobytes().hex())
 """
 # Simulates, in a forked child too, while another thread launches; prints the hits of both.

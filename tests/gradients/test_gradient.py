@@ -61,7 +61,10 @@ def test_parameters(sample, names, recombination, vdrift, noise):
 def test_all_that_act_are_checked_and_no_other():
     segments = make_segments((0.3, 0.2, 10.0), (0.5, 0.3, 10.2), dE=2.0)
     report = gradcheck(smooth(one_plane()), segments)
-    assert {row.parameter for row in report.rows} == {*FITTED, "MeVToElectrons", "lArDensity", "temperature"}
+    assert {row.parameter for row in report.rows} == {
+        *FITTED,
+        *("MeVToElectrons", "lArDensity", "temperature", "threshold_offset"),
+    }
     assert report.passed
 
 

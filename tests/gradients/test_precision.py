@@ -35,7 +35,7 @@ def test_single_precision_agrees_with_double():
     for loss in LOSSES:
         single, double = (everything(gradient(trace, loss)) for trace in traces)
         acts = [name in simulation.acting() for name in slots.PARAMETERS]
-        assert all(single["parameters"][acts] != 0.0)
+        assert all(single["parameters"][: len(acts)][acts] != 0.0)
         np.testing.assert_allclose(single["parameters"], double["parameters"], rtol=1e-3, err_msg=loss)
         for name in ("start", "end", "dE", "dEdx", "t0"):
             assert single[name].dtype == np.float32

@@ -82,7 +82,7 @@ def stamps(home):
 def test_second_process_compiles_nothing_and_gives_the_same_bits(kept):
     electrons, home = kept
     before = stamps(home)
-    assert [path.name.split("-")[0] for path in before] == ["launch_cpu_lartpc_kernels_quench_quench"]
+    assert [path.name.split("-")[0] for path in before] == ["launch_cpu_lartpc_kernels_charge_quench_quench"]
     assert in_new_process(ONE_KERNEL, XDG_CACHE_HOME=home)[0] == electrons
     assert stamps(home) == before
 

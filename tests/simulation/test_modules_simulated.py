@@ -12,7 +12,7 @@ from lartpc.formats.larndsim_columns import filled_segments
 from lartpc.kernels.charge.drift import drift_velocity
 from lartpc.losses.objective import Objective
 from lartpc.losses.target import TargetHits
-from lartpc.parameters import Parameters
+from lartpc.parameters import COMMON, Parameters
 from lartpc.settings import Settings
 from lartpc.simulation.simulation import Simulation
 
@@ -98,14 +98,14 @@ def test_filled_columns_are_by_the_velocity_of_the_module():
     table = filled_segments(segments, result.attribution, TWO_BY_TWO, TRUTH)
     middle = 0.5 * (segments.z_start + segments.z_end)
     distance = np.abs(middle - TWO_BY_TWO.z_anode[table["pixel_plane"]])
-    v = np.array([drift_velocity(Parameters(eField=OWN[f"eField.{m}"]).table(1), 0) for m in range(4)])
+    v = np.array([drift_velocity(OWN[f"eField.{m}"], Parameters().table(1), 0) for m in range(4)])
     np.testing.assert_allclose(drift_velocities(TWO_BY_TWO, TRUTH), v, rtol=1e-12)
     np.testing.assert_allclose(table["t"], distance / v[TWO_BY_TWO.module[table["pixel_plane"]]], rtol=1e-5)
 
 
 def test_modules_without_a_value_of_their_own_have_the_common_one():
     p = Parameters(lifetime=2000.0).replace(**{"lifetime.3": 1000.0, "eField.1": 0.48})
-    assert p.names[12:] == ("eField.1", "lifetime.3")
+    assert p.names[len(COMMON) :] == ("eField.1", "lifetime.3")
     assert (p.value("lifetime.0"), p.value("lifetime.3"), p.value("eField.1")) == (2000.0, 1000.0, 0.48)
     table = p.table(4)
     np.testing.assert_array_equal(table[:, 3], [2000.0, 2000.0, 2000.0, 1000.0])
@@ -114,7 +114,7 @@ def test_modules_without_a_value_of_their_own_have_the_common_one():
     assert p.replace(**p.as_dict()) == p
     assert p.apart(("lifetime.0", "Ab")).modules == {"eField.1": 0.48, "lifetime.0": 2000.0, "lifetime.3": 1000.0}
     acting = Simulation(TWO_BY_TWO, TRUTH).acting()
-    assert "eField" not in acting and acting[-8:] == list(OWN)
+    assert "eField" not in acting and [name for name in acting if "." in name] == list(OWN)
     assert "eField" in Simulation(TWO_BY_TWO, p).acting()
 
 
