@@ -96,7 +96,7 @@ def parameter():
     assert "transparency" in simulation().acting()
     value = json.loads(told("info", "--set", "transparency=0.9"))["parameters"]["transparency"]
     assert value["value"] == 0.9 and value["meaning"]
-    assert CliRunner().invoke(main, ["info", "--set", "transparency=1.1"]).exit_code == 2
+    assert CliRunner().invoke(main, ["info", "--set", "transparency=2.1"]).exit_code == 2
     names = ("charge", "arrival", "sigma_t", "sigma_T")
     inputs = {"electrons": rng.uniform(1e3, 1e4, 5), "distance": rng.uniform(1.0, 30.0, 5), "step_time": rng.random(5)}
     check_kernel(drift, 5, {**inputs, **local(5), "drift_start": 0.5, **{name: np.zeros(5) for name in names}})
