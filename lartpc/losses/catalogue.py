@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lartpc.detector.detector import Detector
 from lartpc.exceptions import InputError
 from lartpc.losses import per_event as events
-from lartpc.losses.hit_losses import LOSSES
+from lartpc.losses.hit_losses import LOSSES, OF_ADC
 from lartpc.losses.likelihood import likelihood, residuals
 from lartpc.losses.matched import matched
 from lartpc.parameters import OF_COUNTS, common_name
@@ -24,10 +24,10 @@ def check_acting(kind: str, rounded: bool, names: Sequence[str]) -> None:
     """Raise InputError where one of the parameters `names` acts on ADC counts alone, which this loss does not see."""
     for name in names:
         counts = common_name(name) in OF_COUNTS
-        if counts and kind != "soft-dtw" and not rounded:
+        if counts and kind not in OF_ADC and not rounded:
             raise InputError(
                 f"fit: the loss {kind} of exact charges does not depend on {name}: allowed is a target of ADC counts "
-                "(rounded), or the loss soft-dtw"
+                f"(rounded), or the loss {', '.join(OF_ADC)}"
             )
 
 

@@ -215,3 +215,4 @@ def by_hit(value: Any, gradient: Any) -> EventLoss:
 
 
 LOSSES = {"soft-dtw": soft_dtw, "chamfer": chamfer, "mmd": mmd, "mse": mse}
+OF_ADC = ("soft-dtw",)  # those that see ADC counts, the others charges

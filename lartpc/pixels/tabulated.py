@@ -19,6 +19,7 @@ from lartpc.kernels.pixels.reach import count_reached, reach
 from lartpc.pixels.response import Response
 from lartpc.pixels.response_tables import make_response_tables
 from lartpc.pixels.sites import most_sites
+from lartpc.pixels.slopes import not_conserved
 from lartpc.response.lattice import Shares, lattice_current, step_ticks
 from lartpc.response.windows import Pairs, Windows, group
 from lartpc.settings import Settings
@@ -149,7 +150,4 @@ class TabulatedReadout:
         coefficient = xp.zeros_like(of_pair["coefficient"])
         for changed in ({"share_x": share_x}, {"share_y": share_y}):  # `couple` adds to what is there
             plain(couple, len(coefficient), **(of_pair | changed | {"coefficient": coefficient}))
-        nothing = xp.zeros((0, 1), dtype=coefficient.dtype)
-        names = ("moment_x", "moment_y", "moment_x_by_sigma_T", "moment_y_by_sigma_T", "grad_moment_x", "grad_moment_y")
-        not_conserved = dict.fromkeys(names, nothing) | {"conserved": False, "tick": assign["tick"]}
-        return slopes | {"coefficient_by_sigma_T": coefficient} | not_conserved
+        return slopes | {"coefficient_by_sigma_T": coefficient} | not_conserved(coefficient, assign["tick"])

@@ -201,3 +201,15 @@ def test_compilation_is_announced_once(folder, monkeypatch):
     assert "compiling" not in lartpc_command("simulate", "in.h5", "-o", "new.h5").stderr  # fails before
     Path("launch_cpu_lartpc_kernels_charge_quench_quench-0.kernel").write_text("")
     succeeds("simulate", "in.h5", "-o", "new.h5", "--overwrite")
+
+
+def test_choices_are_what_there_is():
+    """They are written out in the options, so that help and refusals need not load what has them."""
+    from lartpc.cli import options
+    from lartpc.detector.builtin import BUILT_IN
+    from lartpc.fit.calibrate import LOSSES
+
+    (loss,) = options.loss_option(lambda: None).__click_params__
+    (detector,) = options.detector_option(lambda: None).__click_params__
+    assert list(loss.type.choices) == list(LOSSES)
+    assert detector.metavar == "|".join([*BUILT_IN, "FILE"])
