@@ -1,7 +1,7 @@
 """The cache of compiled kernels: one file a launcher, found again, made anew where damaged."""
 
 import shutil
-import signal
+from importlib.util import find_spec
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -108,28 +108,23 @@ def test_damaged_file_is_made_anew(damage, kept):
     assert list(stamps(home)) == [path]
 
 
-@pytest.fixture
-def small_files():
-    """Files cannot grow beyond 1 kB, as on a full disk."""
-    resource = pytest.importorskip("resource")
-    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+# Files of that process alone cannot grow beyond 1 kB, as on a full disk; it launches a second kernel, too.
+FULL_DISK = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+{ONE_KERNEL}
+from lartpc.kernels.runtime.own import own
+own(1, starts=np.array([0, 3]), owner=np.zeros(3, dtype=np.int64))
+"""
 
 
-def test_full_disk_is_told_once_and_named(small_files, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    cache_directory.cache_clear()
-    out = np.zeros_like(ENERGIES)
-    for _ in range(2):
-        Kernel(scale.body, ("out",))(len(out), values=ENERGIES, out=out)
-        np.testing.assert_array_equal(out, 2 * ENERGIES)
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line == (
-        f"lartpc: {cache_directory()}: compiled kernels cannot be kept: File too large; each process compiles its own"
-    )
+@pytest.mark.skipif(find_spec("resource") is None, reason="of Unix")
+def test_full_disk_is_told_once_and_named(kept, tmp_path):
+    electrons, folder = in_new_process(FULL_DISK, heard := [], XDG_CACHE_HOME=tmp_path)
+    assert electrons == kept[0]
+    assert heard == [
+        f"lartpc: {folder}: compiled kernels cannot be kept: File too large; each process compiles its own"
+    ]
     assert stamps(tmp_path) == {}
 
 
