@@ -99,11 +99,12 @@ def test_compiled_kernel_is_kept_on_disk(monkeypatch, tmp_path):
     cache.cache_directory.cache_clear()
     found = all_kernels()["lartpc.kernels.charge.quench", "quench"]
     energy, number = (numba.types.Array(dtype, 1, "C") for dtype in (numba.types.float32, numba.types.int64))
-    types = (numba.types.int64, energy, energy, energy.copy(ndim=2), number, numba.types.int64, energy)
+    of_steps = (energy, energy, energy)
+    types = (numba.types.int64, *of_steps, energy.copy(ndim=2), number, numba.types.int64, energy)
     first = Kernel(found.body, found.outputs).cuda_launcher.compile(types)
     (file,) = (path for path in tmp_path.rglob("*") if path.is_file())
     assert file.parent == Path(cache.cache_directory())
-    assert file.name.startswith("launch_cuda_lartpc_kernels_quench_quench-")
+    assert file.name.startswith("launch_cuda_lartpc_kernels_charge_quench_quench-")
     assert cache.kept("cuda") and not cache.kept("cpu")
     again = Kernel(found.body, found.outputs).cuda_launcher
     kernel = again.compile(types)
