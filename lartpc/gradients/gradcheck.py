@@ -8,16 +8,17 @@ from typing import NamedTuple
 import numpy as np
 
 from lartpc.autodiff.kernelcheck import relative
-from lartpc.autodiff.tape import Tape
 from lartpc.blas import one_blas_thread
 from lartpc.checks import check_choice
 from lartpc.data.segments import Segments
 from lartpc.exceptions import InputError
+from lartpc.frontend.frontend import Reads
 from lartpc.gradients.trace import Trace
 from lartpc.parameters import OF_COUNTS, common_name, parameter
 from lartpc.response.windows import Windows
 from lartpc.settings import Settings
 from lartpc.simulation.batches import Batch
+from lartpc.simulation.chain import Waveforms
 from lartpc.simulation.simulation import Simulation
 
 # With the default settings, results jump by 1e-10 to 1e-7 where a parameter moves the tick at which a slow exponential
@@ -128,8 +129,8 @@ def gradcheck(
 class Evaluation(NamedTuple):
     """Results at some parameters, hits in the order of the pixels of the first evaluation."""
 
-    trace: Trace
-    place: np.ndarray  # pixel of this trace -> pixel of the first evaluation, -1 where that has none
+    waveforms: Waveforms
+    place: np.ndarray  # pixel of these -> pixel of the first evaluation, -1 where that has none
     tick: np.ndarray  # (n_pixels, max_hits) tick of each read, -1 where there is none
     time: np.ndarray  # (n_pixels, max_hits) [us], 0 where there is no read
     charge: np.ndarray  # (n_pixels, max_hits) [e], likewise
@@ -141,24 +142,23 @@ class Check:
     def __init__(self, simulation: Simulation, batch: Batch) -> None:
         self.simulation = simulation
         self.batch = batch
-        trace = Trace(simulation, batch)
-        windows = trace.waveforms.windows
+        self.trace = Trace(simulation, batch)
+        windows = self.trace.waveforms.windows
         if len(windows.pixel) == 0:
             raise InputError("segments: none gives charge in the detector, so there is no gradient to check")
         self.origin = windows.tick.min()
         self.pixels = self.pixel_keys(windows)
-        self.base = self.evaluation(trace)
+        self.base = self.evaluation(self.trace.waveforms, self.trace.reads)
         self.samples = self.sample_keys(self.base)
-        self.current = trace.waveforms.current.copy()
+        self.current = self.trace.waveforms.current.copy()
         used = self.base.charge > 0.0
         self.mean_time = self.base.time[used].mean() if used.any() else 0.0
 
     def pixel_keys(self, windows: Windows) -> np.ndarray:
-        d = self.simulation.detector
-        return windows.event * int((d.n_x * d.n_y).sum()) + windows.pixel
+        return windows.event * self.simulation.detector.n_pixels + windows.pixel
 
-    def evaluation(self, trace: Trace) -> Evaluation:
-        windows, reads = trace.waveforms.windows, trace.reads
+    def evaluation(self, waveforms: Waveforms, reads: Reads) -> Evaluation:
+        windows = waveforms.windows
         key = self.pixel_keys(windows)
         at = np.minimum(np.searchsorted(self.pixels, key), len(self.pixels) - 1)
         place = np.where(self.pixels[at] == key, at, -1)
@@ -170,11 +170,11 @@ class Check:
         ticks[place[known]] = np.where(used, windows.tick[reads.window] - self.origin + reads.tick, -1)[known]
         times[place[known]] = np.where(used, time, 0.0)[known]
         charges[place[known]] = np.where(used, reads.charge, 0.0)[known]
-        return Evaluation(trace, place, ticks, times, charges)
+        return Evaluation(waveforms, place, ticks, times, charges)
 
     def sample_keys(self, evaluation: Evaluation) -> np.ndarray:
         """Pixel and tick of every sample as one number, ascending for the first evaluation."""
-        windows = evaluation.trace.waveforms.windows
+        windows = evaluation.waveforms.windows
         lengths = np.diff(windows.first)
         pixel = np.repeat(np.repeat(evaluation.place, np.diff(windows.of_pixel)), lengths)
         tick = np.arange(windows.first[-1]) - np.repeat(windows.first[:-1] - windows.tick, lengths)
@@ -188,7 +188,7 @@ class Check:
 
     def losses(self, evaluation: Evaluation, kept: np.ndarray) -> np.ndarray:
         """The four losses, of `LOSSES`; those of hits over the pixels `kept`. Constants are left out."""
-        current = evaluation.trace.waveforms.current
+        current = evaluation.waveforms.current
         size = np.sum(self.current**2)
         used = kept[:, None] & (evaluation.charge > 0.0)
         time, charge = evaluation.time[used], evaluation.charge[used]
@@ -211,7 +211,7 @@ class Check:
             {"time": used},
             {"charge": used * 2e-6 * (base.charge - 2e4), "time": used * 2.0 * (base.time - self.mean_time)},
         )
-        return [base.trace.backward(**seed).parameters for seed in seeds]
+        return [self.trace.backward(**seed).parameters for seed in seeds]
 
     def parameter(self, name: str) -> tuple[list[Row], int]:
         """The rows of one parameter, and the number of hits left out.
@@ -226,9 +226,9 @@ class Check:
         def at(h: float) -> Evaluation:
             moved = start.copy()
             moved[slot] += h * scale
-            trace = Trace(self.simulation, self.batch, moved)
-            trace.tape = Tape()  # only the results are needed, and the tape holds every array of the chain
-            return self.evaluation(trace)
+            waveforms = self.simulation.waveforms(self.batch, moved)
+            reads = self.simulation.reads(waveforms, self.batch, self.simulation.pixels(waveforms))
+            return self.evaluation(waveforms, reads)
 
         def same(evaluation: Evaluation) -> np.ndarray:
             return np.all(evaluation.tick == self.base.tick, axis=1)
@@ -264,12 +264,12 @@ class Check:
 
     def near(self) -> int:
         """Pixels where a hit nearly vanishes or nearly appears."""
-        windows = self.base.trace.waveforms.windows
+        windows = self.base.waveforms.windows
         first = windows.first[windows.of_pixel]
         total = np.add.reduceat(self.current, first[:-1]) * self.simulation.detector.tick
         count = np.count_nonzero(self.base.tick >= 0, axis=1)
         left = total - self.base.charge.sum(axis=1)
-        threshold = self.base.trace.pixels.threshold
+        threshold = self.trace.pixels.threshold
         last = self.base.charge[np.arange(len(left)), np.maximum(count - 1, 0)]
         close = np.minimum(np.abs(left - threshold), np.abs(left + last - threshold))
         return int(np.count_nonzero(close < NEAR * threshold))
