@@ -22,7 +22,7 @@ from lartpc.fit.robust import Robust, warm_up
 from lartpc.fit.target import Target
 from lartpc.fit.uncertainty import EXPECTED, GAUSS_NEWTON, Errors, from_hessian, from_information, profile, sandwich
 from lartpc.fit.unknowns import as_unknowns, check_start
-from lartpc.losses.catalogue import OBJECTIVES, SQUARES, check_noise
+from lartpc.losses.catalogue import OBJECTIVES, SQUARES
 from lartpc.losses.objective import Objective
 from lartpc.losses.target import TargetHits
 from lartpc.parameters import Parameters, common_name
@@ -75,7 +75,6 @@ def calibrate(
     loss = loss or target.loss
     varied = as_unknowns(simulation, unknowns)
     check_choice("loss", loss, LOSSES)
-    check_noise(loss, simulation.detector)
     check_choice("errors", errors, ERRORS)
     squares = loss in SQUARES
     if errors != "gauss-newton" and loss != "likelihood":
@@ -85,18 +84,19 @@ def calibrate(
     target.check(simulation.detector, segments)
     hits = TargetHits(target.hits, simulation.detector, target.rounded)
     quiet = simulation.apart(varied.names).without_pixels(target.unread).without_noise()
+    if isinstance(optimizer, Adam):
+        chosen = length_batches(segments, optimizer.batch_length, optimizer.seed)
+        batches = [quiet.batch(segments.select(rows)) for rows in chosen]
+    else:
+        batches = quiet.batches(segments, whole=not squares)
+    objective = Objective(loss, quiet, batches, hits, varied, journal.progress)
     record = Record(journal.done, journal.report)
     values = varied.start
     if squares:
         first = quiet.batches(segments, WARM_STEPS_PER_BATCH, whole=False)[:1]
         matched: Any = Robust(Objective("matched", quiet, first, hits, varied))
         values = warm_up(Problem(matched, record, "warm-up"), values)
-    if isinstance(optimizer, Adam):
-        chosen = length_batches(segments, optimizer.batch_length, optimizer.seed)
-        batches = [quiet.batch(segments.select(rows)) for rows in chosen]
-    else:
-        batches = quiet.batches(segments, whole=not squares)
-    problem = Problem(Objective(loss, quiet, batches, hits, varied, journal.progress), record)
+    problem = Problem(objective, record)
     outcome = optimizer.run(problem, values)
     found = errors_of(problem, outcome, loss, errors)
     return make_result(problem, outcome, found, truth_of(target.truth, varied.names), loss, optimizer.name)
