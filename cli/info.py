@@ -2,7 +2,6 @@
 
 import json
 import platform
-from importlib.metadata import PackageNotFoundError, version
 
 import click
 
@@ -45,7 +44,7 @@ def info(detector, layout, changes):
         "detector": {
             "name": described["detector"],
             "tpcs": len(chosen.z_anode),
-            "pixels": int((chosen.n_x * chosen.n_y).sum()),
+            "pixels": chosen.n_pixels,
             **described["geometry"],
             **described["readout"],
         },
@@ -63,6 +62,8 @@ def info(detector, layout, changes):
 
 def versions():
     """Name to version of lartpc, Python and the packages that lartpc uses, None for what is not installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
     found = {"lartpc": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:

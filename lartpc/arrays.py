@@ -29,6 +29,16 @@ def offsets(counts):
     return result
 
 
+def run_starts(*keys):
+    """Where runs of entries with the same keys begin, (n_runs,) of keys (n,)."""
+    xp = namespace(keys[0])
+    new = xp.zeros(len(keys[0]), dtype=bool)
+    new[:1] = True
+    for key in keys:
+        new[1:] |= key[1:] != key[:-1]
+    return xp.flatnonzero(new)
+
+
 def owners(starts, n):
     """The run that each of n entries belongs to, from `offsets`, of which the last is n."""
     result = namespace(starts).empty(n, dtype=np.int64)

@@ -219,7 +219,7 @@ class Parameters:
                 raise InputError(f"parameter {name}: the detector has no {word} {number}, allowed are {allowed}")
 
     def table(self, n_modules: int, dtype: Any = np.float64) -> np.ndarray:
-        """The values of each module as an array (n_modules, n_parameters), in the order of `kernels.slots`."""
+        """The values of each module as an array (n_modules, n_parameters), in the order of `kernels.runtime.slots`."""
         return self.vector(dtype)[self.place(n_modules)]
 
 

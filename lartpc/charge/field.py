@@ -10,7 +10,7 @@ from lartpc.kernels.charge.field import field
 class Uniform(NamedTuple):
     """The same field everywhere in a module, along the drift axis: its parameter eField. A `contracts.Field`."""
 
-    parameters: Any  # (n_modules, n_parameters), in the order of `kernels.slots`
+    parameters: Any  # (n_modules, n_parameters), in the order of `kernels.runtime.slots`
 
     def at(self, deposits: Deposits, launch: Launch) -> LocalField:
         n = len(deposits.module)

@@ -30,6 +30,10 @@ class Hits:
     def __len__(self) -> int:
         return len(self.event_id)
 
+    def select(self, rows: np.ndarray) -> Hits:
+        """The given rows (indices, or a mask of shape (n,)) of every column."""
+        return Hits(**{name: column[rows] for name, column in vars(self).items()})
+
 
 @dataclasses.dataclass
 class WaveformTable:

@@ -104,12 +104,11 @@ class Detector:
         given: dict[str, Any] = {"thresholds": thresholds, "gains": gains, "pedestals": pedestals}
         files = {name: path for name, path in given.items() if path is not None}
         tables: dict[str, Any] = {name: read_pixel_values(path, PIXEL_VALUES[name]) for name, path in files.items()}
-        n_pixels = int((self.n_x * self.n_y).sum())
         for name, table in tables.items():
-            if table.keys[-1:] >= n_pixels:
+            if table.keys[-1:] >= self.n_pixels:
                 raise InputError(
                     f"{files[name]}: keys: found pixel {table.keys[-1]}, "
-                    f"allowed are 0 to {n_pixels - 1}, those of detector {self.name}"
+                    f"allowed are 0 to {self.n_pixels - 1}, those of detector {self.name}"
                 )
         return dataclasses.replace(self, **tables)
 

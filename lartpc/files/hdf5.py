@@ -111,7 +111,7 @@ def write_rows(dataset: h5py.Dataset, place: np.ndarray, rows: np.ndarray) -> No
 
 @contextlib.contextmanager
 def new_hdf5(path: str | os.PathLike, overwrite: bool = False) -> Iterator[NewFile]:
-    """A new HDF5 file, under its name only when the block ended well. Raises InputError as `output.new_file` does."""
+    """A new HDF5 file, under its name only when the block ended well. Raises InputError as `atomic.new_file` does."""
     with new_hdf5s([path], overwrite) as (file,):
         yield file
 

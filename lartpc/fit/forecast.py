@@ -10,7 +10,7 @@ import numpy as np
 from lartpc.blas import one_blas_thread
 from lartpc.data.segments import Segments
 from lartpc.fit.calibrate import SIX
-from lartpc.fit.uncertainty import invert
+from lartpc.fit.uncertainty import invert, open_parts, told_open
 from lartpc.fit.unknowns import unknowns_of
 from lartpc.losses.objective import Objective
 from lartpc.losses.target import TargetHits
@@ -49,10 +49,7 @@ class Forecast(NamedTuple):
             lines.append(f"{i:<3}{name:<15}{''.join(parts)}")
         lines.append("Cramer-Rao bound for one such sample with the detector's noise")
         if self.open_direction is not None:
-            found = ", ".join(f"{name} {part:+.2g}" for name, part in self.open_direction.items())
-            lines.append(
-                f"the data leave a direction open: relative changes {found} change nothing; errors are infinite"
-            )
+            lines.append(told_open(self.open_direction))
         return "\n".join(lines)
 
 
@@ -75,7 +72,5 @@ def forecast(
     linear: Any = Objective("likelihood", quiet, batches, target, unknowns)(unknowns.start)
     size = unknowns.size(unknowns.start)
     covariance, direction = invert(linear.information, size)
-    opened = None
-    if direction is not None:
-        opened = {name: float(d) for name, d in zip(names, direction, strict=True) if abs(d) > 0.01}
+    opened = open_parts(unknowns.names, direction)
     return Forecast(unknowns.names, unknowns.units, unknowns.start, size, covariance, opened)

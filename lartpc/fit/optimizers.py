@@ -14,6 +14,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 from scipy.optimize import BFGS, lsq_linear, minimize
 
+from lartpc.checks import check_choice
 from lartpc.exceptions import InputError
 from lartpc.fit.problem import Evaluation, Outcome, Problem
 from lartpc.fit.smooth import Function
@@ -238,8 +239,7 @@ def find_optimizer(optimizer: str | Optimizer | None, squares: bool) -> Optimize
     if optimizer is None:
         return GaussNewton() if squares else LBFGSB()
     if isinstance(optimizer, str):
-        if optimizer not in OPTIMIZERS:
-            raise InputError(f"optimizer: found {optimizer!r}, allowed is {' or '.join(OPTIMIZERS)}")
+        check_choice("optimizer", optimizer, OPTIMIZERS)
         optimizer = OPTIMIZERS[optimizer]()
     if optimizer.squares and not squares:
         allowed = " or ".join(name for name, row in OPTIMIZERS.items() if not row.squares)

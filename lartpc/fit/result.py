@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lartpc.fit.problem import Outcome, Problem
-from lartpc.fit.uncertainty import Errors
+from lartpc.fit.uncertainty import Errors, open_parts, told_open
 
 AT_BOUND = 1e-4  # of the range
 
@@ -102,10 +102,7 @@ class FitResult(NamedTuple):
             lines.append(line)
         lines.append(f"errors: {self.errors_from}")
         if self.open_direction is not None:
-            parts = ", ".join(f"{name} {part:+.2g}" for name, part in self.open_direction.items())
-            lines.append(
-                f"the data leave a direction open: relative changes {parts} change nothing; errors are infinite"
-            )
+            lines.append(told_open(self.open_direction))
         return "\n".join(lines)
 
 
@@ -129,11 +126,9 @@ def make_result(
         converged = False
         left = f"a Newton step of {errors.left:.2g} times what is allowed is left"
         message += f"; {left if np.isfinite(errors.left) else 'the loss still falls in some direction'}"
-    opened = None
     if errors.open_direction is not None:
         converged = False
         message += ", but the data leave a direction open"
-        opened = {n: float(d) for n, d in zip(names, errors.open_direction, strict=True) if abs(d) > 0.01}
     bounded = [n for n, v, b in zip(names, values, problem.bounds, strict=True) if at_bound(v, b)]
     if bounded:
         message += f", at the bound of {', '.join(bounded)}, where errors mean little"
@@ -158,5 +153,5 @@ def make_result(
         converged=converged,
         message=message,
         errors_from=errors.made_from,
-        open_direction=opened,
+        open_direction=open_parts(names, errors.open_direction),
     )

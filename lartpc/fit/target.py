@@ -89,8 +89,7 @@ class Target:
         """The hits of a range of event ids, half-open as Python's; all where it is None."""
         if events is None:
             return self
-        rows = within(self.hits.event_id, events)
-        return dataclasses.replace(self, hits=Hits(**{name: c[rows] for name, c in vars(self.hits).items()}))
+        return dataclasses.replace(self, hits=self.hits.select(within(self.hits.event_id, events)))
 
     def check(self, detector: Detector, segments: Segments) -> None:
         """Raise InputError where the hits are of another detector, or of other events than those of `segments`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -71,6 +72,19 @@ def invert(matrix: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray
     inverse[takes_part, :] = inverse[:, takes_part] = np.nan
     inverse[np.diag_indices(len(size))] = np.where(takes_part, np.inf, np.diag(inverse))
     return inverse, direction
+
+
+def open_parts(names: Sequence[str], direction: np.ndarray | None) -> dict[str, float] | None:
+    """The parts of an open direction (n,), as `invert` gives it, that parameters have by name; None where none is."""
+    if direction is None:
+        return None
+    return {name: float(part) for name, part in zip(names, direction, strict=True) if abs(part) > 0.01}
+
+
+def told_open(parts: dict[str, float]) -> str:
+    """The line that tells an open direction."""
+    changes = ", ".join(f"{name} {part:+.2g}" for name, part in parts.items())
+    return f"the data leave a direction open: relative changes {changes} change nothing; errors are infinite"
 
 
 def is_minimum(matrix: np.ndarray) -> bool:

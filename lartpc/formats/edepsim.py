@@ -7,6 +7,7 @@ import os
 import numpy as np
 
 from lartpc.data.segments import Segments
+from lartpc.data.selection import lengths
 from lartpc.exceptions import InputError
 from lartpc.files import hdf5
 
@@ -125,7 +126,7 @@ def file_table(segments: Segments) -> np.ndarray:
     table["vertex_id"] = table["file_vertex_id"] = s.event_id
     table["file_traj_id"] = s.traj_id
     table["t0"] = table["t0_start"] = table["t0_end"] = s.t0
-    table["dx"] = np.sqrt((s.x_end - s.x_start) ** 2 + (s.y_end - s.y_start) ** 2 + (s.z_end - s.z_start) ** 2)
+    table["dx"] = lengths(s)
     return table
 
 

@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 
+from lartpc.arrays import run_starts
 from lartpc.data.hits import Hits
 from lartpc.data.segments import Segments
 from lartpc.detector.channels import NAMES, Channels
@@ -58,9 +59,7 @@ def find_hits(
         time = time - triggers[last][index] + first_ticks(events, segments, detector)[index]
     order = np.lexsort((time, pixel, event))
     event, pixel, time, adc = event[order], pixel[order], time[order], table["dataword"][data][order]
-    new = np.ones(len(order), dtype=bool)
-    new[1:] = (event[1:] != event[:-1]) | (pixel[1:] != pixel[:-1])
-    start = np.flatnonzero(new)
+    start = run_starts(event, pixel)
     tpc, ix, iy, x, y = detector.locate(pixel)
     return Hits(
         event_id=event,

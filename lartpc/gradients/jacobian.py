@@ -44,6 +44,7 @@ class Jacobian:
         self.first_pair = windows.pair[windows.of_pixel]
         self.slots = slots
         self.columns = columns_of(self.forward, slots)
+        self.of_electronics = has_electronics(tape, slots)
         deposit, convolve = self.forward["deposit"], self.forward["convolve"]
         xp = namespace(deposit["source"])
         self.arguments = deposit | convolve | waveforms.readout.slopes(self.forward)
@@ -63,7 +64,7 @@ class Jacobian:
         ends = (self.waveforms.current, self.waveforms.electronics)
         self.tape.backward(seeds, until=ends, check=False)
         result = self.rows(self.tape.gradient(self.waveforms.current), pixels)
-        if has_electronics(self.tape, self.slots):
+        if self.of_electronics:
             result += electronics_rows(self.tape, self.tape.gradient(self.waveforms.electronics), pixels, self.slots)
         return result
 

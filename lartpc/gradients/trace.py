@@ -14,7 +14,7 @@ from lartpc.simulation.simulation import Simulation
 
 
 class Gradient(NamedTuple):
-    """d(loss) by the inputs of a batch; segments in the order of `chain.Batch`: by event, then as in the file."""
+    """d(loss) by the inputs of a batch; segments in the order of `batches.Batch`: by event, then as in the file."""
 
     parameters: dict[str, float]
     start: np.ndarray  # (n, 3) by x, y, z [1/cm], simulation frame
@@ -28,8 +28,8 @@ class Gradient(NamedTuple):
 class Trace:
     """One batch simulated with a tape: results to make a loss of, and `backward` for its gradient.
 
-    waveforms: `chain.Waveforms`; reads: `chain.Reads` (n_pixels, max_hits), the first reads.count of a pixel are used
-    and those with reads.valid are hits, reads.time [us] counts from the first tick of the read's window; adc
+    waveforms: `chain.Waveforms`; reads: `frontend.Reads` (n_pixels, max_hits), the first reads.count of a pixel are
+    used and those with reads.valid are hits, reads.time [us] counts from the first tick of the read's window; adc
     (n_pixels, max_hits), not rounded.
 
     Where a hit appears or vanishes, the order of a pixel's hits changes or a read is vetoed, results jump, and the

@@ -14,7 +14,7 @@ from lartpc.adjoint.losses.chamfer import chamfer_adjoint
 from lartpc.adjoint.losses.mmd import mmd_adjoint
 from lartpc.adjoint.losses.mse import mse_adjoint
 from lartpc.adjoint.losses.soft_dtw import soft_dtw_adjoint
-from lartpc.arrays import namespace, offsets, owners, to_numpy
+from lartpc.arrays import namespace, offsets, owners, run_starts, to_numpy
 from lartpc.detector.detector import Detector
 from lartpc.kernels.losses import chamfer as chamfer_kernel
 from lartpc.kernels.losses import mmd as mmd_kernel
@@ -49,8 +49,8 @@ def soft_dtw(simulated: HitList, target: HitList, detector: Detector) -> EventLo
     """Soft dynamic time warping of the ADC values, which are taken as sequences in the order of x, y and time.
 
     loss = R of the whole sequences [ADC counts], with the distance |adc - adc'| and gamma = 1 count; see
-    `kernels.soft_dtw`. It may be negative for sequences that are alike. An empty side is one hit at the pedestal: the
-    loss is then sum |adc - pedestal|. Source: Cuturi & Blondel 2017 (arXiv:1703.01541).
+    `kernels.losses.soft_dtw`. It may be negative for sequences that are alike. An empty side is one hit at the
+    pedestal: the loss is then sum |adc - pedestal|. Source: Cuturi & Blondel 2017 (arXiv:1703.01541).
     """
     xp = namespace(simulated.adc)
     pedestal = float(detector.adc(0.0))
@@ -183,8 +183,7 @@ def hit_keys(hits: HitList) -> np.ndarray:
     n = len(hits.time)
     event, pixel = owners(to_numpy(hits.first), n), to_numpy(hits.pixel)
     order = np.lexsort((to_numpy(hits.time), pixel, event))
-    new = (np.diff(event[order], prepend=-1) != 0) | (np.diff(pixel[order], prepend=-1) != 0)
-    starts = np.flatnonzero(new)
+    starts = run_starts(event[order], pixel[order])
     number = np.empty(n, dtype=np.int64)
     number[order] = np.arange(n) - np.repeat(starts, np.diff(starts, append=n))
     return np.stack((event, pixel, number))

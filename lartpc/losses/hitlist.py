@@ -10,6 +10,7 @@ from lartpc.arrays import offsets, to_numpy
 from lartpc.frontend.frontend import Reads
 from lartpc.response.windows import Windows
 from lartpc.simulation.batches import Batch
+from lartpc.simulation.collect import valid
 from lartpc.simulation.simulation import Simulation
 
 
@@ -51,8 +52,7 @@ def simulated_hits(
     derivatives by them go back as `seed[place] = derivatives`. Events are numbered as `present_events` says.
     """
     detector = simulation.detector
-    used = (simulation.xp.arange(reads.charge.shape[1]) < reads.count[:, None]) & (reads.valid == 1)
-    at = simulation.xp.nonzero(used)
+    at = valid(reads)
     row = to_numpy(at[0])
     events = present_events(batch)
     pixel = to_numpy(windows.pixel)[row]

@@ -217,19 +217,17 @@ def left_of(
     Infinite where hits are capped.
     """
     xp = namespace(after)
-    deferred = xp.zeros(len(after), dtype=bool) | (target.deferred == 1)
     last = xp.maximum(target.count - 1, 0)
-    charge = xp.where(deferred, before[xp.arange(len(after)), last], after)
-    left = xp.where(deferred | (target.count < detector.max_hits), threshold - charge, np.inf)
-    return to_numpy(left).astype(np.float64), to_numpy(deferred)
+    charge = xp.where(target.deferred, before[xp.arange(len(after)), last], after)
+    left = xp.where(target.deferred | (target.count < detector.max_hits), threshold - charge, np.inf)
+    return to_numpy(left).astype(np.float64), to_numpy(target.deferred)
 
 
 def seeds_of_left(slope: np.ndarray, before: Any, after: Any, target: Aligned, threshold: Any) -> list[Seed]:
     """The seeds for a derivative (n_pixels,) by the charge that `left_of` takes from the threshold."""
     xp = namespace(after)
     slope = xp.asarray(slope.astype(after.dtype))
-    deferred = xp.zeros(len(after), dtype=bool) | (target.deferred == 1)
-    rows = xp.flatnonzero(deferred)
+    rows = xp.flatnonzero(target.deferred)
     grad_before = xp.zeros_like(before)
     grad_before[rows, target.count[rows] - 1] = slope[rows]
-    return [(after, xp.where(deferred, xp.zeros_like(slope), slope)), (before, grad_before), (threshold, -slope)]
+    return [(after, xp.where(target.deferred, xp.zeros_like(slope), slope)), (before, grad_before), (threshold, -slope)]

@@ -25,9 +25,8 @@ def matched(objective: Any, batch: Batch, parameters: Any) -> Linear:
     time = windows.tick[reads.window] * tick + reads.time.astype(np.float64) - target.time
     charge = reads.charge - target.charge
     same = (reads.count == target.count) & (target.count > 0)
-    of_pixels = Jacobian(
-        tape, waveforms, objective.unknowns.slots
-    )  # checks the whole tape; nothing is written after it
+    # Checks the whole tape; nothing is written after it.
+    of_pixels = Jacobian(tape, waveforms, objective.unknowns.slots)
     residual, jacobian = [], []
     for n in range(reads.charge.shape[1]):
         chosen = simulation.xp.flatnonzero(same & (target.count > n))

@@ -1,4 +1,4 @@
-"""The losses of hit lists (see losses.py) with their derivatives by the fitted parameters, event by event."""
+"""The losses of hit lists (see hit_losses.py) with their derivatives by the fitted parameters, event by event."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lartpc.arrays import to_numpy
-from lartpc.autodiff.tape import Tape
 from lartpc.gradients.jacobian import electronics_rows, event_gradients, has_electronics
+from lartpc.gradients.trace import Trace
 from lartpc.losses.hit_losses import LOSSES
 from lartpc.losses.hitlist import present_events, simulated_hits
 from lartpc.simulation.batches import Batch
@@ -52,12 +52,10 @@ def event_loss(name: str) -> Callable[[Any, Batch, Any], Events]:
     """The loss of that name as a part of an `Objective`."""
 
     def part(objective: Any, batch: Batch, parameters: Any) -> Events:
-        simulation, tape = objective.simulation, Tape()
-        waveforms = simulation.waveforms(batch, parameters, tape.launch)
+        simulation = objective.simulation
+        trace = Trace(simulation, batch, parameters)
+        tape, waveforms, reads, adc = trace.tape, trace.waveforms, trace.reads, trace.adc
         windows = waveforms.windows
-        pixels = simulation.pixels(waveforms, tape.launch)
-        reads = simulation.reads(waveforms, batch, pixels, tape.launch)
-        adc = simulation.adc(reads, pixels, False, tape.launch)
         simulated, place = simulated_hits(simulation, batch, windows, reads, adc)
         target = objective.target.hit_list(batch)
         loss = LOSSES[name](simulated, target, simulation.detector)

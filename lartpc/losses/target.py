@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lartpc.arrays import namespace, to_numpy
+from lartpc.arrays import namespace, run_starts, to_numpy
 from lartpc.data.hits import Hits
 from lartpc.detector.detector import Detector
 from lartpc.detector.digitization import charge_of, whole_ticks
@@ -33,9 +33,9 @@ class Aligned(NamedTuple):
     time: Any  # [us]
     charge: Any  # [e]
     unmatched: int  # hits of the batch's events on pixels that have no window
+    deferred: Any  # (n_pixels,) whether of the last hit no more is used than that it began: see `until_deferred`
     low: Any = None  # [e], None where the readout is exact
     high: Any = None
-    deferred: Any = 0  # (n_pixels,) 1 where of the last hit no more is used than that it began: see `until_deferred`
 
 
 class TargetHits:
@@ -52,8 +52,7 @@ class TargetHits:
         if len(hits) == 0:
             raise InputError("target: has no hits, so there is nothing to fit")
         self.detector = detector
-        self.n_pixels = int((detector.n_x * detector.n_y).sum())
-        outside = (hits.pixel_id < 0) | (hits.pixel_id >= self.n_pixels)
+        outside = (hits.pixel_id < 0) | (hits.pixel_id >= detector.n_pixels)
         if outside.any():
             raise InputError(f"target: pixel {hits.pixel_id[outside][0]} is not on detector {detector.name}")
         self.rounded = rounded
@@ -71,8 +70,7 @@ class TargetHits:
         else:
             self.part = hits.t[order] / detector.tick - (self.tick - 1.0)
             self.t, self.charge = hits.t[order], hits.charge[order].astype(np.float64)
-        new = np.append(True, (np.diff(self.event) != 0) | (np.diff(self.pixel) != 0))
-        self.first = np.append(np.flatnonzero(new), len(new))
+        self.first = np.append(run_starts(self.event, self.pixel), len(hits))
         counts = np.diff(self.first)
         if counts.max() > detector.max_hits:
             at = self.first[np.argmax(counts)]
@@ -87,12 +85,11 @@ class TargetHits:
         event_id = to_numpy(batch.event_id)
         # Of all hits, those of the batch's events and TPCs, as (event, pixel) keys in the order of the windows.
         pixel_event, pixel_id = self.event[self.first[:-1]], self.pixel[self.first[:-1]]
-        present = np.unique(to_numpy(batch.event))
+        present = present_events(batch)
         index = np.searchsorted(event_id, pixel_event)
-        tpc = np.searchsorted(d.first_pixel, pixel_id, side="right") - 1
-        known = np.isin(pixel_event, event_id[present]) & np.isin(tpc, to_numpy(batch.volumes))
-        key = np.where(known, index * self.n_pixels + pixel_id, -1)
-        window_key = to_numpy(windows.event) * self.n_pixels + to_numpy(windows.pixel)
+        known = np.isin(pixel_event, event_id[present]) & np.isin(d.tpc_of(pixel_id), to_numpy(batch.volumes))
+        key = np.where(known, index * d.n_pixels + pixel_id, -1)
+        window_key = to_numpy(windows.event) * d.n_pixels + to_numpy(windows.pixel)
         at = np.minimum(np.searchsorted(window_key, key), max(len(window_key) - 1, 0))
         matched = known & (window_key[at] == key) if len(window_key) else np.zeros(len(key), dtype=bool)
         shape = (len(window_key), d.max_hits)
@@ -113,7 +110,8 @@ class TargetHits:
         unmatched = int(lengths[known].sum() - lengths[matched].sum())
         xp = namespace(windows.event)
         columns = {name: xp.asarray(array) for name, array in arrays.items()}
-        return Aligned(count=xp.asarray(count), unmatched=unmatched, **columns)
+        none_deferred = xp.zeros(len(count), dtype=bool)
+        return Aligned(count=xp.asarray(count), unmatched=unmatched, deferred=none_deferred, **columns)
 
     def hit_list(self, batch: Batch) -> HitList:
         """All hits of the batch's events, also on pixels without a window, numbered as `present_events(batch)` says.
@@ -165,4 +163,4 @@ def until_deferred(target: Aligned, detector: Detector) -> Aligned:
         rows = xp.flatnonzero(any_deferred)
         part[rows, count[rows] - 1] = 1.0
     unmatched = target.unmatched + int((target.count - count + any_deferred).sum())
-    return target._replace(count=count, part=part, unmatched=unmatched, deferred=any_deferred.astype(np.int64))
+    return target._replace(count=count, part=part, unmatched=unmatched, deferred=any_deferred)

@@ -43,8 +43,7 @@ def event_display(
 
     An event without hits, or None, gives empty planes.
     """
-    of_event = hits.event_id == event
-    hits = Hits(**{name: column[of_event] for name, column in vars(hits).items()})
+    hits = hits.select(hits.event_id == event)
     segments = segments.select(segments.event_id == event)
     n_planes = min(_PLANES, len(detector.z_anode))
     in_tpc = np.bincount(hits.tpc, minlength=len(detector.z_anode))

@@ -72,15 +72,15 @@ def convergence_figure(result: FitResult, history: Sequence[Evaluation]) -> Figu
 
 def correlation_figure(result: FitResult) -> Figure:
     """The correlation matrix."""
-    n = len(result.names)
+    n, correlation = len(result.names), result.correlation
     figure = Figure(figsize=(1.6 + 0.8 * n, 1.2 + 0.75 * n), dpi=130, layout="constrained")
     ax = figure.add_subplot()
-    image = ax.imshow(result.correlation, cmap="RdBu_r", vmin=-1.0, vmax=1.0)
+    image = ax.imshow(correlation, cmap="RdBu_r", vmin=-1.0, vmax=1.0)
     ax.set_xticks(range(n), result.names, rotation=40, ha="right")
     ax.set_yticks(range(n), result.names)
     for i in range(n):
         for j in range(n):
-            c = result.correlation[i, j]
+            c = correlation[i, j]
             ax.text(j, i, f"{c:.2f}", ha="center", va="center", color="white" if abs(c) > 0.6 else "black", fontsize=8)
     figure.colorbar(image, ax=ax, label="correlation")
     return figure

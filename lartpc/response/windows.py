@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lartpc.arrays import namespace, offsets, sorting
+from lartpc.arrays import namespace, offsets, run_starts, sorting
 from lartpc.kernels.response.windows import count_windows, window
 
 
@@ -42,9 +42,7 @@ def group(step, column, row, pixel, event, first_tick, last_tick, block):
     pairs = Pairs(step, column[order], row[order], order)
 
     n = len(order)
-    new = xp.ones(n, dtype=bool)
-    new[1:] = (event[1:] != event[:-1]) | (pixel[1:] != pixel[:-1])
-    starts = xp.flatnonzero(new)
+    starts = run_starts(event, pixel)
     pixel_pair = xp.append(starts, xp.asarray([n])).astype(np.int64)
 
     count = xp.zeros(len(starts), dtype=np.int64)

@@ -10,7 +10,7 @@ from lartpc.adjoint.frontend.buffer import buffer_adjoint
 from lartpc.adjoint.losses.likelihood import likelihood_adjoint
 from lartpc.adjoint.response.convolve import convolve_adjoint
 from lartpc.adjoint.response.deposit import deposit_adjoint
-from lartpc.arrays import namespace, owners, to_numpy
+from lartpc.arrays import namespace, owners, run_starts, to_numpy
 from lartpc.autodiff.launch import plain
 from lartpc.charge.steps import Steps
 from lartpc.data.attribution import STORED, Attribution
@@ -168,9 +168,7 @@ def _sums(hit: np.ndarray, label: np.ndarray, charge: np.ndarray) -> tuple[np.nd
     """Entries with the same hit and label as one, ordered by hit and label."""
     order = np.lexsort((label, hit))
     hit, label, charge = hit[order], label[order], charge[order]
-    new = np.ones(len(hit), dtype=bool)
-    new[1:] = (hit[1:] != hit[:-1]) | (label[1:] != label[:-1])
-    first = np.flatnonzero(new)
+    first = run_starts(hit, label)
     return hit[first], label[first], np.add.reduceat(charge, first) if len(first) else charge
 
 

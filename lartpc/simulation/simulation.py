@@ -138,7 +138,7 @@ class Simulation:
         tables, windows, counts = zip(*parts, strict=True) if parts else ((), (), ())
         hits = concatenate(Hits, tables)
         order = np.lexsort((hits.hit, hits.pixel_id, hits.event_id))
-        hits = Hits(**{name: column[order] for name, column in vars(hits).items()})
+        hits = hits.select(order)
         kept, electrons, drifted, cut, collected = np.sum(counts, axis=0) if parts else np.zeros(5)
         summary = Summary(
             segments=len(segments),
