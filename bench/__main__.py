@@ -20,9 +20,6 @@ sys.path.insert(0, str(HERE))
 import common  # noqa: E402
 import table  # noqa: E402
 
-from lartpc.detector.detector import Detector  # noqa: E402
-from lartpc.files.hdf5 import new_hdf5  # noqa: E402
-from lartpc.generator.generate import generate  # noqa: E402
 from lartpc.kernels.runtime.launch import cuda_available  # noqa: E402
 
 LENGTHS = (10.0, 100.0, 1000.0, 10000.0)
@@ -82,9 +79,7 @@ def main():
         path = arguments.segments
         if path is None:
             path = Path(folder) / "mixed.h5"
-            with new_hdf5(path) as file:
-                events = max(2, round(max(arguments.lengths) / 150.0))
-                file.create_dataset("segments", data=generate("mixed", Detector.module0(), events, 0))
+            common.write_generated(path, "mixed", max(2, round(max(arguments.lengths) / 150.0)))
         agreement, text = run("dense_check.py", path, limit=None, threads=machine["threads"])
         print(text, flush=True)
         rows, stopped = [], set()

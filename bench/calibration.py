@@ -6,6 +6,7 @@ and deviations by group and seed. Starts are nominal; writes bench/results/calib
 """
 
 import argparse
+import dataclasses
 import json
 import time
 
@@ -13,9 +14,11 @@ import common
 import numpy as np
 
 from lartpc.data.selection import Cuts, selected, separate_tracks
-from lartpc.fit.calibrate import SIX, calibrate
+from lartpc.fit.calibrate import SIX, Journal, calibrate
+from lartpc.fit.optimizers import Adam, find_optimizer
 from lartpc.fit.target import Target
 from lartpc.formats.edepsim import read_segments
+from lartpc.losses.catalogue import SQUARES
 from lartpc.parameters import Parameters
 from lartpc.simulation.simulation import Simulation
 
@@ -24,17 +27,16 @@ def fit(segments, published, arguments):
     """One fit: iterations, seconds, deviations and errors relative to the truth."""
     seed, truth = published["seed"], Parameters(**published["target"])
     hits = Simulation(parameters=truth, noise=arguments.noise, seed=seed)(segments).hits
+    target = Target(hits, rounded=arguments.rounded, noise=arguments.noise, truth=truth)
     history = []
     started = time.perf_counter()
     result = calibrate(
         Simulation(),
         segments,
-        Target(hits, rounded=arguments.rounded, noise=arguments.noise, truth=truth),
+        target,
         loss=arguments.loss,
-        optimizer=arguments.optimizer,
-        iterations=arguments.epochs,
-        seed=seed,
-        report=history.append,
+        optimizer=optimizer_of(arguments, target, seed),
+        journal=Journal(report=history.append),
     )
     seconds = time.perf_counter() - started
     steps = [e for e in history if e.phase != "errors"]
@@ -65,6 +67,16 @@ def fit(segments, published, arguments):
     }
 
 
+def optimizer_of(arguments, target, seed):
+    """The optimizer asked for, or the best for the loss, with --epochs, and the seed where it shuffles batches."""
+    found = find_optimizer(arguments.optimizer, (arguments.loss or target.loss) in SQUARES)
+    shuffles = isinstance(found, Adam)
+    changes = {"seed": seed} if shuffles else {}
+    if arguments.epochs:
+        changes["epochs" if shuffles else "iterations"] = arguments.epochs
+    return dataclasses.replace(found, **changes)
+
+
 def by_name(values):
     return dict(zip(SIX, np.asarray(values).tolist(), strict=True))
 
@@ -82,7 +94,7 @@ def main():
     parser.add_argument("--rounded", action="store_true")
     parser.add_argument("--loss")
     parser.add_argument("--optimizer")
-    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--epochs", type=int, help="of adam; iterations of others")
     arguments = parser.parse_args()
     segments = read_segments(arguments.file) if arguments.file else common.generated(arguments.sample, arguments.events)
     segments = segments.select(selected(segments, Cuts()))

@@ -3,7 +3,6 @@
 import json
 import platform
 import subprocess
-import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -11,11 +10,11 @@ from pathlib import Path
 import numba
 import numpy as np
 
-from lartpc.data.selection import Cuts, lengths
+from lartpc.data.selection import Cuts, lengths, tracks
 from lartpc.data.selection import selected as passing
 from lartpc.detector.detector import Detector
 from lartpc.files.hdf5 import new_hdf5
-from lartpc.formats.edepsim import read_segments
+from lartpc.formats.edepsim import from_table
 from lartpc.generator.generate import generate
 from lartpc.parameters import Parameters
 
@@ -29,18 +28,20 @@ TRUTH = Parameters(Ab=0.82, kb=0.055, eField=0.49, lifetime=1500.0, long_diff=5e
 
 def generated(sample, events):
     """Segments of a sample of `lartpc generate`."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "segments.h5"
-        with new_hdf5(path) as file:
-            file.create_dataset("segments", data=generate(sample, Detector.module0(), events, 0))
-        return read_segments(path)
+    return from_table(generate(sample, Detector.module0(), events, 0), "generated")
+
+
+def write_generated(path, sample, events):
+    """The same as a file."""
+    with new_hdf5(path) as file:
+        file.create_dataset("segments", data=generate(sample, Detector.module0(), events, 0))
 
 
 def selected(segments):
     """Segments above 0.01 cm of tracks of muons, pions and protons above 2 cm."""
     length = lengths(segments)
-    _, track = np.unique(np.stack((segments.event_id, segments.traj_id)), axis=1, return_inverse=True)
-    long_track = np.bincount(track.ravel(), length)[track.ravel()] > SHORTEST_TRACK
+    track = tracks(segments)
+    long_track = np.bincount(track, length)[track] > SHORTEST_TRACK
     return segments.select(np.isin(np.abs(segments.pdg_id), PARTICLES) & long_track & (length > SHORTEST_SEGMENT))
 
 

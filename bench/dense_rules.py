@@ -1,8 +1,8 @@
 """Numerical rules of the analytic dense baseline: its quadrature nodes, and its polynomial for the slow exponential.
 
 It computes the direct formulation, exponentially modified Gaussians at quadrature nodes of every pair of step and
-pixel. But for the quadrature rule itself (`lartpc.settings.gauss_rules`), these rules are its own, so that what it
-computes and costs stays the same when the project's kernels change.
+pixel. But for the quadrature rule itself (`gauss_rules` of `lartpc.charge.quadrature`), these rules are its own, so
+that what it computes and costs stays the same when the project's kernels change.
 """
 
 import numpy as np

@@ -23,16 +23,16 @@ import common
 from kernel_times import KernelTimes
 
 from lartpc.cli.main import main as lartpc
-from lartpc.detector.detector import Detector
-from lartpc.files.hdf5 import new_hdf5
 from lartpc.formats.edepsim import read_segments
-from lartpc.generator.generate import generate
 
-STAGES = {
+READING = ("data/segments.py", "data/hits.py", "formats/", "files/hdf5.py", "files/yamlfile.py", "detector/layout.py")
+BATCHING = ("data/selection.py", "losses/target.py", "response/windows.py")
+WRITING = ("fit/store.py", "files/atomic.py", "plots/")
+STAGES = {  # files, and folders with all that is in them, below the root of the repository
     "kernels": ("kernels/", "adjoint/"),
-    "reading": ("lartpc/segments.py", "lartpc/hits.py", "lartpc/hdf5.py", "lartpc/yamlfile.py", "lartpc/layout.py"),
-    "batching": ("lartpc/selection.py", "lartpc/target.py", "lartpc/windows.py"),
-    "writing": ("lartpc/fitfiles.py", "lartpc/output.py", "lartpc/plot.py"),
+    "reading": tuple(f"lartpc/{name}" for name in READING),
+    "batching": tuple(f"lartpc/{name}" for name in BATCHING),
+    "writing": tuple(f"lartpc/{name}" for name in WRITING),
 }
 CALLED_BACK = ("cli/main.py", "bench/fit_profile.py")  # what other packages take there is the command itself
 
@@ -68,6 +68,14 @@ def by_file(profile):
     return seconds
 
 
+def check_stages():
+    """Stop where a stage names what does not exist: its share would be 0 without a word."""
+    for stage, files in STAGES.items():
+        for name in files:
+            if not (common.ROOT / name).exists():
+                raise SystemExit(f"stage {stage}: there is no {name}")
+
+
 def by_stage(seconds):
     """The files of a stage together; other files are Python, one by one."""
     stages = Counter()
@@ -84,11 +92,10 @@ def main():
     parser.add_argument("--loss", default="likelihood")
     parser.add_argument("--sample", default="mixed")
     arguments = parser.parse_args()
+    check_stages()
     with tempfile.TemporaryDirectory() as folder:
         segments, hits = Path(folder) / "segments.h5", Path(folder) / "hits.h5"
-        events = max(1, round(arguments.length / 330.0))
-        with new_hdf5(segments) as file:
-            file.create_dataset("segments", data=generate(arguments.sample, Detector.module0(), events, 0))
+        common.write_generated(segments, arguments.sample, max(1, round(arguments.length / 330.0)))
         command("simulate", segments, "-o", hits, "--seed", 1, "--set", "lifetime=1800", "--set", "Ab=0.82")
         fit = ("calibrate", segments, hits, "--loss", arguments.loss, "-o")
         command(*fit, Path(folder) / "compiled", "--iterations", 1)

@@ -4,9 +4,8 @@ Usage: python bench/forward.py [SEGMENTS]     (without a file: the generated sam
 """
 
 import argparse
-import resource
-import sys
 
+import memory
 from common import first_of, generated, lengths, machine, median_seconds, selected, write
 
 from lartpc.formats.edepsim import read_segments
@@ -15,12 +14,6 @@ from lartpc.simulation.simulation import Simulation
 LENGTHS = (100, 1000, 10000)  # [cm]
 REPEATS = {100: 21, 1000: 7, 10000: 3}
 EVENTS = 60  # generated; some 20,000 cm
-
-
-def peak_memory():
-    """Largest memory of this process until now [MB]."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def measure(segments, length):
@@ -34,7 +27,7 @@ def measure(segments, length):
         "hits": len(simulation(segments).hits),
         "time_ms": 1e3 * seconds,
         "ms_per_100_cm": 1e5 * seconds / total,
-        "peak_memory_MB": peak_memory(),
+        "peak_memory_MB": memory.peak(),
     }
 
 

@@ -6,6 +6,7 @@ over the Cramer-Rao bound, with their errors; writes bench/results/pulls-*.json.
 """
 
 import argparse
+import time
 
 import common
 import numpy as np
@@ -36,10 +37,12 @@ def main():
     truth = common.TRUTH.replace(**{name: value for name, value in ELECTRONICS.items() if name in names})
     start = Simulation(parameters=Parameters(buffer_risetime=0.1 if "buffer_risetime" in names else None))
     bound = forecast(Simulation(parameters=truth), segments, names, rounded=rounded).errors
-    pulls, off, squares, converged = [], [], [], 0
+    pulls, off, squares, seconds, converged = [], [], [], [], 0
     for seed in range(repetitions):
         hits = Simulation(parameters=truth, noise=True, seed=seed)(segments).hits
+        started = time.perf_counter()
         result = calibrate(start, segments, Target(hits, rounded=rounded, truth=truth), names)
+        seconds.append(time.perf_counter() - started)
         off.append(result.values - result.truth)
         pulls.append(off[-1] / result.errors)
         squares.append(result.mean_square)
@@ -55,6 +58,7 @@ def main():
             f"spread/bound {r:.2f} +- {r * error:.2f}"
         )
     print(f"mean square of the residuals {np.mean(squares):.3f}, converged {converged} of {repetitions}")
+    print(f"{np.median(seconds):.1f} s a fit (median)")
     content = {"machine": common.machine(), "segments": len(segments), "length_cm": length, "rounded": rounded}
     content |= {
         "converged": converged,
@@ -63,7 +67,7 @@ def main():
     }
     columns = {"mean": mean, "width": width, "spread_over_bound": ratio, "bound": bound}
     content |= {key: dict(zip(names, column.tolist(), strict=True)) for key, column in columns.items()}
-    content |= {"pulls": pulls.tolist()}
+    content |= {"seconds": seconds, "pulls": pulls.tolist()}
     print(common.write("pulls", content))
 
 

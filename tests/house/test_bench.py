@@ -1,0 +1,177 @@
+"""Benchmarks, which no other test runs, call what exists, as it wants to be called."""
+
+import ast
+import functools
+import importlib
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lartpc.data.segments import Segments
+from lartpc.detector.detector import Detector
+from lartpc.gradients.trace import Trace
+from lartpc.simulation.simulation import Simulation
+
+BENCH = Path(__file__).resolve().parents[2] / "bench"
+MODULES = [path for path in sorted(BENCH.glob("*.py")) if path.stem != "__main__"]
+# What variables of these names hold.
+INSTANCES = {"simulation": Simulation, "detector": Detector, "segments": Segments, "trace": Trace}
+WITHOUT = {"jax", "jaxlib"}  # of the extra `bench`, which need not be installed
+IMPORT = """
+import importlib, sys
+import bench.__main__
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        print(name, error.name)
+"""
+
+
+class Unknown(Exception):
+    """Of what is called nothing is known: it is the benchmark's own, or another package's."""
+
+
+def imported(tree):
+    """What the names stand for that a module imports from lartpc. Raises AttributeError: no such name."""
+    found = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "lartpc":
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                if not hasattr(module, alias.name):
+                    importlib.import_module(f"{node.module}.{alias.name}")
+                found[alias.asname or alias.name] = getattr(module, alias.name)
+    return found
+
+
+@functools.cache
+def instance(found):
+    """An instance of a class, for the signatures of its methods: empty, but where those of its parts are wanted."""
+    whole = {Simulation: Simulation, Detector: Detector.module0}
+    return whole[found]() if found in whole else object.__new__(found)
+
+
+def resolve(node, names):
+    """What an expression stands for. Raises Unknown, and AttributeError where a name that is known has no such part."""
+    if isinstance(node, ast.Name) and node.id in names:
+        return names[node.id]
+    if isinstance(node, ast.Call):
+        found = resolve(node.func, names)
+        if inspect.isclass(found):
+            return instance(found)
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name | ast.Attribute | ast.Call):
+        if ast.unparse(node.value) == "self" and node.attr in INSTANCES:
+            return names[node.attr]
+        if node.attr == "xp":  # NumPy, or CuPy
+            raise Unknown
+        return getattr(resolve(node.value, names), node.attr)
+    raise Unknown
+
+
+def check(call, names):
+    """Whether a call's signature is known. Raises TypeError where it does not fit; `*` and `**` may give the rest."""
+    try:
+        signature = inspect.signature(resolve(call.func, names))
+    except (Unknown, ValueError):
+        return False
+    given = [argument for argument in call.args if not isinstance(argument, ast.Starred)]
+    keywords = [keyword.arg for keyword in call.keywords if keyword.arg is not None]
+    whole = len(given) == len(call.args) and len(keywords) == len(call.keywords)
+    bind = signature.bind if whole else signature.bind_partial
+    bind(*given, **dict.fromkeys(keywords))
+    return True
+
+
+def calls(source):
+    """Number of the calls whose signature is known, and what is wrong, by line."""
+    tree = ast.parse(source)
+    names = {name: instance(found) for name, found in INSTANCES.items()} | imported(tree)
+    number, wrong = 0, []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            try:
+                number += check(node, names)
+            except (TypeError, AttributeError) as error:
+                wrong.append(f"{node.lineno}: {ast.unparse(node.func)}: {error}")
+    return number, wrong
+
+
+def test_every_module_can_be_imported():
+    paths = os.pathsep.join(map(str, (BENCH.parent, BENCH)))
+    command = [sys.executable, "-c", IMPORT, *(path.stem for path in MODULES)]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    missing = dict(line.split() for line in done.stdout.splitlines())
+    assert {*missing.values()} <= WITHOUT
+    assert all(name.startswith("dense_") for name in missing)
+
+
+def test_calls_fit_their_signatures():
+    total, found = 0, []
+    for path in [*MODULES, BENCH / "__main__.py"]:
+        number, wrong = calls(path.read_text())
+        total += number
+        found += [f"{path.name}:{line}" for line in wrong]
+    assert found == []
+    assert total > 100
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "calibrate(simulation, segments, hits, iterations=3)",
+        "calibrate(Simulation(), segments, hits, report=print, **options)",
+        "calibrate(simulation, segments)",
+        "run(simulation, segments)",
+        "optimizers.newton_step(problem)",
+        "optimizers.newton_steps(problem, evaluation)",
+        "Simulation(dtypes=dtype)",
+        "Simulation(noise=True)(segments, waveform=True)",
+        "Simulation().batched(segments)",
+        "simulation(segments, False)",
+        "self.simulation.waveforms(batch)",
+        "simulation.batched(segments)",
+        "detector.locate()",
+        "Detector.built_in()",
+        "segments.select()",
+        "simulation.readout.pairs(steps)",
+        "simulation.readouts.pairs(steps, shares, batch, 0)",
+    ],
+)
+def test_wrong_call_is_found(call):
+    source = """
+from lartpc.detector.detector import Detector
+from lartpc.fit import optimizers
+from lartpc.fit.calibrate import calibrate
+from lartpc.fit.calibrate import calibrate as run
+from lartpc.simulation.simulation import Simulation
+calibrate(simulation, segments, hits, ("kb",), loss=loss)
+run(*given)
+Simulation(Detector.module0())(segments).hits.select(rows)
+optimizers.newton_step(problem, evaluation)
+calibration(simulation)
+"""
+    number, wrong = calls(source)
+    assert number == 6 and wrong == []
+    (found,) = calls(source + call + "\n")[1]
+    assert found.startswith("12: ")
+
+
+def test_wrong_import_is_found():
+    with pytest.raises(ModuleNotFoundError):
+        calls("from lartpc.fit.calibrate import calibrated")
+
+
+def test_stages_of_the_profile_exist(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCH))
+    import fit_profile
+
+    fit_profile.check_stages()
+    monkeypatch.setitem(fit_profile.STAGES, "reading", ("lartpc/segments.py",))
+    with pytest.raises(SystemExit, match="reading: there is no lartpc/segments.py"):
+        fit_profile.check_stages()
