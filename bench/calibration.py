@@ -100,6 +100,8 @@ def main():
     segments = segments.select(selected(segments, Cuts()))
     if arguments.length:
         segments = common.first_of(segments, arguments.length)
+        if segments is None:
+            parser.error(f"--length: the sample has less than {arguments.length:g} cm, --events gives more")
     if arguments.optimizer == "adam":
         segments = separate_tracks(segments)
     total = float(common.lengths(segments).sum())

@@ -165,3 +165,9 @@ def test_real_files(reference, name, events, rows, length):
     assert np.abs(segments.z_start).max() == pytest.approx(30.431, abs=1e-3)
     assert 30.5 < np.abs(segments.x_start).max() < 31.039
     np.testing.assert_array_equal(segments.t0, 0.0)
+
+
+def test_energy_of_steps_of_no_length(reference):
+    segments = read_segments(reference / "data" / "corsika-module0.edep.h5")
+    share = segments.dE[segments.dEdx == 0.0].sum(dtype="f8") / segments.dE.sum(dtype="f8")
+    assert share == pytest.approx(2.3e-7, rel=0.02)

@@ -4,11 +4,15 @@ import dataclasses
 
 import numpy as np
 import pytest
-from helpers import PITCH, VELOCITY, one_plane
+from helpers import PITCH, VELOCITY, make_segments, one_plane, sample, waveforms
 
+from lartpc.detector.detector import Detector
+from lartpc.formats.edepsim import from_table
+from lartpc.generator.generate import generate
 from lartpc.parameters import Parameters
 from lartpc.pixels.electrostatics import weighting_potential
 from lartpc.pixels.response import Response
+from lartpc.simulation.simulation import Simulation
 
 
 def fourier_potential(x, y, z, pitch, height):
@@ -57,3 +61,27 @@ def test_ramo():
     faster = Response.electrostatic(dataclasses.replace(detector, parameters=Parameters(eField=0.6)))
     assert faster.response.shape[2] < response.response.shape[2]
     np.testing.assert_allclose(faster.charge, own, atol=1e-9)
+
+
+@pytest.mark.slow
+def test_signal_before_the_charge_is_there():
+    """Charge at 1 cm counts as if it had come from where the table begins: what it would have induced on the way."""
+    place = (0.5 * PITCH, 0.5 * PITCH, 1.0)
+    found, ticks = waveforms(make_segments(place, place), response="electrostatic"), np.arange(-400, 400)
+    current = sample(found, 55, ticks)
+    early = current[ticks < 0].sum() / current.sum()
+    assert early == pytest.approx(0.03, abs=2e-3)
+    assert early == pytest.approx(weighting_potential(0.0, 0.0, 1.0, PITCH, 5.0), abs=1e-3)
+
+
+@pytest.mark.slow
+def test_induced_charge_that_is_gone_when_it_is_read():
+    """7 % of the reads of muons, with noise."""
+    segments = from_table(generate("muons", Detector.module0(), 1, 0), "generated")
+    simulation = Simulation(response="electrostatic", noise=True)
+    batch = simulation.batch(segments)
+    found = simulation.waveforms(batch, simulation.vector())
+    reads = simulation.reads(found, batch, simulation.pixels(found))
+    used = np.arange(reads.valid.shape[1]) < reads.count[:, None]
+    assert np.count_nonzero(used) > 1000
+    assert 1.0 - reads.valid[used].mean() == pytest.approx(0.07, abs=0.01)

@@ -103,9 +103,9 @@ def test_reference_waveforms(reference, case):
         return np.abs(found - expected).max() / expected.max(), found
 
     deviation, found = error()
-    assert deviation < 2e-3
-    assert found.sum() == pytest.approx(expected.sum(), rel=1e-4)
+    assert deviation < 3e-4
+    assert found.sum() == pytest.approx(expected.sum(), rel=1.5e-5)
     # Cases 1, 2 and 4 touch the kink where the response's weight is capped: there the error falls like 1/nodes^2.
     refined, _ = error(dtype=np.float64, settings=REFINED)
-    assert refined < (1e-4 if case in (1, 2, 4) else 5e-6)
+    assert refined < (5e-5 if case in (1, 2, 4) else 2e-6)
     assert refined < 0.2 * deviation

@@ -3,12 +3,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import PITCH, one_plane
+from helpers import PITCH, VELOCITY, one_plane
 from numpy.polynomial.chebyshev import chebvander
 from slow import coefficients, smeared
 
 from lartpc.exceptions import InputError
+from lartpc.kernels.pixels.share import NARROWEST
 from lartpc.kernels.response.convolve import LANES
+from lartpc.parameters import Parameters
 from lartpc.pixels.parametric_tables import RATIO, TABLES, WIDEST, make_parametric_tables, make_table, rates
 from lartpc.settings import Settings
 from lartpc.simulation.simulation import Simulation
@@ -92,6 +94,14 @@ def test_the_response_holds_the_charge(least, precision):
     for x, y in [(0.0, 0.0), (0.1, -0.05), (0.21, 0.2)]:
         found = of_waveforms(table, [along(position, RATIO * least) for position in (x, y)])
         assert found @ whole == pytest.approx(1.0, abs=20 * precision)
+
+
+def test_the_least_spread_is_that_half_a_centimetre_above_the_anode():
+    """31 ns, of charge that is narrower than all tables, at default settings."""
+    table = make_table(PITCH, TICK, WIDEST * 0.5 ** (0.5 * (TABLES - 1)), Settings().precision, 4.7)
+    least = np.hypot(table.smooth, NARROWEST * TICK / table.per_tick)
+    assert least == pytest.approx(0.031, abs=5e-4)
+    assert least == pytest.approx(np.sqrt(2.0 * Parameters().long_diff * 0.5 / VELOCITY) / VELOCITY, rel=0.02)
 
 
 def test_tables_are_symmetric_in_x_and_y():
