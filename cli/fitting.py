@@ -8,6 +8,8 @@ import click
 from lartpc import InputError
 from lartpc.cli.options import number, pairs
 
+RESULTS = ("fit.json", "scan.h5", "history.h5")
+
 
 def fitted_names(names, per_module, n_modules):
     """The NAME,... of --fit, by default the six of the paper; those of --per-module once for each module."""
@@ -37,7 +39,7 @@ def prepare(output, resume, overwrite):
     folder = Path(output)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{output}: is a file, allowed is the name of a folder")
-    there = [name for name in ("fit.json", "scan.h5", "history.h5") if (folder / name).exists()]
+    there = [name for name in RESULTS if (folder / name).exists()]
     if there and not (resume or overwrite):
         raise InputError(f"{folder / there[0]}: exists already; --resume continues it, --overwrite replaces it")
     if not folder.absolute().parent.is_dir():
