@@ -1,5 +1,6 @@
 """What the commands share that compare a simulation with a target: the folder, the target, what is shown."""
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import click
 
 from lartpc import InputError
 from lartpc.cli.options import number, pairs
+from lartpc.cli.progress import announce_compilation
 
 RESULTS = ("fit.json", "scan.h5", "history.h5")
 
@@ -65,6 +67,27 @@ def given_truth(names, doing, options):
         if name not in names:
             raise InputError(f"--truth {name}: is not {doing}; --fix sets it for target and model alike")
     return given
+
+
+def aim_of(target, whole, simulation, truth, files, options, optimizer=None):
+    """The segments and the `Target` of a fit or scan: TARGET's of --events, or with --closure drawn at `truth`.
+
+    `whole`: the segments of all events; `files`: the detector's YAML and its layouts.
+    """
+    from lartpc import Target
+
+    deposits = whole.of_events(options["events"])
+    if options["closure"]:
+        from lartpc.fit.closure import closure
+
+        announce_compilation(options["device"])
+        drawn = {"noise": options["noise"] is not False, "seed": options["seed"], "optimizer": optimizer}
+        deposits, aim = closure(simulation, cut_segments(deposits, options), truth, **drawn)
+    else:
+        aim = Target.read(target, whole, simulation.detector, *files).of_events(options["events"])
+        aim.check(simulation.detector, deposits)
+        announce_compilation(options["device"])
+    return deposits, dataclasses.replace(aim, rounded=aim.rounded or options["rounded"])
 
 
 def cut_segments(deposits, options):
