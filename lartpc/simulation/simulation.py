@@ -282,7 +282,7 @@ class Simulation:
         ]
 
     def waveforms(self, batch: Batch, parameters: Any, launch: Callable = plain) -> Waveforms:
-        """Split, field, quench, drift, share, pair, spread, induce, deposit, convolve, conserve, buffer."""
+        """Clouds of the steps, their currents by the readout, and these behind the buffer."""
         model = RECOMBINATION[self.recombination]
         steps = make_steps(batch, parameters, model, self.tables, self.detector, self.settings, launch)
         place_of = self.parameters.place_of_electronics
