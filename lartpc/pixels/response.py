@@ -51,7 +51,7 @@ class Response:
         than a pixel or not of unit charge on it, or a detector of several pitches.
         """
         pitch = _pitch(path, detector)
-        content = load_arrays(path)
+        content = load_arrays(path, "an npy or npz file", "larnd-sim's table", alone="response")
         if "response" not in content:
             raise InputError(f"{path}: field 'response' is missing, found are {', '.join(content) or 'none'}")
         table = content["response"]
