@@ -9,7 +9,7 @@ import time
 import click
 
 from lartpc import InputError
-from lartpc.cli.fitting import check_target, cut_segments, fitted_names, given_truth, prepare, showing
+from lartpc.cli.fitting import aim_of, check_target, fitted_names, given_truth, prepare, showing
 from lartpc.cli.info import versions
 from lartpc.cli.options import (
     closure_options,
@@ -31,7 +31,7 @@ from lartpc.cli.options import (
     rounded_option,
     with_pixel_values,
 )
-from lartpc.cli.progress import announce_compilation, progress_bar
+from lartpc.cli.progress import progress_bar
 
 
 @click.command(epilog="Example: lartpc calibrate muons.h5 hits.h5 -o fit --fit eField,lifetime")
@@ -81,10 +81,9 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
     folder = prepare(output, resume, overwrite)
     check_target(target, options)
 
-    from lartpc import Simulation, Target, read_segments
+    from lartpc import Simulation, read_segments
 
     whole = read_segments(segments)
-    deposits = whole.of_events(options["events"])
     chosen = with_pixel_values(load_detector(detector, layout), options)
     fitted = fitted_names(names, options["per_module"], chosen.n_modules)
     recombination, device, seed, optimizer = (
@@ -95,19 +94,12 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
     if any(name in fitted for name in fixes):
         raise InputError("--fix: names a parameter that --fit names too, allowed is one of them")
     simulation = Simulation(chosen, fixed, recombination=recombination, response=options["response"], device=device)
+    truth = None
     if options["closure"]:
-        from lartpc.fit.closure import closure, draw_truth
+        from lartpc.fit.closure import draw_truth
 
-        announce_compilation(device)
         truth = draw_truth(simulation, fitted, seed, given_truth(fitted, "fitted", options))
-        deposits = cut_segments(deposits, options)
-        drawn = {"noise": options["noise"] is not False, "seed": seed, "optimizer": optimizer}
-        deposits, aim = closure(simulation, deposits, truth, **drawn)
-    else:
-        aim = Target.read(target, whole, chosen, detector, layout).of_events(options["events"])
-        aim.check(chosen, deposits)
-        announce_compilation(device)
-    aim = dataclasses.replace(aim, rounded=aim.rounded or options["rounded"])
+    deposits, aim = aim_of(target, whole, simulation, truth, (detector, layout), options, optimizer)
     given = {name: number("start", name, value) for name, value in pairs("start", start).items()}
 
     from lartpc import calibrate as run
@@ -115,7 +107,8 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
     from lartpc.fit.calibrate import Journal
     from lartpc.fit.store import Kept, setup_of, write_result
     from lartpc.fit.unknowns import unknowns_of
-    from lartpc.plots.fit import convergence_figure, correlation_figure, parameters_figure, write_figure
+    from lartpc.plots.figure import write_figure
+    from lartpc.plots.fit import convergence_figure, correlation_figure, parameters_figure
 
     minimiser = with_options(optimizer, loss or aim.loss, options)
     setup = setup_of(
@@ -164,16 +157,16 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
 
 def with_options(name, loss, options):
     """The optimizer of a name, by default the loss's own, with --iterations or, for adam, --epochs and the like."""
-    from lartpc.fit.optimizers import OPTIMIZERS, find_optimizer
+    from lartpc.fit.optimizers import find_optimizer
     from lartpc.losses.catalogue import SQUARES
 
-    squares = loss in SQUARES
-    chosen = type(find_optimizer(None, squares)) if name is None else OPTIMIZERS[name]
-    own = ("epochs", "batch_length") if name == "adam" else ("iterations",)
-    for option in ("iterations", "epochs", "batch_length"):
-        if options[option] is not None and option not in own:
-            allowed = "--epochs" if option == "iterations" else "with --optimizer adam only"
-            with_adam = "with --optimizer adam " if option == "iterations" else ""
-            raise InputError(f"--{option.replace('_', '-')}: {with_adam}allowed {'is ' if with_adam else ''}{allowed}")
-    given = {option: options[option] for option in own if options[option] is not None}
-    return find_optimizer(chosen(**given, **({"seed": options["seed"]} if name == "adam" else {})), squares)
+    chosen = find_optimizer(name, loss in SQUARES)
+    own = {field.name for field in dataclasses.fields(chosen)}
+    known = ("iterations", "epochs", "batch_length")
+    given = {option: options[option] for option in known if options[option] is not None}
+    for option in given:
+        if option not in own and option == "iterations":
+            raise InputError("--iterations: with --optimizer adam allowed is --epochs")
+        if option not in own:
+            raise InputError(f"--{option.replace('_', '-')}: allowed with --optimizer adam only")
+    return dataclasses.replace(chosen, **given, **({"seed": options["seed"]} if "seed" in own else {}))

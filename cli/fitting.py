@@ -1,5 +1,6 @@
 """What the commands share that compare a simulation with a target: the folder, the target, what is shown."""
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import click
 
 from lartpc import InputError
 from lartpc.cli.options import number, pairs
+from lartpc.cli.progress import announce_compilation
+
+RESULTS = ("fit.json", "scan.h5", "history.h5")
 
 
 def fitted_names(names, per_module, n_modules):
@@ -37,7 +41,7 @@ def prepare(output, resume, overwrite):
     folder = Path(output)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{output}: is a file, allowed is the name of a folder")
-    there = [name for name in ("fit.json", "scan.h5", "history.h5") if (folder / name).exists()]
+    there = [name for name in RESULTS if (folder / name).exists()]
     if there and not (resume or overwrite):
         raise InputError(f"{folder / there[0]}: exists already; --resume continues it, --overwrite replaces it")
     if not folder.absolute().parent.is_dir():
@@ -63,6 +67,27 @@ def given_truth(names, doing, options):
         if name not in names:
             raise InputError(f"--truth {name}: is not {doing}; --fix sets it for target and model alike")
     return given
+
+
+def aim_of(target, whole, simulation, truth, files, options, optimizer=None):
+    """The segments and the `Target` of a fit or scan: TARGET's of --events, or with --closure drawn at `truth`.
+
+    `whole`: the segments of all events; `files`: the detector's YAML and its layouts.
+    """
+    from lartpc import Target
+
+    deposits = whole.of_events(options["events"])
+    if options["closure"]:
+        from lartpc.fit.closure import closure
+
+        announce_compilation(options["device"])
+        drawn = {"noise": options["noise"] is not False, "seed": options["seed"], "optimizer": optimizer}
+        deposits, aim = closure(simulation, cut_segments(deposits, options), truth, **drawn)
+    else:
+        aim = Target.read(target, whole, simulation.detector, *files).of_events(options["events"])
+        aim.check(simulation.detector, deposits)
+        announce_compilation(options["device"])
+    return deposits, dataclasses.replace(aim, rounded=aim.rounded or options["rounded"])
 
 
 def cut_segments(deposits, options):

@@ -1,5 +1,6 @@
 """lartpc gradcheck: the gradient against central differences, on the user's own file and detector."""
 
+import functools
 import sys
 
 import click
@@ -13,7 +14,7 @@ from lartpc.cli.options import (
     response_option,
     set_option,
 )
-from lartpc.cli.progress import announce_compilation
+from lartpc.cli.progress import announce_compilation, progress_bar
 
 MOST = 150  # segments; more only take longer
 
@@ -51,7 +52,7 @@ def gradcheck(segments, detector, layout, changes, recombination, response, name
     simulation = Simulation(chosen, parameters, **keywords)
     wanted = [name.strip() for name in names.split(",")] if names else None
     announce_compilation("cpu")
-    report = check(simulation, used, wanted, progress_bar)
+    report = check(simulation, used, wanted, functools.partial(progress_bar, doing="checking", unit="parameter"))
     click.echo(str(report))
     if not report.passed:
         sys.exit(1)
@@ -66,10 +67,3 @@ def load_segments(path, detector):
         return path, read_segments(path)
     source = "generated sample mixed"
     return source, from_table(generate("mixed", detector, 1, 0), source)
-
-
-def progress_bar(names):
-    """The parameters with a progress bar on stderr, where that is a terminal."""
-    from tqdm import tqdm
-
-    return tqdm(names, desc="checking", unit="parameter", file=sys.stderr, disable=not sys.stderr.isatty(), leave=False)

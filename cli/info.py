@@ -49,8 +49,9 @@ def info(detector, layout, changes):
             **described["readout"],
         },
         "parameters": {
-            name: {"value": value, "unit": parameter(name).unit, "meaning": parameter(name).meaning}
+            name: {"value": value, "unit": row.unit, "range": list(row.range), "meaning": row.meaning}
             for name, value in described["parameters"].items()
+            for row in [parameter(name)]
         },
         "recombination": {
             row.name: {"parameters": row.parameters, "formula": row.formula, "source": row.source}

@@ -90,6 +90,7 @@ fit_option = click.option(
 per_module_option = click.option(
     "--per-module", metavar="NAME,...", help="Of these, one value a module: eField, lifetime (as --fit eField.0,...)."
 )
+CUTS = ("max_cos", "min_abs_z", "max_abs_z", "min_track", "min_dx")
 PIXEL_VALUES = {"thresholds": "e", "gains": "mV/e", "pedestals": "mV"}
 
 
@@ -109,8 +110,8 @@ def with_pixel_values(detector, options):
 def cut_options(condition=""):
     """The decorator with --cuts and --cut, with a `condition` for their help."""
     cuts = click.option("--cuts", is_flag=True, help=f"{condition}Keep the tracks of the paper's selection only.")
-    names = "max_cos, min_abs_z, max_abs_z, min_track, min_dx [cm]"
-    cut = click.option("--cut", multiple=True, metavar="NAME=VALUE", help=f"{condition}Change one of --cuts: {names}.")
+    text = f"{condition}Change one of --cuts: {', '.join(CUTS)} [cm]."
+    cut = click.option("--cut", multiple=True, metavar="NAME=VALUE", help=text)
     return lambda command: cuts(cut(command))
 
 

@@ -24,17 +24,15 @@ def plot(hits, output, event, overwrite):
     segments = read_segments(hits)
     detector, threshold = read_detector(hits)
 
-    from lartpc.files.atomic import new_file
     from lartpc.plots.event import busiest_event, event_display
+    from lartpc.plots.figure import write_figure
 
     if event is None:
         event = busiest_event(table, segments)
     elif event not in table.event_id and event not in segments.event_id:
         known = f"{segments.event_id.min()} to {segments.event_id.max()}" if len(segments) else "no event"
         raise InputError(f"--event {event}: not in {hits}, found {known}")
-    figure = event_display(event, table, segments, detector, waveforms, threshold=threshold)
-    with new_file(output, overwrite) as temporary:
-        figure.savefig(temporary, format="png")
+    write_figure(output, event_display(event, table, segments, detector, waveforms, threshold=threshold), overwrite)
     if event is None:
         click.echo(f"{output}: no event")
     else:

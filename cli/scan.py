@@ -1,6 +1,5 @@
 """lartpc scan: the loss and its derivatives along parameters, or over the plane of two."""
 
-import dataclasses
 import functools
 import shlex
 import sys
@@ -9,7 +8,7 @@ import time
 import click
 
 from lartpc import InputError
-from lartpc.cli.fitting import check_target, cut_segments, given_truth, prepare
+from lartpc.cli.fitting import aim_of, check_target, given_truth, prepare
 from lartpc.cli.options import (
     closure_options,
     detector_option,
@@ -28,7 +27,7 @@ from lartpc.cli.options import (
     rounded_option,
     with_pixel_values,
 )
-from lartpc.cli.progress import announce_compilation, progress_bar
+from lartpc.cli.progress import progress_bar
 
 
 @click.command(epilog="Example: lartpc scan muons.h5 --closure -o scan --over eField=0.49:0.51 --over lifetime --plane")
@@ -66,10 +65,9 @@ def scan(segments, target, output, detector, layout, over, points, plane, fix, l
     folder = prepare(output, resume, overwrite)
     check_target(target, options)
 
-    from lartpc import Simulation, Target, read_segments
+    from lartpc import Simulation, read_segments
 
     whole = read_segments(segments)
-    deposits = whole.of_events(options["events"])
     chosen = with_pixel_values(load_detector(detector, layout), options)
     fixes = pairs("fix", fix)
     fixed = chosen.parameters.replace(**fixes)
@@ -82,24 +80,15 @@ def scan(segments, target, output, detector, layout, over, points, plane, fix, l
     from lartpc import __version__
     from lartpc import scan as run
     from lartpc.fit.calibrate import Journal
-    from lartpc.fit.closure import closure
     from lartpc.fit.scan import check_grid
     from lartpc.fit.store import Kept, setup_of, write_scan
     from lartpc.plots import scan as scanplot
-    from lartpc.plots.fit import write_figure
+    from lartpc.plots.figure import write_figure
 
-    recombination, device = options["recombination"], options["device"]
-    simulation = Simulation(chosen, fixed, recombination=recombination, response=options["response"], device=device)
+    chain = {name: options[name] for name in ("recombination", "response", "device")}
+    simulation = Simulation(chosen, fixed, **chain)
     check_grid(simulation, ranges, points, plane)
-    if options["closure"]:
-        announce_compilation(device)
-        deposits, drawn = cut_segments(deposits, options), {"noise": options["noise"] is not False}
-        deposits, aim = closure(simulation, deposits, fixed, seed=options["seed"], **drawn)
-    else:
-        aim = Target.read(target, whole, chosen, detector, layout).of_events(options["events"])
-        aim.check(chosen, deposits)
-        announce_compilation(device)
-    aim = dataclasses.replace(aim, rounded=aim.rounded or options["rounded"])
+    deposits, aim = aim_of(target, whole, simulation, fixed, (detector, layout), options)
     setup = setup_of(
         simulation,
         deposits,

@@ -1,11 +1,10 @@
 """lartpc simulate: segments in, hits out."""
 
-import os
+import functools
 import time
 
 import click
 
-from lartpc import InputError
 from lartpc.cli.options import (
     check_output,
     detector_option,
@@ -69,16 +68,16 @@ def simulate(
     outputs = [output] if packets is None else [output, packets]
     for path in outputs:
         check_output(path, overwrite)
-        if os.path.exists(path) and os.path.exists(segments) and os.path.samefile(path, segments):
-            raise InputError(f"{path}: is the input, another name is needed for the output")
-    if len({os.path.realpath(path) for path in outputs}) < len(outputs):
-        raise InputError(f"--packets {packets}: is the output of hits, too; another name is needed")
+
+    from lartpc.files.atomic import check_apart
+
+    check_apart(outputs, segments)
     if packets is not None:
         from lartpc.detector.channels import Channels, check_layout
 
         check_layout(layout, "--packets")
     chosen = with_pixel_values(load_detector(detector, layout), options)
-    channels = None if packets is None else Channels.load(chosen, detector, layout)
+    also = None if packets is None else (packets, Channels.load(chosen, detector, layout))
     parameters = load_parameters(chosen, changes)
 
     from lartpc import EventFile
@@ -86,10 +85,7 @@ def simulate(
     deposits = EventFile(segments, events)
 
     from lartpc import Simulation
-    from lartpc.files.hdf5 import new_hdf5s
-    from lartpc.formats.attrs import describe
-    from lartpc.formats.hitfile import HitWriter, write_attrs
-    from lartpc.simulation.collect import add
+    from lartpc.simulation.streaming import simulate_file
 
     simulation = Simulation(
         chosen,
@@ -102,44 +98,26 @@ def simulate(
     )
     if len(deposits):
         announce_compilation(device)
-    attrs = {
-        **describe(chosen, simulation.parameters),
-        "recombination": recombination,
-        "response": response,
-        "noise": noise,
-        "seed": seed,
-        "events": None if events is None else [events.start, events.stop],
-    }
-    summaries, packet_writer = [], None
-    with new_hdf5s(outputs, overwrite) as files:
-        deposits.copy_segments(files[0])
-        deposits.copy_tables(files[0])
-        hit_writer = HitWriter(files[0], waveforms)
-        if packets is not None:
-            from lartpc.formats.packetfile import PacketWriter
-
-            packet_writer = PacketWriter(files[1], deposits, channels, chosen, parameters)
-        for file in files:
-            write_attrs(file, attrs)
-        for k in progress_bar(range(len(deposits)), unit="part"):
-            part, place = deposits.read(k)
-            result = simulation(part, waveforms=waveforms, attribution=packet_writer is not None)
-            hit_writer.append(result.hits, result.waveforms)
-            if packet_writer is not None:
-                packet_writer.append(result.hits, result.attribution, part, place)
-            summaries.append(result.summary)
-        lines = [report(output, add(summaries), time.perf_counter() - started)]
-        if packet_writer is not None:
-            lines.append(packets_report(packets, packet_writer))
-    for line in lines:
-        click.echo(line)
+    summary, counts = simulate_file(
+        simulation,
+        deposits,
+        output,
+        packets=also,
+        waveforms=waveforms,
+        attrs={"response": response},
+        overwrite=overwrite,
+        progress=functools.partial(progress_bar, unit="part"),
+    )
+    click.echo(report(output, summary, time.perf_counter() - started))
+    if counts is not None:
+        click.echo(packets_report(packets, counts))
 
 
-def packets_report(path, written):
+def packets_report(path, c):
     """How many packets there are, in one line."""
-    unread = f"; {written.unread} hits are on pixels without a channel" if written.unread else ""
-    late = f"; {written.late} hits are more than 11 days late" if written.late else ""
-    return f"{path}: {len(written.packets)} packets, {written.data} of data{unread}{late}"
+    unread = f"; {c.unread} hits are on pixels without a channel" if c.unread else ""
+    late = f"; {c.late} hits are more than 11 days late" if c.late else ""
+    return f"{path}: {c.packets} packets, {c.data} of data{unread}{late}"
 
 
 def report(output, s, seconds):

@@ -5,7 +5,7 @@ Arrays are NumPy's or CuPy's; n deposits or clouds, one of each a step.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 
 class Launch(Protocol):
@@ -61,28 +61,18 @@ class Clouds(Protocol):
     def sigma_T(self) -> Any: ...  # spread across the drift [cm]
 
 
-class LocalField(NamedTuple):
-    """The field at deposits."""
-
-    strength: Any  # (n,) [kV/cm]
-    direction: Any = None  # (n, 3) unit vectors along x, y, z; None: the drift axis everywhere
-    displacement: Any = None  # (n, 3) of the cloud at the anode in x and y [cm] and in time [us]; None: none
-
-
 class Field(Protocol):
     """The drift field. Its launches carry gradients back to whatever it depends on."""
 
-    def at(self, deposits: Deposits, launch: Launch) -> LocalField:
-        """The field at every deposit."""
+    def at(self, deposits: Deposits, launch: Launch) -> Any:
+        """The field at every deposit (n,) [kV/cm]."""
 
 
 class Readout(Protocol):
     """Channels (pixels, wires, sensors) and the currents that clouds induce on them."""
 
     @property
-    def reach(
-        self,
-    ) -> int: ...  # about how many more channels a cloud reaches than its own: batches are so much smaller
+    def reach(self) -> int: ...  # by which batches are smaller, where clouds reach more channels than their own
     @property
     def conserved(self) -> bool: ...  # whether currents are scaled so that each window has the charge it was given
 

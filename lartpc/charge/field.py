@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from lartpc.arrays import namespace
-from lartpc.contracts import Deposits, Launch, LocalField
+from lartpc.contracts import Deposits, Launch
 from lartpc.kernels.charge.field import field
 
 
@@ -12,8 +12,8 @@ class Uniform(NamedTuple):
 
     parameters: Any  # (n_modules, n_parameters), in the order of `kernels.runtime.slots`
 
-    def at(self, deposits: Deposits, launch: Launch) -> LocalField:
+    def at(self, deposits: Deposits, launch: Launch) -> Any:
         n = len(deposits.module)
         strength = namespace(deposits.dE).zeros(n, dtype=self.parameters.dtype)
         launch(field, n, parameters=self.parameters, step_module=deposits.module, step_field=strength)
-        return LocalField(strength)
+        return strength

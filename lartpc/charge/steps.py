@@ -127,7 +127,7 @@ def make_steps(batch, parameters, recombination, tables, detector, settings, lau
     gathered = {"values": parameters, "place": tables.place, "module_parameters": by_module}
     launch(gather, len(by_module), **gathered, adjoint_threads=len(parameters))
     field = Uniform(by_module).at(deposits, launch)
-    local = {"step_field": field.strength, "parameters": by_module, "step_module": deposits.module}
+    local = {"step_field": field, "parameters": by_module, "step_module": deposits.module}
     dEdx = dEdx_by_angle(batch, cut, deposits, local, launch) if recombination.by_angle else deposits.dEdx
     electrons = xp.zeros(n, dtype=T)
     model = recombination.number

@@ -11,7 +11,7 @@ import numpy as np
 from lartpc.detector.detector import Detector
 from lartpc.detector.larndsim_yaml import KNOWN_KEYS, layout_files
 from lartpc.detector.layout import KNOWN_KEYS as LAYOUT_KEYS
-from lartpc.detector.layout import read_layout
+from lartpc.detector.layout import layout_of
 from lartpc.exceptions import InputError
 from lartpc.files import yamlfile
 
@@ -130,7 +130,7 @@ def _check_unique(path: str | os.PathLike, of_anode: np.ndarray) -> None:
 
 def _anodes(path: str | os.PathLike, content: dict[str, Any]) -> np.ndarray:
     """`of_anode` of a layout."""
-    layout = read_layout(path)
+    layout = layout_of(path, content)
     chips = _chip_channels(path, content["chip_channel_to_position"])
     n_x, n_y = np.array(list(chips.values())).max(axis=0) + 1
     widest = (max(anode.n_x for anode in layout.anodes), max(anode.n_y for anode in layout.anodes))

@@ -105,7 +105,7 @@ class Detector:
         files = {name: path for name, path in given.items() if path is not None}
         tables: dict[str, Any] = {name: read_pixel_values(path, PIXEL_VALUES[name]) for name, path in files.items()}
         for name, table in tables.items():
-            if table.keys[-1:] >= self.n_pixels:
+            if len(table.keys) and table.keys[-1] >= self.n_pixels:
                 raise InputError(
                     f"{files[name]}: keys: found pixel {table.keys[-1]}, "
                     f"allowed are 0 to {self.n_pixels - 1}, those of detector {self.name}"

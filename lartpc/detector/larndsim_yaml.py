@@ -163,7 +163,7 @@ def _electronics(path: str | os.PathLike, content: dict[str, Any], n_modules: in
     for key, (field, unit, low, high, whole) in _ELECTRONICS.items():
         if key not in content:
             continue
-        value = yamlfile.common_value(path, key, content[key], n_modules)
+        value = _common_value(path, key, content[key], n_modules)
         if whole:
             values[field] = yamlfile.integer(path, key, value, int(low), int(high))
         else:
@@ -179,6 +179,21 @@ def _electronics(path: str | os.PathLike, content: dict[str, Any], n_modules: in
     return values
 
 
+def _common_value(path: str | os.PathLike, key: str, value: Any, n_modules: int) -> Any:
+    """`value`, or the one value of a list with one element or with one element a module, all equal; else InputError."""
+    if not isinstance(value, list):
+        return value
+    if len(value) not in (1, n_modules):
+        allowed = "one value" if n_modules == 1 else f"one value, or {n_modules}, one a module"
+        raise InputError(f"{path}: {key}: found a list of {len(value)} values, allowed is {allowed}")
+    if any(element != value[0] for element in value):
+        raise InputError(
+            f"{path}: {key}: found {yamlfile.short(value)}; "
+            "allowed is one value, modules may differ in field and lifetime only"
+        )
+    return value[0]
+
+
 def _parameters(path: str | os.PathLike, content: dict[str, Any], n_modules: int, link_vdrift: bool) -> Parameters:
     if all(key in content for key in _FIELD_KEYS):
         raise InputError(f"{path}: found both {' and '.join(_FIELD_KEYS)}, allowed is one of them")
@@ -192,7 +207,7 @@ def _parameters(path: str | os.PathLike, content: dict[str, Any], n_modules: int
             own = [check_parameter(name, v, f"{path}: {key}[{m}]") for m, v in enumerate(value)]
             modules |= {f"{name}.{m}": v for m, v in enumerate(own)}
             value = sum(own) / n_modules
-        value = yamlfile.common_value(path, key, value, n_modules)
+        value = _common_value(path, key, value, n_modules)
         values[name] = check_parameter(name, value, f"{path}: {key}")
     if link_vdrift:
         values.pop("vdrift", None)

@@ -60,12 +60,16 @@ def tiled_layout(
 
 
 def read_layout(path: str | os.PathLike) -> Layout:
-    """Read a larnd-sim pixel-layout YAML file.
+    """Read a larnd-sim pixel-layout YAML file, with the errors of `layout_of`."""
+    return layout_of(path, yamlfile.read_mapping(path, KNOWN_KEYS))
+
+
+def layout_of(path: str | os.PathLike, content: dict[str, Any]) -> Layout:
+    """The layout that the `content` of the larnd-sim pixel-layout YAML file at `path` describes.
 
     A tile of n_x by n_y pixels is centred on its position; a plane's border is that of its outermost tiles, as in
     larnd-sim's `consts/detector.py`. Raises InputError with one line for whatever is missing or inconsistent.
     """
-    content = yamlfile.read_mapping(path, KNOWN_KEYS)
     for key in _REQUIRED_KEYS:
         if key not in content:
             raise InputError(f"{path}: key {key!r} is missing, found are {', '.join(map(str, content))}")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
 from typing import NamedTuple
 
 import numpy as np
 
 from lartpc.exceptions import InputError
+from lartpc.files.npz import load_arrays
 
 PIXEL_VALUES = {"thresholds": "e", "gains": "mV/e", "pedestals": "mV"}  # with their units
 NEVER = 1e9  # threshold [e] of a pixel that no channel reads: that it has no hit says nothing
@@ -47,14 +46,7 @@ def read_pixel_values(path: str | os.PathLike, unit: str = "e") -> PixelValues:
     The file is larnd-sim's npz with `keys` (pixel ids), `values`, `default`. InputError, one line: not an npz file, a
     field missing, lengths that differ, a pixel id negative, not whole or given twice, a value that is not above 0.
     """
-    try:
-        with open(path, "rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            content = {name: loaded[name] for name in loaded.files}
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or 'not an npz file'}") from None
-    except (ValueError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error):
-        raise InputError(f"{path}: not an npz file of numbers, allowed is one with keys, values, default") from None
+    content = load_arrays(path, "an npz file", "one with keys, values, default")
     for name in ("keys", "values", "default"):
         if name not in content:
             raise InputError(f"{path}: field {name!r} is missing, found are {', '.join(content) or 'none'}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lartpc.exceptions import InputError
@@ -35,6 +35,15 @@ def new_file(path: str | os.PathLike, overwrite: bool = False) -> Iterator[Path]
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def check_apart(outputs: Sequence[str | os.PathLike], source: str | os.PathLike) -> None:
+    """Raise InputError where one of the `outputs` is the file `source` that is read, or another output."""
+    for path in outputs:
+        if os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
+            raise InputError(f"{path}: is the input, another name is needed for the output")
+    if len({os.path.realpath(path) for path in outputs}) < len(outputs):
+        raise InputError(f"{outputs[-1]}: is named for two outputs, another name is needed")
 
 
 @contextlib.contextmanager

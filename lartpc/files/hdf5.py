@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import h5py
@@ -32,10 +32,8 @@ def open_hdf5(path: str | os.PathLike) -> h5py.File:
         raise InputError(f"{path}: cannot be read: permission denied")
     if not h5py.is_hdf5(path):
         raise InputError(f"{path}: not an HDF5 file")
-    try:
+    with _damaged(path):
         return h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(f"{path}: HDF5 file is truncated or damaged: {_one_line(error)}") from None
 
 
 def open_table(file: h5py.File, *names: str) -> h5py.Dataset:
@@ -43,33 +41,48 @@ def open_table(file: h5py.File, *names: str) -> h5py.Dataset:
 
     Raises InputError naming what the file has instead, or the type of what is no table, or that it is damaged.
     """
-    path = file.filename
-    try:
-        name = next((name for name in names if name in file), None)
-        if name is None:
-            found = ", ".join(sorted(file)) or "nothing"
-            raise InputError(f"{path}: no dataset {' or '.join(map(repr, names))}, found {found}")
-        dataset = file[name]
-        if not isinstance(dataset, h5py.Dataset) or dataset.dtype.names is None or dataset.ndim != 1:
-            kind = f"an array of {dataset.dtype}" if isinstance(dataset, h5py.Dataset) else "a group"
-            raise InputError(f"{path}: {name!r} is {kind}, allowed is a table with named fields")
-        return dataset
-    except (OSError, RuntimeError, KeyError) as error:  # what h5py raises for a damaged object
-        raise InputError(f"{path}: HDF5 file is truncated or damaged: {_one_line(error)}") from None
+    return _open_rows(file, names, lambda dtype: dtype.names is not None, "a table with named fields")
 
 
 def read_rows(dataset: h5py.Dataset, start: int = 0, end: int | None = None) -> np.ndarray:
     """Rows `start` to `end` (excluded; None: all). Raises InputError where they are damaged."""
-    try:
+    with _damaged(dataset.file.filename):
         return dataset[start:end]
-    except (OSError, RuntimeError, KeyError) as error:
-        path = dataset.file.filename
-        raise InputError(f"{path}: HDF5 file is truncated or damaged: {_one_line(error)}") from None
 
 
 def read_table(file: h5py.File, *names: str) -> np.ndarray:
     """All rows of `open_table`, with its errors."""
     return read_rows(open_table(file, *names))
+
+
+def read_column(file: h5py.File, name: str) -> np.ndarray:
+    """The numbers (n,) of a dataset, with the errors of `open_table`."""
+    return read_rows(_open_rows(file, (name,), lambda dtype: dtype.kind in "iuf", "a column of numbers"))
+
+
+def _open_rows(file: h5py.File, names: Sequence[str], fits: Callable[[np.dtype], bool], allowed: str) -> h5py.Dataset:
+    """The dataset of shape (n,) and a type that `fits` under the first of `names` that exists."""
+    path = file.filename
+    with _damaged(path):
+        name = next((name for name in names if name in file), None)
+        if name is None:
+            found = ", ".join(sorted(file)) or "nothing"
+            raise InputError(f"{path}: no dataset {' or '.join(map(repr, names))}, found {found}")
+        dataset = file[name]
+        if not isinstance(dataset, h5py.Dataset) or not fits(dataset.dtype) or dataset.ndim != 1:
+            kind = f"an array of {dataset.dtype}" if isinstance(dataset, h5py.Dataset) else "a group"
+            raise InputError(f"{path}: {name!r} is {kind}, allowed is {allowed}")
+        return dataset
+
+
+@contextlib.contextmanager
+def _damaged(path: str | os.PathLike) -> Iterator[None]:
+    """Raise InputError, naming `path`, for what h5py raises in the block for a damaged object."""
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError) as error:
+        message = " ".join(str(error).split())
+        raise InputError(f"{path}: HDF5 file is truncated or damaged: {message}") from None
 
 
 class NewFile(h5py.File):
@@ -163,7 +176,3 @@ class _Sink(io.FileIO):
         except BaseException as error:
             self.failure = self.failure or error
             return size or 0
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -12,18 +12,21 @@ import numpy as np
 from lartpc.exceptions import InputError
 
 
-def load_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """The arrays of an npz, or that of an npy as `response`."""
+def load_arrays(path: str | os.PathLike, kind: str, allowed: str, alone: str | None = None) -> dict[str, np.ndarray]:
+    """The arrays of an npz, or that of an npy under the name `alone` (None: none is allowed).
+
+    Raises InputError where it cannot be read, or is not the `kind` of file that is `allowed`.
+    """
     try:
         with open(path, "rb") as file:
             loaded = np.load(file, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                return {"response": loaded}
+            if alone is not None and isinstance(loaded, np.ndarray):
+                return {alone: loaded}
             return {name: loaded[name] for name in loaded.files}
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or 'not an npy or npz file'}") from None
+        raise InputError(f"{path}: cannot be read: {error.strerror or f'not {kind}'}") from None
     except (ValueError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error):
-        raise InputError(f"{path}: not an npy or npz file of numbers, allowed is larnd-sim's table") from None
+        raise InputError(f"{path}: not {kind} of numbers, allowed is {allowed}") from None
 
 
 def positive_number(path: str | os.PathLike, content: dict[str, np.ndarray], name: str) -> float:

@@ -41,7 +41,7 @@ def number(path: str | os.PathLike, key: str, value: Any, low: float, high: floa
     result = as_number(value)
     if result is None or not math.isfinite(result) or not low <= result <= high:
         bracket = f" [{unit}]" if unit else ""
-        raise InputError(f"{path}: {key}: found {_short(value)}, allowed is a number from {low:g} to {high:g}{bracket}")
+        raise InputError(f"{path}: {key}: found {short(value)}, allowed is a number from {low:g} to {high:g}{bracket}")
     return result
 
 
@@ -49,35 +49,22 @@ def integer(path: str | os.PathLike, key: str, value: Any, low: int, high: int) 
     """`value` as an int in [low, high]; else InputError with file, key, what was found and what is allowed."""
     result = as_number(value)
     if result is None or not low <= result <= high or result != int(result):
-        raise InputError(f"{path}: {key}: found {_short(value)}, allowed is a whole number from {low} to {high}")
+        raise InputError(f"{path}: {key}: found {short(value)}, allowed is a whole number from {low} to {high}")
     return int(result)
 
 
 def vector(path: str | os.PathLike, key: str, value: Any, length: int, limit: float, unit: str) -> list[float]:
     """`value` as a list of `length` numbers of at most `limit` in size; else InputError."""
     if not isinstance(value, list) or len(value) != length:
-        raise InputError(f"{path}: {key}: found {_short(value)}, allowed is a list of {length} numbers [{unit}]")
+        raise InputError(f"{path}: {key}: found {short(value)}, allowed is a list of {length} numbers [{unit}]")
     return [number(path, key, element, -limit, limit, unit) for element in value]
 
 
-def common_value(path: str | os.PathLike, key: str, value: Any, n_modules: int) -> Any:
-    """`value`, or the one value of a list with one element or with one element a module, all equal; else InputError."""
-    if not isinstance(value, list):
-        return value
-    if len(value) not in (1, n_modules):
-        allowed = "one value" if n_modules == 1 else f"one value, or {n_modules}, one a module"
-        raise InputError(f"{path}: {key}: found a list of {len(value)} values, allowed is {allowed}")
-    if any(element != value[0] for element in value):
-        raise InputError(
-            f"{path}: {key}: found {_short(value)}; allowed is one value, modules may differ in field and lifetime only"
-        )
-    return value[0]
+def short(value: Any) -> str:
+    """A value as a message shows it."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _kind(value: Any) -> str:
     return {type(None): "nothing", list: "a list", str: "text"}.get(type(value), type(value).__name__)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

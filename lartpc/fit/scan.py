@@ -96,11 +96,12 @@ def scan(
     check_choice("loss", loss, LOSSES)
     target.check(simulation.detector, segments)
     hits = TargetHits(target.hits, simulation.detector, target.rounded)
-    fixed = np.array([simulation.parameters.as_dict()[name] for name in names], dtype=np.float64)
+    varied = unknowns_of(simulation, names)
+    fixed = varied.start
     along, values = plane_of(over, points) if plane else lines_of(over, points, fixed)
     quiet = simulation.without_noise()
     batches = quiet.batches(segments, whole=loss not in SQUARES)
-    objective = Objective(loss, quiet, batches, hits, unknowns_of(simulation, names))
+    objective = Objective(loss, quiet, batches, hits, varied)
     problem = Problem(objective, Record(journal.done, journal.report), "scan")
     found = [problem(row) for row in journal.progress(values)]
     if not any(evaluation.hits for evaluation in found):

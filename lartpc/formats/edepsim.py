@@ -74,17 +74,10 @@ def write_segments(path: str | os.PathLike, segments: Segments, overwrite: bool 
         file.create_dataset("segments", data=file_table(segments), track_times=False)
 
 
-def file_table(segments: Segments) -> np.ndarray:
-    """The columns as a table of edep-sim's present format, shape (n,), in the file's frame.
-
-    Scratch columns, which the simulation of larnd-sim fills, are 0.
-    """
-    s = segments
-    width = s.x_start.dtype.str
-    event = "u4" if not len(s) or (s.event_id.min() >= 0 and s.event_id.max() < 2**32) else "i8"
-    table = np.zeros(
-        len(s),
-        dtype=[
+def segment_dtype(width: str = "f4", event: str = "u4") -> np.dtype:
+    """Of a table of edep-sim's present format, with floats of `width` and event ids of type `event`."""
+    return np.dtype(
+        [
             ("event_id", event),
             ("vertex_id", "u8"),
             ("file_vertex_id", "u8"),
@@ -115,8 +108,19 @@ def file_table(segments: Segments) -> np.ndarray:
             ("x", width),
             ("z", width),
             ("n_photons", "f4"),
-        ],
+        ]
     )
+
+
+def file_table(segments: Segments) -> np.ndarray:
+    """The columns as a table of edep-sim's present format, shape (n,), in the file's frame.
+
+    Scratch columns, which the simulation of larnd-sim fills, are 0.
+    """
+    s = segments
+    width = s.x_start.dtype.str
+    event = "u4" if not len(s) or (s.event_id.min() >= 0 and s.event_id.max() < 2**32) else "i8"
+    table = np.zeros(len(s), dtype=segment_dtype(width, event))
     for name, (file_name,) in _FLOATS.items():
         table[file_name] = getattr(s, name)
     for axis in "xyz":

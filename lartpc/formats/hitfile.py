@@ -100,9 +100,7 @@ def read_waveforms(path: str | os.PathLike) -> WaveformTable | None:
         if "waveforms" not in file:
             return None
         windows = _columns(path, "waveforms/windows", hdf5.read_table(file, "waveforms/windows"), _WINDOW)
-        if "waveforms/current" not in file:
-            raise InputError(f"{path}: no dataset 'waveforms/current', found {', '.join(file['waveforms'])}")
-        return WaveformTable(**windows, current=file["waveforms/current"][()])
+        return WaveformTable(**windows, current=hdf5.read_column(file, "waveforms/current"))
 
 
 def read_attrs(path: str | os.PathLike) -> dict[str, Any]:

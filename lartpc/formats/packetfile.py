@@ -147,7 +147,7 @@ def read_packets(path: str | os.PathLike, segments: Segments, channels: Channels
                 raise InputError(f"{path}: mc_packets_assn: allowed is a row a packet, with a field 'event_ids'")
             event = assigned["event_ids"].astype(np.int64)
             event = event[:, 0] if event.ndim > 1 else event
-        own = from_table(file["segments"][()], path) if "segments" in file else segments
+        own = from_table(hdf5.read_table(file, "segments"), path) if "segments" in file else segments
     table = np.zeros(len(raw), dtype=PACKET)
     for name in hdf5.fields_of(PACKET):
         if name in hdf5.fields_of(raw.dtype):

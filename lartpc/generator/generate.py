@@ -6,16 +6,18 @@ interactions, decays and captures at rest; delta rays are deposited on the track
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 import numpy as np
 
+from lartpc.checks import nearest
 from lartpc.detector.detector import Detector
 from lartpc.exceptions import InputError
+from lartpc.formats.edepsim import segment_dtype
 from lartpc.generator.samples import SAMPLES, Box
-from lartpc.generator.transport import SEGMENT_DTYPE, propagate
+from lartpc.generator.transport import propagate
 
+SEGMENT_DTYPE = segment_dtype()
 BATCH = 100  # events that are stepped together: bounds the memory
 
 
@@ -46,8 +48,8 @@ def simulate(sample: str, box: Box, rngs: list[np.random.Generator]) -> np.ndarr
 def check(sample: Any, events: Any, seed: Any) -> None:
     """Raise InputError unless the sample is known, and events and seed are whole numbers that are not negative."""
     if sample not in SAMPLES:
-        near = difflib.get_close_matches(str(sample), SAMPLES, 1, 0.0)
-        raise InputError(f"sample {sample!r}: unknown; did you mean {near[0]!r}? Allowed: {', '.join(SAMPLES)}")
+        near = nearest(sample, SAMPLES)
+        raise InputError(f"sample {sample!r}: unknown; did you mean {near!r}? Allowed: {', '.join(SAMPLES)}")
     for name, value in (("events", events), ("seed", seed)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
             raise InputError(f"{name} {value!r}: not allowed; must be a whole number, 0 or more")

@@ -22,40 +22,6 @@ SHORTEST_STEP = 0.02  # [cm]; a particle with less range than this stops in one 
 STEP_OF_RANGE = 0.1  # share of the remaining range that a step takes: resolves the Bragg peak
 SMALLEST_STEP = 1e-6  # [cm]; the border is never nearer than this, so that no step has length 0
 BLOCK = 16  # steps for which an event draws its random numbers at once
-SEGMENT_DTYPE = np.dtype(
-    [
-        ("event_id", "u4"),
-        ("vertex_id", "u8"),
-        ("file_vertex_id", "u8"),
-        ("segment_id", "u4"),
-        ("z_end", "f4"),
-        ("traj_id", "u4"),
-        ("file_traj_id", "u4"),
-        ("tran_diff", "f4"),
-        ("z_start", "f4"),
-        ("x_end", "f4"),
-        ("y_end", "f4"),
-        ("n_electrons", "u4"),
-        ("pdg_id", "i4"),
-        ("x_start", "f4"),
-        ("y_start", "f4"),
-        ("t_start", "f4"),
-        ("t0_start", "f8"),
-        ("t0_end", "f8"),
-        ("t0", "f8"),
-        ("dx", "f4"),
-        ("long_diff", "f4"),
-        ("pixel_plane", "i4"),
-        ("t_end", "f4"),
-        ("dEdx", "f4"),
-        ("dE", "f4"),
-        ("t", "f4"),
-        ("y", "f4"),
-        ("x", "f4"),
-        ("z", "f4"),
-        ("n_photons", "f4"),
-    ]
-)
 
 
 def scattering_width(kinetic, mass, thickness):

@@ -2,25 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from lartpc.charge.tables import Tables
 from lartpc.contracts import Readout
 from lartpc.detector.detector import Detector
+from lartpc.exceptions import InputError
 from lartpc.pixels.parametric import ParametricReadout
 from lartpc.pixels.response import Response
 from lartpc.pixels.tabulated import TabulatedReadout
 from lartpc.settings import Settings
 
+READOUTS: dict[str, Callable[..., Readout]] = {"parametric": ParametricReadout}  # whose response is no table
+
+
+def find_response(
+    response: Response | Sequence[Response] | str | os.PathLike, detector: Detector
+) -> str | tuple[Response, ...]:
+    """The name of one of `READOUTS` as it is; else tables: given, electrostatic (one for each pitch), or of a file.
+
+    Raises InputError: no such file, and whatever `Response.read` refuses.
+    """
+    if isinstance(response, Response):
+        return (response,)
+    if not isinstance(response, str | os.PathLike):
+        return tuple(response)
+    if response in READOUTS:
+        return str(response)
+    if response == "electrostatic":
+        return tuple(Response.electrostatic(detector, pitch=float(pitch)) for pitch in np.unique(detector.pitch))
+    if not os.path.exists(response):
+        allowed = ", ".join([*READOUTS, "electrostatic"])
+        raise InputError(f"response: found {response}, no such file; allowed is {allowed} or a table")
+    return (Response.read(response, detector),)
+
 
 def make_readout(
-    responses: Sequence[Response] | None, detector: Detector, tables: Tables, settings: Settings, dtype: Any, xp: Any
+    response: str | Sequence[Response], detector: Detector, tables: Tables, settings: Settings, dtype: Any, xp: Any
 ) -> Readout:
-    """The readout of a detector's pixels with tables of the response, or with the parametric one where they are None.
+    """The readout of a detector's pixels with what `find_response` found.
 
-    Raises InputError where the response does not fit the detector.
+    Raises InputError where tables do not fit the detector.
     """
-    if responses is None:
-        return ParametricReadout(detector, tables, settings, dtype, xp)
-    return TabulatedReadout(responses, detector, tables, settings, dtype, xp)
+    if isinstance(response, str):
+        return READOUTS[response](detector, tables, settings, dtype, xp)
+    return TabulatedReadout(response, detector, tables, settings, dtype, xp)

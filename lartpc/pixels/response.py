@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class Response:
         than a pixel or not of unit charge on it, or a detector of several pitches.
         """
         pitch = _pitch(path, detector)
-        content = load_arrays(path)
+        content = load_arrays(path, "an npy or npz file", "larnd-sim's table", alone="response")
         if "response" not in content:
             raise InputError(f"{path}: field 'response' is missing, found are {', '.join(content) or 'none'}")
         table = content["response"]
@@ -163,26 +163,6 @@ class Response:
     def arrival(self, detector: Detector) -> float:
         """Time [us] in the table at which the charge is at the anode."""
         return self.drift_length / (common_velocity(detector) if self.vdrift is None else self.vdrift)
-
-
-def find_response(
-    response: Response | Sequence[Response] | str | os.PathLike | None, detector: Detector
-) -> tuple[Response, ...] | None:
-    """The tables that are named parametric (that is None) or electrostatic (one for each pitch), or in a file.
-
-    Raises InputError: no such file, and whatever `Response.read` refuses.
-    """
-    if response is None or response == "parametric":
-        return None
-    if isinstance(response, Response):
-        return (response,)
-    if not isinstance(response, str | os.PathLike):
-        return tuple(response)
-    if response == "electrostatic":
-        return tuple(Response.electrostatic(detector, pitch=float(pitch)) for pitch in np.unique(detector.pitch))
-    if not os.path.exists(response):
-        raise InputError(f"response: found {response}, no such file; allowed is parametric, electrostatic or a table")
-    return (Response.read(response, detector),)
 
 
 def _pitch(where: str | os.PathLike, detector: Detector) -> float:

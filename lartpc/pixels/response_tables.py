@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
 from lartpc.blas import one_blas_thread
 from lartpc.detector.detector import Detector
@@ -90,6 +89,8 @@ def _samples(response: Response, tick: float) -> tuple[np.ndarray, int, int]:
     per_tick = max(1, math.ceil(tick / h - 1e-6))
     step = tick / per_tick
     if abs(step - h) > 1e-9 * h:
+        from scipy.interpolate import PchipInterpolator  # takes a third of a second to load
+
         edges = (np.arange(table.shape[2] + 1) - 0.5) * h
         collected = np.concatenate((np.zeros((*table.shape[:2], 1)), np.cumsum(table, axis=2)), axis=2) * h
         at = (np.arange(math.ceil(table.shape[2] * h / step) + 2) - 0.5) * step

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from lartpc.files.atomic import new_file
 from lartpc.fit.problem import Evaluation
 from lartpc.fit.result import FitResult
 
 MARKED = 60  # iterations, up to which figures mark each
-
-
-def write_figure(path: Path, figure: Figure) -> None:
-    with new_file(path, overwrite=True) as temporary:
-        figure.savefig(temporary, format="png")
 
 
 def path(result: FitResult, history: Sequence[Evaluation]) -> np.ndarray:

@@ -16,7 +16,6 @@ from lartpc.charge.steps import Steps
 from lartpc.data.attribution import STORED, Attribution
 from lartpc.data.segments import Segments
 from lartpc.detector.detector import Detector
-from lartpc.files.hdf5 import fields_of
 from lartpc.frontend.frontend import Reads
 from lartpc.kernels.pixels.conserve import conserve
 from lartpc.kernels.response.convolve import convolve
@@ -135,7 +134,7 @@ def file_trajectories(segments: Segments) -> np.ndarray:
     """The trajectory of each segment (n,), by the number that is unique in the file where the file has one."""
     if segments.raw is not None:
         for name in ("file_traj_id", "trackID"):
-            if name in fields_of(segments.raw.dtype):
+            if name in (segments.raw.dtype.names or ()):
                 return segments.raw[name].astype(np.int64)
     return segments.traj_id
 

@@ -1,4 +1,4 @@
-"""The charge chain on one batch of events: the only place that knows the order of the stages."""
+"""From the clouds of a batch of events to waveforms: currents by the readout, electronics of each pixel, buffer."""
 
 from typing import Any, NamedTuple
 

@@ -26,8 +26,8 @@ from lartpc.frontend.frontend import Pixels, Reads, make_adc, make_pixels, make_
 from lartpc.kernels.runtime.launch import cuda_available
 from lartpc.kernels.runtime.slots import ELECTRONICS
 from lartpc.parameters import Parameters, common_name, parameter
-from lartpc.pixels.readout import make_readout
-from lartpc.pixels.response import Response, find_response
+from lartpc.pixels.readout import find_response, make_readout
+from lartpc.pixels.response import Response
 from lartpc.settings import Settings
 from lartpc.simulation.attribution import Recorder, arrivals, associations, contributions, file_trajectories, join
 from lartpc.simulation.batches import Batch
@@ -78,7 +78,7 @@ class Simulation:
         thresholds: PixelValues | None = None,
         gains: PixelValues | None = None,
         pedestals: PixelValues | None = None,
-        response: Response | Sequence[Response] | str | os.PathLike | None = "parametric",
+        response: Response | Sequence[Response] | str | os.PathLike = "parametric",
         device: str = "cpu",
         dtype: Any = np.float32,
         settings: Settings = Settings(),  # noqa: B008  (immutable)
@@ -282,7 +282,7 @@ class Simulation:
         ]
 
     def waveforms(self, batch: Batch, parameters: Any, launch: Callable = plain) -> Waveforms:
-        """Split, field, quench, drift, share, pair, spread, induce, deposit, convolve, conserve, buffer."""
+        """Clouds of the steps, their currents by the readout, and these behind the buffer."""
         model = RECOMBINATION[self.recombination]
         steps = make_steps(batch, parameters, model, self.tables, self.detector, self.settings, launch)
         place_of = self.parameters.place_of_electronics

@@ -23,12 +23,13 @@ from commands import (
 )
 
 import lartpc
+from lartpc.cli.main import main
 from lartpc.formats.edepsim import read_segments
 from lartpc.formats.hitfile import read_attrs, read_hits, read_waveforms
 from lartpc.kernels.runtime.launch import cuda_available
 from lartpc.parameters import TABLE
 
-COMMANDS = ("simulate", "calibrate", "gradcheck", "generate", "plot", "info", "demo")
+COMMANDS = tuple(main.commands)
 
 
 @pytest.mark.slow
@@ -129,6 +130,8 @@ def test_options_change_what_they_say(folder):
     np.savez("high.npz", keys=np.array([0]), values=np.array([5000.0]), default=1e6)
     assert charge("--no-noise", "--thresholds", "high.npz") == 0
     assert read_attrs("new.h5")["thresholds"] == "pixels"
+    np.savez("none.npz", keys=np.zeros(0, dtype=np.int64), values=np.zeros(0), default=1e6)
+    assert charge("--no-noise", "--thresholds", "none.npz") == 0
     Path("detector.yaml").write_text("discrimination_threshold: 1.0e+6\nlifetime: 900\n")
     assert charge("--no-noise", "--detector", "detector.yaml") == 0
     assert read_attrs("new.h5")["detector"] == "detector"
@@ -171,7 +174,8 @@ def test_info_is_json():
     assert content["device"]["cuda"] == cuda_available()
     assert content["detector"]["name"] == "module0"
     assert (content["detector"]["tpcs"], content["detector"]["pixels"]) == (2, 2 * 140 * 280)
-    assert content["parameters"]["eField"] == {"value": 0.45, "unit": "kV/cm", "meaning": "drift field"}
+    expected = {"value": 0.45, "unit": "kV/cm", "range": [0.45, 0.55], "meaning": "drift field"}
+    assert content["parameters"]["eField"] == expected
     assert list(content["parameters"]) == list(TABLE)
 
 
@@ -205,11 +209,19 @@ def test_compilation_is_announced_once(folder, monkeypatch):
 
 def test_choices_are_what_there_is():
     """They are written out in the options, so that help and refusals need not load what has them."""
-    from lartpc.cli import options
+    from lartpc.cli import fitting, options
+    from lartpc.data.selection import Cuts
+    from lartpc.detector import pixelvalues
     from lartpc.detector.builtin import BUILT_IN
-    from lartpc.fit.calibrate import LOSSES
+    from lartpc.fit import store
+    from lartpc.fit.calibrate import ERRORS, LOSSES
+    from lartpc.fit.optimizers import OPTIMIZERS
+    from lartpc.simulation.simulation import DEVICES
 
-    (loss,) = options.loss_option(lambda: None).__click_params__
-    (detector,) = options.detector_option(lambda: None).__click_params__
-    assert list(loss.type.choices) == list(LOSSES)
-    assert detector.metavar == "|".join([*BUILT_IN, "FILE"])
+    option = {option.name: option for option in main.commands["calibrate"].params}
+    for name, known in (("loss", LOSSES), ("optimizer", OPTIMIZERS), ("errors", ERRORS), ("device", DEVICES)):
+        assert list(option[name].type.choices) == list(known), name
+    assert option["detector"].metavar == "|".join([*BUILT_IN, "FILE"])
+    assert options.PIXEL_VALUES == pixelvalues.PIXEL_VALUES
+    assert options.CUTS == Cuts._fields and all(name in option["cut"].help for name in Cuts._fields)
+    assert set(fitting.RESULTS) == {store.HISTORY, *store.RESULTS}

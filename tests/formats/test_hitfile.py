@@ -73,6 +73,11 @@ def test_the_same_input_gives_the_same_bytes(tmp_path, store):
 def test_files_that_hold_no_hits_are_refused(tmp_path, store):
     assert "no dataset 'hits', found segments" in refused(read_hits, store(segments=table(NOW)))
     assert "hits have no field 'event_id', found a" in refused(read_hits, store(hits=np.zeros(1, dtype=[("a", "f4")])))
+    windows = np.zeros(1, dtype=[(name, "i8") for name in ("event_id", "pixel_id", "start_tick", "offset", "ticks")])
+    path = store("bare.h5", **{"waveforms/windows": windows})
+    assert "no dataset 'waveforms/current', found waveforms" in refused(read_waveforms, path)
+    path = store("group.h5", **{"waveforms/windows": windows, "waveforms/current/a": np.arange(2)})
+    assert "'waveforms/current' is a group, allowed is a column of numbers" in refused(read_waveforms, path)
     for read in (read_hits, read_attrs, read_waveforms):
         assert "no such file" in refused(read, tmp_path / "nowhere.h5")
 

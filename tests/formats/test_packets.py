@@ -120,6 +120,14 @@ def test_packets_become_the_hits_that_they_were_made_of(place, written):
     assert np.abs(again.charge - hits.charge[read])[hits.adc[read] < 255].max() <= 0.5 * 1012 / 256 / 4e-3 + 1
 
 
+def test_segments_that_are_no_table_are_refused(place, written, tmp_path):
+    with h5py.File(written / "p.h5") as source, h5py.File(tmp_path / "p.h5", "w") as file:
+        source.copy("packets", file)
+        file.create_group("segments")
+    with pytest.raises(InputError, match="p.h5: 'segments' is a group, allowed is a table with named fields"):
+        read_packets(tmp_path / "p.h5", read_segments(written / "segments.h5"), place[1], place[0])
+
+
 def test_events_are_told_by_triggers_where_there_is_no_truth(place, written):
     detector, channels, *_ = place
     segments = read_segments(written / "segments.h5")

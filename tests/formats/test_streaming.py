@@ -10,9 +10,12 @@ import pytest
 from commands import lartpc_command
 from streams import EVENTS, ORDERS, simulate
 
-from lartpc.formats.hitfile import HitWriter, read_attrs
+from lartpc.exceptions import InputError
+from lartpc.formats.eventfile import EventFile
+from lartpc.formats.hitfile import HitWriter, read_attrs, read_hits
 from lartpc.formats.packets_of_hits import Clock, make_packets
 from lartpc.simulation.simulation import Simulation
+from lartpc.simulation.streaming import simulate_file
 
 
 def assert_same(a, b):
@@ -135,6 +138,20 @@ def test_every_part_is_seen_by_the_progress_bar(folder, tmp_path, parts_of, monk
     parts_of(60)
     simulate(folder, "together", tmp_path)
     assert seen == [0, 1, 2]
+
+
+def test_a_program_writes_what_the_command_does(folder, tmp_path):
+    path, output = folder / "mixed up.h5", tmp_path / "program.h5"
+    done = lartpc_command("simulate", path, "-o", tmp_path / "command.h5", "--seed", 3, "--events", "5:9")
+    assert done.exit_code == 0, done.output
+    simulation, deposits = Simulation(noise=True, seed=3), EventFile(path, range(5, 9))
+    summary, packets = simulate_file(simulation, deposits, output, attrs={"response": "parametric"})
+    assert output.read_bytes() == (tmp_path / "command.h5").read_bytes()
+    assert summary.hits == len(read_hits(output)) > 10 and packets is None
+    channels = layouts.load(folder, layouts.NOW)[1]
+    for other, message in ((path, "mixed up.h5: is the input"), (output, "program.h5: is named for two outputs")):
+        with pytest.raises(InputError, match=message):
+            simulate_file(simulation, deposits, output, packets=(other, channels), overwrite=True)
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, OSError(errno.ENOSPC, "No space left on device")])

@@ -7,9 +7,8 @@ import pytest
 from scipy.stats import kstest
 
 from lartpc.exceptions import InputError
-from lartpc.generator.generate import event_generator, generate
+from lartpc.generator.generate import SEGMENT_DTYPE, event_generator, generate
 from lartpc.generator.samples import SAMPLES, Box, entry_points, isotropic
-from lartpc.generator.transport import SEGMENT_DTYPE
 
 DENSITY = 1.38  # [g/cm3]
 
