@@ -73,17 +73,16 @@ def test_the_checker_sees_a_dropped_term(name):
         assert any(p.relative > RTOL for p in check(name, case, wrong)), term
 
 
-@pytest.mark.parametrize("name, pairs", [("induce", ("moment",)), ("spread", ("",))])
-def test_the_checker_sees_exchanged_axes(name, pairs):
+@pytest.mark.parametrize("name, of", [("induce", "moment_"), ("spread", "")])
+def test_the_checker_sees_exchanged_axes(name, of):
     def exchange(grads):
-        for pair in pairs:
-            x, y = (grads["_".join(filter(None, ("grad", pair, axis)))] for axis in "xy")
-            x[...], y[...] = y.copy(), x.copy()
+        x, y = (grads[f"grad_{of}{axis}"] for axis in "xy")
+        x[...], y[...] = y.copy(), x.copy()
 
     adjoint = ADJOINTS[KERNELS[name]]
     wrong = adjoint._replace(kernel=Wrong(adjoint.kernel, exchange))
     failed = {p.name for p in check(name, RANDOM[name](np.random.default_rng(1)), wrong) if p.relative > RTOL}
-    assert len(failed) == 2 * len(pairs)
+    assert failed == {f"{of}{axis}" for axis in "xy"}
 
 
 def test_the_checker_sees_a_dropped_parameter():

@@ -81,7 +81,7 @@ def test_last_launch_first(table):
     np.testing.assert_array_equal(tape.gradient(factor), [27.0 + 10.0 * 64.0])
 
 
-def test_seeds_are_summed_and_may_lie_in_the_middle(table):
+def test_seeds_are_summed_and_may_lie_in_the_middle():
     tape = Tape()
     x, y, z, factor, out = arrays([3.0], [5.0], [0.0], [2.0], [0.0])
     tape.launch(multiply, 1, x=x, y=y, z=z)

@@ -2,10 +2,12 @@
 
 import numpy as np
 from helpers import make_segments
-from launches import Case, record
+from launches import Case, recorder
 
+from lartpc.charge.steps import make_deposits, make_pieces
 from lartpc.kernels.runtime import slots
 from lartpc.parameters import TABLE
+from lartpc.simulation.simulation import Simulation
 
 
 def random_table(rng, n):
@@ -29,7 +31,10 @@ def random_split(rng):
     start[::3, 2] /= 30.0
     energy, time = rng.uniform(0.1, 3.0, 20), rng.uniform(0.0, 9.0, 20)
     segments = make_segments(start, start + rng.normal(size=(20, 3)), dE=energy, dEdx=2.0, t0=time)
-    return record(segments)["split"]
+    cases, simulation = {}, Simulation(dtype=np.float64)
+    tables, settings, batch = simulation.tables, simulation.settings, simulation.batch(segments)
+    make_deposits(batch, make_pieces(batch, tables, settings), tables, settings, recorder(cases))
+    return cases["split"]
 
 
 def random_quench(rng, model=1):

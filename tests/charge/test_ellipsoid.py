@@ -4,14 +4,14 @@ import json
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from commands import succeeds
 from helpers import make_segments
 from samples import SPECIAL, generated, special
+from traces import smooth
 
-from lartpc.cli.main import main
 from lartpc.fit.calibrate import calibrate
 from lartpc.fit.target import Target
-from lartpc.gradients.gradcheck import SMOOTH, gradcheck
+from lartpc.gradients.gradcheck import gradcheck
 from lartpc.gradients.trace import Trace
 from lartpc.parameters import Parameters
 from lartpc.simulation.simulation import Simulation
@@ -75,10 +75,6 @@ def test_the_angle_has_no_sign_and_the_axis_no_side():
 COLUMNS = ("start", "end", "dE", "dEdx")
 
 
-def smooth(**keywords):
-    return Simulation(dtype=np.float64, settings=SMOOTH, **{"recombination": "ellipsoid", **keywords})
-
-
 def loss(trace):
     return np.sum(trace.waveforms.current**2) / 1e6
 
@@ -92,7 +88,7 @@ def gradient(trace):
 def test_gradient_by_segments(name, column, one_thread):
     """Central difference, and slope of the Taylor remainder, along a random direction of all segments together."""
     segments = generated(3) if name == "generated" else make_segments(*SPECIAL[name], dE=3.0, dEdx=4.0, t0=0.73)
-    simulation = smooth()
+    simulation = smooth(recombination="ellipsoid")
     batch = simulation.batch(segments)
     values = getattr(batch, column)
     direction = np.random.default_rng(0).normal(size=values.shape)
@@ -111,11 +107,12 @@ def test_gradient_by_segments(name, column, one_thread):
 
 def test_a_segment_of_no_length_has_the_gradient_of_the_box():
     """It is perpendicular whichever way it is moved."""
-    batch = smooth().batch(special())
+    simulation = smooth(recombination="ellipsoid")
+    batch = simulation.batch(special())
     point = (batch.start == batch.end).all(axis=1)
     assert np.count_nonzero(point) == 1
     box = smooth(recombination="box", parameters=Parameters(alpha=0.904, beta=0.204))
-    found, expected = (gradient(Trace(s, batch.select(point))) for s in (smooth(), box))
+    found, expected = (gradient(Trace(s, batch.select(point))) for s in (simulation, box))
     for name in COLUMNS:
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-12)
     assert found.parameters["R_anisotropy"] == 0.0 != found.parameters["beta_90"]
@@ -123,7 +120,7 @@ def test_a_segment_of_no_length_has_the_gradient_of_the_box():
 
 def test_gradient_by_parameters(one_thread):
     names = (*OWN, "eField", "lArDensity")
-    report = gradcheck(smooth(), generated(3), names)
+    report = gradcheck(smooth(recombination="ellipsoid"), generated(3), names)
     assert report.passed and {row.parameter for row in report.rows} == set(names)
     assert all(row.adjoint != 0.0 for row in report.rows)
 
@@ -142,21 +139,16 @@ def test_closure():
     np.testing.assert_allclose(fit.values, fit.truth, rtol=2e-4)
 
 
-def run(*arguments):
-    done = CliRunner().invoke(main, [str(a) for a in arguments])
-    assert done.exit_code == 0, done.output
-    return done.output
-
-
-def test_commands(tmp_path):
+@pytest.mark.slow
+def test_commands(tmp_path, compiled):
     segments, hits = tmp_path / "s.h5", tmp_path / "h.h5"
-    run("generate", "mixed", "-o", segments, "--events", 1)
+    succeeds("generate", "mixed", "-o", segments, "--events", 1)
     model = ("--recombination", "ellipsoid")
-    run("simulate", segments, "-o", hits, *model, "--noise")
-    run("gradcheck", *model, "--fit", "R_anisotropy,beta_90")
-    told = run("errors", segments, *model, "--fit", "beta_90,R_anisotropy")
+    succeeds("simulate", segments, "-o", hits, *model, "--noise")
+    succeeds("gradcheck", *model, "--fit", "R_anisotropy,beta_90")
+    told = succeeds("errors", segments, *model, "--fit", "beta_90,R_anisotropy")
     assert "R_anisotropy" in told
-    run("calibrate", segments, hits, "-o", tmp_path / "fit", *model, "--fit", "beta_90,R_anisotropy")
+    succeeds("calibrate", segments, hits, "-o", tmp_path / "fit", *model, "--fit", "beta_90,R_anisotropy")
     fit = json.loads((tmp_path / "fit" / "fit.json").read_text())["parameters"]
     for name, value in (("beta_90", 0.204), ("R_anisotropy", 1.25)):
         assert abs(fit[name]["value"] - value) < 5.0 * fit[name]["error"] < 0.2 * value

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from commands import succeeds
 from helpers import local
 
 import lartpc.cli.options as options
 from lartpc.adjoint.pairs import ADJOINTS
 from lartpc.charge.recombination import RECOMBINATION
-from lartpc.cli.main import main
 from lartpc.kernels.charge import recombination as models
 from lartpc.kernels.charge.quench import quench
 from lartpc.parameters import TABLE
@@ -71,8 +70,7 @@ def test_parameters_of_other_models_do_not_act(name):
 
 def test_choices_of_the_command_line_and_documentation():
     assert list(options.recombination_option(lambda: None).__click_params__[0].type.choices) == list(RECOMBINATION)
-    done = CliRunner().invoke(main, ["info"])
-    told = json.loads(done.output)["recombination"]
+    told = json.loads(succeeds("info"))["recombination"]
     assert {name: row["formula"] for name, row in told.items()} == {n: r.formula for n, r in RECOMBINATION.items()}
     readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
     assert all(f"`{name}`" in readme for name in RECOMBINATION)

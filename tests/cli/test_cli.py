@@ -180,7 +180,7 @@ def test_info_is_json():
 
 
 @pytest.mark.slow
-def test_the_same_command_writes_the_same_bytes_on_any_number_of_threads(folder, compiled):
+def test_the_same_command_writes_the_same_bytes_on_any_number_of_threads(folder):
     with h5py.File("in.h5", "a") as file:
         file["mc_hdr"] = np.arange(3)
     os.mkdir("elsewhere")

@@ -1,28 +1,28 @@
 """The command `lartpc gradcheck`."""
 
-import numba
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from commands import lartpc_command, succeeds
 from helpers import make_segments
 
 from lartpc.adjoint.pairs import ADJOINTS
-from lartpc.cli.main import main
 from lartpc.data.selection import first_events
 from lartpc.formats.edepsim import write_segments
 from lartpc.kernels.charge.quench import quench
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 
-def run(*arguments):
-    """Exit code, lines of stdout, stderr; small batches need one thread."""
-    threads = numba.get_num_threads()
-    numba.set_num_threads(1)
-    try:
-        done = CliRunner().invoke(main, ["gradcheck", *(str(a) for a in arguments)])
-    finally:
-        numba.set_num_threads(threads)
-    assert done.exception is None or isinstance(done.exception, SystemExit), repr(done.exception)
-    return done.exit_code, done.stdout.splitlines(), done.stderr
+
+def table(*arguments):
+    """The lines that the command prints where all gradients are right."""
+    return succeeds("gradcheck", *arguments).splitlines()
+
+
+def refusal(*arguments):
+    """The one line of stderr; what is looked at may be printed before it is refused."""
+    done = lartpc_command("gradcheck", *arguments)
+    assert done.exit_code == 2 and done.stderr.startswith("lartpc: ") and done.stderr.count("\n") == 1
+    return done.stderr
 
 
 @pytest.fixture
@@ -36,8 +36,7 @@ def file(tmp_path):
 
 
 def test_table_of_a_file(file):
-    code, lines, _ = run(file, "--fit", "eField, lifetime")
-    assert code == 0
+    lines = table(file, "--fit", "eField, lifetime")
     assert lines[0] == f"{file}: 3 of 152 segments, 2 of 3 events"
     rows = [line.split() for line in lines[2:10]]
     names = [(name, loss) for name in ("eField", "lifetime") for loss in ("waveforms", "charges", "times", "hits")]
@@ -58,9 +57,9 @@ def test_what_has_no_effect_is_not_called_ok(tmp_path):
     path, start = tmp_path / "segments.h5", np.array([(-40.0, -30.0, -50.0), (-39.7, -30.1, -50.2)])
     write_segments(path, make_segments(start, start + (0.3, -0.1, -0.2), dE=3.0))
     changes = [word for m in range(4) for word in ("--set", f"eField.{m}=0.49")]
-    code, lines, _ = run(path, "--detector", "2x2", *changes, "--fit", ",".join(f"eField.{m}" for m in range(4)))
+    lines = table(path, "--detector", "2x2", *changes, "--fit", ",".join(f"eField.{m}" for m in range(4)))
     idle = [line.split()[0] for line in lines if line.endswith("no effect")]
-    assert code == 0 and len(idle) == 12 and len(set(idle)) == 3
+    assert len(idle) == 12 and len(set(idle)) == 3
     assert lines[-2].startswith("4 ok, 0 failed, 12 without effect")
 
 
@@ -76,8 +75,9 @@ def test_a_wrong_gradient_fails(file, monkeypatch):
             arrays["grad_step_field"][:] = 0.0
 
     monkeypatch.setitem(ADJOINTS, quench, ADJOINTS[quench]._replace(kernel=Wrong()))
-    code, lines, _ = run(file, "--fit", "eField,lifetime")
-    assert code == 1
+    done = lartpc_command("gradcheck", file, "--fit", "eField,lifetime")
+    assert done.exit_code == 1
+    lines = done.stdout.splitlines()
     results = {tuple(line.split()[:2]): line.split()[-1] for line in lines[2:10]}
     assert results["eField", "charges"] == results["eField", "hits"] == "FAIL"
     assert all(results["lifetime", loss] == "ok" for loss in ("waveforms", "charges", "times", "hits"))
@@ -86,8 +86,7 @@ def test_a_wrong_gradient_fails(file, monkeypatch):
 
 @pytest.mark.slow
 def test_the_generated_sample_and_options():
-    code, lines, _ = run("--recombination", "box", "--set", "vdrift=0.158", "--fit", "vdrift")
-    assert code == 0
+    lines = table("--recombination", "box", "--set", "vdrift=0.158", "--fit", "vdrift")
     assert lines[0].startswith("generated sample mixed: 150 of ")
     assert [line.split()[0] for line in lines[2:6]] == ["vdrift"] * 4
 
@@ -102,19 +101,15 @@ def test_the_generated_sample_and_options():
     ],
 )
 def test_wrong_input_is_one_line(arguments, found, file):
-    code, _, stderr = run(*([] if "nothing.h5" in arguments else [file]), *arguments)
-    assert code == 2
-    assert stderr.count("\n") == 1 and found in stderr
+    assert found in refusal(*([] if "nothing.h5" in arguments else [file]), *arguments)
 
 
 def test_no_charge_is_one_line(tmp_path):
     path = tmp_path / "outside.h5"
     write_segments(path, make_segments((0.0, 90.0, 3.0), (0.0, 91.0, 3.0)))
-    code, _, stderr = run(path)
-    assert code == 2
-    assert "segments: none gives charge in the detector" in stderr
+    assert "segments: none gives charge in the detector" in refusal(path)
     write_segments(path, make_segments(np.zeros((0, 3)), np.zeros((0, 3))), overwrite=True)
-    assert run(path)[0] == 2
+    assert refusal(path)
 
 
 def test_events_are_whole_unless_the_first_is_too_long():
@@ -127,8 +122,7 @@ def test_events_are_whole_unless_the_first_is_too_long():
 def test_electronics(file):
     """Rise time and threshold offset, whose value is 0: by its scale."""
     changes = ("--set", "buffer_risetime=0.2", "--fit", "buffer_risetime,threshold_offset")
-    code, lines, _ = run(file, *changes)
-    assert code == 0
+    lines = table(file, *changes)
     rows = [line.split() for line in lines[2:10]]
     assert {row[0] for row in rows} == {"buffer_risetime", "threshold_offset"}
     assert [row[6] for row in rows if row[6] != "effect"].count("ok") >= 6

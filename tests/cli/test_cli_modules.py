@@ -3,10 +3,9 @@
 import json
 
 import pytest
-from click.testing import CliRunner
+from commands import refusal, succeeds
 from modules import TWO_BY_TWO
 
-from lartpc.cli.main import main
 from lartpc.files.hdf5 import new_hdf5
 from lartpc.generator.generate import generate
 
@@ -16,41 +15,25 @@ def file(tmp_path):
     path = tmp_path / "segments.h5"
     with new_hdf5(path) as h5:
         h5.create_dataset("segments", data=generate("muons", TWO_BY_TWO, 1, 0)[::40])
-    return str(path)
-
-
-def run(*arguments):
-    result = CliRunner().invoke(main, arguments)
-    return result.exit_code, result.output
+    return path
 
 
 @pytest.mark.slow
 def test_commands_take_values_of_modules(file, tmp_path):
-    code, out = run("info", "--detector", "2x2", "--set", "eField.2=0.515", "--set", "lifetime=1800")
-    content = json.loads(out)
-    assert code == 0 and content["detector"]["tpcs"] == 8
+    content = json.loads(succeeds("info", "--detector", "2x2", "--set", "eField.2=0.515", "--set", "lifetime=1800"))
+    assert content["detector"]["tpcs"] == 8
     assert content["parameters"]["eField.2"] == {"value": 0.515, "unit": "kV/cm", "meaning": "drift field"}
-    hits = str(tmp_path / "hits.h5")
-    code, out = run("simulate", file, "-o", hits, "--detector", "2x2", "--set", "eField.2=0.515", "--no-noise")
-    assert code == 0, out
-    code, out = run("plot", hits, "-o", str(tmp_path / "event.png"))
-    assert code == 0, out
-    code, out = run("forecast", file, "--detector", "2x2", "--fit", "eField,lifetime,Ab", "--per-module", "eField")
-    assert code == 0, out
-    assert [line.split()[1] for line in out.splitlines()[1:7]] == [
-        *(f"eField.{m}" for m in range(4)),
-        "lifetime",
-        "Ab",
-    ][:6]
-    folder = str(tmp_path / "fit")
-    fit = ("calibrate", file, hits, "-o", folder, "--detector", "2x2", "--fit", "eField.2", "--start", "eField.2=0.51")
-    code, out = run(*fit)
-    assert code == 0, out
+    hits, fit = tmp_path / "hits.h5", ("--fit", "eField.2", "--start", "eField.2=0.51")
+    succeeds("simulate", file, "-o", hits, "--detector", "2x2", "--set", "eField.2=0.515", "--no-noise")
+    succeeds("plot", hits, "-o", tmp_path / "event.png")
+    out = succeeds("forecast", file, "--detector", "2x2", "--fit", "eField,lifetime,Ab", "--per-module", "eField")
+    names = [*(f"eField.{m}" for m in range(4)), "lifetime", "Ab"]
+    assert [line.split()[1] for line in out.splitlines()[1:7]] == names
+    succeeds("calibrate", file, hits, "-o", tmp_path / "fit", "--detector", "2x2", *fit)
     fitted = json.loads((tmp_path / "fit/fit.json").read_text())["parameters"]["eField.2"]
     assert fitted["value"] == pytest.approx(0.515, rel=1e-4) and fitted["truth"] == 0.515
     over = ("--over", "eField.2=0.514:0.517", "--over", "eField.1=0.499:0.502", "--points", "4")
-    code, out = run("scan", file, hits, "-o", str(tmp_path / "scan"), "--detector", "2x2", *over)
-    assert code == 0, out
+    out = succeeds("scan", file, hits, "-o", tmp_path / "scan", "--detector", "2x2", *over)
     assert [line.split()[1:3] for line in out.splitlines()[2:4]] == [["eField.2", "0.515"], ["eField.1", "0.5"]]
 
 
@@ -70,5 +53,4 @@ def test_commands_take_values_of_modules(file, tmp_path):
     ],
 )
 def test_commands_refuse_in_one_line(file, arguments, what):
-    code, out = run(*(file if a == "FILE" else a for a in arguments))
-    assert code == 2 and what in out and len(out.strip().splitlines()) == 1
+    assert what in refusal(*(file if a == "FILE" else a for a in arguments))

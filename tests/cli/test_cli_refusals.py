@@ -82,7 +82,7 @@ def test_bad_options_are_refused(folder, options, message):
     [
         ("lifetme: 900", "nearest is 'lifetime'"),
         ("lifetime: -3", "lifetime: found -3"),
-        ("lifetime: [a, b", ""),
+        ("lifetime: [a, b", "not a YAML file"),
         ("lifetime: many", "lifetime: found 'many'"),
         ("adc_counts: 1.5", "adc_counts: found 1.5"),
     ],

@@ -1,46 +1,20 @@
 """The commands `lartpc scan` and `lartpc forecast`."""
 
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
-from pathlib import Path
 
 import h5py
-import numba
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from commands import killed_when, lartpc_command, refusal, succeeds
 from samples import protons
 
 import lartpc
-from lartpc.cli.main import main
 from lartpc.formats.edepsim import write_segments
 
+pytestmark = pytest.mark.usefixtures("one_thread")  # batches are small
 SIX = ("Ab", "kb", "eField", "lifetime", "long_diff", "tran_diff")
 NOMINAL = (0.8, 0.0486, 0.5, 2200.0, 4e-6, 8.8e-6)
-
-
-def run(*arguments, command="scan"):
-    """Exit code, stdout, stderr; small batches need one thread."""
-    threads = numba.get_num_threads()
-    numba.set_num_threads(1)
-    try:
-        done = CliRunner().invoke(main, [command, *(str(a) for a in arguments)])
-    finally:
-        numba.set_num_threads(threads)
-    assert done.exception is None or isinstance(done.exception, SystemExit), repr(done.exception)
-    return done.exit_code, done.stdout, done.stderr
-
-
-def refused(*arguments, command="scan"):
-    """The one line of stderr with which the command refuses its input."""
-    code, stdout, stderr = run(*arguments, command=command)
-    assert (code, stdout) == (2, ""), stderr
-    assert stderr.count("\n") == 1 and stderr.startswith("lartpc: ")
-    return stderr
 
 
 def arrays(folder):
@@ -61,8 +35,7 @@ def segments(tmp_path_factory):
 def target(segments, tmp_path_factory):
     """Hits of those, with noise."""
     path = tmp_path_factory.mktemp("target") / "hits.h5"
-    code, _, stderr = run(segments, "-o", path, "--set", "lifetime=1500", "--seed", "4", command="simulate")
-    assert code == 0, stderr
+    succeeds("simulate", segments, "-o", path, "--set", "lifetime=1500", "--seed", "4")
     return path
 
 
@@ -71,8 +44,7 @@ def test_lines_of_a_closure(segments, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["anywhere/lartpc", "scan", "a file"])
     folder = tmp_path / "scan"
     over = ("--over", "kb", "--over", "lifetime=1000:3000", "--truth", "lifetime=1700", "--points", 3)
-    code, stdout, stderr = run(segments, "--closure", "--no-noise", "-o", folder, *over)
-    assert code == 0, stderr
+    stdout = succeeds("scan", segments, "--closure", "--no-noise", "-o", folder, *over)
     assert {path.name for path in folder.iterdir()} == {"scan.h5", "scan.png", "history.h5"}
     assert (folder / "scan.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert stdout.startswith("residuals\n")
@@ -95,8 +67,7 @@ def test_lines_of_a_closure(segments, tmp_path, monkeypatch):
 def test_plane_of_a_file(segments, target, tmp_path):
     """The likelihood of a noisy target, the others at --fix; the truth is in the target's file."""
     over = ("--plane", "--over", "Ab=0.79:0.81", "--over", "kb=0.047:0.05", "--points", 4, "--fix", "lifetime=1500")
-    code, stdout, stderr = run(segments, target, "-o", tmp_path / "scan", *over)
-    assert code == 0, stderr
+    stdout = succeeds("scan", segments, target, "-o", tmp_path / "scan", *over)
     assert stdout.startswith("likelihood: ") and "16 points, Ab 0." in stdout
     found = arrays(tmp_path / "scan")
     assert found["values"].shape == found["gradient"].shape == (16, 2) and (found["along"] == -1).all()
@@ -108,29 +79,20 @@ def test_plane_of_a_file(segments, target, tmp_path):
 def test_killed_and_resumed(segments, target, tmp_path):
     """Kill -9 after some points leaves no result; then --resume: the same bits as without."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    arguments = (str(segments), str(target), "--over", "kb", "--over", "tran_diff", "--points", "15")
-    assert run(*arguments, "-o", whole)[0] == 0
-    command = [sys.executable, "-m", "lartpc", "scan", *arguments, "-o", str(killed)]
-    place = {"PYTHONPATH": str(Path(lartpc.__file__).parent.parent), "NUMBA_NUM_THREADS": "1"}
-    with subprocess.Popen(command, env={**os.environ, **place}, stderr=subprocess.DEVNULL) as process:
-        limit = time.monotonic() + 300.0
-        while not (killed / "history.h5").exists():
-            assert process.poll() is None and time.monotonic() < limit
-            time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
+    arguments = (segments, target, "--over", "kb", "--over", "tran_diff", "--points", "15")
+    succeeds("scan", *arguments, "-o", whole)
+    killed_when((killed / "history.h5").exists, "scan", *arguments, "-o", killed)
     assert not (killed / "scan.h5").exists() and not (killed / "scan.png").exists()
     with h5py.File(killed / "history.h5") as file:
         assert 1 <= len(file["values"]) < 32
-    assert "history.h5: exists already; --resume continues it" in refused(*arguments, "-o", killed)
+    assert "history.h5: exists already; --resume continues it" in refusal("scan", *arguments, "-o", killed)
     other = [a if a != "15" else "16" for a in arguments]
-    assert "points was 15, now 16: --resume continues" in refused(*other, "-o", killed, "--resume")
-    code, _, stderr = run(*arguments, "-o", killed, "--resume")
-    assert code == 0, stderr
+    assert "points was 15, now 16: --resume continues" in refusal("scan", *other, "-o", killed, "--resume")
+    succeeds("scan", *arguments, "-o", killed, "--resume")
     for name, array in arrays(whole).items():
         np.testing.assert_array_equal(arrays(killed)[name], array)
     assert (killed / "scan.png").read_bytes() == (whole / "scan.png").read_bytes()
-    assert "scan.h5: exists already" in refused(*arguments, "-o", killed)
+    assert "scan.h5: exists already" in refusal("scan", *arguments, "-o", killed)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +122,7 @@ def test_killed_and_resumed(segments, target, tmp_path):
 )
 def test_wrong_input_is_one_line(arguments, found, segments, target, tmp_path):
     files = {"SEGMENTS": segments, "TARGET": target}
-    assert found in refused(*(files.get(a, a) for a in arguments), "-o", tmp_path / "scan")
+    assert found in refusal("scan", *(files.get(a, a) for a in arguments), "-o", tmp_path / "scan")
     assert not (tmp_path / "scan").exists()
 
 
@@ -177,11 +139,11 @@ def table(stdout):
 
 @pytest.mark.slow
 def test_errors_are_those_of_a_noiseless_fit(segments, tmp_path):
-    code, stdout, stderr = run(segments, command="forecast")
-    assert code == 0, stderr
+    stdout = succeeds("forecast", segments)
     errors, correlation = table(stdout)
     truth = [part for name, value in zip(SIX, NOMINAL, strict=True) for part in ("--truth", f"{name}={value}")]
-    run(segments, "--closure", "--no-noise", *truth, "-o", tmp_path / "fit", command="calibrate")
+    fit = lartpc_command("calibrate", segments, "--closure", "--no-noise", *truth, "-o", tmp_path / "fit")
+    assert fit.exit_code == 0
     fit = json.loads((tmp_path / "fit" / "fit.json").read_text())
     assert list(errors) == list(SIX)
     for name in SIX:
@@ -192,17 +154,16 @@ def test_errors_are_those_of_a_noiseless_fit(segments, tmp_path):
 def test_errors_at_another_truth_and_rounded(segments):
     """Less lifetime, less precise; rounded hits tell less."""
     printed = [
-        run(segments, "--fit", "eField,lifetime", *more, command="forecast")
+        succeeds("forecast", segments, "--fit", "eField,lifetime", *more)
         for more in ((), ("--truth", "lifetime=4000"), ("--rounded",))
     ]
-    nominal, long, rounded = (table(stdout)[0] for _, stdout, _ in printed)
+    nominal, long, rounded = (table(stdout)[0] for stdout in printed)
     assert long["lifetime"] > 2.0 * nominal["lifetime"]
     assert rounded["eField"] > 1.2 * nominal["eField"]
 
 
 def test_an_open_direction_is_named(segments):
-    code, stdout, stderr = run(segments, "--fit", "Ab,MeVToElectrons,eField", command="forecast")
-    assert code == 0, stderr
+    stdout = succeeds("forecast", segments, "--fit", "Ab,MeVToElectrons,eField")
     errors, correlation = table(stdout)
     assert errors["Ab"] == errors["MeVToElectrons"] == np.inf and np.isfinite(errors["eField"])
     assert correlation[0] == ["-"] * 3 and correlation[2] == ["-", "-", "1.000"]
@@ -222,4 +183,4 @@ def test_an_open_direction_is_named(segments):
     ],
 )
 def test_errors_of_wrong_input(arguments, found, segments):
-    assert found in refused(segments, *arguments, command="forecast")
+    assert found in refusal("forecast", segments, *arguments)

@@ -1,8 +1,10 @@
 """Commands run in this process or in one of their own, and small files for them."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import h5py
@@ -46,33 +48,57 @@ def lartpc_command(*arguments):
 
 
 def succeeds(*arguments):
+    """What a command prints that has nothing to say on stderr."""
     done = lartpc_command(*arguments)
     assert (done.exit_code, done.stderr) == (0, "")
     return done.stdout
 
 
-def refuses(folder, *arguments):
-    """The line of a command that must change nothing in `folder`."""
-    before = contents(folder)
+def refusal(*arguments):
+    """The one line on stderr with which a command refuses its input."""
     done = lartpc_command(*arguments)
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.startswith("lartpc: ") and done.stderr.count("\n") == 1 and done.stderr.endswith("\n")
-    assert contents(folder) == before
     return done.stderr
+
+
+def refuses(folder, *arguments):
+    """The line of a command that must change nothing in `folder`."""
+    before = contents(folder)
+    line = refusal(*arguments)
+    assert contents(folder) == before
+    return line
 
 
 def contents(folder):
     return {path: path.read_bytes() if path.is_file() else None for path in Path(folder).rglob("*")}
 
 
+def environment_with(**changes):
+    """That of a process which finds the same lartpc."""
+    return {**os.environ, "PYTHONPATH": str(Path(lartpc.__file__).parent.parent), **changes}
+
+
 def program(folder, script, *arguments, **environment):
     """Run a Python script with the arguments of `lartpc`, in a process of its own."""
-    place = {"PYTHONPATH": str(Path(lartpc.__file__).parent.parent)}
     return subprocess.run(
         [sys.executable, "-W", "error", "-B", "-c", script, *map(str, arguments)],
         cwd=folder,
-        env={**os.environ, **place, **environment},
+        env=environment_with(**environment),
         capture_output=True,
         text=True,
         timeout=300,
     )
+
+
+def killed_when(done, *arguments):
+    """Run a command in a process of its own, and kill -9 it as soon as done() is true."""
+    command = [sys.executable, "-m", "lartpc", *map(str, arguments)]
+    quiet = dict.fromkeys(("stdout", "stderr"), subprocess.DEVNULL)
+    with subprocess.Popen(command, env=environment_with(NUMBA_NUM_THREADS="1"), **quiet) as process:
+        limit = time.monotonic() + 300.0
+        while not done():
+            assert process.poll() is None and time.monotonic() < limit
+            time.sleep(0.002)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL

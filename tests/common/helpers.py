@@ -1,4 +1,6 @@
-"""Small detectors, segments and views of waveforms that several tests share."""
+"""Small detectors, segments and views of waveforms that several tests share, and the memory that work takes."""
+
+import tracemalloc
 
 import numpy as np
 
@@ -89,3 +91,12 @@ def sample(waveforms, pixel, ticks):
             inside = (at >= 0) & (at < windows.first[w + 1] - windows.first[w])
             current[inside] = waveforms.current[windows.first[w] + at[inside]]
     return current
+
+
+def peak_of(work):
+    """What `work` gives, and the largest memory of its arrays [bytes]."""
+    tracemalloc.start()
+    try:
+        return work(), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()

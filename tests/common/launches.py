@@ -34,6 +34,17 @@ class Case(NamedTuple):
     more: dict[str, Any] | None = None
 
 
+def recorder(cases):
+    """A launcher that keeps what it launches: {kernel: `Case`}, the last of each."""
+
+    def launch(kernel, threads, *, adjoint_threads=None, **arrays):
+        more = {name: array for name, array in arrays.items() if name not in kernel.arguments}
+        cases[kernel.name] = Case(threads, copies(in_order(kernel, arrays)), adjoint_threads, more)
+        plain(kernel, threads, **arrays)
+
+    return launch
+
+
 def record(segments, recombination="birks", vdrift=None, **changes):
     """Every launch of the chain, its front end with all that it can do, and of the losses: {kernel: `Case`}.
 
@@ -43,12 +54,7 @@ def record(segments, recombination="birks", vdrift=None, **changes):
     """
     keywords = {"parameters": Parameters(vdrift=vdrift, **changes), "recombination": recombination, "dtype": np.float64}
     cases = {}
-
-    def launch(kernel, threads, *, adjoint_threads=None, **arrays):
-        more = {name: array for name, array in arrays.items() if name not in kernel.arguments}
-        cases[kernel.name] = Case(threads, copies(in_order(kernel, arrays)), adjoint_threads, more)
-        plain(kernel, threads, **arrays)
-
+    launch = recorder(cases)
     for front_end in ({"buffer_risetime": 0.1, "adc_busy_delay": 9, "reset_cycles": 1}, {}):
         detector = dataclasses.replace(Detector.module0(), **front_end)
         simulation = Simulation(detector, **keywords)
@@ -66,13 +72,13 @@ def record(segments, recombination="birks", vdrift=None, **changes):
     angular = Simulation(**{**keywords, "recombination": "ellipsoid"})
     of_angles = angular.batch(segments)
     of_angles = of_angles.select((of_angles.start != of_angles.end).any(axis=1))
-    whole = dict(cases)
-    angular.waveforms(of_angles, angular.vector(), launch)
-    cases = {name: whole.get(name, case) for name, case in cases.items()}
+    by_angle = {}
+    angular.waveforms(of_angles, angular.vector(), recorder(by_angle))
+    cases = by_angle | cases
     tabulated = Simulation(**keywords, response=small_table())
-    parametric = {name: cases[name] for name in BOTH}
-    tabulated.waveforms(batch, tabulated.vector(), launch)
-    cases |= {f"tabulated {name}": cases[name] for name in BOTH} | parametric
+    of_table = {}
+    tabulated.waveforms(batch, tabulated.vector(), recorder(of_table))
+    cases |= {f"tabulated {name}" if name in BOTH else name: case for name, case in of_table.items()}
     return cases | record_losses(hits, moved(hits, detector), detector)
 
 

@@ -1,34 +1,24 @@
 """What a fit minimises, in float64, and the hits that it is of."""
 
 import numpy as np
+from traces import smooth
 
 from lartpc.data.hits import Hits
 from lartpc.fit.unknowns import unknowns_of
-from lartpc.gradients.gradcheck import SMOOTH
 from lartpc.kernels.runtime import slots
 from lartpc.losses.objective import Objective
 from lartpc.losses.target import TargetHits
 from lartpc.parameters import Parameters
-from lartpc.simulation.simulation import Simulation
 
 SIX = ("Ab", "kb", "eField", "lifetime", "long_diff", "tran_diff")
 TRUTH = Parameters(Ab=0.83, kb=0.053, eField=0.501, lifetime=1500.0, long_diff=5e-6, tran_diff=9e-6)
 STEP = 1e-6  # relative, of central differences
 
 
-def smooth(parameters=None, detector=None, **keywords):
-    return Simulation(detector, parameters, dtype=np.float64, settings=SMOOTH, **keywords)
-
-
 def objective(kind, segments, hits, simulation=None, names=SIX, rounded=False):
     simulation = smooth() if simulation is None else simulation
     target = TargetHits(hits, simulation.detector, rounded)
     return Objective(kind, simulation, simulation.batches(segments), target, unknowns_of(simulation, names)).at
-
-
-def rows(hits, keep):
-    """Some of the rows of a table of hits."""
-    return Hits(**{name: column[keep] for name, column in vars(hits).items()})
 
 
 def joined(*tables):

@@ -1,14 +1,11 @@
 """Programs that tests of the launcher run in a process of their own, and two kernels."""
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
+from commands import environment_with
 
-import lartpc.adjoint
-import lartpc.kernels
 from lartpc.kernels.runtime.launch import device, kernel
 
 ENERGIES = np.linspace(0.0, 5.0, 1000)
@@ -29,12 +26,11 @@ print(electrons.tobytes().hex(), cache_directory())
 """
 SEGMENTS = """
 import numpy as np
+from lartpc.formats.edepsim import from_table
 from lartpc.generator.generate import generate
-from lartpc.data.segments import Segments
 from lartpc.simulation.simulation import Simulation
 simulation = Simulation(noise=True)
-table = generate("muons", simulation.detector, 1, 0)[:200]
-segments = Segments(**{name: table[name] for name in Segments.__dataclass_fields__ if name in table.dtype.names})
+segments = from_table(generate("muons", simulation.detector, 1, 0)[:200], "generated")
 """
 # Prints the shares of charge at the sites of the lattice, the first numbers whose bits depend on how often code was
 # optimised.
@@ -84,8 +80,7 @@ def scale(i, values, out):
 
 def in_new_process(program, heard=None, **environment):
     """What `program` prints, run by a new Python that finds the same lartpc; its lines on stderr are `heard`."""
-    home = Path(lartpc.__file__).parent.parent
-    environment = {**os.environ, "PYTHONPATH": str(home), **{k: str(v) for k, v in environment.items()}}
+    environment = environment_with(**{name: str(value) for name, value in environment.items()})
     done = subprocess.run([sys.executable, "-P", "-c", program], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     if heard is not None:

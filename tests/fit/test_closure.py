@@ -17,7 +17,11 @@ from lartpc.fit.unknowns import per_module
 from lartpc.parameters import parameter
 
 NAMES = ("eField", "kb")
-SEGMENTS = protons(2)
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return protons(2)
 
 
 def test_truth_is_drawn_from_the_ranges_but_for_what_is_given():
@@ -33,30 +37,30 @@ def test_truth_is_drawn_from_the_ranges_but_for_what_is_given():
         draw_truth(nominal, ("alpha",), 1)
 
 
-def test_target_is_what_the_truth_makes():
+def test_target_is_what_the_truth_makes(sample):
     simulation = Simulation(settings=Simulation().settings._replace(nodes=12))
     truth = simulation.parameters.replace(eField=0.48)
-    segments, target = closure(simulation, SEGMENTS, truth, seed=4)
-    expected = Simulation(parameters=truth, noise=True, seed=4, settings=simulation.settings)(SEGMENTS).hits
-    assert segments is SEGMENTS and target.noise and target.truth == truth and target.loss == "likelihood"
+    segments, target = closure(simulation, sample, truth, seed=4)
+    expected = Simulation(parameters=truth, noise=True, seed=4, settings=simulation.settings)(sample).hits
+    assert segments is sample and target.noise and target.truth == truth and target.loss == "likelihood"
     np.testing.assert_array_equal(target.hits.charge, expected.charge)
-    _, quiet = closure(simulation, SEGMENTS, truth, noise=False)
+    _, quiet = closure(simulation, sample, truth, noise=False)
     assert not quiet.noise and quiet.loss == "residuals"
 
 
-def test_batches_of_adam_have_the_hits_of_their_own_tracks():
+def test_batches_of_adam_have_the_hits_of_their_own_tracks(sample):
     simulation = Simulation()
-    segments, target = closure(simulation, SEGMENTS, simulation.parameters, noise=False, optimizer="adam")
-    np.testing.assert_array_equal(segments.event_id, tracks(SEGMENTS))
+    segments, target = closure(simulation, sample, simulation.parameters, noise=False, optimizer="adam")
+    np.testing.assert_array_equal(segments.event_id, tracks(sample))
     target.check(simulation.detector, segments)
     for event in segments.events:
         alone = simulation(segments.select(segments.event_id == event)).hits
         np.testing.assert_allclose(target.hits.charge[target.hits.event_id == event], alone.charge, rtol=1e-6)
 
 
-def test_kept_evaluations_are_continued_to_the_same_bits(tmp_path):
+def test_kept_evaluations_are_continued_to_the_same_bits(sample, tmp_path):
     simulation = Simulation()
-    segments, target = closure(simulation, SEGMENTS, simulation.parameters.replace(eField=0.51), seed=4)
+    segments, target = closure(simulation, sample, simulation.parameters.replace(eField=0.51), seed=4)
     setup = setup_of(simulation, segments, target, None, fit=list(NAMES))
     assert setup["loss"] == "likelihood" and setup["fit"] == list(NAMES)
 
@@ -78,9 +82,9 @@ def test_kept_evaluations_are_continued_to_the_same_bits(tmp_path):
         Kept(tmp_path / "fit", NAMES, other, resume=True)
 
 
-def test_setup_tells_unread_pixels_apart():
+def test_setup_tells_unread_pixels_apart(sample):
     simulation = Simulation()
-    segments, target = closure(simulation, SEGMENTS, simulation.parameters)
+    segments, target = closure(simulation, sample, simulation.parameters)
     setups = [
         setup_of(simulation, segments, dataclasses.replace(target, unread=unread), None) for unread in ((), (7,), (8,))
     ]

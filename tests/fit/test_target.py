@@ -10,7 +10,6 @@ from helpers import make_segments
 from samples import protons
 
 from lartpc import (
-    Hits,
     InputError,
     Parameters,
     Simulation,
@@ -22,17 +21,28 @@ from lartpc import (
 from lartpc.formats.attrs import describe
 from lartpc.formats.packets_of_hits import make_packets
 
-SEGMENTS = dataclasses.replace(protons(1), source=None)
-NOISY = Simulation(noise=True, seed=3)(SEGMENTS).hits
-NONE = Hits(**{name: column[:0] for name, column in vars(NOISY).items()})
+
+@pytest.fixture(scope="module")
+def segments():
+    return dataclasses.replace(protons(1), source=None)
 
 
-def stored(folder, hits=NOISY, **changes):
-    """A file of hits like that of `lartpc simulate`, with some attributes changed."""
-    simulation = Simulation()
-    attrs = describe(simulation.detector, simulation.parameters) | {"noise": True, "events": None} | changes
-    write_hits(folder / "hits.h5", hits, SEGMENTS, attrs, overwrite=True)
-    return folder / "hits.h5"
+@pytest.fixture(scope="module")
+def noisy(segments):
+    return Simulation(noise=True, seed=3)(segments).hits
+
+
+@pytest.fixture
+def stored(segments, noisy, tmp_path):
+    """Writes a file of hits like that of `lartpc simulate`, with some attributes changed."""
+
+    def stored(**changes):
+        simulation = Simulation()
+        attrs = describe(simulation.detector, simulation.parameters) | {"noise": True, "events": None} | changes
+        write_hits(tmp_path / "hits.h5", noisy, segments, attrs)
+        return tmp_path / "hits.h5"
+
+    return stored
 
 
 @pytest.mark.parametrize(
@@ -44,44 +54,44 @@ def stored(folder, hits=NOISY, **changes):
         ({"noise": False, "rounded": True}, "likelihood"),
     ],
 )
-def test_the_loss_follows(known, loss):
-    target = Target(NOISY, **known)
+def test_the_loss_follows(known, loss, segments, noisy):
+    target = Target(noisy, **known)
     assert target.loss == loss
-    assert scan(Simulation(), SEGMENTS, target, over={"kb": (0.048, 0.05)}, points=2).kind == loss
+    assert scan(Simulation(), segments, target, over={"kb": (0.048, 0.05)}, points=2).kind == loss
 
 
-def test_a_file_says_what_it_holds(tmp_path):
+def test_a_file_says_what_it_holds(stored, segments, noisy, tmp_path):
     truth = Parameters(eField=0.48)
-    target = Target.read(stored(tmp_path, noise=False, parameters=truth.as_dict()))
+    target = Target.read(stored(noise=False, parameters=truth.as_dict()))
     assert (target.noise, target.rounded, len(target.unread), target.truth) == (False, False, 0, truth)
-    for name, column in vars(NOISY).items():
+    for name, column in vars(noisy).items():
         np.testing.assert_array_equal(getattr(target.hits, name), column)
     detector = Simulation().detector
     for field in dataclasses.fields(detector):
         if field.name != "parameters":
             np.testing.assert_array_equal(getattr(target.detector, field.name), getattr(detector, field.name))
-    write_hits(tmp_path / "bare.h5", NOISY, SEGMENTS, {})
+    write_hits(tmp_path / "bare.h5", noisy, segments, {})
     bare = Target.read(tmp_path / "bare.h5")
     assert bare.noise and bare.truth is None
     with pytest.raises(InputError, match="bare.h5: no attribute 'geometry'"):
         _ = bare.detector
 
 
-def test_rounded_hits_are_used_by_tick_and_count_only():
+def test_rounded_hits_are_used_by_tick_and_count_only(segments, noisy):
     """What is within a tick and a count does not matter then, and does otherwise."""
-    moved = dataclasses.replace(NOISY, charge=NOISY.charge + 1.0)
+    moved = dataclasses.replace(noisy, charge=noisy.charge + 1.0)
     over = {"kb": (0.048, 0.05)}
 
     def losses(rounded):
-        targets = [Target(hits, rounded=rounded) for hits in (NOISY, moved)]
-        return [scan(Simulation(), SEGMENTS, target, over=over, points=2).loss[0] for target in targets]
+        targets = [Target(hits, rounded=rounded) for hits in (noisy, moved)]
+        return [scan(Simulation(), segments, target, over=over, points=2).loss[0] for target in targets]
 
     rounded, exact = losses(True), losses(False)
     assert rounded[0] == rounded[1] and exact[0] != exact[1]
 
 
-def test_hits_alone_are_a_measurement():
-    one, other = (calibrate(Simulation(), SEGMENTS, t, unknowns=("eField",)) for t in (NOISY, Target(NOISY)))
+def test_hits_alone_are_a_measurement(segments, noisy):
+    one, other = (calibrate(Simulation(), segments, t, unknowns=("eField",)) for t in (noisy, Target(noisy)))
     assert one.loss == "likelihood" and one.truth is None
     assert one.value == other.value and one.values == other.values
 
@@ -111,7 +121,7 @@ def test_packets_are_rounded_and_of_read_pixels(tmp_path, generation):
             Target.read(tmp_path / "p.h5", *missing)
 
 
-def test_events_are_chosen(tmp_path):
+def test_events_are_chosen():
     start = np.tile((3.0, 5.0, -12.0), (3, 1))
     segments = make_segments(start, start + 0.3, dE=3.0, event_id=np.array([2, 5, 6]))
     hits = Simulation()(segments).hits
@@ -131,19 +141,19 @@ def test_events_are_chosen(tmp_path):
         ({"events": [3, 9]}, "hits.h5: holds no hits of event 0, allowed are segments of the events that it has"),
     ],
 )
-def test_what_does_not_fit_is_refused_in_fits(tmp_path, changes, found):
-    target = Target.read(stored(tmp_path, **changes))
+def test_what_does_not_fit_is_refused_in_fits(stored, segments, changes, found):
+    target = Target.read(stored(**changes))
     for run in (calibrate, scan):
         with pytest.raises(InputError, match=found):
-            run(Simulation(), SEGMENTS, target)
+            run(Simulation(), segments, target)
 
 
 @pytest.mark.parametrize("value", ['{"Ab": ', "[1", {"zzz": 1.0}, {"Ab": "x"}, [1]])
-def test_damaged_parameters(tmp_path, value):
+def test_damaged_parameters(stored, value):
     with pytest.raises(InputError, match="hits.h5: attribute 'parameters' is damaged: "):
-        Target.read(stored(tmp_path, parameters=value))
+        Target.read(stored(parameters=value))
 
 
-def test_no_hits():
+def test_no_hits(segments, noisy):
     with pytest.raises(InputError, match="target: has no hits"):
-        calibrate(Simulation(), SEGMENTS, Target(NONE))
+        calibrate(Simulation(), segments, Target(noisy.select(slice(0))))

@@ -6,8 +6,9 @@ import h5py
 import layouts
 import numpy as np
 import pytest
+from commands import succeeds
 from layouts import NOW, OLD, tracks
-from packet_files import options, run
+from packet_files import options
 from streams import EVENTS, ORDERS
 
 from lartpc.files import hdf5
@@ -16,7 +17,7 @@ from lartpc.formats.eventfile import EventFile
 
 
 @pytest.fixture(scope="module", params=[NOW, OLD])
-def place(request, tmp_path_factory):
+def place(request, tmp_path_factory, compiled):
     """A detector with its channels and the names of their files."""
     folder = tmp_path_factory.mktemp("layouts")
     return *layouts.load(folder, request.param), *layouts.write(folder, request.param)
@@ -27,7 +28,7 @@ def written(place, tmp_path_factory):
     """The command's files of hits and packets, and the segments: two noisy events."""
     folder = tmp_path_factory.mktemp("written")
     write_segments(folder / "segments.h5", tracks())
-    run("simulate", folder / "segments.h5", "-o", folder / "h.h5", "--packets", folder / "p.h5", *options(place))
+    succeeds("simulate", folder / "segments.h5", "-o", folder / "h.h5", "--packets", folder / "p.h5", *options(place))
     return folder
 
 

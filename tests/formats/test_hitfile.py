@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 import segment_tables
+from commands import program
 from segment_tables import NOW, OLD, refused, some_hits, some_waveforms, table
 
 from lartpc import __version__
@@ -64,8 +64,8 @@ def test_the_same_input_gives_the_same_bytes(tmp_path, store):
     )
     digests = set()
     for name in ("one.h5", "two.h5"):
-        arguments = [sys.executable, "-c", script, COMMON, str(source), str(tmp_path / name)]
-        subprocess.run(arguments, check=True, cwd=Path(__file__).parents[2])
+        done = program(tmp_path, script, COMMON, source, tmp_path / name)
+        assert done.returncode == 0, done.stderr
         digests.add(hashlib.sha256((tmp_path / name).read_bytes()).hexdigest())
     assert len(digests) == 1
 
@@ -96,8 +96,7 @@ def test_a_write_that_fails_is_one_line_and_leaves_nothing(tmp_path, store, limi
         "segments = read_segments(sys.argv[2]); resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]),) * 2)\n"
         "print(refused(write_hits, sys.argv[3], some_hits(), segments, {}, False, some_waveforms()))"
     )
-    arguments = [sys.executable, "-B", "-c", script, COMMON, str(source), str(output / "h.h5")]
-    done = subprocess.run([*arguments, str(limit)], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    done = program(tmp_path, script, COMMON, source, output / "h.h5", limit)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{output / 'h.h5'}: cannot be written: File too large\n"
     assert os.listdir(output) == []

@@ -1,28 +1,21 @@
 """Files simulated in the memory of a few events, and of none for the time between them."""
 
-import tracemalloc
+from functools import partial
 
 import h5py
 import layouts
 import numpy as np
 import pytest
-from commands import lartpc_command
+from commands import succeeds
+from helpers import peak_of
 
 from lartpc.formats.edepsim import file_table
 from lartpc.formats.hitfile import read_hits
 from lartpc.formats.hits_of_packets import unrolled
 
 
-def peak_of(work):
-    tracemalloc.start()
-    work()
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return peak
-
-
 @pytest.mark.slow
-def test_memory_does_not_grow_with_the_file(tmp_path, parts_of):
+def test_memory_does_not_grow_with_the_file(tmp_path, parts_of, compiled):
     """Four times the events need the same memory but for a few bytes an event and segment."""
     parts_of(90)
     detector = layouts.write(tmp_path, layouts.NOW)
@@ -33,11 +26,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path, parts_of):
             file["segments"] = file_table(segments)
         outputs = ["-o", tmp_path / "h.h5", "--packets", tmp_path / "p.h5", "--waveforms", "--overwrite"]
         arguments = ["simulate", tmp_path / "s.h5", *outputs, "--detector", detector[0], "--layout", detector[1]]
-
-        def work(arguments=arguments):
-            assert lartpc_command(*arguments).exit_code == 0
-
-        peaks[events] = peak_of(work)
+        _, peaks[events] = peak_of(partial(succeeds, *arguments))
         written = sum((tmp_path / name).stat().st_size for name in ("h.h5", "p.h5"))
     assert written > 2e6
     assert peaks[48] < 1.1 * peaks[12]
@@ -45,7 +34,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path, parts_of):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("late", [1e9, 1e15, 1e22])
-def test_late_segments_allocate_nothing_for_the_gap(tmp_path, late):
+def test_late_segments_allocate_nothing_for_the_gap(tmp_path, late, compiled):
     """An event from t0 = 0 on with a decay after 1000 s, 30 years (unix times are such) or the age of the Earth."""
     detector, channels = layouts.load(tmp_path, layouts.NOW)
     files = layouts.write(tmp_path, layouts.NOW)
@@ -60,12 +49,10 @@ def test_late_segments_allocate_nothing_for_the_gap(tmp_path, late):
             file["segments"] = raw
         outputs = ["-o", tmp_path / f"{name}-h.h5", "--packets", tmp_path / f"{name}-p.h5", "--no-noise"]
         arguments = ["simulate", tmp_path / f"{name}.h5", *outputs, "--detector", files[0], "--layout", files[1]]
-        done = []
-        peak = peak_of(lambda arguments=arguments, done=done: done.append(lartpc_command(*arguments)))
-        assert done[0].exit_code == 0, done[0].output
+        printed, peak = peak_of(partial(succeeds, *arguments))
         with h5py.File(tmp_path / f"{name}-p.h5") as file:
             packets, of = file["packets"][()], file["mc_packets_assn"]["event_ids"][:, 0]
-        found[name] = read_hits(tmp_path / f"{name}-h.h5"), packets, of, peak, done[0].stdout
+        found[name] = read_hits(tmp_path / f"{name}-h.h5"), packets, of, peak, printed
     hits, again = found["prompt"][0], found["both"][0]
     early = again.t < 1e6
     np.testing.assert_array_equal(again.t[early], hits.t)

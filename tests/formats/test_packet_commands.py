@@ -1,16 +1,15 @@
 """Commands with packets: what they refuse, what they write, and a fit to them."""
 
+import json
 import os
-import subprocess
 import sys
-from pathlib import Path
 
 import h5py
 import pytest
+from commands import RUN, program, refusal, succeeds
 from layouts import tracks
-from packet_files import options, refused, run
+from packet_files import options
 
-import lartpc
 from lartpc.formats.edepsim import write_segments
 from lartpc.formats.hitfile import read_hits
 
@@ -18,21 +17,21 @@ from lartpc.formats.hitfile import read_hits
 def test_the_command_refuses_what_it_cannot_write(place, written, tmp_path):
     segments, packets = written / "segments.h5", tmp_path / "p.h5"
     command = ["simulate", segments, "-o", tmp_path / "h.h5"]
-    assert "--packets: needs --detector FILE and --layout FILE" in refused(*command, "--packets", packets)
-    assert "--packets: needs" in refused(*command, "--packets", packets, "--detector", place[2])
-    assert "another name is needed" in refused(*command, "--packets", tmp_path / "h.h5", *options(place))
+    assert "--packets: needs --detector FILE and --layout FILE" in refusal(*command, "--packets", packets)
+    assert "--packets: needs" in refusal(*command, "--packets", packets, "--detector", place[2])
+    assert "another name is needed" in refusal(*command, "--packets", tmp_path / "h.h5", *options(place))
     there = written / "p.h5"
     before = there.read_bytes()
-    assert "p.h5: exists already" in refused(*command, "--packets", there, *options(place))
-    line = refused(*command, "--packets", segments, "--overwrite", *options(place))
+    assert "p.h5: exists already" in refusal(*command, "--packets", there, *options(place))
+    line = refusal(*command, "--packets", segments, "--overwrite", *options(place))
     assert "segments.h5: is the input" in line
     assert there.read_bytes() == before and os.listdir(tmp_path) == []
-    assert "a file of packets: needs" in refused("calibrate", segments, there, "-o", tmp_path / "fit")
+    assert "a file of packets: needs" in refusal("calibrate", segments, there, "-o", tmp_path / "fit")
 
 
 def test_the_same_command_writes_the_same_bytes_and_says_what(place, written, tmp_path):
     outputs = ["-o", tmp_path / "h.h5", "--packets", tmp_path / "p.h5"]
-    printed = run("simulate", written / "segments.h5", *outputs, *options(place))
+    printed = succeeds("simulate", written / "segments.h5", *outputs, *options(place))
     assert (tmp_path / "p.h5").read_bytes() == (written / "p.h5").read_bytes()
     assert (tmp_path / "h.h5").read_bytes() == (written / "h.h5").read_bytes()
     with h5py.File(tmp_path / "p.h5") as file:
@@ -47,19 +46,9 @@ def test_the_same_command_writes_the_same_bytes_and_says_what(place, written, tm
 @pytest.mark.skipif(sys.platform == "win32", reason="needs resource limits")
 @pytest.mark.parametrize("limit", [1000, 30_000])
 def test_a_full_disk_leaves_neither_file(place, written, tmp_path, limit):
-    script = (
-        "import resource\nfrom lartpc.cli.main import main\n"
-        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit},) * 2)\nmain(prog_name='lartpc')"
-    )
+    script = f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, ({limit},) * 2)\n{RUN}"
     arguments = ["simulate", written / "segments.h5", "-o", "h.h5", "--packets", "p.h5", *options(place)]
-    place_of_package = str(Path(lartpc.__file__).parents[1])  # where the kernels are compiled
-    done = subprocess.run(
-        [sys.executable, "-B", "-c", script, *map(str, arguments)],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": place_of_package},
-        capture_output=True,
-        text=True,
-    )
+    done = program(tmp_path, script, *arguments)
     assert done.returncode == 2 and done.stderr.endswith("cannot be written: File too large\n"), done.stderr
     assert os.listdir(tmp_path) == []
 
@@ -67,18 +56,16 @@ def test_a_full_disk_leaves_neither_file(place, written, tmp_path, limit):
 @pytest.mark.slow
 def test_a_fit_to_packets_finds_the_parameters(place, tmp_path):
     """With noise, ADC counts and ticks, and pixels that are not read: what the packets do not say is not used."""
-    import json
-
     write_segments(tmp_path / "s.h5", tracks(6, dE=0.9))
     outputs = ["-o", tmp_path / "h.h5", "--packets", tmp_path / "p.h5"]
     truth = ["--set", "eField=0.505", "--set", "Ab=0.81"]
-    run("simulate", tmp_path / "s.h5", *outputs, *truth, *options(place))
+    succeeds("simulate", tmp_path / "s.h5", *outputs, *truth, *options(place))
     fits = {}
     for name in ("p.h5", "h.h5"):
         output = tmp_path / f"fit-{name}"
         more = ["--rounded"] if name == "h.h5" else []
         command = ["calibrate", tmp_path / "s.h5", tmp_path / name, "-o", output, "--fit", "eField,Ab", *more]
-        run(*command, *options(place))
+        succeeds(*command, *options(place))
         fits[name] = json.loads((output / "fit.json").read_text())["parameters"]
     for name, expected in (("eField", 0.505), ("Ab", 0.81)):
         found = fits["p.h5"][name]

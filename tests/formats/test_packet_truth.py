@@ -5,9 +5,10 @@ import dataclasses
 import h5py
 import numpy as np
 import pytest
+from commands import succeeds
 from helpers import make_segments, one_plane
 from layouts import tracks
-from packet_files import options, run, simulated
+from packet_files import options, simulated
 
 from lartpc.files.hdf5 import new_hdf5
 from lartpc.formats.edepsim import read_segments, write_segments
@@ -56,7 +57,7 @@ def test_every_segment_contributes_its_own_current(place, front_end):
     assert (np.bincount(pixel) > 1).any() and (np.bincount(found.hit) > 1).any()
 
 
-def test_truth_of_noisy_hits(place, written):
+def test_truth_of_noisy_hits(written):
     with h5py.File(written / "p.h5") as file:
         table, found, segments = (file[name][()] for name in ("packets", "mc_packets_assn", "segments"))
     data = table["packet_type"] == 0
@@ -159,7 +160,7 @@ def test_columns_that_old_files_lack_are_added_and_truth_is_copied(place, tmp_pa
         file["segments"], file["mc_hdr"] = raw, np.arange(3)
         file["trajectories"] = np.zeros(4, dtype=[("eventID", "u4")])
     outputs = ["-o", tmp_path / "h.h5", "--packets", tmp_path / "p.h5"]
-    run("simulate", tmp_path / "in.h5", *outputs, *options(place))
+    succeeds("simulate", tmp_path / "in.h5", *outputs, *options(place))
     with h5py.File(tmp_path / "p.h5") as file:
         table, found = file["segments"][()], file["mc_packets_assn"][()]
         assert (len(file["mc_hdr"]), len(file["trajectories"]), len(file["vertices"])) == (3, 4, 0)

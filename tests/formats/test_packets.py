@@ -5,9 +5,10 @@ import dataclasses
 import h5py
 import numpy as np
 import pytest
+from commands import succeeds
 from helpers import make_segments
 from layouts import tracks
-from packet_files import PERIOD, options, run, simulated, trigger_times
+from packet_files import PERIOD, options, simulated, trigger_times
 
 from lartpc.detector.channels import NAMES
 from lartpc.detector.digitization import whole_ticks
@@ -227,7 +228,7 @@ def test_events_without_hits_and_no_events(place, tmp_path):
     none = segments.select(np.zeros(0, dtype=int))
     assert len(make_packets(simulated(detector, none).hits, none, channels, detector).table) == 0
     write_segments(tmp_path / "none.h5", none)
-    run("simulate", tmp_path / "none.h5", "-o", tmp_path / "h.h5", "--packets", tmp_path / "p.h5", *options(place))
+    succeeds("simulate", tmp_path / "none.h5", "-o", tmp_path / "h.h5", "--packets", tmp_path / "p.h5", *options(place))
     assert len(read_packets(tmp_path / "p.h5", none, channels, detector)) == 0
 
 

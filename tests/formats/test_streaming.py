@@ -116,7 +116,7 @@ def test_packets_of_events_one_by_one_are_those_of_all(tmp_path):
     whole = make_packets(hits, segments, channels, detector)
     clock, tables, events = Clock(), [], []
     for event in range(len(t0)):
-        part = type(hits)(**{name: column[hits.event_id == event] for name, column in vars(hits).items()})
+        part = hits.select(hits.event_id == event)
         packets = make_packets(part, segments.select(segments.event_id == event), channels, detector, clock)
         tables.append(packets.table)
         events.append(packets.event)

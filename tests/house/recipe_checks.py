@@ -8,12 +8,11 @@ import json
 import traceback
 
 import numpy as np
-from click.testing import CliRunner
+from commands import refusal, succeeds
 
 from lartpc.adjoint.pairs import ADJOINTS
 from lartpc.autodiff.kernelcheck import check_adjoint
 from lartpc.charge.recombination import RECOMBINATION
-from lartpc.cli.main import main
 from lartpc.data.segments import Segments
 from lartpc.detector.detector import Detector
 from lartpc.fit.calibrate import calibrate
@@ -51,12 +50,6 @@ def steps(**keywords):
     return s.waveforms(s.batch(segments()), s.vector()).steps
 
 
-def told(*arguments):
-    done = CliRunner().invoke(main, list(arguments))
-    assert done.exit_code == 0, done.output
-    return done.output
-
-
 def check_kernel(kernel, threads, arguments):
     """The adjoint against central differences."""
     acting = ADJOINTS[kernel].kernel.outputs
@@ -84,8 +77,8 @@ def recombination():
     assert len(simulation(recombination="thomas_imel")(segments()).hits) > 0
     acting = simulation(recombination="thomas_imel").acting()
     assert "beta" in acting and "alpha" not in acting and "Ab" not in acting
-    row = json.loads(told("info"))["recombination"]["thomas_imel"]
-    assert row["parameters"] == ["beta"] and "thomas_imel" in told("simulate", "--help")
+    row = json.loads(succeeds("info"))["recombination"]["thomas_imel"]
+    assert row["parameters"] == ["beta"] and "thomas_imel" in succeeds("simulate", "--help")
     inputs = {"step_dE": rng.uniform(0.1, 1.0, 5), "step_dEdx": rng.uniform(1.0, 60.0, 5), **local(5)}
     check_kernel(quench, 5, {**inputs, "model": RECOMBINATION["thomas_imel"].number, "electrons": np.zeros(5)})
 
@@ -94,9 +87,9 @@ def parameter():
     whole, part = steps(), steps(parameters=Parameters(transparency=0.9))
     np.testing.assert_allclose(part.charge, 0.9 * whole.charge, rtol=1e-14)
     assert "transparency" in simulation().acting()
-    value = json.loads(told("info", "--set", "transparency=0.9"))["parameters"]["transparency"]
+    value = json.loads(succeeds("info", "--set", "transparency=0.9"))["parameters"]["transparency"]
     assert value["value"] == 0.9 and value["meaning"]
-    assert CliRunner().invoke(main, ["info", "--set", "transparency=2.1"]).exit_code == 2
+    assert "transparency" in refusal("info", "--set", "transparency=2.1")
     names = ("charge", "arrival", "sigma_t", "sigma_T")
     inputs = {"electrons": rng.uniform(1e3, 1e4, 5), "distance": rng.uniform(1.0, 30.0, 5), "step_time": rng.random(5)}
     check_kernel(drift, 5, {**inputs, **local(5), "drift_start": 0.5, **{name: np.zeros(5) for name in names}})
@@ -126,7 +119,7 @@ def loss():
     hits = Target(simulation(parameters=truth)(segments()).hits, noise=False, truth=truth)
     fit = calibrate(simulation(), segments(), hits, ("Ab",), loss="total")
     assert abs(fit.values[0] - 0.82) < 1e-4, fit.values
-    assert "total" in told("calibrate", "--help")
+    assert "total" in succeeds("calibrate", "--help")
 
 
 def detector():
@@ -134,8 +127,8 @@ def detector():
     assert made.n_pixels == 2 * 32 * 64 and made.threshold == 4000.0
     np.testing.assert_allclose(sorted(abs(made.z_anode - made.z_cathode)), 10.0)
     assert len(simulation(detector=made)(segments()).hits) > 0
-    assert json.loads(told("info", "--detector", "teststand"))["detector"]["pixels"] == made.n_pixels
-    assert "teststand" in told("info", "--help")
+    assert json.loads(succeeds("info", "--detector", "teststand"))["detector"]["pixels"] == made.n_pixels
+    assert "teststand" in succeeds("info", "--help")
 
 
 def readout():

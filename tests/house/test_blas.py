@@ -19,13 +19,12 @@ import numpy as np
 from threadpoolctl import threadpool_info
 from lartpc.fit.calibrate import Journal, calibrate
 from lartpc.fit.optimizers import GaussNewton
+from lartpc.formats.edepsim import from_table
 from lartpc.generator.generate import generate
 from lartpc.pixels.response import Response
-from lartpc.data.segments import Segments
 from lartpc.simulation.simulation import Simulation
 simulation = Simulation(noise=True)
-table = generate("muons", simulation.detector, 1, 0)[:200]
-segments = Segments(**{name: table[name] for name in Segments.__dataclass_fields__ if name in table.dtype.names})
+segments = from_table(generate("muons", simulation.detector, 1, 0)[:200], "generated")
 hits = simulation(segments).hits
 print(b"".join(column.tobytes() for column in vars(hits).values()).hex())
 threads = lambda evaluation=None: max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
@@ -54,6 +53,7 @@ def blas_threads():
     return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
 
 
+@pytest.mark.slow
 def test_hits_tables_and_fit_have_the_same_bits_for_any_number_of_threads_of_blas():
     *one, _ = printed(OMP_NUM_THREADS="1")
     assert len(one[0]) > 10000

@@ -2,13 +2,12 @@
 
 import re
 import sys
-import tracemalloc
 from pathlib import Path
 
 import layouts
 import numpy as np
 import pytest
-from helpers import PITCH, VELOCITY, make_segments, one_plane
+from helpers import PITCH, VELOCITY, make_segments, one_plane, peak_of
 
 import lartpc
 from lartpc.detector.channels import Channels
@@ -28,15 +27,6 @@ def freed(dE, dEdx=2.0):
 def survival(z, lifetime=2200.0):
     """Share of the electrons that reach the height of 0.5 cm from z [cm] above the anode at 0."""
     return np.exp(-(z - 0.5) / VELOCITY / lifetime)
-
-
-def peak_of(work):
-    """What `work` gives, and the largest memory of its arrays [bytes]."""
-    tracemalloc.start()
-    try:
-        return work(), tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def same_hits(a, b):

@@ -1,14 +1,10 @@
 """The programs of the README run, in their order, and print what they promise."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-import lartpc
+from commands import program, succeeds
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 LANGUAGES = ("python", "sh")
@@ -19,11 +15,9 @@ def blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```$", README.read_text(), flags=re.MULTILINE | re.DOTALL)
 
 
-def run(program, folder):
-    """What a program prints, run by a new Python in `folder` that finds the same lartpc."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(lartpc.__file__).parent.parent)}
-    command = [sys.executable, "-W", "error", "-c", program]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+def run(script, folder):
+    """What a program prints, run by a new Python in `folder`."""
+    done = program(folder, script)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -48,12 +42,7 @@ def test_every_block_is_looked_at():
 
 @pytest.mark.parametrize("line", [line for block in blocks("sh") for line in block.splitlines() if "lartpc " in line])
 def test_commands_and_options_exist(line):
-    from click.testing import CliRunner
-
-    from lartpc.cli.main import main
-
     name = re.search(r"\blartpc (\w+)", line)[1]
-    listed = CliRunner().invoke(main, [name, "--help"])
-    assert listed.exit_code == 0
+    listed = succeeds(name, "--help")
     for option in re.findall(r"--[\w-]+", line.partition("lartpc ")[2]):
-        assert option in listed.output
+        assert option in listed

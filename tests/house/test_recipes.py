@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = {path.stem: path.read_text() for path in sorted((ROOT / "docs" / "recipes").glob("*.md"))}
 PAGES.pop("README")
 CHECKS = Path(__file__).with_name("recipe_checks.py")
+COMMON = ROOT / "tests" / "common"
 
 
 def blocks(page):
@@ -57,7 +58,8 @@ def changed(tmp_path_factory):
 @pytest.fixture(scope="module")
 def found(changed):
     """What each check of `recipe_checks` said, by name: '' where all is well. In one process, which compiles once."""
-    environment = {**os.environ, "PYTHONPATH": str(changed), "XDG_CACHE_HOME": str(changed.parent / "cache")}
+    path = os.pathsep.join((str(changed), str(COMMON)))
+    environment = {**os.environ, "PYTHONPATH": path, "XDG_CACHE_HOME": str(changed.parent / "cache")}
     command = [sys.executable, "-W", "error", str(CHECKS)]
     done = subprocess.run(command, cwd=changed.parent, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

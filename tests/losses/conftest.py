@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from hit_lists import hit_list
-from objectives import TRUTH, smooth
+from objectives import TRUTH
 from samples import protons
+from traces import smooth
 
 
 @pytest.fixture(scope="module")
@@ -15,12 +16,12 @@ def segments():
 
 @pytest.fixture(scope="module")
 def noiseless(segments):
-    return smooth(TRUTH)(segments).hits
+    return smooth(parameters=TRUTH)(segments).hits
 
 
 @pytest.fixture(scope="module")
 def noisy(segments):
-    return smooth(TRUTH, noise=True, seed=3)(segments).hits
+    return smooth(parameters=TRUTH, noise=True, seed=3)(segments).hits
 
 
 @pytest.fixture

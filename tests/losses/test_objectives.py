@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 from helpers import make_segments, one_plane, small_table
-from objectives import SIX, STEP, TRUTH, assert_column, moved, objective, rows, smooth
+from objectives import SIX, STEP, TRUTH, assert_column, moved, objective
 from samples import protons
+from traces import smooth
 
 from lartpc.autodiff.tape import TapeError
 from lartpc.fit.unknowns import unknowns_of
@@ -172,7 +173,7 @@ def test_pixels_without_hits_count():
     found = simulation(segments, waveforms=True)
     pixels = found.hits.pixel_id
     assert len(pixels) == 2
-    left_out = rows(found.hits, pixels == pixels[0])
+    left_out = found.hits.select(pixels == pixels[0])
     vector = Parameters().vector(np.float64)
     whole = objective("likelihood", segments, found.hits, simulation)(vector)
     part = objective("likelihood", segments, left_out, simulation)(vector)
@@ -213,7 +214,7 @@ def test_batches_add_up():
     segments = one.select(np.tile(np.arange(len(one)), 3))
     segments.event_id = np.repeat([4, 9, 2], len(one))
     simulation = smooth()
-    hits = smooth(TRUTH)(segments).hits
+    hits = smooth(parameters=TRUTH)(segments).hits
     vector = Parameters().vector(np.float64)
     for kind in OBJECTIVES:
         whole = objective(kind, segments, hits)(vector)

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 from helpers import make_segments, one_plane
-from objectives import SIX, STEP, TRUTH, moved, objective, smooth
+from objectives import SIX, STEP, TRUTH, moved, objective
+from traces import smooth
 
 from lartpc.detector.digitization import charge_of, whole_ticks
 from lartpc.exceptions import InputError

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 from helpers import make_segments
-from objectives import joined, objective, rows, smooth
+from objectives import joined, objective
+from traces import smooth
 
 from lartpc.exceptions import InputError
 from lartpc.losses.catalogue import SQUARES
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 def test_hits_without_charge_are_counted_apart(segments, noiseless):
     vector = Parameters().vector(np.float64)
-    stray = rows(noiseless, slice(0, 2))
+    stray = noiseless.select(slice(0, 2))
     used = set(smooth()(segments, waveforms=True).waveforms.pixel_id)
     stray.pixel_id = np.full(2, next(p for p in range(1000) if p not in used))
     stray.t = stray.t + np.array([0.0, 5.0])
@@ -32,7 +33,7 @@ def test_hits_without_charge_are_counted_apart(segments, noiseless):
 
 @pytest.mark.parametrize("kind", SQUARES)
 def test_a_target_of_strays_only(segments, noiseless, kind):
-    stray = rows(noiseless, slice(0, 1))
+    stray = noiseless.select(slice(0, 1))
     stray.pixel_id = np.array([39000])
     linear = objective(kind, segments, stray)(Parameters().vector(np.float64))
     assert (linear.hits, linear.unmatched, len(linear.residual)) == (0, 1, 0)
@@ -49,7 +50,7 @@ def test_segments_without_charge(noiseless, kind):
 
 
 def test_a_hit_where_no_current_is_expected_is_unlikely_but_possible(segments, noiseless):
-    late = rows(noiseless, slice(0, 1))
+    late = noiseless.select(slice(0, 1))
     late.t = late.t + 500.0
     linear = objective("likelihood", segments, late)(Parameters().vector(np.float64))
     assert linear.hits == 1 and np.isfinite(linear.value) and np.isfinite(linear.gradient).all()
@@ -58,8 +59,8 @@ def test_a_hit_where_no_current_is_expected_is_unlikely_but_possible(segments, n
 def test_targets_that_are_refused(noiseless):
     detector = smooth().detector
     with pytest.raises(InputError, match="target: has no hits"):
-        TargetHits(rows(noiseless, slice(0, 0)), detector)
-    many = joined(*[rows(noiseless, slice(0, 1))] * 11)
+        TargetHits(noiseless.select(slice(0, 0)), detector)
+    many = joined(*[noiseless.select(slice(0, 1))] * 11)
     message = f"target: event {many.event_id[0]} has 11 hits on pixel {many.pixel_id[0]}, allowed are up to 10"
     with pytest.raises(InputError, match=message):
         TargetHits(many, detector)
@@ -83,7 +84,7 @@ def test_damaged_hits_are_refused(noiseless, column, value, message):
 
 def test_order_of_the_target_does_not_matter(segments, noisy):
     vector = Parameters().vector(np.float64)
-    shuffled = rows(noisy, np.random.default_rng(0).permutation(len(noisy)))
+    shuffled = noisy.select(np.random.default_rng(0).permutation(len(noisy)))
     for kind in SQUARES:
         a, b = (objective(kind, segments, hits)(vector) for hits in (noisy, shuffled))
         np.testing.assert_array_equal(a.residual, b.residual)

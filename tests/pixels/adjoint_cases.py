@@ -106,7 +106,7 @@ def random_assign(rng):
     return Case(n, arguments)
 
 
-def random_values(rng, name, draws):
+def random_values(name, draws):
     """A recorded launch, some of its inputs drawn anew."""
     case = recorded("special", "birks, vdrift linked")[name]
     drawn = {k: draw(size=np.shape(case.arguments[k])) for k, draw in draws.items()}
@@ -114,12 +114,12 @@ def random_values(rng, name, draws):
 
 
 def random_conserve(rng):
-    return random_values(rng, "conserve", dict.fromkeys(("moment_x", "moment_y", "current"), rng.random))
+    return random_values("conserve", dict.fromkeys(("moment_x", "moment_y", "current"), rng.random))
 
 
 def random_couple(rng):
     """Of three tables, the second and third of random numbers, any for each step."""
-    case = random_values(rng, "couple", dict.fromkeys(("share_x", "share_y"), rng.normal))
+    case = random_values("couple", dict.fromkeys(("share_x", "share_y"), rng.normal))
     one, of = case.arguments["space"], case.arguments["step_table"]
     more = scale(one) * rng.normal(size=(2, *one.shape[1:]))
     drawn = {"space": np.concatenate((one, more)), "step_table": rng.integers(0, 3, len(of))}

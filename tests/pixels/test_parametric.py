@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 from types import SimpleNamespace
 
 import numpy as np
@@ -66,12 +67,18 @@ def exact(axes, sigma, times):
     return np.einsum("i,j,ijt->t", along_x, along_y, found)
 
 
+@functools.cache
+def table_for(least, precision):
+    """Several tests look at the same tables."""
+    return make_table(PITCH, TICK, least, precision, EDGE)
+
+
 @pytest.mark.parametrize("least", LEAST)
 @pytest.mark.parametrize("precision", [1e-2, 1e-4, 1e-6])
 def test_the_table_gives_the_response_of_any_charge_that_is_wide_enough(least, precision):
     """Anywhere on the pixel, from 20 us before the arrival until after the last lag."""
     random = np.random.default_rng(0)
-    table = make_table(PITCH, TICK, least, precision, EDGE)
+    table = table_for(least, precision)
     h = TICK / table.per_tick
     last = table.first_lag + table.waveforms.shape[1] - 1
     peak = exact([along(0.0, 1e-3)] * 2, least, np.linspace(1.0, 4.0, 100)).max()
@@ -88,7 +95,7 @@ def test_the_table_gives_the_response_of_any_charge_that_is_wide_enough(least, p
 @pytest.mark.parametrize("precision", [1e-2, 1e-4])
 def test_the_response_holds_the_charge(least, precision):
     """What is below the precision at each time adds up over the microseconds of the response, most at the centre."""
-    table = make_table(PITCH, TICK, least, precision, EDGE)
+    table = table_for(least, precision)
     h = TICK / table.per_tick
     whole = h * (table.waveforms.sum(axis=1) + table.tail @ (1.0 / np.expm1(rates() * h)))
     for x, y in [(0.0, 0.0), (0.1, -0.05), (0.21, 0.2)]:
@@ -106,13 +113,13 @@ def test_the_least_spread_is_that_half_a_centimetre_above_the_anode():
 
 def test_tables_are_symmetric_in_x_and_y():
     for least in LEAST:
-        space = make_table(PITCH, TICK, least, 1e-4, EDGE).space
+        space = table_for(least, 1e-4).space
         np.testing.assert_array_equal(space, space.transpose(1, 0, 2))
 
 
 def test_precision_and_narrow_charge_cost_terms():
     def terms(least, precision):
-        space = make_table(PITCH, TICK, least, precision, EDGE).space
+        space = table_for(least, precision).space
         return space.shape[1:]
 
     for finer in (

@@ -27,10 +27,6 @@ def shared(arrival, sigma_t, table, step_tick=0, dtype=np.float64):
     return site[:, None] + np.arange(400), found.astype(float)
 
 
-def width(sigma_t, table):
-    return np.sqrt(sigma_t**2 - SMOOTH[table] ** 2) * PER_TICK[table] / TICK
-
-
 @pytest.mark.parametrize(
     ("dtype", "whole", "place", "spread"), [(np.float32, 1e-6, 3e-3, 2e-4), (np.float64, 1e-14, 1e-9, 1e-6)]
 )

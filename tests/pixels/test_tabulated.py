@@ -18,7 +18,7 @@ from lartpc.simulation.simulation import Simulation
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def slow_currents(segments, response, detector, dtype=np.float64):
+def slow_currents(segments, response, detector):
     """Current of every pixel of one plane at ticks -400 to 1400, by brute force: {pixel: current}.
 
     Each deposit (of length zero) is cut into 4000 slices along each axis, which are shared linearly between sites.

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from lartpc.data.hits import Hits
 from lartpc.detector.detector import Detector
 from lartpc.formats.edepsim import read_segments
 from lartpc.formats.hitfile import read_hits, read_waveforms
@@ -44,7 +43,7 @@ def test_display_shows_segments_by_dedx_and_pixels_by_adc(compiled):
 
 def test_display_shows_the_waveform_with_threshold_and_hits(compiled):
     hits = read_hits(compiled)
-    hits = Hits(**{name: column[hits.event_id == 7] for name, column in vars(hits).items()})
+    hits = hits.select(hits.event_id == 7)
     best = np.argmax(hits.charge)
     ax = next(ax for ax in display(compiled, 7).axes if ax.get_ylabel() == "charge [ke]")
     lines = {line.get_label(): line for line in ax.lines}

@@ -17,19 +17,9 @@ from lartpc.autodiff.tape import Tape
 from lartpc.kernels.charge.drift import drift_velocity
 from lartpc.kernels.charge.quench import quench
 from lartpc.kernels.charge.recombination import BIRKS
-from lartpc.kernels.runtime import cache
-from lartpc.kernels.runtime.cache import cache_directory
 from lartpc.kernels.runtime.launch import Kernel, kernel
 from lartpc.parameters import Parameters
 from lartpc.simulation.simulation import Simulation
-
-
-@pytest.fixture(autouse=True)
-def found_anew():
-    """The folder of the cache is asked for once a process: each test has its own, and the next ones theirs."""
-    yield
-    cache_directory.cache_clear()
-    cache.tell.cache_clear()
 
 
 def test_unknown_output_is_refused():
