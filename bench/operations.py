@@ -45,7 +45,7 @@ def node_numbers(simulation, waveforms):
     pitch = simulation.detector.pitch[steps.volume[step]]
     half_width = settings.width * steps.sigma_T[step]
     total = np.zeros(len(step))
-    for column, position in ((pairs.x, steps.x), (pairs.y, steps.y)):
+    for column, position in ((pairs.x - steps.column[step], steps.x), (pairs.y - steps.row[step], steps.y)):
         low, middle, high = (0.5 * pitch * (2 * column + k) - position[step] for k in range(3))
         for edges in ((low, middle), (middle, high)):
             part = np.minimum(edges[1], half_width) - np.maximum(edges[0], -half_width)

@@ -25,7 +25,11 @@ class Deposits(Protocol):
     @property
     def module(self) -> Any: ...  # int64
     @property
-    def x(self) -> Any: ...  # from the lower corner of the TPC's pixel plane [cm]
+    def column(self) -> Any: ...  # int64, of the pixel on the TPC's plane, or where it would be beyond it
+    @property
+    def row(self) -> Any: ...  # likewise
+    @property
+    def x(self) -> Any: ...  # from the lower corner of that pixel [cm]
     @property
     def y(self) -> Any: ...  # likewise
     @property
@@ -46,7 +50,11 @@ class Clouds(Protocol):
     @property
     def volume(self) -> Any: ...  # int64, TPC
     @property
-    def x(self) -> Any: ...  # from the lower corner of the TPC's pixel plane [cm]
+    def column(self) -> Any: ...  # int64, of the pixel on the TPC's plane, or where it would be beyond it
+    @property
+    def row(self) -> Any: ...  # likewise
+    @property
+    def x(self) -> Any: ...  # from the lower corner of that pixel [cm]
     @property
     def y(self) -> Any: ...  # likewise
     @property

@@ -46,6 +46,8 @@ def assign_axis_adjoint(i, u, s, first, n, amount, grad_share):
 def assign_adjoint(
     i,
     # forward inputs
+    column,
+    row,
     x,
     y,
     charge,
@@ -85,12 +87,14 @@ def assign_adjoint(
     scale = T(bins) / pitch
     s = sigma_T[i] * scale
     u = lattice_place(x[i], pitch, bins)
-    by_u, by_s, amount = assign_axis_adjoint(i, u, s, site_x[i], sites_x[i], charge[i], grad_share_x)
+    first = site_x[i] - column[i] * bins
+    by_u, by_s, amount = assign_axis_adjoint(i, u, s, first, sites_x[i], charge[i], grad_share_x)
     grad_x[i] += by_u * scale
     grad_sigma_T[i] += by_s * scale
     grad_charge[i] += amount
     u = lattice_place(y[i], pitch, bins)
-    by_u, by_s, amount = assign_axis_adjoint(i, u, s, site_y[i], sites_y[i], T(1.0), grad_share_y)
+    first = site_y[i] - row[i] * bins
+    by_u, by_s, amount = assign_axis_adjoint(i, u, s, first, sites_y[i], T(1.0), grad_share_y)
     grad_y[i] += by_u * scale
     grad_sigma_T[i] += by_s * scale
     scale = T(per_tick) / tick
@@ -119,6 +123,8 @@ def assign_axis_by_s(i, u, s, first, n, amount, by_s):
 def assign_tangent(
     i,
     # forward inputs
+    column,
+    row,
     x,
     y,
     charge,
@@ -152,9 +158,11 @@ def assign_tangent(
     scale = T(bins) / pitch
     s = sigma_T[i] * scale
     u = lattice_place(x[i], pitch, bins)
-    assign_axis_by_s(i, u, s, site_x[i], sites_x[i], charge[i] * scale, share_x_by_sigma_T)
+    first = site_x[i] - column[i] * bins
+    assign_axis_by_s(i, u, s, first, sites_x[i], charge[i] * scale, share_x_by_sigma_T)
     u = lattice_place(y[i], pitch, bins)
-    assign_axis_by_s(i, u, s, site_y[i], sites_y[i], scale, share_y_by_sigma_T)
+    first = site_y[i] - row[i] * bins
+    assign_axis_by_s(i, u, s, first, sites_y[i], scale, share_y_by_sigma_T)
     scale = T(per_tick) / tick
     u = (arrival[i] - shift[step_table[i]]) * scale
     s = sigma_t[i] * scale

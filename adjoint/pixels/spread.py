@@ -3,7 +3,7 @@
 import math
 
 from lartpc.kernels.charge.split import PITCH
-from lartpc.kernels.pixels.pair import half_pixel_edge, node_count, nominal_half_width
+from lartpc.kernels.pixels.pair import half_pixel_edge, half_pixel_place, node_count, nominal_half_width
 from lartpc.kernels.runtime.launch import device, kernel
 from lartpc.kernels.runtime.special import normal_cdf, normal_density
 
@@ -17,7 +17,8 @@ def spread_axis_adjoint(
     Of a point xi = (low + high)/2 + (high - low)/2 g the weight is, but for a constant,
     w = charge (high - low) omega exp(-xi^2/(2 sigma^2))/sigma:
     dw/w = d(charge)/charge + d(high - low)/(high - low) - xi dxi/sigma^2 + (xi^2/sigma^2 - 1) dsigma/sigma
-    dxi/d(low) = (1 - g)/2, dxi/d(high) = (1 + g)/2; T_n at 4|xi - middle|/pitch - 1, d(middle)/d(position) = -1
+    dxi/d(low) = (1 - g)/2, dxi/d(high) = (1 + g)/2; T_n at 4|xi - middle|/pitch - 1 = side (xi - origin) + offset,
+    d(origin)/d(position) = -1
     mass = (Phi(high/sigma) - Phi(low/sigma))/whole: d(mass)/d(high) = phi(high/sigma)/(sigma whole), likewise low,
     d(mass)/dsigma = -(high phi(high/sigma) - low phi(low/sigma))/(sigma^2 whole)
     low and high are the pixel's edges less the position (slope -1) or -/+ width sigma.
@@ -27,7 +28,6 @@ def spread_axis_adjoint(
     grad_sigma = T(0.0)
     grad_charge = T(0.0)
     below = T(0.0)
-    middle = half_pixel_edge(column, 1, pitch, position)
     for half in range(2):
         edge0 = half_pixel_edge(column, half, pitch, position)
         edge1 = half_pixel_edge(column, half + 1, pitch, position)
@@ -35,7 +35,7 @@ def spread_axis_adjoint(
         high = min(edge1, width * sigma)
         if low >= high:
             continue
-        side = T(-4.0) / pitch if half == 0 else T(4.0) / pitch
+        origin, side, offset = half_pixel_place(half, edge0, edge1, pitch)
         m = node_count(edge0, edge1, nominal_half_width(distance, width), nodes)
         scale = T(0.5) * (high - low) * T(0.3989422804014327) / (sigma * whole)
         grad_low = T(0.0)
@@ -44,7 +44,7 @@ def spread_axis_adjoint(
         for k in range(m):
             xi = T(0.5) * (low + high) + T(0.5) * (high - low) * points[m, k]
             w = scale * weights[m, k] * math.exp(T(-0.5) * (xi / sigma) * (xi / sigma))
-            at = side * (xi - middle) - T(1.0)
+            at = side * (xi - origin) + offset
             before = T(1.0)
             here = at
             slope_before = T(0.0)
@@ -94,6 +94,8 @@ def spread_axis_adjoint(
 def spread_adjoint(
     i,
     # forward inputs
+    column,
+    row,
     x,
     y,
     distance,
@@ -135,7 +137,7 @@ def spread_adjoint(
         p = pair_place[j]
         by_position, by_sigma, by_charge = spread_axis_adjoint(
             p,
-            pair_x[p],
+            pair_x[p] - column[i],
             x[i],
             sigma,
             place,
@@ -154,7 +156,7 @@ def spread_adjoint(
         grad_charge[i] += by_charge
         by_position, by_sigma, by_charge = spread_axis_adjoint(
             p,
-            pair_y[p],
+            pair_y[p] - row[i],
             y[i],
             sigma,
             place,
@@ -178,7 +180,6 @@ def spread_axis_tangent(
 ):
     """Derivatives of the moments of one axis of pair p by sigma; see `spread_axis_adjoint`."""
     T = type(position)
-    middle = half_pixel_edge(column, 1, pitch, position)
     for half in range(2):
         edge0 = half_pixel_edge(column, half, pitch, position)
         edge1 = half_pixel_edge(column, half + 1, pitch, position)
@@ -191,7 +192,7 @@ def spread_axis_tangent(
         density_low = normal_density(low / sigma) / (sigma * whole)
         density_high = normal_density(high / sigma) / (sigma * whole)
         by_sigma[p, 0] += charge * (density_high * (by_high - high / sigma) - density_low * (by_low - low / sigma))
-        side = T(-4.0) / pitch if half == 0 else T(4.0) / pitch
+        origin, side, offset = half_pixel_place(half, edge0, edge1, pitch)
         m = node_count(edge0, edge1, nominal_half_width(distance, width), nodes)
         scale = charge * T(0.5) * (high - low) * T(0.3989422804014327) / (sigma * whole)
         by_length = (by_high - by_low) / (high - low)
@@ -201,7 +202,7 @@ def spread_axis_tangent(
             w = scale * weights[m, k] * math.exp(T(-0.5) * (xi / sigma) * (xi / sigma))
             by_weight = w * (by_length - xi * by_xi / (sigma * sigma) + (xi * xi / (sigma * sigma) - T(1.0)) / sigma)
             by_at = w * side * by_xi
-            at = side * (xi - middle) - T(1.0)
+            at = side * (xi - origin) + offset
             before = T(1.0)
             here = at
             slope_before = T(0.0)
@@ -219,6 +220,8 @@ def spread_axis_tangent(
 @kernel("moment_x_by_sigma_T", "moment_y_by_sigma_T")
 def spread_tangent(
     i,
+    column,
+    row,
     x,
     y,
     distance,
@@ -252,7 +255,6 @@ def spread_tangent(
     for n in range(by_x.shape[1]):
         by_x[i, n] = type(q)(0.0)
         by_y[i, n] = type(q)(0.0)
-    spread_axis_tangent(i, pair_x[i], x[step], sigma, place, pitch, width, whole, nodes, points, weights, q, most, by_x)
-    spread_axis_tangent(
-        i, pair_y[i], y[step], sigma, place, pitch, width, whole, nodes, points, weights, one, most, by_y
-    )
+    right, up = pair_x[i] - column[step], pair_y[i] - row[step]
+    spread_axis_tangent(i, right, x[step], sigma, place, pitch, width, whole, nodes, points, weights, q, most, by_x)
+    spread_axis_tangent(i, up, y[step], sigma, place, pitch, width, whole, nodes, points, weights, one, most, by_y)

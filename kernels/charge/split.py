@@ -21,6 +21,7 @@ TWO_POINTS = 0.9
 # Step counts must not depend on a fit parameter: nominal widths at distance d are these times sqrt(d) [cm^0.5].
 NOMINAL_TRANSVERSE = 0.0105
 NOMINAL_LONGITUDINAL = 0.0071
+COARSE = 4096.0  # so many parts of a cm: a pitch in these, times any column, has less than 24 bits
 NEAREST = 0.25  # distance [cm] below which a step does not get shorter
 
 
@@ -113,7 +114,24 @@ def count_steps(i, start, end, volumes, step_length, piece_segment, piece_volume
     step_count[i] = parts * points
 
 
-@kernel("x", "y", "distance", "step_dE", "step_dEdx", "step_time", light=True)
+@device
+def in_pixel(start, low, along, pitch):
+    """The pixel in which start - low + along lies, and the distance from its lower edge, as exact as `along`.
+
+    start - low is followed by what rounding took from it (Knuth's sum of two), and a multiple of the pitch taken off
+    in two parts, of which the first has so few bits that the product is exact. Helpers are compiled as written.
+    """
+    T = type(start)
+    place = start - low
+    added = place - start
+    rest = (start - (place - added)) - (low + added)
+    pixel = math.floor((place + along) / pitch)
+    coarse = T(math.floor(pitch * T(COARSE) + T(0.5))) / T(COARSE)
+    offset = (place - T(pixel) * coarse) - T(pixel) * (pitch - coarse)
+    return int(pixel), offset + (rest + along)
+
+
+@kernel("column", "row", "x", "y", "distance", "step_dE", "step_dEdx", "step_time", light=True)
 def split(
     i,
     start,
@@ -128,6 +146,8 @@ def split(
     step_segment,
     step_volume,
     step_number,
+    column,
+    row,
     x,
     y,
     distance,
@@ -141,8 +161,9 @@ def split(
 
     Inputs: start, end (n_segments, 3) [cm], dE [MeV], dEdx [MeV/cm], time [us] (n_segments,); segment, TPC and number
     in its piece of each step (n_steps,); gauss_point, gauss_weight (4, 4), row k the rule of k points on [-1, 1].
-    Outputs (n_steps,): x, y from the lower corner of the pixel plane [cm], distance to the anode
-    [cm], step_dE [MeV], step_dEdx [MeV/cm], step_time [us].
+    Outputs (n_steps,): column and row, int64, of the pixel below, which may lie beyond the plane's, and x, y from its
+    lower corner [cm], where single precision is much finer than on the whole plane; distance to the anode [cm],
+    step_dE [MeV], step_dEdx [MeV/cm], step_time [us].
     """
     T = type(dE[0])
     segment = step_segment[i]
@@ -152,8 +173,11 @@ def split(
     parts, points = rule(start, end, segment, volumes, volume, u0, u1, step_length)
     fraction = (T(k // points) + T(0.5) * (T(1.0) + gauss_point[points, k % points])) / T(parts)
     u = u0 + (u1 - u0) * fraction
-    x[i] = start[segment, 0] - volumes[volume, X_LOW] + u * (end[segment, 0] - start[segment, 0])
-    y[i] = start[segment, 1] - volumes[volume, Y_LOW] + u * (end[segment, 1] - start[segment, 1])
+    pitch = volumes[volume, PITCH]
+    along = u * (end[segment, 0] - start[segment, 0])
+    column[i], x[i] = in_pixel(start[segment, 0], volumes[volume, X_LOW], along, pitch)
+    along = u * (end[segment, 1] - start[segment, 1])
+    row[i], y[i] = in_pixel(start[segment, 1], volumes[volume, Y_LOW], along, pitch)
     z = start[segment, 2] - volumes[volume, Z_ANODE] + u * (end[segment, 2] - start[segment, 2])
     distance[i] = volumes[volume, DIRECTION] * z
     step_dE[i] = dE[segment] * (u1 - u0) * T(0.5) * gauss_weight[points, k % points] / T(parts)

@@ -39,7 +39,7 @@ def hat(z):
 
 @device
 def lattice_place(position, pitch, bins):
-    """Position [cm] in units of the lattice, whose sites lie half a bin, one and a half ... from pixel centres."""
+    """Place in a pixel [cm] in units of the lattice, whose sites lie half a bin, one and a half ... from its centre."""
     T = type(position)
     return position * (T(bins) / pitch) - T(0.5) * T(1 - bins % 2)
 
@@ -61,6 +61,8 @@ def assign_axis(i, u, s, first, n, amount, share):
 @kernel("site_x", "site_y", "site_t", "sites_x", "sites_y", "sites_t", "share_x", "share_y", "share_t")
 def assign(
     i,
+    column,
+    row,
     x,
     y,
     charge,
@@ -87,20 +89,22 @@ def assign(
 ):
     """Shares of step i: its charge at site (site_x + j, site_y + k, site_t + m) is share_x share_y share_t.
 
-    Inputs (n_steps,): x, y [cm], charge [e], arrival [us] counted from step_tick, sigma_t [us], sigma_T [cm]. The
-    lattice has `bins` sites a pitch and `per_tick` a tick; shift (n_tables,) [us] is how long before the arrival table
-    step_table[i] begins. Outputs: first sites, int64, those in time counted in tick/per_tick from 0; numbers of sites;
-    share_x [e], share_y, share_t [1] (n_steps, most sites).
+    Inputs (n_steps,): column, row and x, y in that pixel [cm], as of `split`, charge [e], arrival [us] counted from
+    step_tick, sigma_t [us], sigma_T [cm]. The lattice has `bins` sites a pitch and `per_tick` a tick; shift
+    (n_tables,) [us] is how long before the arrival table step_table[i] begins. Outputs: first sites, int64, those in
+    time counted in tick/per_tick from 0; numbers of sites; share_x [e], share_y, share_t [1] (n_steps, most sites).
     """
     T = type(tick)
     pitch = volumes[step_volume[i], PITCH]
     scale = T(bins) / pitch
     u = lattice_place(x[i], pitch, bins)
-    site_x[i], sites_x[i] = sites(u, sigma_T[i] * scale)
-    assign_axis(i, u, sigma_T[i] * scale, site_x[i], sites_x[i], charge[i], share_x)
+    first, sites_x[i] = sites(u, sigma_T[i] * scale)
+    assign_axis(i, u, sigma_T[i] * scale, first, sites_x[i], charge[i], share_x)
+    site_x[i] = column[i] * bins + first
     u = lattice_place(y[i], pitch, bins)
-    site_y[i], sites_y[i] = sites(u, sigma_T[i] * scale)
-    assign_axis(i, u, sigma_T[i] * scale, site_y[i], sites_y[i], T(1.0), share_y)
+    first, sites_y[i] = sites(u, sigma_T[i] * scale)
+    assign_axis(i, u, sigma_T[i] * scale, first, sites_y[i], T(1.0), share_y)
+    site_y[i] = row[i] * bins + first
     scale = T(per_tick) / tick
     u = (arrival[i] - shift[step_table[i]]) * scale
     first, sites_t[i] = sites(u, sigma_t[i] * scale)

@@ -12,27 +12,27 @@ FIRST_PIXEL = 2
 
 
 @device
-def reach(position, half_width, pitch, n):
-    """First and last pixel, of n along an axis, that (position - half_width, position + half_width) touches."""
-    first = int(math.floor((position - half_width) / pitch))
-    last = int(math.floor((position + half_width) / pitch))
+def reach(pixel, position, half_width, pitch, n):
+    """First and last pixel, of n along an axis, that half_width around `position` above the edge of `pixel` touches."""
+    first = pixel + int(math.floor((position - half_width) / pitch))
+    last = pixel + int(math.floor((position + half_width) / pitch))
     return max(first, 0), min(last, n - 1)
 
 
 @kernel("pair_count", light=True)
-def count_pairs(i, x, y, sigma_T, step_volume, volumes, planes, width, pair_count):
+def count_pairs(i, column, row, x, y, sigma_T, step_volume, volumes, planes, width, pair_count):
     """Number of pixels within `width` standard deviations of step i: pair_count (n_steps,)."""
     volume = step_volume[i]
     half_width = width * sigma_T[i]
     pitch = volumes[volume, PITCH]
-    first_x, last_x = reach(x[i], half_width, pitch, planes[volume, N_X])
-    first_y, last_y = reach(y[i], half_width, pitch, planes[volume, N_Y])
+    first_x, last_x = reach(column[i], x[i], half_width, pitch, planes[volume, N_X])
+    first_y, last_y = reach(row[i], y[i], half_width, pitch, planes[volume, N_Y])
     pair_count[i] = max(last_x - first_x + 1, 0) * max(last_y - first_y + 1, 0)
 
 
 @device
 def half_pixel_edge(column, half, pitch, position):
-    """Edge number `half` (0 lower, 1 middle, 2 upper) of a pixel, relative to `position` [cm].
+    """Edge number `half` (0 lower, 1 middle, 2 upper) of a pixel, from `position` [cm]; both from a pixel nearby.
 
     The same number for the upper edge of a pixel and the lower edge of the next, so that charges add up exactly.
     """
@@ -40,8 +40,39 @@ def half_pixel_edge(column, half, pitch, position):
     return T(2 * column + half) * T(0.5) * pitch - position
 
 
+@device
+def half_pixel_place(half, edge0, edge1, pitch):
+    """origin, slope and offset of a place in half a pixel: slope (xi - origin) + offset, -1 in the middle, 1 outside.
+
+    The origin is the end of the half that is nearer to the step (at 0): there a rounded xi - origin has a small error,
+    and T_n of the place, as steep as n^2, needs it.
+    """
+    T = type(pitch)
+    outer, middle = (edge0, edge1) if half == 0 else (edge1, edge0)
+    slope = T(-4.0) / pitch if half == 0 else T(4.0) / pitch
+    if abs(outer) < abs(middle):
+        return outer, slope, T(1.0)
+    return middle, slope, T(-1.0)
+
+
 @kernel("pair_step", "pair_x", "pair_y", "pair_pixel", light=True)
-def pair(i, x, y, sigma_T, step_volume, volumes, planes, width, first_pair, pair_step, pair_x, pair_y, pair_pixel):
+def pair(
+    i,
+    column,
+    row,
+    x,
+    y,
+    sigma_T,
+    step_volume,
+    volumes,
+    planes,
+    width,
+    first_pair,
+    pair_step,
+    pair_x,
+    pair_y,
+    pair_pixel,
+):
     """The pixels that step i reaches, int64 (n_pairs,), from first_pair[i] on.
 
     pair_step; column pair_x and row pair_y on the plane, pair_pixel the pixel's number.
@@ -49,8 +80,8 @@ def pair(i, x, y, sigma_T, step_volume, volumes, planes, width, first_pair, pair
     volume = step_volume[i]
     half_width = width * sigma_T[i]
     pitch = volumes[volume, PITCH]
-    first_x, last_x = reach(x[i], half_width, pitch, planes[volume, N_X])
-    first_y, last_y = reach(y[i], half_width, pitch, planes[volume, N_Y])
+    first_x, last_x = reach(column[i], x[i], half_width, pitch, planes[volume, N_X])
+    first_y, last_y = reach(row[i], y[i], half_width, pitch, planes[volume, N_Y])
     p = first_pair[i]
     for iy in range(first_y, last_y + 1):
         for ix in range(first_x, last_x + 1):

@@ -11,7 +11,7 @@ are sums over the points of a quadrature rule in each half of the pixel; moment_
 import math
 
 from lartpc.kernels.charge.split import PITCH
-from lartpc.kernels.pixels.pair import half_pixel_edge, node_count, nominal_half_width
+from lartpc.kernels.pixels.pair import half_pixel_edge, half_pixel_place, node_count, nominal_half_width
 from lartpc.kernels.runtime.launch import device, kernel
 from lartpc.kernels.runtime.special import normal_cdf
 
@@ -22,7 +22,6 @@ def spread_axis(
 ):
     """Moments of pair p along one axis; whole: mass of a Gaussian within `width` standard deviations."""
     T = type(position)
-    middle = half_pixel_edge(column, 1, pitch, position)
     below = T(0.0)
     for half in range(2):
         edge0 = half_pixel_edge(column, half, pitch, position)
@@ -36,13 +35,13 @@ def spread_axis(
         above = normal_cdf(high / sigma)
         moment[p, 0] += charge * (above - below) / whole
         below = above
-        side = T(-4.0) / pitch if half == 0 else T(4.0) / pitch
+        origin, slope, offset = half_pixel_place(half, edge0, edge1, pitch)
         m = node_count(edge0, edge1, nominal_half_width(distance, width), nodes)
         scale = charge * T(0.5) * (high - low) * T(0.3989422804014327) / (sigma * whole)
         for k in range(m):
             xi = T(0.5) * (low + high) + T(0.5) * (high - low) * points[m, k]
             w = scale * weights[m, k] * math.exp(T(-0.5) * (xi / sigma) * (xi / sigma))
-            at = side * (xi - middle) - T(1.0)
+            at = slope * (xi - origin) + offset
             before = T(1.0)
             here = at
             for n in range(1, degree):
@@ -55,6 +54,8 @@ def spread_axis(
 @kernel("moment_x", "moment_y")
 def spread(
     i,
+    column,
+    row,
     x,
     y,
     distance,
@@ -77,7 +78,8 @@ def spread(
 ):
     """Moments of pair i: moment_x (n_pairs, most) [e], moment_y [1], of which the first degree[step_table] are used.
 
-    Inputs by step (n_steps,): x, y, distance [cm], charge [e], sigma_T [cm]; whole: mass of a Gaussian within `width`.
+    Inputs by step (n_steps,): column, row and x, y in that pixel [cm], as of `split`,
+    distance [cm], charge [e], sigma_T [cm]; whole: mass of a Gaussian within `width`.
     """
     step = pair_step[i]
     pitch = volumes[step_volume[step], PITCH]
@@ -90,5 +92,6 @@ def spread(
     for n in range(moment_x.shape[1]):
         moment_x[i, n] = type(one)(0.0)
         moment_y[i, n] = type(one)(0.0)
-    spread_axis(i, pair_x[i], x[step], sigma, place, pitch, width, whole, nodes, points, weights, q, most, moment_x)
-    spread_axis(i, pair_y[i], y[step], sigma, place, pitch, width, whole, nodes, points, weights, one, most, moment_y)
+    right, up = pair_x[i] - column[step], pair_y[i] - row[step]
+    spread_axis(i, right, x[step], sigma, place, pitch, width, whole, nodes, points, weights, q, most, moment_x)
+    spread_axis(i, up, y[step], sigma, place, pitch, width, whole, nodes, points, weights, one, most, moment_y)

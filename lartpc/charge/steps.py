@@ -30,6 +30,8 @@ class Deposits(NamedTuple):
     segment: Any
     volume: Any
     module: Any
+    column: Any
+    row: Any
     x: Any
     y: Any
     distance: Any
@@ -43,6 +45,8 @@ class Steps(NamedTuple):
 
     segment: Any
     volume: Any
+    column: Any
+    row: Any
     x: Any
     y: Any
     distance: Any
@@ -75,7 +79,8 @@ def make_deposits(batch, cut, tables, settings, launch=plain):
     n = int(cut.first_step[-1])
     piece = owners(cut.first_step, n)
     segment, volume, number = cut.segment[piece], cut.volume[piece], xp.arange(n) - cut.first_step[piece]
-    place = {name: xp.zeros(n, dtype=T) for name in ("x", "y", "distance")}
+    place = {name: xp.zeros(n, dtype=np.int64) for name in ("column", "row")}
+    place |= {name: xp.zeros(n, dtype=T) for name in ("x", "y", "distance")}
     deposit = {name: xp.zeros(n, dtype=T) for name in ("dE", "dEdx", "time")}
     launch(
         split,
@@ -136,4 +141,5 @@ def make_steps(batch, parameters, recombination, tables, detector, settings, lau
     of_deposits = {"electrons": electrons, "distance": deposits.distance}
     drift_start = T(detector.drift_start)
     launch(drift, n, **of_deposits, step_time=deposits.time, **local, drift_start=drift_start, **clouds)
-    return Steps(deposits.segment, deposits.volume, deposits.x, deposits.y, **of_deposits, **clouds)
+    place = {name: getattr(deposits, name) for name in ("segment", "volume", "column", "row", "x", "y")}
+    return Steps(**place, **of_deposits, **clouds)

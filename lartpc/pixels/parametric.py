@@ -50,11 +50,11 @@ class ParametricReadout:
         used = xp.flatnonzero(is_used)
         most, most_rank = whole_lanes(table.degree[used]), whole_lanes(lattice.rank[used])
         moments = {name: xp.empty((n, most), dtype=T) for name in ("moment_x", "moment_y")}
-        of_clouds = {name: getattr(clouds, name) for name in ("x", "y", "distance", "charge", "sigma_T")}
+        columns = ("column", "row", "x", "y", "distance", "charge", "sigma_T")
         launch(
             spread,
             n,
-            **of_clouds,
+            **{name: getattr(clouds, name) for name in columns},
             step_volume=clouds.volume,
             volumes=tables.volumes,
             step_table=shares.table,
@@ -134,7 +134,7 @@ class ParametricReadout:
         """Which pixels see which clouds, and when, and the first pair of each cloud (n_clouds + 1,)."""
         xp, T, n = namespace(clouds.x), clouds.x.dtype.type, len(clouds.x)
         count = xp.zeros(n, dtype=np.int64)
-        place = {name: getattr(clouds, name) for name in ("x", "y", "sigma_T")}
+        place = {name: getattr(clouds, name) for name in ("column", "row", "x", "y", "sigma_T")}
         place |= {"step_volume": clouds.volume, "volumes": self.tables.volumes, "planes": self.tables.planes}
         place |= {"width": T(self.settings.width)}
         count_pairs(n, **place, pair_count=count)

@@ -91,7 +91,7 @@ class TabulatedReadout:
         shared = {"share_x": wide, "share_y": wide, "share_t": long}
         share = {name: xp.zeros((n, most), dtype=T) for name, most in shared.items()}
         step_table = table.of_volume[clouds.volume]
-        columns = ("x", "y", "charge", "arrival", "sigma_t", "sigma_T")
+        columns = ("column", "row", "x", "y", "charge", "arrival", "sigma_t", "sigma_T")
         launch(
             assign,
             n,

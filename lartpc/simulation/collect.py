@@ -73,8 +73,8 @@ def beyond_planes(steps: Steps, detector: Detector, width: float) -> float:
     d = detector
     volume = to_numpy(steps.volume)
     inside = 1.0
-    for at, n in ((steps.x, d.n_x), (steps.y, d.n_y)):
-        at, sigma = to_numpy(at), to_numpy(steps.sigma_T)
+    for pixel, at, n in ((steps.column, steps.x, d.n_x), (steps.row, steps.y, d.n_y)):
+        at, sigma = to_numpy(pixel) * d.pitch[volume] + to_numpy(at), to_numpy(steps.sigma_T)
         high = np.minimum((n * d.pitch)[volume] - at, width * sigma) / sigma
         low = np.maximum(-at, -width * sigma) / sigma
         inside = inside * np.maximum(ndtr(high) - ndtr(low), 0.0) / (ndtr(width) - ndtr(-width))

@@ -24,11 +24,14 @@ def steps(start, end, dtype=np.float64, step_length=3.0):
     count_steps(n[0], **line, step_length=dtype(step_length), **found, step_count=of_piece)
     place = {f"step_{name}": np.repeat(array, of_piece) for name, array in (("segment", segment), ("volume", volume))}
     place["step_number"] = np.concatenate([np.arange(k) for k in of_piece] or [np.zeros(0, dtype=np.int64)])
-    columns = np.zeros((6, of_piece.sum()), dtype)
+    pixel, columns = np.zeros((2, of_piece.sum()), dtype=np.int64), np.zeros((6, of_piece.sum()), dtype)
     deposit = {name: np.array([v], dtype) for name, v in (("dE", 2.0), ("dEdx", 3.0), ("time", 5.0))}
     rules = {"step_length": dtype(step_length), "gauss_point": tables.gauss_point, "gauss_weight": tables.gauss_weight}
-    of_steps = dict(zip(split.outputs, columns, strict=True))
+    of_steps = dict(zip(split.outputs, (*pixel, *columns), strict=True))
     split(of_piece.sum(), **line, **deposit, **rules, **place, **of_steps)
+    edge = -1e-6 * DETECTOR.pitch[0]
+    assert (columns[:2] >= edge).all() and (columns[:2] <= DETECTOR.pitch[0] - edge).all()
+    columns[:2] += pixel * DETECTOR.pitch[0]
     return np.bincount(volume, of_piece, 2).astype(np.int64), columns
 
 

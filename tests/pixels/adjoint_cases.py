@@ -37,8 +37,10 @@ def random_spread(rng):
     pair_step, corner = order // 4, order % 4
     low = [np.floor(at / PITCH - 0.5).astype(np.int64) for at in (x, y)]
     arguments = {
-        "x": x,
-        "y": y,
+        "column": np.full(n, 10),
+        "row": np.full(n, 10),
+        "x": x - 10 * PITCH,
+        "y": y - 10 * PITCH,
         "distance": rng.uniform(0.5, 30.0, n),
         "charge": rng.uniform(10.0, 1e4, n),
         "sigma_T": rng.uniform(0.01, 0.08, n),
@@ -85,8 +87,10 @@ def random_assign(rng):
     n, most = 20, 60
     tables = make_tables(Detector.module0(), Parameters(), Settings(), np.float64, np)
     arguments = {
-        "x": rng.uniform(3 * PITCH, 5 * PITCH, n),
-        "y": rng.uniform(3 * PITCH, 5 * PITCH, n),
+        "column": np.full(n, 3),
+        "row": np.full(n, 3),
+        "x": rng.uniform(0.0, 2 * PITCH, n),
+        "y": rng.uniform(0.0, 2 * PITCH, n),
         "charge": rng.uniform(10.0, 1e4, n),
         "arrival": rng.uniform(2.0, 9.0, n),
         "sigma_t": rng.uniform(0.01, 0.3, n),
@@ -142,12 +146,14 @@ LINEAR = {
     "assign": ("charge",),
     "couple": ("share_x", "share_y"),
 }
-# Positions, of up to 120 cm, are moved by this share of themselves, which must be far less than the diffusion width of
+# Positions, of up to a pitch, are moved by this share of themselves, which must be far less than the diffusion width of
 # 0.03 cm.
-STEP = {"spread x": 1e-8, "spread y": 1e-8, "share arrival": 1e-7, "assign": 1e-7}
+STEP = {"spread x": 1e-7, "spread y": 1e-7, "share arrival": 1e-7, "assign": 1e-7}
 LARGEST = {
-    "spread x": 1e-6,
-    "spread y": 1e-6,
-    **{f"assign {at}": 1e-6 for at in ("x", "y", "arrival")},
+    "spread x": 3e-5,
+    "spread y": 3e-5,
+    "assign x": 3e-5,
+    "assign y": 3e-5,
+    "assign arrival": 1e-6,
     "share arrival": 1e-6,
 }
