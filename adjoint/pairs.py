@@ -84,7 +84,7 @@ ADJOINTS = {
     induce: Adjoint(induce_adjoint),
     conserve: Adjoint(conserve_adjoint, writes=("moment_x", "moment_y", "current")),
     assign: Adjoint(assign_adjoint),
-    couple: Adjoint(couple_adjoint),
+    couple: Adjoint(couple_adjoint, shared=("parameters",), row="step_module"),
     deposit: Adjoint(deposit_adjoint, writes=("coefficient", "share_t")),
     convolve: Adjoint(convolve_adjoint, writes=("source",)),
     buffer: Adjoint(buffer_adjoint),

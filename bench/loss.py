@@ -7,7 +7,7 @@ import numpy as np
 
 from lartpc.autodiff.launch import plain
 from lartpc.charge.recombination import RECOMBINATION
-from lartpc.charge.steps import make_steps
+from lartpc.charge.steps import make_steps, of_modules
 
 SCALE = 1e4  # [e/us]
 
@@ -16,7 +16,7 @@ def windowed_pairs(simulation, batch):
     """Steps, pairs and windows of the project's kernels."""
     tables, detector = simulation.tables, simulation.detector
     place = (tables, detector, simulation.settings)
-    steps = make_steps(batch, simulation.vector(), RECOMBINATION[simulation.recombination], *place)
+    steps = make_steps(batch, of_modules(simulation.vector(), tables), RECOMBINATION[simulation.recombination], *place)
     readout = simulation.readout
     pairs, windows, _ = readout.pairs(steps, readout.shares(steps, batch, plain), batch, 0)
     return steps, pairs, windows

@@ -82,13 +82,25 @@ class Readout(Protocol):
     @property
     def reach(self) -> int: ...  # by which batches are smaller, where clouds reach more channels than their own
     @property
+    def name(self) -> str: ...  # of its response
+    @property
+    def parameters(self) -> tuple[str, ...]: ...  # of `slots.RESPONSE`, those that act with it
+    @property
     def conserved(self) -> bool: ...  # whether currents are scaled so that each window has the charge it was given
 
-    def currents(self, clouds: Clouds, batch: Any, settle: int, launch: Launch) -> tuple[Any, Any, Any]:
-        """Current of every channel that sees charge [e/us], `Pairs` and `Windows`, which go on for `settle` ticks."""
+    def currents(
+        self, clouds: Clouds, batch: Any, parameters: Any, settle: int, launch: Launch
+    ) -> tuple[Any, Any, Any]:
+        """Current of every channel that sees charge [e/us], `Pairs` and `Windows`, which go on for `settle` ticks.
 
-    def slopes(self, forward: dict[str, dict[str, Any]]) -> dict[str, Any]:
-        """What rows of a Jacobian need: how the launches `forward` of `currents` change with each cloud."""
+        parameters (n_modules, n_parameters).
+        """
+
+    def slopes(self, forward: dict[str, dict[str, Any]], columns: list[int]) -> dict[str, Any]:
+        """What rows of a Jacobian need: how the launches `forward` of `currents` change with each cloud.
+
+        And with those of its parameters that are among `columns`, the columns of parameters that are asked for.
+        """
 
 
 class Unknowns(Protocol):

@@ -1,4 +1,4 @@
-"""The parameters of the charge chain: meaning, unit, nominal value, range; one name for one thing everywhere."""
+"""The parameters of charge, response and electronics: meaning, unit, nominal value, range; one name everywhere."""
 
 from __future__ import annotations
 
@@ -50,6 +50,13 @@ TABLE: dict[str, Parameter] = {
     "beta_90": Parameter("ellipsoidal recombination beta at 90 degrees", _FIELD_UNIT, 0.204, (0.18, 0.23), (0.0, 10.0)),
     "R_anisotropy": Parameter(
         "ellipsoidal recombination beta at 0 over that at 90 degrees", "", 1.25, (1.0, 1.5), (0.0, 10.0)
+    ),
+    "induction_scale": Parameter(
+        "currents induced on the pixels around the one under a charge, over those of the table of the response",
+        "",
+        1.0,
+        (0.5, 1.5),
+        (0.0, 10.0),
     ),
     "buffer_risetime": Parameter("rise time of the front end's buffer", "us", 0.1, (0.02, 1.0), (0.0, 100.0), 0.0),
     "threshold_offset": Parameter("added to the thresholds", "e", 0.0, (-2000.0, 2000.0), (-1e6, 1e6)),
@@ -107,7 +114,7 @@ def check_parameter(name: str, value: Any, what: str) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class Parameters:
-    """Values of the parameters of charge and electronics; names are larnd-sim's, units are those of `TABLE`.
+    """Values of the parameters of charge, response and electronics; names are larnd-sim's, units are those of `TABLE`.
 
     `vdrift` None: the drift velocity follows from `eField` and `temperature` (mobility of Li et al.,
     Nucl. Instrum. Meth. A 816 (2016) 160). `buffer_risetime` None: as the detector has it. `modules`: values of single
@@ -130,6 +137,7 @@ class Parameters:
     alpha_emb: float = TABLE["alpha_emb"].nominal
     beta_90: float = TABLE["beta_90"].nominal
     R_anisotropy: float = TABLE["R_anisotropy"].nominal
+    induction_scale: float = TABLE["induction_scale"].nominal
     buffer_risetime: float | None = None
     threshold_offset: float = TABLE["threshold_offset"].nominal
     gain_factor: float = TABLE["gain_factor"].nominal

@@ -50,8 +50,10 @@ def rows(
     share_t_by_sigma_t,
     coefficient,
     coefficient_by_sigma_T,
+    coefficient_by_induction,
     # the parameters
     step_slope,
+    induction_column,
     # to work in
     grad_moment_x,
     grad_moment_y,
@@ -71,6 +73,9 @@ def rows(
 
     row[i, c] = sum over pairs of grad(log charge) step_slope[step, c, 0] + grad(arrival) step_slope[step, c, 1]
                 + grad(sigma_t) step_slope[step, c, 2] + grad(sigma_T) step_slope[step, c, 3]
+
+    To row[i, induction_column] it adds what coefficient_by_induction gives, the derivative by the parameter itself; -1:
+    it is not asked for, and the derivative has no rows.
 
     pixel (n_rows,), each once; step_slope (n_steps, n_columns, 4): d(log charge), d(arrival), d(sigma_t), d(sigma_T) by
     the parameter of a column; row (n_rows, n_columns). coefficient_by_sigma_T like coefficient [e/cm], share_t_by_...
@@ -127,6 +132,7 @@ def rows(
         by_arrival = T(0.0)
         by_sigma_t = T(0.0)
         by_sigma_T = T(0.0)
+        by_induction = T(0.0)
         if conserved:
             by_log_charge = grad_moment_x[p, 0] * moment_x[p, 0]
             by_sigma_T = grad_moment_x[p, 0] * moment_x_by_sigma_T[p, 0]
@@ -142,11 +148,18 @@ def rows(
             by_arrival += share_t_by_arrival[step, m] * total
             by_sigma_t += share_t_by_sigma_t[step, m] * total
             by_sigma_T += share_t[step, m] * change
+            if induction_column >= 0:
+                induced = T(0.0)
+                for k in range(n):
+                    induced += coefficient_by_induction[p, np.uint64(k)] * grad_source[np.uint64(at + k)]
+                by_induction += share_t[step, m] * induced
             at += n
         for c in range(row.shape[1]):
             early = by_log_charge * step_slope[step, c, 0] + by_arrival * step_slope[step, c, 1]
             late = by_sigma_t * step_slope[step, c, 2] + by_sigma_T * step_slope[step, c, 3]
             part[i, c] += early + late
+        if induction_column >= 0:
+            part[i, induction_column] += by_induction
         if (p - window_pair[begin]) % PART == PART - 1 or p == window_pair[end] - 1:
             for c in range(row.shape[1]):
                 row[i, c] += part[i, c]

@@ -4,6 +4,7 @@ import numpy as np
 
 from lartpc.kernels.pixels.reach import bin_offset
 from lartpc.kernels.runtime.launch import device, kernel
+from lartpc.kernels.runtime.slots import INDUCTION_SCALE
 
 
 @device
@@ -11,6 +12,12 @@ def table_bin(site, column, bins):
     """The bin of the table's quadrant in which a site lies, seen from a pixel."""
     k = bin_offset(site, column, bins)
     return k if k >= 0 else -1 - k
+
+
+@device
+def edge(bins):
+    """The first bin of the table's quadrant beside the pixel; one that the pixel's edge divides counts as over it."""
+    return (bins + 1) // 2
 
 
 @kernel("coefficient")
@@ -28,16 +35,22 @@ def couple(
     step_table,
     bins,
     space,
+    parameters,
+    step_module,
     coefficient,
 ):
-    """Coefficients of pair i: coefficient[i, r] = sum over sites of share_x share_y space[table, |x| bin, |y| bin, r].
+    """Of pair i: coefficient[i, r] = sum over sites of s share_x share_y space[table, |x| bin, |y| bin, r].
 
+    s = induction_scale where the site is beside the pair's pixel and r > 0, else 1: the first of the waveforms has the
+    charge, the others none, so that charge is conserved.
     Sites and shares of the steps as in `assign`; the response of table step_table[step] is the sum over r of
     space[table, :, :, r] (n_tables, bins_x, bins_y, rank) times a waveform; it is 0 beyond its bins. coefficient
-    (n_pairs, rank) [e].
+    (n_pairs, rank) [e]; parameters (n_modules, n_parameters), step_module (n_steps,).
     """
     step = pair_step[i]
     table = step_table[step]
+    scale = parameters[step_module[step], INDUCTION_SCALE]
+    beside = edge(bins)
     for jx in range(sites_x[step]):
         u = table_bin(site_x[step] + jx, pair_x[i], bins)
         if u >= space.shape[1]:
@@ -47,5 +60,8 @@ def couple(
             if v >= space.shape[2]:
                 continue
             Q = share_x[step, jx] * share_y[step, jy]
-            for r in range(space.shape[3]):
+            coefficient[i, 0] += Q * space[table, u, v, 0]
+            if u >= beside or v >= beside:
+                Q *= scale
+            for r in range(1, space.shape[3]):
                 coefficient[i, np.uint64(r)] += Q * space[table, u, v, np.uint64(r)]

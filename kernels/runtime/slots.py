@@ -16,6 +16,7 @@ PARAMETERS = (
     "alpha_emb",
     "beta_90",
     "R_anisotropy",
+    "induction_scale",
 )
 
 AB = 0
@@ -33,6 +34,10 @@ TEMPERATURE = 11
 ALPHA_EMB = 12
 BETA_90 = 13
 R_ANISOTROPY = 14
+INDUCTION_SCALE = 15
+
+# Of these, those of the response, which act with some readouts alone.
+RESPONSE = ("induction_scale",)
 
 # Of the electronics: what is fitted of each pixel's front end, see `adjust` and `buffer`.
 ELECTRONICS = ("buffer_risetime", "threshold_offset", "gain_factor", "pedestal_offset")

@@ -123,16 +123,21 @@ def dEdx_by_angle(batch, cut, deposits, local, launch):
     return step_dEdx_90
 
 
+def of_modules(values, tables, launch=plain):
+    """The parameters of each module (n_modules, n_parameters), from all values (n_values,)."""
+    parameters = namespace(values).zeros(tables.place.shape, dtype=values.dtype)
+    gathered = {"values": values, "place": tables.place, "module_parameters": parameters}
+    launch(gather, len(parameters), **gathered, adjoint_threads=len(values))
+    return parameters
+
+
 def make_steps(batch, parameters, recombination, tables, detector, settings, launch=plain):
-    """Split, field, quench with the model `recombination`, and drift: `Steps`."""
+    """Split, field, quench with the model `recombination`, and drift: `Steps`. parameters: those `of_modules`."""
     cut = make_pieces(batch, tables, settings)
     deposits = make_deposits(batch, cut, tables, settings, launch)
     xp, n, T = namespace(deposits.dE), len(deposits.dE), deposits.dE.dtype.type
-    by_module = xp.zeros(tables.place.shape, dtype=T)
-    gathered = {"values": parameters, "place": tables.place, "module_parameters": by_module}
-    launch(gather, len(by_module), **gathered, adjoint_threads=len(parameters))
-    field = Uniform(by_module).at(deposits, launch)
-    local = {"step_field": field, "parameters": by_module, "step_module": deposits.module}
+    field = Uniform(parameters).at(deposits, launch)
+    local = {"step_field": field, "parameters": parameters, "step_module": deposits.module}
     dEdx = dEdx_by_angle(batch, cut, deposits, local, launch) if recombination.by_angle else deposits.dEdx
     electrons = xp.zeros(n, dtype=T)
     model = recombination.number

@@ -16,7 +16,7 @@ from lartpc.simulation.simulation import Simulation
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ParameterUnknowns:
-    """Parameters of charge and electronics as `Unknowns`; n of them, arrays in the order of `names`.
+    """Parameters of charge, response and electronics as `Unknowns`; n of them, arrays in the order of `names`.
 
     `apply` puts their values into the vector `base` of a simulation's parameters, at `slots`.
     """
@@ -109,8 +109,9 @@ def check_names(simulation: Simulation, names: Sequence[str]) -> None:
             raise InputError(f"fit: {name} is that of all modules, but {', '.join(own)} are of single ones: fit these")
         if name not in acting:
             raise InputError(
-                f"fit: nothing depends on {name} with recombination {simulation.recombination} and "
-                f"vdrift {simulation.parameters.vdrift or 'linked to the field'}; allowed are {', '.join(acting)}"
+                f"fit: nothing depends on {name} with recombination {simulation.recombination}, vdrift "
+                f"{simulation.parameters.vdrift or 'linked to the field'} and a {simulation.readout.name} response; "
+                f"allowed are {', '.join(acting)}"
             )
     if len(set(names)) < len(names):
         raise InputError(f"fit: a parameter is named twice in {', '.join(names)}")

@@ -22,11 +22,13 @@ from lartpc.kernels.charge.drift import drift
 from lartpc.kernels.charge.ellipsoid import ellipsoid
 from lartpc.kernels.charge.field import field
 from lartpc.kernels.charge.quench import quench
+from lartpc.kernels.pixels.couple import couple
 from lartpc.kernels.runtime.gather import gather
+from lartpc.kernels.runtime.slots import INDUCTION_SCALE
 from lartpc.simulation.chain import Waveforms
 
 OF_STEP = ("charge", "arrival", "sigma_t", "sigma_T")
-BY_STEP = (drift, quench, ellipsoid, field)  # kernels by which parameters act on a step, the last first
+BY_STEP = (couple, drift, quench, ellipsoid, field)  # kernels by which parameters act on a step, the last first
 TINY = 1e-30  # charge [e] by which nothing is divided
 
 
@@ -47,7 +49,9 @@ class Jacobian:
         self.of_electronics = has_electronics(tape, slots)
         deposit, convolve = self.forward["deposit"], self.forward["convolve"]
         xp = namespace(deposit["source"])
-        self.arguments = deposit | convolve | waveforms.readout.slopes(self.forward)
+        nothing = xp.zeros((0, 1), dtype=deposit["source"].dtype)
+        no_induction = {"induction_column": -1, "coefficient_by_induction": nothing}
+        self.arguments = deposit | convolve | no_induction | waveforms.readout.slopes(self.forward, self.columns)
         self.arguments |= {
             "pixel_window": windows.of_pixel,
             "step_slope": step_slopes(self.forward, self.columns),
@@ -107,7 +111,9 @@ def event_gradients(tape: Tape, steps: Any, event: np.ndarray, n_events: int, sl
     forward = arguments_of(tape)
     columns = columns_of(forward, slots)
     grad_step = {name: tape.gradient(getattr(steps, name)) for name in OF_STEP}
-    of_step = to_numpy(parameter_rows(forward, grad_step))[:, columns]
+    induced = INDUCTION_SCALE in columns and "couple" in forward
+    grad_coefficient = tape.gradient(forward["couple"]["coefficient"]) if induced else None
+    of_step = to_numpy(parameter_rows(forward, grad_step, grad_coefficient))[:, columns]
     n_modules = len(forward["gather"]["place"])
     both = event * n_modules + to_numpy(forward["drift"]["step_module"])
     sums = np.zeros((n_events * n_modules, len(columns)))
@@ -138,14 +144,21 @@ def by_slot(forward: dict[str, dict], row: Any, module: Any, columns: list[int],
     return result[:, :-1]
 
 
-def parameter_rows(forward: dict[str, dict], grad_step: dict[str, Any]) -> Any:
-    """Gradients by the parameters of its module of each step apart (n_steps, n_parameters), from those by `OF_STEP`."""
+def parameter_rows(forward: dict[str, dict], grad_step: dict[str, Any], grad_coefficient: Any = None) -> Any:
+    """Gradients by the parameters of its module of each step apart (n_steps, n_parameters), from those by `OF_STEP`.
+
+    And from those by the coefficients of `couple`, where they are given: there the scale of induction acts.
+    """
     charge = forward["drift"]["charge"]
     xp, n = namespace(charge), len(charge)
     rows = xp.zeros((n, forward["drift"]["parameters"].shape[1]), dtype=charge.dtype)
     grads = {id(forward["drift"][name]): grad for name, grad in grad_step.items()}
+    if grad_coefficient is not None:
+        grads[id(forward["couple"]["coefficient"])] = grad_coefficient
     for kernel in (kernel for kernel in BY_STEP if kernel.name in forward):
         adjoint, of = ADJOINTS[kernel].kernel, forward[kernel.name]
+        if not any(id(of[name]) in grads for name in kernel.outputs):
+            continue
         own = {"grad_parameters": rows}
         for name in adjoint.arguments:
             array = of.get(name.removeprefix("grad_"))

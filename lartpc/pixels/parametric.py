@@ -30,7 +30,9 @@ from lartpc.settings import Settings
 class ParametricReadout:
     """Pixels with the parametric response, which a cloud induces on its own pixel alone."""
 
+    name = "parametric"
     reach = 1
+    parameters = ()
     conserved = True
 
     def __init__(self, detector: Detector, tables: Tables, settings: Settings, dtype: Any, xp: Any) -> None:
@@ -38,7 +40,9 @@ class ParametricReadout:
         self.table = make_parametric_tables(detector, settings, dtype, xp)
         self.memory = round(settings.memory / detector.tick)  # ticks, back from the response's first lag
 
-    def currents(self, clouds: Clouds, batch: Any, settle: int, launch: Launch) -> tuple[Any, Pairs, Windows]:
+    def currents(
+        self, clouds: Clouds, batch: Any, parameters: Any, settle: int, launch: Launch
+    ) -> tuple[Any, Pairs, Windows]:
         """Share, spread, induce, deposit, convolve, conserve."""
         xp, T, d = namespace(clouds.x), clouds.x.dtype.type, self.detector
         table, tables, settings = self.table, self.tables, self.settings
@@ -149,7 +153,7 @@ class ParametricReadout:
         pairs, windows = group(step, column, row, pixel, event, *ticks, self.settings.block)
         return pairs, windows, first_pair
 
-    def slopes(self, forward: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    def slopes(self, forward: dict[str, dict[str, Any]], columns: list[int]) -> dict[str, Any]:
         """What `rows` takes of the launches `forward`, and work space."""
         share, spread, of_pair, conserve = (forward[name] for name in ("share", "spread", "induce", "conserve"))
         xp, n = namespace(share["share_t"]), len(spread["pair_step"])

@@ -14,8 +14,9 @@ from lartpc.charge.tables import Tables
 from lartpc.contracts import Clouds, Launch
 from lartpc.detector.detector import Detector
 from lartpc.kernels.pixels.assign import assign
-from lartpc.kernels.pixels.couple import couple
+from lartpc.kernels.pixels.couple import couple, edge
 from lartpc.kernels.pixels.reach import count_reached, reach
+from lartpc.kernels.runtime.slots import INDUCTION_SCALE
 from lartpc.pixels.response import Response
 from lartpc.pixels.response_tables import make_response_tables
 from lartpc.pixels.sites import most_sites
@@ -34,7 +35,9 @@ class TabulatedReadout:
     if it had come from there: a part of its current lies before its own time.
     """
 
+    name = "tabulated"
     reach = 2
+    parameters = ("induction_scale",)
     conserved = False
 
     def __init__(
@@ -49,7 +52,9 @@ class TabulatedReadout:
         self.detector, self.tables, self.settings = detector, tables, settings
         self.table = make_response_tables(responses, detector, dtype, xp)
 
-    def currents(self, clouds: Clouds, batch: Any, settle: int, launch: Launch) -> tuple[Any, Pairs, Windows]:
+    def currents(
+        self, clouds: Clouds, batch: Any, parameters: Any, settle: int, launch: Launch
+    ) -> tuple[Any, Pairs, Windows]:
         """Assign, reach, couple, deposit, convolve."""
         xp, table = namespace(clouds.x), self.table
         shares, place, places, across = self.shares(clouds, batch, launch)
@@ -69,6 +74,8 @@ class TabulatedReadout:
             step_table=shares.table,
             bins=table.bins,
             space=table.space,
+            parameters=parameters,
+            step_module=self.tables.module[clouds.volume],
             coefficient=coefficient,
             adjoint_threads=len(clouds.x),
             first_pair=first_pair,
@@ -139,7 +146,7 @@ class TabulatedReadout:
         )
         return pairs, windows, first_pair
 
-    def slopes(self, forward: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    def slopes(self, forward: dict[str, dict[str, Any]], columns: list[int]) -> dict[str, Any]:
         """What `rows` takes of the launches `forward`, and in the place of moments nothing."""
         assign, of_pair = forward["assign"], forward["couple"]
         xp = namespace(assign["share_t"])
@@ -150,4 +157,19 @@ class TabulatedReadout:
         coefficient = xp.zeros_like(of_pair["coefficient"])
         for changed in ({"share_x": share_x}, {"share_y": share_y}):  # `couple` adds to what is there
             plain(couple, len(coefficient), **(of_pair | changed | {"coefficient": coefficient}))
+        if INDUCTION_SCALE in columns:
+            slopes |= {"induction_column": columns.index(INDUCTION_SCALE), "coefficient_by_induction": induced(of_pair)}
         return slopes | {"coefficient_by_sigma_T": coefficient} | not_conserved(coefficient, assign["tick"])
+
+
+def induced(of_pair: dict[str, Any]) -> Any:
+    """The derivative of the coefficients (n_pairs, rank) by the scale of induction, of a launch of `couple`.
+
+    It is what the part of the table that is scaled gives: that beside the pixel, without the charge.
+    """
+    xp, space, bins = namespace(of_pair["space"]), of_pair["space"].copy(), of_pair["bins"]
+    space[..., 0] = 0.0
+    space[:, : edge(bins), : edge(bins)] = 0.0
+    coefficient, ones = xp.zeros_like(of_pair["coefficient"]), xp.ones_like(of_pair["parameters"])
+    plain(couple, len(coefficient), **(of_pair | {"space": space, "parameters": ones, "coefficient": coefficient}))
+    return coefficient

@@ -13,7 +13,7 @@ import numpy as np
 from lartpc.arrays import to_numpy
 from lartpc.autodiff.launch import plain
 from lartpc.charge.recombination import RECOMBINATION, idle
-from lartpc.charge.steps import make_pieces, make_steps
+from lartpc.charge.steps import make_pieces, make_steps, of_modules
 from lartpc.charge.tables import make_tables
 from lartpc.checks import check_choice
 from lartpc.data.attribution import Attribution
@@ -24,7 +24,7 @@ from lartpc.detector.pixelvalues import PixelValues
 from lartpc.exceptions import InputError
 from lartpc.frontend.frontend import Pixels, Reads, make_adc, make_pixels, make_reads, settle
 from lartpc.kernels.runtime.launch import cuda_available
-from lartpc.kernels.runtime.slots import ELECTRONICS
+from lartpc.kernels.runtime.slots import ELECTRONICS, RESPONSE
 from lartpc.parameters import Parameters, common_name, parameter
 from lartpc.pixels.readout import find_response, make_readout
 from lartpc.pixels.response import Response
@@ -189,6 +189,7 @@ class Simulation:
         """Names of the parameters that the results depend on."""
         off = idle(self.recombination) | {"vdrift" if self.parameters.vdrift is None else "temperature"}
         off |= {"buffer_risetime"} if self.settle is None else set()
+        off |= set(RESPONSE).difference(self.readout.parameters)
         used = np.unique(to_numpy(self.tables.place))
         names = self.parameters.names
         charge = [names[k] for k in used if names[k] not in off]
@@ -284,9 +285,11 @@ class Simulation:
     def waveforms(self, batch: Batch, parameters: Any, launch: Callable = plain) -> Waveforms:
         """Clouds of the steps, their currents by the readout, and these behind the buffer."""
         model = RECOMBINATION[self.recombination]
-        steps = make_steps(batch, parameters, model, self.tables, self.detector, self.settings, launch)
+        local = of_modules(parameters, self.tables, launch)
+        steps = make_steps(batch, local, model, self.tables, self.detector, self.settings, launch)
         place_of = self.parameters.place_of_electronics
-        return make_waveforms(steps, batch, parameters, place_of, self.readout, self.detector, self.settle, launch)
+        rest = (self.readout, self.detector, self.settle, launch)
+        return make_waveforms(steps, batch, local, parameters, place_of, *rest)
 
     def pixels(self, waveforms: Waveforms, launch: Callable = plain) -> Pixels:
         """Threshold, gain and offset of the pixels: adjust."""

@@ -37,9 +37,10 @@ segments = from_table(generate("muons", simulation.detector, 1, 0)[:200], "gener
 SHARES = f"""{SEGMENTS}
 from lartpc.autodiff.launch import plain
 from lartpc.charge.recombination import RECOMBINATION
-from lartpc.charge.steps import make_steps
-batch, vector = simulation.batch(segments), simulation.vector()
-steps = make_steps(batch, vector, RECOMBINATION["birks"], simulation.tables, simulation.detector, simulation.settings)
+from lartpc.charge.steps import make_steps, of_modules
+batch, tables = simulation.batch(segments), simulation.tables
+local = of_modules(simulation.vector(), tables)
+steps = make_steps(batch, local, RECOMBINATION["birks"], tables, simulation.detector, simulation.settings)
 print(simulation.readout.shares(steps, batch, plain).share.tobytes().hex())
 """
 # Simulates, in a forked child too, while another thread launches; prints the hits of both.

@@ -144,7 +144,7 @@ LINEAR = {
     "induce": ("moment_x", "moment_y"),
     "conserve": ("moment_x", "moment_y"),
     "assign": ("charge",),
-    "couple": ("share_x", "share_y"),
+    "couple": ("share_x", "share_y", "parameters"),
 }
 # Positions, of up to a pitch, are moved by this share of themselves, which must be far less than the diffusion width of
 # 0.03 cm.
