@@ -89,7 +89,7 @@ def make_lists(simulation, batch):
     detector = simulation.detector
     steps, found, windows = windowed_pairs(simulation, batch)
     rules, n = gauss_rules(CLASSES[-1], np.float64), found.step
-    place = (steps.distance[n], steps.sigma_T[n], detector.pitch[steps.volume[n]])
+    place = (steps.distance[n], steps.sigma_T[n], detector.pitch[steps.tpc[n]])
     columns, counts, axes = [], [], []
     for column, position in ((found.x - steps.column[n], steps.x[n]), (found.y - steps.row[n], steps.y[n])):
         count, nodes = axis_rule(column, position, *place, rules)

@@ -85,17 +85,17 @@ def pair_current(parameters, pair, points, depth, n_ticks, detector):
 def pieces(simulation, batch):
     """Segments cut at the borders of the TPCs, as columns; x and y from the plane's corner, z from the anode [cm]."""
     rows = []
-    volumes = simulation.tables.volumes.astype(np.float64)
+    tpcs = simulation.tables.tpcs.astype(np.float64)
     start, end = batch.start.astype(np.float64), batch.end.astype(np.float64)
     for i in range(len(start)):
-        for volume, (x_low, _, y_low, _, _, _, anode, direction, pitch) in enumerate(volumes):
-            u0, u1 = clip(start, end, i, volumes, volume)
+        for tpc, (x_low, _, y_low, _, _, _, anode, direction, pitch) in enumerate(tpcs):
+            u0, u1 = clip(start, end, i, tpcs, tpc)
             if u0 >= u1:
                 continue
             ends = [start[i] + u * (end[i] - start[i]) - (x_low, y_low, anode) for u in (u0, u1)]
             ends = [np.array((x, y, direction * z)) for x, y, z in ends]
-            rows.append((*ends, batch.dE[i] * (u1 - u0), batch.dEdx[i], batch.time[i], pitch, i, volume))
-    names = ("start", "end", "dE", "dEdx", "time", "pitch", "segment", "volume")
+            rows.append((*ends, batch.dE[i] * (u1 - u0), batch.dEdx[i], batch.time[i], pitch, i, tpc))
+    names = ("start", "end", "dE", "dEdx", "time", "pitch", "segment", "tpc")
     return {name: np.array(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
 
 
@@ -135,7 +135,7 @@ def make_pairs(simulation, batch, refine):
     n_ticks = int((np.ptp(z, axis=0).max() + 0.5 + 2.0 * PADDING * v) / (SAMPLING * v)) + 1
     reached = [
         segment_pixels(*place, detector.n_x[k], detector.n_y[k])
-        for *place, k in zip(found["start"], found["end"], sigma_T, found["pitch"], found["volume"], strict=True)
+        for *place, k in zip(found["start"], found["end"], sigma_T, found["pitch"], found["tpc"], strict=True)
     ]
     most = max(map(len, reached))
     pixels = np.stack([np.pad(one, ((0, most - len(one)), (0, 0)), mode="edge") for one in reached])
@@ -146,8 +146,8 @@ def make_pairs(simulation, batch, refine):
     first = np.floor((arrival - PADDING) / SAMPLING).astype(int)
     columns["first"] = np.repeat(first[:, None], most, axis=1).astype(np.float64)
     _, _, windows = windowed_pairs(simulation, batch)
-    number = detector.first_pixel[found["volume"]][:, None] + pixels[..., 0]
-    number += detector.n_x[found["volume"]][:, None] * pixels[..., 1]
+    number = detector.first_pixel[found["tpc"]][:, None] + pixels[..., 0]
+    number += detector.n_x[found["tpc"]][:, None] * pixels[..., 1]
     tick = (batch.tick[found["segment"]] + first)[:, None, None] + np.arange(n_ticks)
     columns["sample"] = samples(windows, batch.event[found["segment"]][:, None], number, tick)
     return columns, depth, n_ticks, windows

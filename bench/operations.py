@@ -42,7 +42,7 @@ def node_numbers(simulation, waveforms):
     """About how many nodes each pair has, along both axes: those of the part of its charge that lies on its pixel."""
     steps, pairs, settings = waveforms.steps, waveforms.pairs, simulation.settings
     step = pairs.step
-    pitch = simulation.detector.pitch[steps.volume[step]]
+    pitch = simulation.detector.pitch[steps.tpc[step]]
     half_width = settings.width * steps.sigma_T[step]
     total = np.zeros(len(step))
     for column, position in ((pairs.x - steps.column[step], steps.x), (pairs.y - steps.row[step], steps.y)):

@@ -21,7 +21,7 @@ class Deposits(Protocol):
     @property
     def segment(self) -> Any: ...  # int64, index into the batch's segments
     @property
-    def volume(self) -> Any: ...  # int64, TPC
+    def tpc(self) -> Any: ...  # int64, TPC
     @property
     def module(self) -> Any: ...  # int64
     @property
@@ -48,7 +48,7 @@ class Clouds(Protocol):
     @property
     def segment(self) -> Any: ...  # int64, index into the batch's segments
     @property
-    def volume(self) -> Any: ...  # int64, TPC
+    def tpc(self) -> Any: ...  # int64, TPC
     @property
     def column(self) -> Any: ...  # int64, of the pixel on the TPC's plane, or where it would be beyond it
     @property

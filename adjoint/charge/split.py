@@ -5,7 +5,7 @@ from lartpc.kernels.runtime.launch import device, kernel
 
 
 @device
-def clipping_axis(start, end, segment, volumes, volume, u0, u1):
+def clipping_axis(start, end, segment, tpcs, tpc, u0, u1):
     """The axes whose borders set u0 and u1; -1 where the segment's own end does."""
     T = type(u0)
     axis0 = -1
@@ -15,8 +15,8 @@ def clipping_axis(start, end, segment, volumes, volume, u0, u1):
         d = end[segment, axis] - p0
         if d == T(0.0):
             continue
-        a = (volumes[volume, 2 * axis] - p0) / d
-        b = (volumes[volume, 2 * axis + 1] - p0) / d
+        a = (tpcs[tpc, 2 * axis] - p0) / d
+        b = (tpcs[tpc, 2 * axis + 1] - p0) / d
         if u0 > T(0.0) and min(a, b) == u0:
             axis0 = axis
         if u1 < T(1.0) and max(a, b) == u1:
@@ -41,12 +41,12 @@ def split_adjoint(
     start,
     end,
     dE,
-    volumes,
+    tpcs,
     step_length,
     gauss_point,
     gauss_weight,
     first_piece,
-    piece_volume,
+    piece_tpc,
     first_step,
     # gradients of outputs
     grad_x,
@@ -72,10 +72,10 @@ def split_adjoint(
     """
     T = type(dE[i])
     for piece in range(first_piece[i], first_piece[i + 1]):
-        volume = piece_volume[piece]
+        tpc = piece_tpc[piece]
         n = first_step[piece + 1] - first_step[piece]
-        u0, u1 = clip(start, end, i, volumes, volume)
-        parts, points = rule(start, end, i, volumes, volume, u0, u1, step_length)
+        u0, u1 = clip(start, end, i, tpcs, tpc)
+        parts, points = rule(start, end, i, tpcs, tpc, u0, u1, step_length)
         grad_u0 = T(0.0)
         grad_u1 = T(0.0)
         for k in range(n):
@@ -90,7 +90,7 @@ def split_adjoint(
                 elif axis == 1:
                     grad_p = grad_y[step]
                 else:
-                    grad_p = grad_distance[step] * volumes[volume, DIRECTION]
+                    grad_p = grad_distance[step] * tpcs[tpc, DIRECTION]
                 grad_start[i, axis] += grad_p * (T(1.0) - u)
                 grad_end[i, axis] += grad_p * u
                 grad_u += grad_p * (end[i, axis] - start[i, axis])
@@ -100,6 +100,6 @@ def split_adjoint(
             grad_dE[i] += grad_energy * (u1 - u0)
             grad_dEdx[i] += grad_step_dEdx[step]
             grad_time[i] += grad_step_time[step]
-        axis0, axis1 = clipping_axis(start, end, i, volumes, volume, u0, u1)
+        axis0, axis1 = clipping_axis(start, end, i, tpcs, tpc, u0, u1)
         clip_adjoint(start, end, i, axis0, u0, grad_u0, grad_start, grad_end)
         clip_adjoint(start, end, i, axis1, u1, grad_u1, grad_start, grad_end)

@@ -54,10 +54,10 @@ def assign_adjoint(
     arrival,
     sigma_t,
     sigma_T,
-    step_volume,
+    step_tpc,
     step_table,
     step_tick,
-    volumes,
+    tpcs,
     bins,
     per_tick,
     tick,
@@ -83,7 +83,7 @@ def assign_adjoint(
 ):
     """Gradients of step i: u and s of each axis are position and spread in units of the lattice."""
     T = type(tick)
-    pitch = volumes[step_volume[i], PITCH]
+    pitch = tpcs[step_tpc[i], PITCH]
     scale = T(bins) / pitch
     s = sigma_T[i] * scale
     u = lattice_place(x[i], pitch, bins)
@@ -131,10 +131,10 @@ def assign_tangent(
     arrival,
     sigma_t,
     sigma_T,
-    step_volume,
+    step_tpc,
     step_table,
     step_tick,
-    volumes,
+    tpcs,
     bins,
     per_tick,
     tick,
@@ -154,7 +154,7 @@ def assign_tangent(
 ):
     """Derivatives of the shares of step i: (n_steps, most sites) like these. No parameter moves x and y."""
     T = type(tick)
-    pitch = volumes[step_volume[i], PITCH]
+    pitch = tpcs[step_tpc[i], PITCH]
     scale = T(bins) / pitch
     s = sigma_T[i] * scale
     u = lattice_place(x[i], pitch, bins)

@@ -101,8 +101,8 @@ def spread_adjoint(
     distance,
     charge,
     sigma_T,
-    step_volume,
-    volumes,
+    step_tpc,
+    tpcs,
     step_table,
     degree,
     pair_x,
@@ -128,7 +128,7 @@ def spread_adjoint(
     The charge is a factor of moment_x alone. The rest: `spread_axis_adjoint`. The distance chooses the number of nodes
     alone, so has no gradient here.
     """
-    pitch = volumes[step_volume[i], PITCH]
+    pitch = tpcs[step_tpc[i], PITCH]
     most = degree[step_table[i]]
     one = type(x[i])(1.0)
     sigma, place, q = sigma_T[i], distance[i], charge[i]
@@ -227,8 +227,8 @@ def spread_tangent(
     distance,
     charge,
     sigma_T,
-    step_volume,
-    volumes,
+    step_tpc,
+    tpcs,
     step_table,
     degree,
     pair_step,
@@ -244,7 +244,7 @@ def spread_tangent(
 ):
     """Derivatives of the moments of pair i by sigma_T of its step: x [e/cm], y [1/cm], (n_pairs, most) like these."""
     step = pair_step[i]
-    pitch = volumes[step_volume[step], PITCH]
+    pitch = tpcs[step_tpc[step], PITCH]
     most = degree[step_table[step]]
     one = type(x[step])(1.0)
     sigma = sigma_T[step]

@@ -4,7 +4,7 @@ import math
 
 from lartpc.kernels.runtime.launch import device, kernel
 
-# Columns of the table `volumes`, one row a TPC [cm].
+# Columns of the table `tpcs`, one row a TPC [cm].
 X_LOW = 0
 X_HIGH = 1
 Y_LOW = 2
@@ -40,20 +40,20 @@ def clip_axis(p0, p1, low, high, u0, u1):
 
 
 @device
-def clip(start, end, segment, volumes, volume):
+def clip(start, end, segment, tpcs, tpc):
     """The part (u0, u1) of a segment, 0 at its start and 1 at its end, that lies in a TPC; u0 > u1 if none does."""
     T = type(start[segment, 0])
     u0 = T(0.0)
     u1 = T(1.0)
     for axis in range(3):
-        low = volumes[volume, 2 * axis]
-        high = volumes[volume, 2 * axis + 1]
+        low = tpcs[tpc, 2 * axis]
+        high = tpcs[tpc, 2 * axis + 1]
         u0, u1 = clip_axis(start[segment, axis], end[segment, axis], low, high, u0, u1)
     return u0, u1
 
 
 @device
-def rule(start, end, segment, volumes, volume, u0, u1, step_length):
+def rule(start, end, segment, tpcs, tpc, u0, u1, step_length):
     """Number of equal parts of a piece and of Gauss-Legendre points in each."""
     T = type(u0)
     span = u1 - u0
@@ -61,8 +61,8 @@ def rule(start, end, segment, volumes, volume, u0, u1, step_length):
     dy = (end[segment, 1] - start[segment, 1]) * span
     dz = (end[segment, 2] - start[segment, 2]) * span
     z = start[segment, 2] + u0 * (end[segment, 2] - start[segment, 2])
-    near = abs(z - volumes[volume, Z_ANODE])
-    far = abs(z + dz - volumes[volume, Z_ANODE])
+    near = abs(z - tpcs[tpc, Z_ANODE])
+    far = abs(z + dz - tpcs[tpc, Z_ANODE])
     distance = max(min(near, far) + T(0.25) * abs(dz), T(NEAREST))
     transverse = (dx * dx + dy * dy) / T(NOMINAL_TRANSVERSE * NOMINAL_TRANSVERSE)
     longitudinal = dz * dz / T(NOMINAL_LONGITUDINAL * NOMINAL_LONGITUDINAL)
@@ -75,42 +75,42 @@ def rule(start, end, segment, volumes, volume, u0, u1, step_length):
 
 
 @kernel("piece_count", light=True)
-def count_pieces(i, start, end, volumes, wanted, piece_count):
+def count_pieces(i, start, end, tpcs, wanted, piece_count):
     """Number of the TPCs in `wanted` that segment i passes: piece_count (n_segments,).
 
-    start, end (n_segments, 3) [cm]; volumes (n_volumes, 9); wanted (n_wanted,): rows of `volumes`, ascending.
+    start, end (n_segments, 3) [cm]; tpcs (n_tpcs, 9); wanted (n_wanted,): rows of `tpcs`, ascending.
     """
     n = 0
     for w in range(wanted.shape[0]):
-        u0, u1 = clip(start, end, i, volumes, wanted[w])
+        u0, u1 = clip(start, end, i, tpcs, wanted[w])
         if u0 < u1:
             n += 1
     piece_count[i] = n
 
 
-@kernel("piece_segment", "piece_volume", light=True)
-def pieces(i, start, end, volumes, wanted, first_piece, piece_segment, piece_volume):
+@kernel("piece_segment", "piece_tpc", light=True)
+def pieces(i, start, end, tpcs, wanted, first_piece, piece_segment, piece_tpc):
     """The TPCs in `wanted` that segment i passes, from first_piece[i] on: segment and TPC of each piece (n_pieces,)."""
     p = first_piece[i]
     for w in range(wanted.shape[0]):
-        u0, u1 = clip(start, end, i, volumes, wanted[w])
+        u0, u1 = clip(start, end, i, tpcs, wanted[w])
         if u0 < u1:
             piece_segment[p] = i
-            piece_volume[p] = wanted[w]
+            piece_tpc[p] = wanted[w]
             p += 1
 
 
 @kernel("step_count", light=True)
-def count_steps(i, start, end, volumes, step_length, piece_segment, piece_volume, step_count):
+def count_steps(i, start, end, tpcs, step_length, piece_segment, piece_tpc, step_count):
     """Number of steps of piece i, the part of a segment in a TPC: step_count (n_pieces,).
 
-    start, end (n_segments, 3) [cm]; volumes (n_volumes, 9); step_length: length of three points in units of the
+    start, end (n_segments, 3) [cm]; tpcs (n_tpcs, 9); step_length: length of three points in units of the
     nominal diffusion width. Depends on geometry alone, so that gradients with respect to parameters stay exact.
     """
     segment = piece_segment[i]
-    volume = piece_volume[i]
-    u0, u1 = clip(start, end, segment, volumes, volume)
-    parts, points = rule(start, end, segment, volumes, volume, u0, u1, step_length)
+    tpc = piece_tpc[i]
+    u0, u1 = clip(start, end, segment, tpcs, tpc)
+    parts, points = rule(start, end, segment, tpcs, tpc, u0, u1, step_length)
     step_count[i] = parts * points
 
 
@@ -139,12 +139,12 @@ def split(
     dE,
     dEdx,
     time,
-    volumes,
+    tpcs,
     step_length,
     gauss_point,
     gauss_weight,
     step_segment,
-    step_volume,
+    step_tpc,
     step_number,
     column,
     row,
@@ -167,19 +167,19 @@ def split(
     """
     T = type(dE[0])
     segment = step_segment[i]
-    volume = step_volume[i]
+    tpc = step_tpc[i]
     k = step_number[i]
-    u0, u1 = clip(start, end, segment, volumes, volume)
-    parts, points = rule(start, end, segment, volumes, volume, u0, u1, step_length)
+    u0, u1 = clip(start, end, segment, tpcs, tpc)
+    parts, points = rule(start, end, segment, tpcs, tpc, u0, u1, step_length)
     fraction = (T(k // points) + T(0.5) * (T(1.0) + gauss_point[points, k % points])) / T(parts)
     u = u0 + (u1 - u0) * fraction
-    pitch = volumes[volume, PITCH]
+    pitch = tpcs[tpc, PITCH]
     along = u * (end[segment, 0] - start[segment, 0])
-    column[i], x[i] = in_pixel(start[segment, 0], volumes[volume, X_LOW], along, pitch)
+    column[i], x[i] = in_pixel(start[segment, 0], tpcs[tpc, X_LOW], along, pitch)
     along = u * (end[segment, 1] - start[segment, 1])
-    row[i], y[i] = in_pixel(start[segment, 1], volumes[volume, Y_LOW], along, pitch)
-    z = start[segment, 2] - volumes[volume, Z_ANODE] + u * (end[segment, 2] - start[segment, 2])
-    distance[i] = volumes[volume, DIRECTION] * z
+    row[i], y[i] = in_pixel(start[segment, 1], tpcs[tpc, Y_LOW], along, pitch)
+    z = start[segment, 2] - tpcs[tpc, Z_ANODE] + u * (end[segment, 2] - start[segment, 2])
+    distance[i] = tpcs[tpc, DIRECTION] * z
     step_dE[i] = dE[segment] * (u1 - u0) * T(0.5) * gauss_weight[points, k % points] / T(parts)
     step_dEdx[i] = dEdx[segment]
     step_time[i] = time[segment]

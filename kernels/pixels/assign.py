@@ -69,10 +69,10 @@ def assign(
     arrival,
     sigma_t,
     sigma_T,
-    step_volume,
+    step_tpc,
     step_table,
     step_tick,
-    volumes,
+    tpcs,
     bins,
     per_tick,
     tick,
@@ -95,7 +95,7 @@ def assign(
     time counted in tick/per_tick from 0; numbers of sites; share_x [e], share_y, share_t [1] (n_steps, most sites).
     """
     T = type(tick)
-    pitch = volumes[step_volume[i], PITCH]
+    pitch = tpcs[step_tpc[i], PITCH]
     scale = T(bins) / pitch
     u = lattice_place(x[i], pitch, bins)
     first, sites_x[i] = sites(u, sigma_T[i] * scale)

@@ -5,7 +5,7 @@ import math
 from lartpc.kernels.charge.split import NOMINAL_TRANSVERSE, PITCH
 from lartpc.kernels.runtime.launch import device, kernel
 
-# Columns of the integer table `planes`, one row a TPC.
+# Columns of the integer table `tpc_pixels`, one row a TPC.
 N_X = 0
 N_Y = 1
 FIRST_PIXEL = 2
@@ -20,13 +20,13 @@ def reach(pixel, position, half_width, pitch, n):
 
 
 @kernel("pair_count", light=True)
-def count_pairs(i, column, row, x, y, sigma_T, step_volume, volumes, planes, width, pair_count):
+def count_pairs(i, column, row, x, y, sigma_T, step_tpc, tpcs, tpc_pixels, width, pair_count):
     """Number of pixels within `width` standard deviations of step i: pair_count (n_steps,)."""
-    volume = step_volume[i]
+    tpc = step_tpc[i]
     half_width = width * sigma_T[i]
-    pitch = volumes[volume, PITCH]
-    first_x, last_x = reach(column[i], x[i], half_width, pitch, planes[volume, N_X])
-    first_y, last_y = reach(row[i], y[i], half_width, pitch, planes[volume, N_Y])
+    pitch = tpcs[tpc, PITCH]
+    first_x, last_x = reach(column[i], x[i], half_width, pitch, tpc_pixels[tpc, N_X])
+    first_y, last_y = reach(row[i], y[i], half_width, pitch, tpc_pixels[tpc, N_Y])
     pair_count[i] = max(last_x - first_x + 1, 0) * max(last_y - first_y + 1, 0)
 
 
@@ -63,9 +63,9 @@ def pair(
     x,
     y,
     sigma_T,
-    step_volume,
-    volumes,
-    planes,
+    step_tpc,
+    tpcs,
+    tpc_pixels,
     width,
     first_pair,
     pair_step,
@@ -77,18 +77,18 @@ def pair(
 
     pair_step; column pair_x and row pair_y on the plane, pair_pixel the pixel's number.
     """
-    volume = step_volume[i]
+    tpc = step_tpc[i]
     half_width = width * sigma_T[i]
-    pitch = volumes[volume, PITCH]
-    first_x, last_x = reach(column[i], x[i], half_width, pitch, planes[volume, N_X])
-    first_y, last_y = reach(row[i], y[i], half_width, pitch, planes[volume, N_Y])
+    pitch = tpcs[tpc, PITCH]
+    first_x, last_x = reach(column[i], x[i], half_width, pitch, tpc_pixels[tpc, N_X])
+    first_y, last_y = reach(row[i], y[i], half_width, pitch, tpc_pixels[tpc, N_Y])
     p = first_pair[i]
     for iy in range(first_y, last_y + 1):
         for ix in range(first_x, last_x + 1):
             pair_step[p] = i
             pair_x[p] = ix
             pair_y[p] = iy
-            pair_pixel[p] = planes[volume, FIRST_PIXEL] + ix + planes[volume, N_X] * iy
+            pair_pixel[p] = tpc_pixels[tpc, FIRST_PIXEL] + ix + tpc_pixels[tpc, N_X] * iy
             p += 1
 
 

@@ -19,11 +19,11 @@ def columns(first, n, bins, table, n_pixels):
 
 
 @kernel("pair_count", light=True)
-def count_reached(i, site_x, site_y, sites_x, sites_y, step_volume, planes, bins, bins_x, bins_y, pair_count):
+def count_reached(i, site_x, site_y, sites_x, sites_y, step_tpc, tpc_pixels, bins, bins_x, bins_y, pair_count):
     """Number of pixels that step i reaches: pair_count (n_steps,); bins_x, bins_y: bins of the table's quadrant."""
-    volume = step_volume[i]
-    first_x, last_x = columns(site_x[i], sites_x[i], bins, bins_x, planes[volume, N_X])
-    first_y, last_y = columns(site_y[i], sites_y[i], bins, bins_y, planes[volume, N_Y])
+    tpc = step_tpc[i]
+    first_x, last_x = columns(site_x[i], sites_x[i], bins, bins_x, tpc_pixels[tpc, N_X])
+    first_y, last_y = columns(site_y[i], sites_y[i], bins, bins_y, tpc_pixels[tpc, N_Y])
     pair_count[i] = max(last_x - first_x + 1, 0) * max(last_y - first_y + 1, 0)
 
 
@@ -34,8 +34,8 @@ def reach(
     site_y,
     sites_x,
     sites_y,
-    step_volume,
-    planes,
+    step_tpc,
+    tpc_pixels,
     bins,
     bins_x,
     bins_y,
@@ -49,14 +49,14 @@ def reach(
 
     Sites as in `assign`. pair_step; column pair_x and row pair_y on the plane, pair_pixel the pixel's number.
     """
-    volume = step_volume[i]
-    first_x, last_x = columns(site_x[i], sites_x[i], bins, bins_x, planes[volume, N_X])
-    first_y, last_y = columns(site_y[i], sites_y[i], bins, bins_y, planes[volume, N_Y])
+    tpc = step_tpc[i]
+    first_x, last_x = columns(site_x[i], sites_x[i], bins, bins_x, tpc_pixels[tpc, N_X])
+    first_y, last_y = columns(site_y[i], sites_y[i], bins, bins_y, tpc_pixels[tpc, N_Y])
     p = first_pair[i]
     for iy in range(first_y, last_y + 1):
         for ix in range(first_x, last_x + 1):
             pair_step[p] = i
             pair_x[p] = ix
             pair_y[p] = iy
-            pair_pixel[p] = planes[volume, FIRST_PIXEL] + ix + planes[volume, N_X] * iy
+            pair_pixel[p] = tpc_pixels[tpc, FIRST_PIXEL] + ix + tpc_pixels[tpc, N_X] * iy
             p += 1

@@ -19,11 +19,11 @@ NARROWEST = 0.5  # least s, for charge that is narrower than the last table's
 
 
 @kernel("table", light=True)
-def choose(i, distance, sigma_t, step_volume, of_volume, least, table):
+def choose(i, distance, sigma_t, step_tpc, of_tpc, least, table):
     """The table of step i: the first of those of its TPC whose least spread [us] is not more than sigma_t.
 
     Which one must not depend on a fit parameter: it follows the distance [cm], with a scale that changes by steps of
-    sqrt(2) with sigma_t over its nominal value. of_volume (n_volumes,): first table of a TPC; least: spreads of its
+    sqrt(2) with sigma_t over its nominal value. of_tpc (n_tpcs,): first table of a TPC; least: spreads of its
     tables, falling; table (n_steps,).
     """
     T = type(sigma_t[i])
@@ -33,7 +33,7 @@ def choose(i, distance, sigma_t, step_volume, of_volume, least, table):
     n = 0
     while n < least.shape[0] - 1 and least[n] > spread:
         n += 1
-    table[i] = of_volume[step_volume[i]] + n
+    table[i] = of_tpc[step_tpc[i]] + n
 
 
 @device

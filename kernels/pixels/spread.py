@@ -61,8 +61,8 @@ def spread(
     distance,
     charge,
     sigma_T,
-    step_volume,
-    volumes,
+    step_tpc,
+    tpcs,
     step_table,
     degree,
     pair_step,
@@ -82,7 +82,7 @@ def spread(
     distance [cm], charge [e], sigma_T [cm]; whole: mass of a Gaussian within `width`.
     """
     step = pair_step[i]
-    pitch = volumes[step_volume[step], PITCH]
+    pitch = tpcs[step_tpc[step], PITCH]
     most = degree[step_table[step]]
     one = type(x[step])(1.0)
     sigma = sigma_T[step]

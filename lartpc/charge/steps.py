@@ -20,7 +20,7 @@ class Pieces(NamedTuple):
 
     of_segment: Any  # (n_segments + 1,) first piece of each segment
     segment: Any
-    volume: Any
+    tpc: Any
     first_step: Any  # (n_pieces + 1,) first step of each piece
 
 
@@ -28,7 +28,7 @@ class Deposits(NamedTuple):
     """Steps along the pieces; see `contracts.Deposits`."""
 
     segment: Any
-    volume: Any
+    tpc: Any
     module: Any
     column: Any
     row: Any
@@ -44,7 +44,7 @@ class Steps(NamedTuple):
     """Clouds of the steps of a batch, see `contracts.Clouds`; electrons [e]: those that escaped recombination."""
 
     segment: Any
-    volume: Any
+    tpc: Any
     column: Any
     row: Any
     x: Any
@@ -60,17 +60,17 @@ class Steps(NamedTuple):
 def make_pieces(batch, tables, settings):
     """Cut the segments where they leave a TPC: `Pieces`."""
     xp, n = namespace(batch.dE), len(batch.dE)
-    line = {"start": batch.start, "end": batch.end, "volumes": tables.volumes}
+    line = {"start": batch.start, "end": batch.end, "tpcs": tables.tpcs}
     count = xp.zeros(n, dtype=np.int64)
-    count_pieces(n, **line, wanted=batch.volumes, piece_count=count)
+    count_pieces(n, **line, wanted=batch.wanted, piece_count=count)
     of_segment = offsets(count)
     n_pieces = int(of_segment[-1])
-    segment, volume, count = (xp.zeros(n_pieces, dtype=np.int64) for _ in range(3))
-    of_piece = {"piece_segment": segment, "piece_volume": volume}
-    pieces(n, **line, wanted=batch.volumes, first_piece=of_segment, **of_piece)
+    segment, tpc, count = (xp.zeros(n_pieces, dtype=np.int64) for _ in range(3))
+    of_piece = {"piece_segment": segment, "piece_tpc": tpc}
+    pieces(n, **line, wanted=batch.wanted, first_piece=of_segment, **of_piece)
     step_length = batch.dE.dtype.type(settings.step_length)
     count_steps(n_pieces, **line, step_length=step_length, **of_piece, step_count=count)
-    return Pieces(of_segment, segment, volume, offsets(count))
+    return Pieces(of_segment, segment, tpc, offsets(count))
 
 
 def make_deposits(batch, cut, tables, settings, launch=plain):
@@ -78,7 +78,7 @@ def make_deposits(batch, cut, tables, settings, launch=plain):
     xp, T = namespace(batch.dE), batch.dE.dtype.type
     n = int(cut.first_step[-1])
     piece = owners(cut.first_step, n)
-    segment, volume, number = cut.segment[piece], cut.volume[piece], xp.arange(n) - cut.first_step[piece]
+    segment, tpc, number = cut.segment[piece], cut.tpc[piece], xp.arange(n) - cut.first_step[piece]
     place = {name: xp.zeros(n, dtype=np.int64) for name in ("column", "row")}
     place |= {name: xp.zeros(n, dtype=T) for name in ("x", "y", "distance")}
     deposit = {name: xp.zeros(n, dtype=T) for name in ("dE", "dEdx", "time")}
@@ -86,21 +86,21 @@ def make_deposits(batch, cut, tables, settings, launch=plain):
         split,
         n,
         **{name: getattr(batch, name) for name in ("start", "end", "dE", "dEdx", "time")},
-        volumes=tables.volumes,
+        tpcs=tables.tpcs,
         step_length=T(settings.step_length),
         gauss_point=tables.gauss_point,
         gauss_weight=tables.gauss_weight,
         step_segment=segment,
-        step_volume=volume,
+        step_tpc=tpc,
         step_number=number,
         **place,
         **{f"step_{name}": column for name, column in deposit.items()},
         adjoint_threads=len(batch.dE),
         first_piece=cut.of_segment,
-        piece_volume=cut.volume,
+        piece_tpc=cut.tpc,
         first_step=cut.first_step,
     )
-    return Deposits(segment, volume, tables.module[volume], **place, **deposit)
+    return Deposits(segment, tpc, tables.module[tpc], **place, **deposit)
 
 
 def dEdx_by_angle(batch, cut, deposits, local, launch):
@@ -146,5 +146,5 @@ def make_steps(batch, parameters, recombination, tables, detector, settings, lau
     of_deposits = {"electrons": electrons, "distance": deposits.distance}
     drift_start = T(detector.drift_start)
     launch(drift, n, **of_deposits, step_time=deposits.time, **local, drift_start=drift_start, **clouds)
-    place = {name: getattr(deposits, name) for name in ("segment", "volume", "column", "row", "x", "y")}
+    place = {name: getattr(deposits, name) for name in ("segment", "tpc", "column", "row", "x", "y")}
     return Steps(**place, **of_deposits, **clouds)

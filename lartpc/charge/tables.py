@@ -1,4 +1,4 @@
-"""What the stages need of a detector, as arrays of the device: volumes, pixel planes, quadrature rules."""
+"""What the stages need of a detector, as arrays of the device: TPCs, their pixels, quadrature rules."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from lartpc.settings import Settings
 class Tables(NamedTuple):
     """What the kernels need of detector, parameters' places and settings, on the device."""
 
-    volumes: Any  # (n_volumes, 9), see `kernels.charge.split`
-    planes: Any  # (n_volumes, 3) int64: pixels along x and y, first pixel
-    module: Any  # (n_volumes,) int64
+    tpcs: Any  # (n_tpcs, 9), see `kernels.charge.split`
+    tpc_pixels: Any  # (n_tpcs, 3) int64: pixels along x and y, first pixel
+    module: Any  # (n_tpcs,) int64
     place: Any  # (n_modules, n_parameters) int64: which of the parameters' values each module has
     gauss_point: Any
     gauss_weight: Any
 
 
 def make_tables(detector: Detector, parameters: Parameters, settings: Settings, dtype: Any, xp: Any) -> Tables:
-    """Volumes, planes and quadrature rules as arrays of the device."""
+    """TPCs, their pixels and quadrature rules as arrays of the device."""
     d = detector
     low, high = np.minimum(d.z_anode, d.z_cathode), np.maximum(d.z_anode, d.z_cathode)
     direction = np.sign(d.z_cathode - d.z_anode)
-    volumes = np.stack((d.x_lo, d.x_hi, d.y_lo, d.y_hi, low, high, d.z_anode, direction, d.pitch), axis=1)
-    planes = np.stack((d.n_x, d.n_y, d.first_pixel), axis=1).astype(np.int64)
+    tpcs = np.stack((d.x_lo, d.x_hi, d.y_lo, d.y_hi, low, high, d.z_anode, direction, d.pitch), axis=1)
+    tpc_pixels = np.stack((d.n_x, d.n_y, d.first_pixel), axis=1).astype(np.int64)
     rules = gauss_rules(max(settings.nodes, 3) + 3, dtype)
     place = parameters.place(d.n_modules)
-    arrays = (volumes.astype(dtype), planes, d.module, place, *rules)
+    arrays = (tpcs.astype(dtype), tpc_pixels, d.module, place, *rules)
     return Tables(*(xp.asarray(array) for array in arrays))

@@ -20,10 +20,10 @@ _HIGHEST = (255, 255, 255, 63)  # what a LArPix packet has bits for
 
 
 class Channels(NamedTuple):
-    """The channels of a detector's pixels; V TPCs.
+    """The channels of a detector's pixels.
 
     `of_anode` (anodes, n_x, n_y, 4) int64: io_group, io_channel, chip_id, channel_id of a layout's pixels, -1 where no
-    channel reads one. `anode` (V,) is that of each TPC, `io_groups[v]` maps the layout's io_groups to those of TPC v.
+    channel reads one. `anode` (n_tpcs,) is that of each TPC, `io_groups[v]` maps the io_groups to those of TPC v.
     """
 
     of_anode: np.ndarray

@@ -1,4 +1,4 @@
-"""The detector: pixel planes, drift volumes and readout electronics."""
+"""The detector: TPCs and readout electronics."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from lartpc.parameters import Parameters
 class Detector:
     """Pixel planes, one a TPC, and the electronics behind them, in the simulation frame (z is the drift axis).
 
-    Arrays have shape (V,), V the number of TPCs; module by module, and within one in the order of its layout
-    (module0: TPC 0 has its anode at negative z). A pixel plane spans x_lo to x_hi and y_lo to y_hi, a volume z_anode
+    Arrays have shape (n_tpcs,); module by module, and within one in the order of its layout
+    (module0: TPC 0 has its anode at negative z). A pixel plane spans x_lo to x_hi and y_lo to y_hi, its TPC z_anode
     to z_cathode [cm]. A pixel's index along x is floor((x - x_lo) / pitch), along y likewise; its id is
     first_pixel + ix + n_x * iy, which is larnd-sim's ix + n_x * (iy + n_y * plane).
     """

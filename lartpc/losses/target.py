@@ -87,7 +87,7 @@ class TargetHits:
         pixel_event, pixel_id = self.event[self.first[:-1]], self.pixel[self.first[:-1]]
         present = present_events(batch)
         index = np.searchsorted(event_id, pixel_event)
-        known = np.isin(pixel_event, event_id[present]) & np.isin(d.tpc_of(pixel_id), to_numpy(batch.volumes))
+        known = np.isin(pixel_event, event_id[present]) & np.isin(d.tpc_of(pixel_id), to_numpy(batch.wanted))
         key = np.where(known, index * d.n_pixels + pixel_id, -1)
         window_key = to_numpy(windows.event) * d.n_pixels + to_numpy(windows.pixel)
         at = np.minimum(np.searchsorted(window_key, key), max(len(window_key) - 1, 0))

@@ -59,8 +59,8 @@ class ParametricReadout:
             spread,
             n,
             **{name: getattr(clouds, name) for name in columns},
-            step_volume=clouds.volume,
-            volumes=tables.volumes,
+            step_tpc=clouds.tpc,
+            tpcs=tables.tpcs,
             step_table=shares.table,
             degree=table.degree,
             pair_step=pairs.step,
@@ -112,8 +112,8 @@ class ParametricReadout:
             n,
             distance=clouds.distance,
             sigma_t=clouds.sigma_t,
-            step_volume=clouds.volume,
-            of_volume=table.of_volume,
+            step_tpc=clouds.tpc,
+            of_tpc=table.of_tpc,
             least=table.least,
             table=step_table,
         )
@@ -139,7 +139,7 @@ class ParametricReadout:
         xp, T, n = namespace(clouds.x), clouds.x.dtype.type, len(clouds.x)
         count = xp.zeros(n, dtype=np.int64)
         place = {name: getattr(clouds, name) for name in ("column", "row", "x", "y", "sigma_T")}
-        place |= {"step_volume": clouds.volume, "volumes": self.tables.volumes, "planes": self.tables.planes}
+        place |= {"step_tpc": clouds.tpc, "tpcs": self.tables.tpcs, "tpc_pixels": self.tables.tpc_pixels}
         place |= {"width": T(self.settings.width)}
         count_pairs(n, **place, pair_count=count)
         first_pair = offsets(count)

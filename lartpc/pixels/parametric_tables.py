@@ -54,7 +54,7 @@ class Tables(NamedTuple):
     space: Any  # (n_tables, most degree n, most rank r, most degree m)
     smooth: Any  # (n_tables,) [us]
     least: Any  # (TABLES,) [us]: sigma_t from which a table serves
-    of_volume: Any  # (n_volumes,) int64: first table of each TPC
+    of_tpc: Any  # (n_tpcs,) int64: first table of each TPC
 
 
 class Table(NamedTuple):
@@ -103,7 +103,7 @@ def make_parametric_tables(detector: Detector, settings: Settings, dtype: Any, x
 
     Raises InputError: a pitch above LARGEST_PITCH.
     """
-    pitches, of_volume = np.unique(detector.pitch, return_inverse=True)
+    pitches, of_tpc = np.unique(detector.pitch, return_inverse=True)
     if pitches[-1] > LARGEST_PITCH:
         raise InputError(
             f"response: found the pixel pitch {pitches[-1]:g} [cm] in detector {detector.name}, the parametric one is "
@@ -139,7 +139,7 @@ def make_parametric_tables(detector: Detector, settings: Settings, dtype: Any, x
         xp.asarray(space.astype(dtype)),
         xp.asarray(np.array([table.smooth for table in one], dtype=dtype)),
         xp.asarray(least.astype(dtype)),
-        xp.asarray(of_volume.astype(np.int64) * TABLES),
+        xp.asarray(of_tpc.astype(np.int64) * TABLES),
     )
 
 

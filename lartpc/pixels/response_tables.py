@@ -29,7 +29,7 @@ class Tables(NamedTuple):
     bins: int  # a pitch
     per_tick: int  # samples a clock cycle
     shift: Any  # (n_tables,) [us] from the table's begin to the arrival at the detector's drift_start
-    of_volume: Any  # (n_volumes,) int64: which of the tables each TPC has
+    of_tpc: Any  # (n_tpcs,) int64: which of the tables each TPC has
 
 
 @one_blas_thread
@@ -39,7 +39,7 @@ def make_response_tables(responses: Sequence[Response], detector: Detector, dtyp
     The charge of each bin is kept, the rest until no entry deviates by more than `PRECISION` of the peak. Raises
     InputError where the responses do not fit the detector, or differ in bins a pitch or samples a clock cycle.
     """
-    pitches, of_volume = np.unique(detector.pitch, return_inverse=True)
+    pitches, of_tpc = np.unique(detector.pitch, return_inverse=True)
     if len(responses) != len(pitches):
         raise InputError(
             f"response: found tables: {len(responses)}, allowed is one for each pixel pitch of detector "
@@ -64,7 +64,7 @@ def make_response_tables(responses: Sequence[Response], detector: Detector, dtyp
         bins[0],
         per_tick[0],
         xp.asarray(np.array(shift, dtype=dtype)),
-        xp.asarray(of_volume.astype(np.int64)),
+        xp.asarray(of_tpc.astype(np.int64)),
     )
 
 

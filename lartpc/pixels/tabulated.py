@@ -75,7 +75,7 @@ class TabulatedReadout:
             bins=table.bins,
             space=table.space,
             parameters=parameters,
-            step_module=self.tables.module[clouds.volume],
+            step_module=self.tables.module[clouds.tpc],
             coefficient=coefficient,
             adjoint_threads=len(clouds.x),
             first_pair=first_pair,
@@ -97,16 +97,16 @@ class TabulatedReadout:
         long = most_sites(clouds.sigma_t, d.tick / table.per_tick)
         shared = {"share_x": wide, "share_y": wide, "share_t": long}
         share = {name: xp.zeros((n, most), dtype=T) for name, most in shared.items()}
-        step_table = table.of_volume[clouds.volume]
+        step_table = table.of_tpc[clouds.tpc]
         columns = ("column", "row", "x", "y", "charge", "arrival", "sigma_t", "sigma_T")
         launch(
             assign,
             n,
             **{name: getattr(clouds, name) for name in columns},
-            step_volume=clouds.volume,
+            step_tpc=clouds.tpc,
             step_table=step_table,
             step_tick=batch.tick[clouds.segment],
-            volumes=self.tables.volumes,
+            tpcs=self.tables.tpcs,
             bins=table.bins,
             per_tick=table.per_tick,
             tick=T(d.tick),
@@ -130,7 +130,7 @@ class TabulatedReadout:
         """Which pixels see which clouds, and when, and the first pair of each cloud (n_clouds + 1,)."""
         xp, n, table = namespace(clouds.x), len(clouds.x), self.table
         bins_x, bins_y = table.space.shape[1:3]
-        reached = {**place, **places, "step_volume": clouds.volume, "planes": self.tables.planes, "bins": table.bins}
+        reached = {**place, **places, "step_tpc": clouds.tpc, "tpc_pixels": self.tables.tpc_pixels, "bins": table.bins}
         reached |= {"bins_x": bins_x, "bins_y": bins_y}
         count = xp.zeros(n, dtype=np.int64)
         count_reached(n, **reached, pair_count=count)

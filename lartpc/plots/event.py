@@ -17,7 +17,7 @@ from lartpc.data.segments import Segments
 from lartpc.detector.detector import Detector
 
 _DEDX_RANGE = (1.0, 20.0)  # MeV/cm: from below a minimum-ionising particle to a stopping proton
-_PLANES = 2  # at most, those with most hits
+_TPCS = 2  # at most, those with most hits
 _EDGE = "0.55"
 _BOX_EDGES = [(a, a | bit) for a in range(8) for bit in (1, 2, 4) if not a & bit]  # corners as three bits
 
@@ -45,9 +45,9 @@ def event_display(
     """
     hits = hits.select(hits.event_id == event)
     segments = segments.select(segments.event_id == event)
-    n_planes = min(_PLANES, len(detector.z_anode))
+    n_tpcs = min(_TPCS, len(detector.z_anode))
     in_tpc = np.bincount(hits.tpc, minlength=len(detector.z_anode))
-    planes = np.sort(np.argsort(-in_tpc, kind="stable")[:n_planes])
+    tpcs = np.sort(np.argsort(-in_tpc, kind="stable")[:n_tpcs])
 
     layout = ConstrainedLayoutEngine(w_pad=0.1)
     figure = Figure(figsize=(13, 9.5 if waveforms is not None else 6.5), dpi=130, layout=layout)
@@ -56,7 +56,7 @@ def event_display(
     if waveforms is not None:
         halves: Any = figure.subfigures(2, 1, height_ratios=[2.1, 1], hspace=0.02)
         top, bottom = halves
-    grid = top.add_gridspec(1, 1 + n_planes, width_ratios=[2.0, *[1.0] * n_planes])
+    grid = top.add_gridspec(1, 1 + n_tpcs, width_ratios=[2.0, *[1.0] * n_tpcs])
     label = "no event" if event is None else f"event {event}: {len(segments)} segments, {len(hits)} hits"
     figure.suptitle(f"{detector.name}, {label}", fontsize=14)
 
@@ -64,8 +64,8 @@ def event_display(
     adc_range = (0.0, detector.adc_counts - 1.0)
     if len(hits):  # up to where a few large hits do not leave one colour for all others
         adc_range = (float(hits.adc.min()), float(np.percentile(hits.adc, 97)))
-    axes = [top.add_subplot(grid[1 + k]) for k in range(n_planes)]
-    for ax, tpc in zip(axes, planes, strict=True):
+    axes = [top.add_subplot(grid[1 + k]) for k in range(n_tpcs)]
+    for ax, tpc in zip(axes, tpcs, strict=True):
         draw_plane(ax, hits, detector, int(tpc), adc_range)
     for ax in axes[1:]:
         ax.set_ylabel("")
@@ -73,16 +73,16 @@ def event_display(
         axes[0].images[0], ax=axes, label="largest ADC of the pixel [counts]", shrink=0.85, pad=0.02, extend="max"
     )
     if waveforms is not None:
-        best = int(np.argmax(np.where(np.isin(hits.tpc, planes), hits.charge, -np.inf))) if len(hits) else None
+        best = int(np.argmax(np.where(np.isin(hits.tpc, tpcs), hits.charge, -np.inf))) if len(hits) else None
         if best is not None:
-            plane = axes[int(np.searchsorted(planes, hits.tpc[best]))]
+            plane = axes[int(np.searchsorted(tpcs, hits.tpc[best]))]
             plane.plot(hits.x[best], hits.y[best], "o", markersize=12, markerfacecolor="none", color="tab:red")
         draw_waveform(bottom.subplots(), hits, best, waveforms, detector, threshold)
     return figure
 
 
 def draw_segments(ax: Any, segments: Segments, detector: Detector) -> None:
-    """Segments by dE/dx, and the drift volumes as boxes. The vertical axis is y, the drift axis z."""
+    """Segments by dE/dx, and the TPCs as boxes. The vertical axis is y, the drift axis z."""
     d = detector
     low = np.stack((np.minimum(d.z_anode, d.z_cathode), d.x_lo, d.y_lo), axis=1)
     high = np.stack((np.maximum(d.z_anode, d.z_cathode), d.x_hi, d.y_hi), axis=1)

@@ -123,11 +123,11 @@ def associations(found: Contributions, n_hits: int, trajectory: np.ndarray) -> t
     return *_largest(*found, n_hits), *_largest(*by_trajectory, n_hits)
 
 
-def arrivals(steps: Steps, n_segments: int, n_planes: int) -> np.ndarray:
-    """The electrons of each segment of a batch that arrive at each plane, (n_segments, n_planes)."""
-    place = to_numpy(steps.segment) * n_planes + to_numpy(steps.volume)
-    electrons = np.bincount(place, to_numpy(steps.charge), minlength=n_segments * n_planes)
-    return electrons.reshape(n_segments, n_planes)
+def arrivals(steps: Steps, n_segments: int, n_tpcs: int) -> np.ndarray:
+    """The electrons of each segment of a batch that arrive in each TPC, (n_segments, n_tpcs)."""
+    place = to_numpy(steps.segment) * n_tpcs + to_numpy(steps.tpc)
+    electrons = np.bincount(place, to_numpy(steps.charge), minlength=n_segments * n_tpcs)
+    return electrons.reshape(n_segments, n_tpcs)
 
 
 def file_trajectories(segments: Segments) -> np.ndarray:

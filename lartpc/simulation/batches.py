@@ -16,9 +16,9 @@ class Batch(NamedTuple):
     dEdx: Any  # (n,) [MeV/cm]
     tick: Any  # (n,) int64, whole ticks of t0
     time: Any  # (n,) the rest of t0 [us]
-    volumes: Any  # (n_volumes,) int64, ascending: the TPCs that are simulated
+    wanted: Any  # (n_wanted,) int64, ascending: the TPCs that are simulated
 
     def select(self, rows: Any) -> Batch:
         """Some of the segments."""
-        per_segment = [name for name in self._fields if name not in ("event_id", "volumes")]
+        per_segment = [name for name in self._fields if name not in ("event_id", "wanted")]
         return self._replace(**{name: getattr(self, name)[rows] for name in per_segment})

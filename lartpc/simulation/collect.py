@@ -71,11 +71,11 @@ def valid(reads: Reads) -> tuple[Any, Any]:
 def beyond_planes(steps: Steps, detector: Detector, width: float) -> float:
     """Charge [e] that diffuses beyond the edges of the pixel planes."""
     d = detector
-    volume = to_numpy(steps.volume)
+    tpc = to_numpy(steps.tpc)
     inside = 1.0
     for pixel, at, n in ((steps.column, steps.x, d.n_x), (steps.row, steps.y, d.n_y)):
-        at, sigma = to_numpy(pixel) * d.pitch[volume] + to_numpy(at), to_numpy(steps.sigma_T)
-        high = np.minimum((n * d.pitch)[volume] - at, width * sigma) / sigma
+        at, sigma = to_numpy(pixel) * d.pitch[tpc] + to_numpy(at), to_numpy(steps.sigma_T)
+        high = np.minimum((n * d.pitch)[tpc] - at, width * sigma) / sigma
         low = np.maximum(-at, -width * sigma) / sigma
         inside = inside * np.maximum(ndtr(high) - ndtr(low), 0.0) / (ndtr(width) - ndtr(-width))
     return float(np.sum(to_numpy(steps.charge) * (1.0 - inside)))

@@ -224,7 +224,7 @@ class Simulation:
             "tick": tick.astype(np.int64),
             "event": event[order].astype(np.int64),
             "event_id": event_id.astype(np.int64),
-            "volumes": np.arange(len(self.detector.z_anode)),
+            "wanted": np.arange(len(self.detector.z_anode)),
         }
         return Batch(**{name: self.xp.asarray(column) for name, column in columns.items()})
 
@@ -266,19 +266,19 @@ class Simulation:
         pieces = make_pieces(batch, self.tables, self.settings)
         if int(pieces.first_step[-1]) <= most:
             return [(slice(None), batch)]
-        xp, volumes = self.xp, to_numpy(batch.volumes)
-        of_piece, volume = np.diff(to_numpy(pieces.first_step)), to_numpy(pieces.volume)
-        steps = np.bincount(volume, of_piece, len(self.tables.planes))[volumes]
+        xp, tpcs = self.xp, to_numpy(batch.wanted)
+        of_piece, tpc = np.diff(to_numpy(pieces.first_step)), to_numpy(pieces.tpc)
+        steps = np.bincount(tpc, of_piece, len(self.tables.tpc_pixels))[tpcs]
         groups: list[list[int]] = [[]]
         size = 0
-        for v, n in zip(volumes.tolist(), steps.tolist(), strict=True):
+        for v, n in zip(tpcs.tolist(), steps.tolist(), strict=True):
             if n and size and size + n > most:
                 groups, size = [*groups, []], 0
             groups[-1].append(v)
             size += n
-        chosen = [xp.asarray(np.unique(to_numpy(pieces.segment)[np.isin(volume, group)])) for group in groups]
+        chosen = [xp.asarray(np.unique(to_numpy(pieces.segment)[np.isin(tpc, group)])) for group in groups]
         return [
-            (rows, batch.select(rows)._replace(volumes=xp.asarray(np.array(group))))
+            (rows, batch.select(rows)._replace(wanted=xp.asarray(np.array(group))))
             for rows, group in zip(chosen, groups, strict=True)
         ]
 
@@ -310,7 +310,7 @@ class Simulation:
         segment = np.arange(len(batch.dE))
         hits, windows, attributions, sums = [], [], [], np.zeros(4)
         kept = np.zeros(len(segment), dtype=bool)
-        arrived = np.zeros((0 if trajectory is None else len(segment), len(self.tables.planes)))
+        arrived = np.zeros((0 if trajectory is None else len(segment), len(self.tables.tpc_pixels)))
         for rows, part in self.parts(batch):
             recorder = Recorder()
             waveforms = self.waveforms(part, parameters, plain if trajectory is None else recorder)
@@ -331,7 +331,7 @@ class Simulation:
                 windows.append(windows_of(waveforms, part))
             if trajectory is not None:
                 found = contributions(recorder.launched, waveforms, reads, at, self.detector)
-                arrived[own] += arrivals(steps, len(own), len(self.tables.planes))
+                arrived[own] += arrivals(steps, len(own), len(self.tables.tpc_pixels))
                 of_hits, *others = associations(found, len(hits[-1]), trajectory[own])
                 attributions.append((np.append(own, -1)[of_hits], *others))
         attribution = None

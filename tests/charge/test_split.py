@@ -14,15 +14,15 @@ def steps(start, end, dtype=np.float64, step_length=3.0):
     """Of one segment of 2 MeV at 5 us: counts by TPC, and x, y, distance, dE, dEdx, time of its steps."""
     tables = make_tables(DETECTOR, Parameters(), Settings(), dtype, np)
     start, end = np.array([start], dtype), np.array([end], dtype)
-    line = {"start": start, "end": end, "volumes": tables.volumes}
+    line = {"start": start, "end": end, "tpcs": tables.tpcs}
     both = np.arange(2)
     n = np.zeros(1, dtype=np.int64)
     count_pieces(1, **line, wanted=both, piece_count=n)
-    segment, volume, of_piece = np.zeros((3, n[0]), dtype=np.int64)
-    found = {"piece_segment": segment, "piece_volume": volume}
+    segment, tpc, of_piece = np.zeros((3, n[0]), dtype=np.int64)
+    found = {"piece_segment": segment, "piece_tpc": tpc}
     pieces(1, **line, wanted=both, first_piece=np.array([0, n[0]]), **found)
     count_steps(n[0], **line, step_length=dtype(step_length), **found, step_count=of_piece)
-    place = {f"step_{name}": np.repeat(array, of_piece) for name, array in (("segment", segment), ("volume", volume))}
+    place = {f"step_{name}": np.repeat(array, of_piece) for name, array in (("segment", segment), ("tpc", tpc))}
     place["step_number"] = np.concatenate([np.arange(k) for k in of_piece] or [np.zeros(0, dtype=np.int64)])
     pixel, columns = np.zeros((2, of_piece.sum()), dtype=np.int64), np.zeros((6, of_piece.sum()), dtype)
     deposit = {name: np.array([v], dtype) for name, v in (("dE", 2.0), ("dEdx", 3.0), ("time", 5.0))}
@@ -32,7 +32,7 @@ def steps(start, end, dtype=np.float64, step_length=3.0):
     edge = -1e-6 * DETECTOR.pitch[0]
     assert (columns[:2] >= edge).all() and (columns[:2] <= DETECTOR.pitch[0] - edge).all()
     columns[:2] += pixel * DETECTOR.pitch[0]
-    return np.bincount(volume, of_piece, 2).astype(np.int64), columns
+    return np.bincount(tpc, of_piece, 2).astype(np.int64), columns
 
 
 LINES = {

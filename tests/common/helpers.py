@@ -16,7 +16,7 @@ PITCH = 0.4434
 VELOCITY = 0.1596452482154287  # [cm/us] at the nominal field and temperature
 
 
-def one_plane(n=10, **values):
+def one_tpc(n=10, **values):
     """A detector of one TPC: n x n pixels around x = y = 0, anode at z = 0, cathode at z = 31 cm."""
     edge = np.array([0.5 * n * PITCH])
     geometry = {
@@ -32,7 +32,7 @@ def one_plane(n=10, **values):
         "first_pixel": np.array([0]),
         "module": np.array([0]),
     }
-    return Detector(name="one plane", **{"parameters": Parameters(), **geometry, **values})
+    return Detector(name="one TPC", **{"parameters": Parameters(), **geometry, **values})
 
 
 def make_segments(start, end, dE=1.0, dEdx=2.0, t0=0.0, event_id=0):
@@ -63,14 +63,14 @@ def local(n, dtype=np.float64, **values):
 
 
 def waveforms(segments, detector=None, **keywords):
-    """The chain's waveforms, in the precision of the simulation; one plane unless `detector` says otherwise."""
-    simulation = Simulation(one_plane() if detector is None else detector, **keywords)
+    """The chain's waveforms, in the precision of the simulation; one TPC unless `detector` says otherwise."""
+    simulation = Simulation(one_tpc() if detector is None else detector, **keywords)
     return simulation.waveforms(simulation.batch(segments), simulation.vector())
 
 
 def launches(segments, detector=None, **keywords):
     """The arguments of every kernel of the chain by name, as they are after it has run: {kernel: {name: value}}."""
-    simulation = Simulation(one_plane() if detector is None else detector, **keywords)
+    simulation = Simulation(one_tpc() if detector is None else detector, **keywords)
     arguments = {}
 
     def launch(kernel, threads, *, adjoint_threads=None, **arrays):

@@ -3,19 +3,19 @@
 import dataclasses
 
 import numpy as np
-from helpers import PITCH, make_segments, one_plane
+from helpers import PITCH, make_segments, one_tpc
 
 from lartpc.detector.detector import Detector
 from lartpc.pixels.response import Response
 
 TRACK = ((0.1, 0.05, 15.0), (1.4, -0.6, 18.0))
 FINE = 0.388  # [cm]
-BESIDE = np.array([40.0, 0.0, 0.0])  # from the plane of the wide pixels to that of the fine ones
+BESIDE = np.array([40.0, 0.0, 0.0])  # from the TPC of the wide pixels to that of the fine ones
 
 
 def small(**values):
     """Two neighbours and a half on each side, four bins a pitch."""
-    return Response.electrostatic(one_plane(), **{"bins": 4, "reach": 10, "height": 1.5, **values})
+    return Response.electrostatic(one_tpc(), **{"bins": 4, "reach": 10, "height": 1.5, **values})
 
 
 def abrupt():
@@ -27,24 +27,24 @@ def abrupt():
     return Response(table, 0.05, 0.3, PITCH / 4)
 
 
-def two_planes(pitches=(PITCH, FINE), n=14):
+def two_tpcs(pitches=(PITCH, FINE), n=14):
     """TPCs of n x n pixels of different pitches, one beside the other."""
-    planes = [one_plane(n) for _ in pitches]
-    values = {f.name: getattr(planes[0], f.name) for f in dataclasses.fields(Detector)}
+    alike = [one_tpc(n) for _ in pitches]
+    values = {f.name: getattr(alike[0], f.name) for f in dataclasses.fields(Detector)}
     both = {name: np.concatenate([value] * len(pitches)) for name, value in values.items() if np.ndim(value)}
     half, place = 0.5 * n * np.array(pitches), BESIDE[0] * np.arange(len(pitches))
     both |= {"x_lo": place - half, "x_hi": place + half, "y_lo": -half, "y_hi": half}
     both |= {"pitch": np.array(pitches), "first_pixel": n * n * np.arange(len(pitches))}
-    return Detector(**{**values, **both, "name": "two planes"})
+    return Detector(**{**values, **both, "name": "two TPCs"})
 
 
 def two_tables(**values):
     return tuple(
-        Response.electrostatic(two_planes(), **{"pitch": pitch, "bins": 4, "reach": 10, "height": 1.5, **values})
+        Response.electrostatic(two_tpcs(), **{"pitch": pitch, "bins": 4, "reach": 10, "height": 1.5, **values})
         for pitch in (FINE, PITCH)
     )
 
 
 def both_tracks(beside=BESIDE):
-    """A track over each of the planes."""
+    """A track over each of the TPCs."""
     return make_segments(np.array([TRACK[0], TRACK[0] + beside]), np.array([TRACK[1], TRACK[1] + beside]), dE=8.0)

@@ -31,7 +31,7 @@ def test_ndlar_has_14_million_pixels():
 
 
 @pytest.mark.parametrize("name", ["module0", "2x2", "ndlar"])
-def test_volumes_do_not_overlap_and_are_as_wide_as_their_pixels(name):
+def test_tpcs_do_not_overlap_and_are_as_wide_as_their_pixels(name):
     d = Detector.built_in(name)
     low = np.stack((d.x_lo, d.y_lo, np.minimum(d.z_anode, d.z_cathode)), axis=1)
     high = np.stack((d.x_hi, d.y_hi, np.maximum(d.z_anode, d.z_cathode)), axis=1)

@@ -76,7 +76,7 @@ def test_module0_is_the_detector_of_the_paper():
     np.testing.assert_array_equal(d.first_pixel, [0, 140 * 280])
     np.testing.assert_array_equal(d.module, [0, 0])
     assert all(getattr(d, name).dtype == np.int64 for name in ("n_x", "n_y", "first_pixel", "module"))
-    # the pixels cover the volume to a tenth of a pixel
+    # the pixels cover the TPC to a tenth of a pixel
     assert np.all(np.abs(d.n_x * d.pitch - (d.x_hi - d.x_lo)) < 0.1)
     assert np.all(np.abs(d.n_y * d.pitch - (d.y_hi - d.y_lo)) < 0.1)
 
@@ -266,7 +266,7 @@ def test_real_files_of_both_generations():
     assert (two_by_two.threshold, two_by_two.gain, two_by_two.v_cm) == (5000.0, 4.522e-3, 478.1)
     np.testing.assert_array_equal(two_by_two.module, [0, 0, 1, 1, 2, 2, 3, 3])
     np.testing.assert_allclose(np.abs(two_by_two.z_anode - two_by_two.z_cathode), 30.27225)
-    # no two volumes overlap
+    # no two TPCs overlap
     for a in range(8):
         for b in range(a):
             apart_x = two_by_two.x_lo[a] >= two_by_two.x_hi[b] or two_by_two.x_lo[b] >= two_by_two.x_hi[a]

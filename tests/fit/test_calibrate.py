@@ -5,7 +5,7 @@ import dataclasses
 import numba
 import numpy as np
 import pytest
-from helpers import make_segments, one_plane
+from helpers import make_segments, one_tpc
 from samples import protons
 
 from lartpc.data.selection import separate_tracks
@@ -105,11 +105,11 @@ def points(n=20, **values):
 def test_one_dEdx_leaves_a_direction_open(noise):
     """A_B/(1 + k_B dE/dx/(E rho)) is one number there: raising both changes nothing (the paper's eq. 13)."""
     segments = points()
-    hits = Simulation(one_plane(), TRUTH, noise=noise, seed=1)(segments).hits
+    hits = Simulation(one_tpc(), TRUTH, noise=noise, seed=1)(segments).hits
     assert len(hits) >= 15
     fixed = TRUTH.replace(Ab=0.8, kb=0.05)
     loss = "likelihood" if noise else "residuals"
-    result = calibrate(Simulation(one_plane(), fixed), segments, hits, unknowns=("Ab", "kb", "lifetime"), loss=loss)
+    result = calibrate(Simulation(one_tpc(), fixed), segments, hits, unknowns=("Ab", "kb", "lifetime"), loss=loss)
     assert not result.converged
     assert np.isinf(result.errors[:2]).all() and np.isfinite(result.errors[2])
     # d ln Ab = d ln(1 + kb x) = kb x/(1 + kb x) d ln kb
@@ -128,9 +128,9 @@ def test_one_dEdx_leaves_a_direction_open(noise):
 
 def test_two_values_of_dEdx_close_it():
     segments = points(dEdx=np.where(np.arange(20) % 2, 3.0, 15.0))
-    hits = Simulation(one_plane(), TRUTH)(segments).hits
+    hits = Simulation(one_tpc(), TRUTH)(segments).hits
     fixed = TRUTH.replace(Ab=0.8, kb=0.05)
-    result = calibrate(Simulation(one_plane(), fixed), segments, hits, unknowns=("Ab", "kb"), loss="residuals")
+    result = calibrate(Simulation(one_tpc(), fixed), segments, hits, unknowns=("Ab", "kb"), loss="residuals")
     assert result.converged and result.open_direction is None
     np.testing.assert_allclose(result.values, [0.83, 0.053], rtol=5e-5)
 

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 from commands import succeeds
-from helpers import make_segments, one_plane
+from helpers import make_segments, one_tpc
 from layouts import tracks
 from packet_files import options, simulated
 
@@ -82,7 +82,7 @@ def test_truth_of_noisy_hits(written):
 
 def test_a_pixel_of_one_segment_is_its_own():
     # in the middle of a pixel, 5 cm from the anode: sigma_T is 0.024 cm
-    result = simulated(one_plane(9), make_segments((0.0, 0.0, 5.0), (0.0, 0.0, 5.3)))
+    result = simulated(one_tpc(9), make_segments((0.0, 0.0, 5.0), (0.0, 0.0, 5.3)))
     assert len(result.hits) == 1
     assert result.attribution.segment[0].tolist() == [0] + [-1] * 19
     assert result.attribution.fraction[0].tolist() == [1.0] + [0.0] * 19
@@ -95,7 +95,7 @@ def test_more_than_fifty_segments_on_a_pixel_all_count():
     dE = np.linspace(0.01, 0.02, n)
     segments = make_segments(at, at, dE=dE)
     segments.traj_id = np.arange(n) % 2
-    result = simulated(one_plane(9), segments, dtype=np.float64)
+    result = simulated(one_tpc(9), segments, dtype=np.float64)
     assert len(result.hits) > 0
     share = dE / dE.sum()  # all are at one place: the same waveform but for its size
     largest = np.argsort(-share)[:20]

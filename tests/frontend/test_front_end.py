@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from front_ends import LARNDSIM, NAMES, SMOOTH_PART, TICK, end_on, module0
-from helpers import make_segments, one_plane
+from helpers import make_segments, one_tpc
 from samples import generated, protons
 from traces import smooth
 
@@ -31,7 +31,7 @@ def test_without_noise_the_discriminator_has_none():
 
 def test_charge_of_hits_and_resets_is_all():
     """Read, lost in resets, or left: nothing else happens to the charge of a pixel."""
-    simulation = smooth(one_plane(reset_cycles=5, adc_busy_delay=9, buffer_risetime=0.1, max_hits=40))
+    simulation = smooth(one_tpc(reset_cycles=5, adc_busy_delay=9, buffer_risetime=0.1, max_hits=40))
     trace = Trace(simulation, simulation.batch(end_on()))
     reads, windows = trace.reads, trace.waveforms.windows
     p = np.argmax(reads.count)
@@ -53,7 +53,7 @@ def test_a_busy_adc_loses_no_charge():
     """Without busy time the pixel would read every time the threshold is reached; both read all the charge."""
     found = {}
     for busy in (0, 20):
-        hits = smooth(one_plane(adc_busy_delay=busy, max_hits=40))(end_on()).hits
+        hits = smooth(one_tpc(adc_busy_delay=busy, max_hits=40))(end_on()).hits
         found[busy] = hits
         np.testing.assert_array_less(18.0 + busy - 1e-6, np.diff(hits.t) / TICK)
     assert len(found[20]) < len(found[0])
@@ -88,7 +88,7 @@ def deferred_hits(detector, segments, rounded=False, **keywords):
 
 @pytest.mark.parametrize("rounded", [False, True])
 def test_a_pixel_counts_up_to_its_first_deferred_hit(rounded):
-    detector = one_plane(**SMOOTH_PART, max_hits=40)
+    detector = one_tpc(**SMOOTH_PART, max_hits=40)
     hits, whole, kept = deferred_hits(detector, end_on(), rounded)
     wait = np.diff(hits.t) / TICK
     first = np.flatnonzero(np.abs(wait - 28.0) < 1e-6)[0] + 1  # hold 18, reset 1, busy 9
@@ -119,7 +119,7 @@ def test_residuals_vanish_at_the_truth(kind):
 @pytest.mark.parametrize("rounded", [False, True])
 def test_gradient_of_the_likelihood(rounded):
     """Of tracks and of a pixel with a deferred hit, for each parameter."""
-    detector = one_plane(20, **SMOOTH_PART)
+    detector = one_tpc(20, **SMOOTH_PART)
     track = make_segments((-3.0, -2.0, 20.0), (3.0, 2.5, 14.0), dE=14.0, event_id=1)
     columns = {name: np.concatenate((v, vars(track)[name])) for name, v in vars(end_on()).items() if v is not None}
     segments = dataclasses.replace(track, **columns)
@@ -148,7 +148,7 @@ def test_gradient_of_the_likelihood(rounded):
 def test_the_likelihood_is_not_biased(rounded):
     """At the truth its gradient over many draws of the noise is 0 within the square root of the information."""
     events, names = 150, ("Ab",)
-    detector = one_plane(**SMOOTH_PART)
+    detector = one_tpc(**SMOOTH_PART)
     # 7500 e/us: the threshold is sometimes reached while the ADC is busy
     segments = end_on(dE=1.6, length=2.0, events=events)
     simulation = Simulation(detector, dtype=np.float64, noise=True, seed=5)
@@ -165,7 +165,7 @@ def test_the_likelihood_is_not_biased(rounded):
 
 
 def test_discriminator_noise_is_refused_by_the_likelihood():
-    detector, segments = one_plane(discriminator_noise=650.0), end_on()
+    detector, segments = one_tpc(discriminator_noise=650.0), end_on()
     simulation = Simulation(detector)
     with pytest.raises(InputError, match="discriminator_noise: found 650 e, the likelihood has no term for it"):
         forecast(simulation, segments, NAMES)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import VELOCITY, make_segments, one_plane
+from helpers import VELOCITY, make_segments, one_tpc
 from samples import SPECIAL, generated, real
 from traces import LOSSES, difference, gradient, losses, moved, smooth, used
 
@@ -60,7 +60,7 @@ def test_parameters(sample, names, recombination, vdrift, noise):
 
 def test_all_that_act_are_checked_and_no_other():
     segments = make_segments((0.3, 0.2, 10.0), (0.5, 0.3, 10.2), dE=2.0)
-    report = gradcheck(smooth(one_plane()), segments)
+    report = gradcheck(smooth(one_tpc()), segments)
     assert {row.parameter for row in report.rows} == {
         *FITTED,
         *("MeVToElectrons", "lArDensity", "temperature", "threshold_offset"),
@@ -72,26 +72,26 @@ def test_all_that_act_are_checked_and_no_other():
 def test_a_parameter_without_effect_is_refused(name):
     segments = make_segments((0.3, 0.2, 10.0), (0.5, 0.3, 10.2))
     with pytest.raises(InputError, match=f"parameter: found '{name}', allowed is Ab or kb or eField"):
-        gradcheck(smooth(one_plane()), segments, [name])
+        gradcheck(smooth(one_tpc()), segments, [name])
 
 
 def test_float32_and_nothing_to_check_are_refused():
     segments = make_segments((0.3, 0.2, 10.0), (0.5, 0.3, 10.2))
     with pytest.raises(InputError, match="dtype: found float32, allowed is float64"):
-        gradcheck(Simulation(one_plane()), segments)
+        gradcheck(Simulation(one_tpc()), segments)
     with pytest.raises(InputError, match="no gradient to check"):
-        gradcheck(smooth(one_plane()), make_segments((0.3, 0.2, 40.0), (0.5, 0.3, 40.0)))
+        gradcheck(smooth(one_tpc()), make_segments((0.3, 0.2, 40.0), (0.5, 0.3, 40.0)))
 
 
 def test_hits_near_an_edge_are_counted():
     """Charge of a pixel 1e-4 above the threshold: its hit nearly vanishes."""
     segments = make_segments((0.22, 0.22, 10.0), (0.22, 0.22, 10.0), dE=1.0)
-    charge = gradcheck(smooth(one_plane()), segments, ["Ab"])
+    charge = gradcheck(smooth(one_tpc()), segments, ["Ab"])
     assert charge.near == 0
-    total = Simulation(one_plane(), dtype=np.float64, settings=SMOOTH)(segments, waveforms=True).hits.charge
+    total = Simulation(one_tpc(), dtype=np.float64, settings=SMOOTH)(segments, waveforms=True).hits.charge
     assert len(total) == 1
     for share, near in ((1 - 1e-4, 1), (1 - 1e-2, 0)):
-        detector = one_plane(threshold=float(total[0]) * share)
+        detector = one_tpc(threshold=float(total[0]) * share)
         assert gradcheck(smooth(detector), segments, ["Ab"]).near == near
 
 
@@ -101,7 +101,7 @@ def test_collected_charge_does_not_depend_on_transverse_diffusion():
     Programs that cut the diffused charge at a fixed width without normalising find +0.06 to +0.10, and so fit the
     diffusion to the total charge.
     """
-    simulation = smooth(one_plane(n=20))
+    simulation = smooth(one_tpc(n=20))
     for end, expected in (((1.4, -0.9, 20.5), 0.0), ((6.0, 0.1, 20.0), -1.0)):  # the second leaves the plane at 4.43
         batch = simulation.batch(make_segments((0.1, 0.05, 20.0), end, dE=6.0))
         trace = Trace(simulation, batch)
@@ -120,7 +120,7 @@ def test_hits_come_earlier_at_higher_field():
 
     Where hit times come from sorting or rounding, their gradient by the field is exactly 0 and a fit to times is blind.
     """
-    simulation = smooth(one_plane())
+    simulation = smooth(one_tpc())
     batch = simulation.batch(make_segments((0.1, 0.05, 15.0), (1.4, -0.6, 18.0), dE=8.0))
     trace = Trace(simulation, batch)
     at, step = moved(simulation, batch, "eField"), 1e-7
@@ -196,6 +196,6 @@ def test_all_segments_together(sample):
 
 def test_a_later_deposit_gives_later_hits():
     """One event of one time: its hits move with it, but for what the sampling at ticks adds."""
-    simulation = smooth(one_plane())
+    simulation = smooth(one_tpc())
     trace = Trace(simulation, simulation.batch(make_segments((0.1, 0.05, 15.0), (1.4, -0.6, 18.0), dE=8.0)))
     assert gradient(trace, "times").t0.sum() == pytest.approx(np.sum(used(trace)), rel=0.03)

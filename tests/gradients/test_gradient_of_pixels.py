@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from helpers import make_segments, one_plane
+from helpers import make_segments, one_tpc
 from samples import generated
 from traces import difference, gradient, moved, smooth
 
@@ -62,7 +62,7 @@ def test_adc_by_parameters():
 
 def test_a_clipped_adc_value_has_no_gradient():
     """More than 720 mV, or 180,000 e, above the pedestal."""
-    simulation = smooth(one_plane())
+    simulation = smooth(one_tpc())
     batch = simulation.batch(make_segments((0.22, 0.22, 10.0), (0.22, 0.22, 10.0), dE=12.0))
     trace = Trace(simulation, batch)
     clipped = trace.adc == 255.0

@@ -7,7 +7,7 @@ from pathlib import Path
 import layouts
 import numpy as np
 import pytest
-from helpers import PITCH, VELOCITY, make_segments, one_plane, peak_of
+from helpers import PITCH, VELOCITY, make_segments, one_tpc, peak_of
 
 import lartpc
 from lartpc.detector.channels import Channels
@@ -37,7 +37,7 @@ def same_hits(a, b):
 @pytest.mark.slow
 def test_late_segments_need_no_memory():
     """Memory of TBs where a decay comes late in a spill (#290, #281, #255, #302)."""
-    simulation = Simulation(one_plane())
+    simulation = Simulation(one_tpc())
     start, end = ([(-1.0, -1.5, 10.0), (-1.0, 1.5, 10.0)], [(1.0, -1.5, 12.0), (1.0, 1.5, 12.0)])
     at_once = simulation(make_segments(start, end, dE=5.0)).hits
     segments = make_segments(start, end, dE=5.0, t0=[0.0, 1e9])
@@ -65,7 +65,7 @@ def test_batches_do_not_change_the_physics():
 @pytest.mark.parametrize("length", [1e-9, 0.3, 29.0])
 def test_segments_along_the_drift_leave_their_charge(length):
     """Nothing for segments along the drift (#248)."""
-    result = Simulation(one_plane())(make_segments((0.1, 0.1, 1.0), (0.1, 0.1, 1.0 + length), dE=5.0))
+    result = Simulation(one_tpc())(make_segments((0.1, 0.1, 1.0), (0.1, 0.1, 1.0 + length), dE=5.0))
     z = 1.0 + length * (np.arange(1000) + 0.5) / 1000
     assert result.summary.collected == pytest.approx(freed(5.0) * survival(z).mean(), rel=1e-4)
     assert len(result.hits) > 0
@@ -79,7 +79,7 @@ def test_segments_outside_and_at_edges_touch_nothing_else():
     start = on_the_edge + outside + on_the_edge
     end = on_the_edge + outside + [(2 * x, 2 * y, 3 * z - 20.0) for x, y, z in on_the_edge]
     inside = make_segments((0.3, 0.2, 9.0), (0.8, 0.7, 9.5), dE=3.0, event_id=0)
-    simulation = Simulation(one_plane())
+    simulation = Simulation(one_tpc())
     alone = simulation(inside).hits
     both = make_segments(
         [*start, (0.3, 0.2, 9.0)], [*end, (0.8, 0.7, 9.5)], dE=3.0, event_id=np.append(np.ones(len(start)), 0)
@@ -97,7 +97,7 @@ def test_segments_outside_and_at_edges_touch_nothing_else():
 
 def test_the_lifetime_acts_on_every_point():
     """The lifetime acts at the midpoint of a segment (#228)."""
-    detector = one_plane()
+    detector = one_tpc()
     simulation = Simulation(detector, detector.parameters.replace(lifetime=60.0))
     result = simulation(make_segments((0.1, 0.1, 1.0), (0.1, 0.1, 29.0), dE=5.0))
     z = 1.0 + 28.0 * (np.arange(10_000) + 0.5) / 10_000
@@ -110,7 +110,7 @@ def test_the_lifetime_acts_on_every_point():
 @pytest.mark.parametrize("long_diff", [2e-6, 9e-5])
 def test_time_windows_hold_all_current(z, long_diff):
     """Inconsistent time windows: what begins before or ends after is lost (#219, #280)."""
-    detector = one_plane()
+    detector = one_tpc()
     simulation = Simulation(detector, detector.parameters.replace(long_diff=long_diff))
     at = [(0.1, 0.1, z), (0.1, 0.1, z + 0.4)]
     one, other = (make_segments(p, p, dE=2.0, t0=t0) for p, t0 in zip(at, (0.04, 3.33), strict=True))
@@ -150,7 +150,7 @@ def test_more_than_fifty_segments_count_on_a_pixel():
     at = np.column_stack((np.full((300, 2), 0.1), np.linspace(5.0, 5.2, 300)))
     segments = make_segments(at, at, dE=np.linspace(0.01, 0.02, 300))
     segments.traj_id = np.arange(300)
-    result = Simulation(one_plane())(segments, attribution=True)
+    result = Simulation(one_tpc())(segments, attribution=True)
     assert len(set(result.hits.pixel_id)) == 1
     expected = np.sum(freed(segments.dE) * survival(at[:, 2]))
     assert result.summary.collected == pytest.approx(expected, rel=1e-4)
@@ -240,7 +240,7 @@ def test_a_processor_is_enough(monkeypatch):
     """No way to run without a GPU (#165)."""
     for name in ("cupy", "numba_cuda", "numba.cuda"):
         monkeypatch.setitem(sys.modules, name, None)  # importing it fails
-    assert len(Simulation(one_plane(), device="cpu")(make_segments((0, 0, 5.0), (0.5, 0, 5.0), dE=2.0)).hits) > 0
+    assert len(Simulation(one_tpc(), device="cpu")(make_segments((0, 0, 5.0), (0.5, 0, 5.0), dE=2.0)).hits) > 0
 
 
 def test_every_kernel_is_tested():
@@ -262,8 +262,8 @@ def test_seeds_are_honoured():
 def test_detectors_do_not_share_constants():
     """Some 20 columns of constants as globals of modules, which must be reloaded to change one."""
     segments = make_segments((-1.0, -1.0, 10.0), (1.0, 1.0, 12.0), dE=5.0)
-    other = one_plane(12, threshold=5000.0, tick=0.2, gain=2e-3, parameters=Parameters(eField=0.3, lifetime=500.0))
-    one, two = Simulation(one_plane()), Simulation(other, recombination="box")
+    other = one_tpc(12, threshold=5000.0, tick=0.2, gain=2e-3, parameters=Parameters(eField=0.3, lifetime=500.0))
+    one, two = Simulation(one_tpc()), Simulation(other, recombination="box")
     alone = one(segments).hits
     different = two(segments).hits
     same_hits(one(segments).hits, alone)  # unchanged by the other, both alive

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from helpers import make_segments, one_plane, small_table
+from helpers import make_segments, one_tpc, small_table
 from objectives import SIX, STEP, TRUTH, assert_column, moved, objective
 from samples import protons
 from traces import smooth
@@ -168,7 +168,7 @@ def test_likelihood_by_hand(segments, noisy):
 
 def test_pixels_without_hits_count():
     """Charge of one pixel, and no hit on it: -log P0(threshold - charge), although the only hit is elsewhere."""
-    simulation = smooth(detector=one_plane())
+    simulation = smooth(detector=one_tpc())
     segments = make_segments([(0.22, 0.22, 10.0), (1.55, 1.55, 10.0)], [(0.22, 0.22, 10.0), (1.55, 1.55, 10.0)], dE=1.0)
     found = simulation(segments, waveforms=True)
     pixels = found.hits.pixel_id
@@ -197,7 +197,7 @@ def test_pixels_without_hits_count():
 
 def test_no_end_after_the_last_of_the_allowed_hits():
     """Where the number of hits is capped, what arrives after the last says nothing."""
-    detector = one_plane(max_hits=1)
+    detector = one_tpc(max_hits=1)
     simulation = smooth(detector=detector)
     segments = make_segments((0.22, 0.22, 10.0), (0.22, 0.22, 20.0), dE=20.0)
     hits = simulation(segments).hits

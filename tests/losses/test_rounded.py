@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from helpers import make_segments, one_plane
+from helpers import make_segments, one_tpc
 from objectives import SIX, STEP, TRUTH, moved, objective
 from traces import smooth
 
@@ -111,14 +111,14 @@ def test_counts_that_the_adc_does_not_have(noiseless, value):
 
 def test_the_count_of_the_threshold_holds_no_charge_below_it():
     """Reads below threshold are vetoed: the part of the count below is no evidence for less charge."""
-    simulation = smooth(detector=one_plane())
+    simulation = smooth(detector=one_tpc())
     segments = make_segments((0.22, 0.22, 10.0), (0.22, 0.22, 10.0), dE=0.35)
     hits = simulation(segments).hits
     assert len(hits) == 1 and hits.adc[0] > 81.0
     vector = Parameters().vector(np.float64)
     values = []
     for threshold in (6900.0, 7000.0, 7100.0, 7500.0):
-        with_veto = smooth(detector=one_plane(threshold=threshold))
+        with_veto = smooth(detector=one_tpc(threshold=threshold))
         at_threshold = dataclasses.replace(hits, adc=np.array([81.0]))
         target = TargetHits(at_threshold, with_veto.detector, True)
         values.append(

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from helpers import PITCH, VELOCITY, make_segments, one_plane, sample, waveforms
+from helpers import PITCH, VELOCITY, make_segments, one_tpc, sample, waveforms
 
 from lartpc.detector.detector import Detector
 from lartpc.formats.edepsim import from_table
@@ -46,7 +46,7 @@ def test_weighting_potentials_of_all_pads_sum_to_that_of_a_plane():
 
 def test_ramo():
     """Charge collected: 1 on the pad, 0 on neighbours, whatever they saw before; as much induced up as down."""
-    detector = one_plane()
+    detector = one_tpc()
     response = Response.electrostatic(detector)
     assert response.response.shape == (45, 45, 315)
     own = np.zeros((45, 45))

@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers import PITCH, VELOCITY, make_segments, one_plane, sample, waveforms
+from helpers import PITCH, VELOCITY, make_segments, one_tpc, sample, waveforms
 from slow import slow_current
 
 from lartpc.parameters import Parameters
@@ -88,7 +88,7 @@ def reference_case(reference, case):
     s = content["segment"]
     ends = ((s["x0"], s["y0"], s["d0"]), (s["x1"], s["y1"], s["d1"]))
     segments = make_segments(*ends, dE=s["dE"], dEdx=s["dEdx"], t0=s["t0"])
-    detector = one_plane(parameters=Parameters(**content["theta"]))
+    detector = one_tpc(parameters=Parameters(**content["theta"]))
     return segments, detector, place[:, 0] + 10 * place[:, 1], ticks, arrays[f"waveforms_{case}"]
 
 

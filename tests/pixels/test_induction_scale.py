@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from helpers import PITCH, make_segments, one_plane
-from responses import TRACK, abrupt, small, two_planes, two_tables
+from helpers import PITCH, make_segments, one_tpc
+from responses import TRACK, abrupt, small, two_tables, two_tpcs
 
 from lartpc.autodiff.kernelcheck import relative
 from lartpc.exceptions import InputError
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def simulated(scale=1.0, response=None, **keywords):
     keywords = {"dtype": np.float64, "settings": SMOOTH} | keywords
     response = small() if response is None else response
-    return Simulation(one_plane(), Parameters(induction_scale=scale), response=response, **keywords)
+    return Simulation(one_tpc(), Parameters(induction_scale=scale), response=response, **keywords)
 
 
 def currents(segments, scale, response=None):
@@ -68,7 +68,7 @@ def test_every_pixel_keeps_its_charge(response):
 def test_it_acts_with_a_table_alone():
     segments = make_segments(*TRACK, dE=8.0)
     assert "induction_scale" in simulated().acting()
-    parametric = [Simulation(one_plane(), Parameters(induction_scale=scale)) for scale in (1.0, 1.3)]
+    parametric = [Simulation(one_tpc(), Parameters(induction_scale=scale)) for scale in (1.0, 1.3)]
     first, second = (simulation(segments).hits for simulation in parametric)
     for name, column in vars(first).items():
         np.testing.assert_array_equal(column, getattr(second, name))
@@ -76,12 +76,12 @@ def test_it_acts_with_a_table_alone():
     with pytest.raises(InputError, match="nothing depends on induction_scale with .* and a parametric response"):
         calibrate(parametric[0], segments, first, ("induction_scale",))
     with pytest.raises(InputError, match="parameter: found 'induction_scale'"):
-        gradcheck(Simulation(one_plane(), dtype=np.float64), segments, ("induction_scale",))
+        gradcheck(Simulation(one_tpc(), dtype=np.float64), segments, ("induction_scale",))
 
 
 def test_rows_of_pixels_add_up_to_the_gradient():
     """In both of two TPCs of their own tables; where it is not asked for, the other columns are the same bits."""
-    planes = two_planes()
+    planes = two_tpcs()
     segments = make_segments(np.array([TRACK[0], (40.1, 0.05, 15.0)]), np.array([TRACK[1], (41.4, -0.6, 18.0)]), dE=8.0)
     simulation = Simulation(planes, Parameters(induction_scale=1.2), response=two_tables(), dtype=np.float64)
     trace = Trace(simulation, simulation.batch(segments))
@@ -110,7 +110,7 @@ def test_derivatives_of_losses(kind):
 @pytest.mark.parametrize("scale", [1.0, 1.3])
 def test_gradcheck(scale):
     segments = make_segments(*TRACK, dE=8.0)
-    report = gradcheck(simulated(scale, Response.electrostatic(one_plane())), segments, ("induction_scale",))
+    report = gradcheck(simulated(scale, Response.electrostatic(one_tpc())), segments, ("induction_scale",))
     assert len(report.rows) == 4
     for row in report.rows:
         assert row.passed and not row.idle, row
@@ -127,8 +127,8 @@ def six_tracks():
 def test_a_closure_finds_it():
     """Without noise, in single precision, to a hundredth of the error that noise would make."""
     segments, truth = six_tracks(), Parameters(Ab=0.82, eField=0.51, induction_scale=1.25)
-    target = Target(Simulation(one_plane(), truth, response=small())(segments).hits, noise=False, truth=truth)
-    result = calibrate(Simulation(one_plane(), response=small()), segments, target, NAMES)
+    target = Target(Simulation(one_tpc(), truth, response=small())(segments).hits, noise=False, truth=truth)
+    result = calibrate(Simulation(one_tpc(), response=small()), segments, target, NAMES)
     assert result.converged, str(result)
     assert (np.abs(result.values - result.truth) < 1e-2 * result.errors + 1e-5 * result.size).all(), str(result)
 
@@ -137,9 +137,9 @@ def test_a_closure_finds_it():
 def test_pulls():
     """Twenty draws of the noise: means and widths of the pulls within three of their own errors."""
     segments, truth = six_tracks(), Parameters(Ab=0.81, induction_scale=0.85)
-    start, pulls = Simulation(one_plane(), response=small()), []
+    start, pulls = Simulation(one_tpc(), response=small()), []
     for seed in range(20):
-        hits = Simulation(one_plane(), truth, response=small(), noise=True, seed=seed)(segments).hits
+        hits = Simulation(one_tpc(), truth, response=small(), noise=True, seed=seed)(segments).hits
         result = calibrate(start, segments, Target(hits, truth=truth), NAMES)
         assert result.converged, str(result)
         pulls.append((result.values - result.truth) / result.errors)

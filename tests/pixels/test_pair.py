@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from helpers import PITCH, VELOCITY, launches, make_segments, one_plane, sample, waveforms
+from helpers import PITCH, VELOCITY, launches, make_segments, one_tpc, sample, waveforms
 from slow import slow_current
 
 from lartpc.settings import Settings
@@ -97,12 +97,12 @@ def test_events_do_not_mix():
     np.testing.assert_allclose(second, 2 * first, rtol=1e-5)
 
 
-def test_pixel_ids_go_on_in_the_next_plane():
-    one = one_plane()
+def test_pixel_ids_go_on_in_the_next_tpc():
+    one = one_tpc()
     values = {name: np.repeat(getattr(one, name), 2) for name in "x_lo x_hi y_lo y_hi pitch n_x n_y".split()}
-    planes = {"z_anode": np.array([0.0, 40.0]), "z_cathode": np.full(2, 20.0), "first_pixel": np.array([0, 100])}
-    planes["module"] = np.zeros(2, dtype=np.int64)
-    detector = one_plane(**values, **planes)
+    both = {"z_anode": np.array([0.0, 40.0]), "z_cathode": np.full(2, 20.0), "first_pixel": np.array([0, 100])}
+    both["module"] = np.zeros(2, dtype=np.int64)
+    detector = one_tpc(**values, **both)
     place = np.array([(0.2217, -0.2217, 10.0), (0.2217, -0.2217, 30.0)])
     result = waveforms(make_segments(place, place), detector)
     assert result.windows.pixel.tolist() == [45, 145]

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import PITCH, VELOCITY, one_plane
+from helpers import PITCH, VELOCITY, one_tpc
 from numpy.polynomial.chebyshev import chebvander
 from slow import coefficients, smeared
 
@@ -134,7 +134,7 @@ def test_precision_and_narrow_charge_cost_terms():
 def test_the_tables_of_two_pitches(dtype):
     pitch, settings = np.array([PITCH, 0.38, PITCH]), Settings(precision=1e-2)
     tables = make_parametric_tables(SimpleNamespace(pitch=pitch, tick=TICK), settings, dtype, np)
-    assert tables.of_volume.tolist() == [TABLES, 0, TABLES]
+    assert tables.of_tpc.tolist() == [TABLES, 0, TABLES]
     assert np.all(np.diff(tables.least) < 0) and len(tables.least) == TABLES
     assert len(tables.space) == 2 * TABLES and tables.space.dtype == dtype
     assert tables.space.shape[1] % LANES == 0 and np.all(tables.lattice.rank % LANES == 0)
@@ -150,7 +150,7 @@ def test_the_tables_of_two_pitches(dtype):
 @pytest.mark.slow
 def test_a_pitch_beyond_the_response_is_refused():
     """Where its fast exponential has no decay time at the corners; a table of another response may be had."""
-    wide = dataclasses.replace(one_plane(), pitch=np.array([0.5]), n_x=np.array([8]), n_y=np.array([8]))
+    wide = dataclasses.replace(one_tpc(), pitch=np.array([0.5]), n_x=np.array([8]), n_y=np.array([8]))
     with pytest.raises(InputError, match=r"found the pixel pitch 0\.5 \[cm\].* up to 0\.47; allowed is"):
         Simulation(wide)
     assert Simulation(wide, response="electrostatic").response

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import PITCH, make_segments, one_plane
+from helpers import PITCH, make_segments, one_tpc
 from responses import TRACK, small
 
 from lartpc.exceptions import InputError
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def test_a_written_table_reads_the_same(tmp_path):
     path, response = tmp_path / "response.npz", small()
     response.write(path)
-    found = Response.read(path, one_plane())
+    found = Response.read(path, one_tpc())
     np.testing.assert_array_equal(found.response, response.response)
     for name in ("time_tick", "drift_length", "bin_size", "vdrift"):
         assert getattr(found, name) == getattr(response, name)
@@ -28,7 +28,7 @@ def test_a_written_table_reads_the_same(tmp_path):
 
 def test_larnd_sim_files(tmp_path):
     """npz without a velocity, and npy, where the arrival is where the charge is collected: the same hits."""
-    detector, response = one_plane(), Response.electrostatic(one_plane(), reach=15, height=1.0)
+    detector, response = one_tpc(), Response.electrostatic(one_tpc(), reach=15, height=1.0)
     segments = make_segments(*TRACK, dE=8.0)
     expected = Simulation(detector, response=response)(segments).hits
     np.savez(
@@ -71,7 +71,7 @@ def test_wrong_fields(tmp_path, changes, message):
     path = tmp_path / "response.npz"
     np.savez(path, **{name: value for name, value in {**GOOD, **changes}.items() if value is not None})
     with pytest.raises(InputError, match=f"response.npz: .*{message}") as error:
-        Response.read(path, one_plane())
+        Response.read(path, one_tpc())
     assert "\n" not in str(error.value)
 
 
@@ -80,6 +80,6 @@ def test_no_table_at_all(tmp_path, content):
     path = tmp_path / "response.npy"
     path.write_bytes(content)
     with pytest.raises(InputError, match="not an npy or npz file"):
-        Response.read(path, one_plane())
+        Response.read(path, one_tpc())
     with pytest.raises(InputError, match="cannot be read"):
-        Response.read(tmp_path, one_plane())
+        Response.read(tmp_path, one_tpc())

@@ -72,12 +72,12 @@ def test_whole_ticks_move_the_sites_alone():
         np.testing.assert_array_equal(part, same)
 
 
-def chosen(distance, sigma_t, volume=0, of_volume=(0,), least=LEAST, dtype=np.float64):
-    distance, sigma_t, volume = (np.atleast_1d(a) for a in np.broadcast_arrays(distance, sigma_t, volume))
+def chosen(distance, sigma_t, tpc=0, of_tpc=(0,), least=LEAST, dtype=np.float64):
+    distance, sigma_t, tpc = (np.atleast_1d(a) for a in np.broadcast_arrays(distance, sigma_t, tpc))
     table = np.zeros(len(distance), dtype=np.int64)
     steps = {"distance": distance.astype(dtype), "sigma_t": sigma_t.astype(dtype)}
-    steps["step_volume"] = volume.astype(np.int64)
-    choose(len(distance), **steps, of_volume=np.array(of_volume), least=np.array(least, dtype), table=table)
+    steps["step_tpc"] = tpc.astype(np.int64)
+    choose(len(distance), **steps, of_tpc=np.array(of_tpc), least=np.array(least, dtype), table=table)
     return table
 
 
@@ -121,8 +121,8 @@ def test_the_table_follows_steps_of_the_root_of_two():
         np.testing.assert_array_equal(chosen(middle * 2.0**k, nominal(middle * 2.0**k)), moved)
 
 
-def test_tables_of_another_volume_and_precision():
+def test_tables_of_another_tpc_and_precision():
     table = chosen(DISTANCES, nominal(DISTANCES))
-    for volume in (0, 1):
-        np.testing.assert_array_equal(chosen(DISTANCES, nominal(DISTANCES), volume, (12, 6)), table + (12, 6)[volume])
+    for tpc in (0, 1):
+        np.testing.assert_array_equal(chosen(DISTANCES, nominal(DISTANCES), tpc, (12, 6)), table + (12, 6)[tpc])
     np.testing.assert_array_equal(chosen(DISTANCES, nominal(DISTANCES), dtype=np.float32), table)

@@ -66,7 +66,7 @@ def test_moments_do_not_rest_on_contraction(recorded, as_written):
     assert error[:, [0, most]].max() < 3e-7
     error = error.max(axis=1)
     assert np.quantile(error, 0.999) < 1e-6 and error.max() < 1.5e-6
-    pitch = found["volumes"][found["step_volume"], PITCH]
+    pitch = found["tpcs"][found["step_tpc"], PITCH]
     zero = np.zeros_like(found["column"])
     whole = {"x": found["column"].astype(np.float32) * pitch + found["x"], "column": zero}
     whole |= {"y": found["row"].astype(np.float32) * pitch + found["y"], "row": zero}
@@ -79,7 +79,7 @@ def test_places_of_steps_do_not_rest_on_contraction(recorded, as_written):
     n = len(found["x"])
     written = as_written(split)
     single, exact = (outputs(written, n, of) for of in (found, double(found)))
-    pitch = np.float64(found["volumes"][found["step_volume"], PITCH])
+    pitch = np.float64(found["tpcs"][found["step_tpc"], PITCH])
     for pixel, at in (("column", "x"), ("row", "y")):
         apart = (single[pixel] - exact[pixel]) * pitch + (single[at] - exact[at])
         assert np.abs(apart).max() < 1e-7

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from helpers import PITCH, launches, make_segments, one_plane
+from helpers import PITCH, launches, make_segments, one_tpc
 from numpy.polynomial.chebyshev import chebval
 from scipy import integrate, stats
 
@@ -95,7 +95,7 @@ def test_mirrored_places_have_mirrored_charges():
 def test_nodes_fit_into_the_rules(nodes, tran_diff):
     """Whatever the diffusion: how many there are follows from the nominal one. The rules have up to `nodes` + 3."""
     places = np.random.default_rng(0).uniform((-1.6, -1.6, 0), (1.6, 1.6, 31), (300, 3))
-    detector = one_plane(parameters=Parameters(tran_diff=tran_diff))
+    detector = one_tpc(parameters=Parameters(tran_diff=tran_diff))
     arguments, result = launches(make_segments(places, places), detector, settings=Settings(nodes=nodes))
     assert len(arguments["spread"]["gauss_point"]) > nodes + 3
     low = np.random.default_rng(1).uniform(-0.4, 0.2, 300)

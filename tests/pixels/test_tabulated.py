@@ -3,7 +3,7 @@
 import numba
 import numpy as np
 import pytest
-from helpers import PITCH, VELOCITY, make_segments, one_plane, sample, waveforms
+from helpers import PITCH, VELOCITY, make_segments, one_tpc, sample, waveforms
 from responses import TRACK, abrupt, small
 from scipy.special import ndtr
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def slow_currents(segments, response, detector):
-    """Current of every pixel of one plane at ticks -400 to 1400, by brute force: {pixel: current}.
+    """Current of every pixel of one TPC at ticks -400 to 1400, by brute force: {pixel: current}.
 
     Each deposit (of length zero) is cut into 4000 slices along each axis, which are shared linearly between sites.
     """
@@ -97,7 +97,7 @@ def test_against_a_direct_sum(response):
     segments = make_segments(
         *(((0.1, 0.05, 15.0), (-0.9, 0.6, 2.0), (2.1, 2.1, 6.0)),) * 2, dE=2.0, t0=(0.0, 3.21, 1.0)
     )
-    detector = one_plane()
+    detector = one_tpc()
     expected = slow_currents(segments, response, detector)
     found = waveforms(segments, detector, response=response, dtype=np.float64)
     ticks = np.arange(-400, 1400)
@@ -110,18 +110,18 @@ def test_against_a_direct_sum(response):
 def test_charge_is_conserved(dtype, rtol):
     """All pixels together integrate to the charge at the anode, though some see nothing but induction."""
     segments = make_segments(*TRACK, dE=8.0)
-    simulation = Simulation(one_plane(n=16), response=small(), dtype=dtype)
+    simulation = Simulation(one_tpc(n=16), response=small(), dtype=dtype)
     found = simulation(segments, waveforms=True)
     assert abs(found.summary.cut) < 1e-6 * found.summary.drifted
     assert found.summary.collected == pytest.approx(found.summary.drifted, rel=rtol)
-    parametric = Simulation(one_plane(n=16), dtype=dtype)(segments, waveforms=True)
+    parametric = Simulation(one_tpc(n=16), dtype=dtype)(segments, waveforms=True)
     assert len(found.waveforms) > 2 * len(parametric.waveforms)
 
 
 def test_far_neighbours_integrate_to_zero():
     """A deposit over the middle of a pixel, close to the anode: one pixel collects all, others see induction."""
     segments = make_segments((0.22, 0.22, 1.0), (0.22, 0.22, 1.0), dE=2.0)
-    found = waveforms(segments, one_plane(), response=small(), dtype=np.float64)
+    found = waveforms(segments, one_tpc(), response=small(), dtype=np.float64)
     current, first = found.current, found.windows.first[:-1]
     charge = np.add.reduceat(current, first) * 0.1
     total = found.steps.charge.sum()
@@ -137,7 +137,7 @@ def test_far_neighbours_integrate_to_zero():
 
 def test_planes_end_where_they_end():
     """Pixels beyond the edge of the plane do not exist; charge that falls there is lost."""
-    simulation = Simulation(one_plane(n=4), response=small(bins=20, reach=20), dtype=np.float64)
+    simulation = Simulation(one_tpc(n=4), response=small(bins=20, reach=20), dtype=np.float64)
     found = simulation(make_segments((0.87, 0.1, 10.0), (0.87, 0.1, 10.0), dE=2.0), waveforms=True)
     assert set(found.waveforms.pixel_id) <= set(range(16))
     assert found.summary.cut > 0.1 * found.summary.drifted
@@ -149,7 +149,7 @@ def test_parametric_response_as_a_table():
 
     By root mean squares.
     """
-    detector = one_plane()
+    detector = one_tpc()
     segments = make_segments(*zip(TRACK, ((0.2, -0.3, 3.0), (0.9, 0.4, 3.5)), strict=True), dE=8.0, event_id=[0, 1])
     exact = Simulation(detector, dtype=np.float64)(segments).hits
     times, charges = [], []
@@ -171,7 +171,7 @@ def test_finer_samples_and_neighbours_beyond_reach():
     """A table of twice the samples or more neighbours changes nothing but by its own resolution."""
     segments = make_segments(*TRACK, dE=8.0)
     coarse, fine, far = (
-        Simulation(one_plane(), response=small(**more), dtype=np.float64)(segments).hits
+        Simulation(one_tpc(), response=small(**more), dtype=np.float64)(segments).hits
         for more in ({}, {"time_tick": 0.05}, {"reach": 14})
     )
     np.testing.assert_array_equal(fine.pixel_id, coarse.pixel_id)
@@ -182,7 +182,7 @@ def test_finer_samples_and_neighbours_beyond_reach():
 
 def test_the_sum_of_products_is_the_table():
     for response in (small(), abrupt()):
-        tables = make_response_tables([response], one_plane(), np.float64, np)
+        tables = make_response_tables([response], one_tpc(), np.float64, np)
         made = tables.space[0] @ tables.lattice.basis[0].reshape(-1, tables.space.shape[3]).T
         charge = made.sum(axis=2) * 0.1 / tables.per_tick
         assert charge[:2, :2].sum() == pytest.approx(response.charge[:2, :2].sum(), rel=0.2)
@@ -195,9 +195,7 @@ def test_the_sum_of_products_is_the_table():
 
 def test_single_precision_agrees_with_double():
     segments = make_segments(*TRACK, dE=8.0)
-    single, double = (
-        Simulation(one_plane(), response=small(), dtype=t)(segments).hits for t in (np.float32, np.float64)
-    )
+    single, double = (Simulation(one_tpc(), response=small(), dtype=t)(segments).hits for t in (np.float32, np.float64))
     np.testing.assert_array_equal(single.pixel_id, double.pixel_id)
     np.testing.assert_allclose(single.t, double.t, atol=1e-4)
     np.testing.assert_allclose(single.charge, double.charge, atol=1.0)
@@ -206,7 +204,7 @@ def test_single_precision_agrees_with_double():
 @pytest.mark.slow
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one core")
 def test_any_number_of_threads_gives_the_same_bits():
-    simulation = Simulation(one_plane(), response=small())
+    simulation = Simulation(one_tpc(), response=small())
     batch = simulation.batch(make_segments(*TRACK, dE=8.0))
     found = []
     for threads in (1, 2):
@@ -221,7 +219,7 @@ def test_events_do_not_see_each_other():
     """Every event alone, in any order and batch: the same bits."""
     start, end = zip(TRACK, ((0.2, -0.3, 3.0), (0.9, 0.4, 3.5)), strict=True)
     segments = make_segments((start[0], end[0]), (start[1], end[1]), dE=8.0, event_id=[0, 1])
-    simulation = Simulation(one_plane(), response=small())
+    simulation = Simulation(one_tpc(), response=small())
     together = simulation(segments).hits
     alone = [simulation(segments.select(np.array([e]))).hits for e in (0, 1)]
     assert len(alone[0]) and len(alone[1])
@@ -230,7 +228,7 @@ def test_events_do_not_see_each_other():
 
 
 def test_nothing_in_the_detector():
-    found = Simulation(one_plane(), response=small())(make_segments((0, 0, 60.0), (0, 0, 61.0)), waveforms=True)
+    found = Simulation(one_tpc(), response=small())(make_segments((0, 0, 60.0), (0, 0, 61.0)), waveforms=True)
     assert len(found.hits) == len(found.waveforms) == 0
 
 
@@ -240,7 +238,7 @@ def test_nothing_in_the_detector():
 @pytest.mark.parametrize("front_end", [{}, {"buffer_risetime": 0.3, "adc_busy_delay": 9, "reset_cycles": 2}])
 def test_every_segment_contributes_its_own_current(front_end):
     """The contributions to a hit sum to its charge; segments over other pixels contribute, some of them below 0."""
-    detector = one_plane(**front_end)
+    detector = one_tpc(**front_end)
     start = np.array([(0.1, 0.05, 10.0), (0.4, 0.02, 10.0), (0.62, 0.3, 10.1)])
     segments = make_segments(start, start + (0.3, 0.0, 0.05), dE=3.0)
     simulation = Simulation(detector, response=small(), dtype=np.float64)

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from helpers import VELOCITY, make_segments, one_plane
-from responses import TRACK, abrupt, both_tracks, small, two_planes, two_tables
+from helpers import VELOCITY, make_segments, one_tpc
+from responses import TRACK, abrupt, both_tracks, small, two_tables, two_tpcs
 
 from lartpc.autodiff.kernelcheck import relative
 from lartpc.fit.calibrate import calibrate
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def simulated(response, **keywords):
-    return Simulation(one_plane(), response=response, dtype=np.float64, settings=SMOOTH, **keywords)
+    return Simulation(one_tpc(), response=response, dtype=np.float64, settings=SMOOTH, **keywords)
 
 
 @pytest.mark.slow
@@ -78,7 +78,7 @@ def test_segments(response):
 def test_derivatives_of_the_likelihood(kind, pitches):
     """The Jacobian goes pixel by pixel; pixels that see only induction, with currents below 0, count too."""
     segments = make_segments(*TRACK, dE=8.0) if pitches == 1 else both_tracks()
-    detector, response = (one_plane(), small()) if pitches == 1 else (two_planes(), two_tables())
+    detector, response = (one_tpc(), small()) if pitches == 1 else (two_tpcs(), two_tables())
     simulation = Simulation(detector, response=response, dtype=np.float64)
     noisy = Simulation(detector, response=response, noise=kind != "matched", seed=1)
     target = TargetHits(noisy(segments).hits, simulation.detector)
@@ -109,15 +109,15 @@ def test_fit():
     segments, names = twelve_tracks(), ("Ab", "eField", "lifetime", "tran_diff")
     truth = Parameters(Ab=0.82, eField=0.51, lifetime=1500.0, tran_diff=1e-5)
     values = np.array([truth.as_dict()[name] for name in names])
-    model = Simulation(one_plane(), response=small())
-    hits = Simulation(one_plane(), truth, response=small())(segments).hits
+    model = Simulation(one_tpc(), response=small())
+    hits = Simulation(one_tpc(), truth, response=small())(segments).hits
     result = calibrate(model, segments, hits, unknowns=names, loss="residuals")
     assert result.converged
     np.testing.assert_allclose(result.values, values, rtol=2e-4)
     # the parametric response does not describe such hits
-    wrong = calibrate(Simulation(one_plane()), segments, hits, unknowns=names, loss="residuals")
+    wrong = calibrate(Simulation(one_tpc()), segments, hits, unknowns=names, loss="residuals")
     assert np.abs(wrong.values[1] / 0.51 - 1.0) > 1e-3
-    noisy = Simulation(one_plane(), truth, noise=True, seed=1, response=small())(segments).hits
+    noisy = Simulation(one_tpc(), truth, noise=True, seed=1, response=small())(segments).hits
     result = calibrate(model, segments, noisy, unknowns=names)
     assert result.converged
     assert (np.abs(result.values - values) < 4.0 * result.errors).all()

@@ -23,7 +23,7 @@ def test_a_segment_through_all_modules_is_cut_at_their_borders():
     segments = make_segments(start, end, dE=160.0, dEdx=1.0)
     simulation = Simulation(TWO_BY_TWO, dtype=np.float64)
     steps = simulation.waveforms(simulation.batch(segments), simulation.vector()).steps
-    electrons = np.bincount(steps.volume, steps.electrons, 8)
+    electrons = np.bincount(steps.tpc, steps.electrons, 8)
     crossed = [0, 1, 4, 5]
     assert np.flatnonzero(electrons).tolist() == crossed
     np.testing.assert_allclose(electrons[crossed] / electrons.sum(), 0.25, rtol=1e-12)
@@ -41,7 +41,7 @@ def test_parts_of_an_event_are_the_same_bits_as_the_whole():
     )
     chosen = parts.parts(parts.batch(segments))
     assert len(chosen) > 3
-    assert sorted(v for _, part in chosen for v in part.volumes) == list(range(8))
+    assert sorted(v for _, part in chosen for v in part.wanted) == list(range(8))
     a, b = (simulation(segments, waveforms=True, attribution=True) for simulation in (whole, parts))
     for name in vars(a.hits):
         np.testing.assert_array_equal(getattr(a.hits, name), getattr(b.hits, name), err_msg=name)

@@ -2,7 +2,7 @@ import h5py
 import numba
 import numpy as np
 import pytest
-from helpers import VELOCITY, make_segments, one_plane, peak_of
+from helpers import VELOCITY, make_segments, one_tpc, peak_of
 
 from lartpc.detector.detector import Detector
 from lartpc.formats.edepsim import read_segments
@@ -113,7 +113,7 @@ def test_times_of_1e9_microseconds_lose_nothing():
 
 def test_memory_grows_with_what_is_hit():
     """10,000 segments on one pixel, in one place, and seconds apart; the plane has 160,000 pixels."""
-    simulation = Simulation(one_plane(n=400))
+    simulation = Simulation(one_tpc(n=400))
     place = np.full((10_000, 3), (0.2, 0.2, 10.0)) + np.linspace(0, 0.02, 10_000)[:, None] * (1, 1, 0)
     expected = 1e4 * charge_at_anodes(simulation.detector, (0.2, 0.2, 10.0), (0.2, 0.2, 10.0), 0.1, 2.0, 1)[0]
 
