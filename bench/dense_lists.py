@@ -89,13 +89,13 @@ def make_lists(simulation, batch):
     detector = simulation.detector
     steps, found, windows = windowed_pairs(simulation, batch)
     rules, n = gauss_rules(CLASSES[-1], np.float64), found.step
-    place = (steps.distance[n], steps.sigma_T[n], detector.pitch[steps.tpc[n]])
+    spread = (steps.distance[n], steps.sigma_T[n], detector.pitch[steps.tpc[n]])
     columns, counts, axes = [], [], []
     for column, position in ((found.x - steps.column[n], steps.x[n]), (found.y - steps.row[n], steps.y[n])):
-        count, nodes = axis_rule(column, position, *place, rules)
+        count, nodes = axis_rule(column, position, *spread, rules)
         counts.append(count)
         columns.append(nodes)
-        axes.append(covered(column, position, WIDTH * place[1], place[2]))
+        axes.append(covered(column, position, WIDTH * spread[1], spread[2]))
     swap = counts[0] < counts[1]  # the response is the same: so there are fewer classes
     pairs = {f"{key}_x": np.where(swap, columns[1][key], columns[0][key]) for key in NODES}
     pairs |= {f"{key}_y": np.where(swap, columns[0][key], columns[1][key]) for key in NODES}

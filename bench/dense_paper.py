@@ -134,8 +134,8 @@ def make_pairs(simulation, batch, refine):
     arrival = (z.min(axis=0) - detector.drift_start) / v + found["time"]
     n_ticks = int((np.ptp(z, axis=0).max() + 0.5 + 2.0 * PADDING * v) / (SAMPLING * v)) + 1
     reached = [
-        segment_pixels(*place, detector.n_x[k], detector.n_y[k])
-        for *place, k in zip(found["start"], found["end"], sigma_T, found["pitch"], found["tpc"], strict=True)
+        segment_pixels(*rows, detector.n_x[k], detector.n_y[k])
+        for *rows, k in zip(found["start"], found["end"], sigma_T, found["pitch"], found["tpc"], strict=True)
     ]
     most = max(map(len, reached))
     pixels = np.stack([np.pad(one, ((0, most - len(one)), (0, 0)), mode="edge") for one in reached])

@@ -15,8 +15,10 @@ SCALE = 1e4  # [e/us]
 def windowed_pairs(simulation, batch):
     """Steps, pairs and windows of the project's kernels."""
     tables, detector = simulation.tables, simulation.detector
-    place = (tables, detector, simulation.settings)
-    steps = make_steps(batch, of_modules(simulation.vector(), tables), RECOMBINATION[simulation.recombination], *place)
+    of_detector = (tables, detector, simulation.settings)
+    steps = make_steps(
+        batch, of_modules(simulation.vector(), tables), RECOMBINATION[simulation.recombination], *of_detector
+    )
     readout = simulation.readout
     pairs, windows, _ = readout.pairs(steps, readout.shares(steps, batch, plain), batch, 0)
     return steps, pairs, windows

@@ -194,28 +194,28 @@ class Parameters:
         """The values as an array (n_values,), in the order of `names`; what is linked is 0 there."""
         return np.array([0.0 if value is None else value for value in self.as_dict().values()], dtype=dtype)
 
-    def place(self, n_modules: int) -> np.ndarray:
-        """Where in the vector each module has its values, (n_modules, n_parameters) int64, in the order of `slots`."""
-        place = np.tile(np.arange(len(slots.PARAMETERS)), (n_modules, 1))
+    def slots_of_modules(self, n_modules: int) -> np.ndarray:
+        """The slots of each module's values in the vector, (n_modules, n_parameters) int64, in the order of `slots`."""
+        slot = np.tile(np.arange(len(slots.PARAMETERS)), (n_modules, 1))
         for k, name in enumerate(self.modules, start=len(COMMON)):
             if common_name(name) in slots.PARAMETERS:
-                place[single_of(name)[1], slots.PARAMETERS.index(common_name(name))] = k
-        return place
+                slot[single_of(name)[1], slots.PARAMETERS.index(common_name(name))] = k
+        return slot
 
-    def place_of_electronics(self, **single: np.ndarray) -> np.ndarray:
-        """Where in the vector each pixel has the values of its electronics, (n_pixels, 4) int64, as `slots` has them.
+    def slots_of_electronics(self, **single: np.ndarray) -> np.ndarray:
+        """The slots of the values of each pixel's electronics, (n_pixels, 4) int64, as `slots` has them.
 
         `single`: module, tpc and pixel (n_pixels,) of each; the value of the last of these that has one counts.
         """
         first = len(slots.PARAMETERS)
-        place = np.tile(np.arange(first, len(COMMON)), (len(single["pixel"]), 1))
+        slot = np.tile(np.arange(first, len(COMMON)), (len(single["pixel"]), 1))
         own = [(name, k) for k, name in enumerate(self.modules, start=len(COMMON))]
         for kind in ("module", "tpc", "pixel"):
             for name, k in own:
                 if common_name(name) in slots.ELECTRONICS and single_of(name)[0] == kind:
                     column = slots.ELECTRONICS.index(common_name(name))
-                    place[single[kind] == single_of(name)[1], column] = k
-        return place
+                    slot[single[kind] == single_of(name)[1], column] = k
+        return slot
 
     def check_single(self, **count: int) -> None:
         """Raise InputError where a module, tpc or pixel is named of which the detector has no such number (`count`)."""
@@ -228,7 +228,7 @@ class Parameters:
 
     def table(self, n_modules: int, dtype: Any = np.float64) -> np.ndarray:
         """The values of each module as an array (n_modules, n_parameters), in the order of `kernels.runtime.slots`."""
-        return self.vector(dtype)[self.place(n_modules)]
+        return self.vector(dtype)[self.slots_of_modules(n_modules)]
 
 
 def _of_modules() -> str:

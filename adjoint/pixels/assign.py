@@ -5,7 +5,7 @@ dw/du = -(Phi((z + 1)/s) - 2 Phi(z/s) + Phi((z - 1)/s)),  dw/ds = the same secon
 """
 
 from lartpc.kernels.charge.split import PITCH
-from lartpc.kernels.pixels.assign import hat, lattice_place, rest
+from lartpc.kernels.pixels.assign import hat, lattice_position, rest
 from lartpc.kernels.runtime.launch import device, kernel
 from lartpc.kernels.runtime.special import normal_cdf, normal_density
 
@@ -86,13 +86,13 @@ def assign_adjoint(
     pitch = tpcs[step_tpc[i], PITCH]
     scale = T(bins) / pitch
     s = sigma_T[i] * scale
-    u = lattice_place(x[i], pitch, bins)
+    u = lattice_position(x[i], pitch, bins)
     first = site_x[i] - column[i] * bins
     by_u, by_s, amount = assign_axis_adjoint(i, u, s, first, sites_x[i], charge[i], grad_share_x)
     grad_x[i] += by_u * scale
     grad_sigma_T[i] += by_s * scale
     grad_charge[i] += amount
-    u = lattice_place(y[i], pitch, bins)
+    u = lattice_position(y[i], pitch, bins)
     first = site_y[i] - row[i] * bins
     by_u, by_s, amount = assign_axis_adjoint(i, u, s, first, sites_y[i], T(1.0), grad_share_y)
     grad_y[i] += by_u * scale
@@ -157,10 +157,10 @@ def assign_tangent(
     pitch = tpcs[step_tpc[i], PITCH]
     scale = T(bins) / pitch
     s = sigma_T[i] * scale
-    u = lattice_place(x[i], pitch, bins)
+    u = lattice_position(x[i], pitch, bins)
     first = site_x[i] - column[i] * bins
     assign_axis_by_s(i, u, s, first, sites_x[i], charge[i] * scale, share_x_by_sigma_T)
-    u = lattice_place(y[i], pitch, bins)
+    u = lattice_position(y[i], pitch, bins)
     first = site_y[i] - row[i] * bins
     assign_axis_by_s(i, u, s, first, sites_y[i], scale, share_y_by_sigma_T)
     scale = T(per_tick) / tick

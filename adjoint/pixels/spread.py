@@ -61,11 +61,11 @@ def spread_axis_adjoint(
                 slope_before = slope
                 slope = slope_after
             by_log = w * by_weight
-            by_place = charge * w * side * by_at
+            by_position = charge * w * side * by_at
             total += by_log
-            grad_xi = by_place - charge * by_log * xi / (sigma * sigma)
+            grad_xi = by_position - charge * by_log * xi / (sigma * sigma)
             grad_sigma += charge * by_log * (xi * xi / (sigma * sigma) - T(1.0)) / sigma
-            grad_position += by_place
+            grad_position += by_position
             grad_low += grad_xi * T(0.5) * (T(1.0) - points[m, k])
             grad_high += grad_xi * T(0.5) * (T(1.0) + points[m, k])
         if below == T(0.0):
@@ -131,7 +131,7 @@ def spread_adjoint(
     pitch = tpcs[step_tpc[i], PITCH]
     most = degree[step_table[i]]
     one = type(x[i])(1.0)
-    sigma, place, q = sigma_T[i], distance[i], charge[i]
+    sigma, depth, q = sigma_T[i], distance[i], charge[i]
     points, weights = gauss_point, gauss_weight
     for j in range(first_pair[i], first_pair[i + 1]):
         p = pair_place[j]
@@ -140,7 +140,7 @@ def spread_adjoint(
             pair_x[p] - column[i],
             x[i],
             sigma,
-            place,
+            depth,
             pitch,
             width,
             whole,
@@ -159,7 +159,7 @@ def spread_adjoint(
             pair_y[p] - row[i],
             y[i],
             sigma,
-            place,
+            depth,
             pitch,
             width,
             whole,
@@ -248,7 +248,7 @@ def spread_tangent(
     most = degree[step_table[step]]
     one = type(x[step])(1.0)
     sigma = sigma_T[step]
-    place = distance[step]
+    depth = distance[step]
     q = charge[step]
     points, weights = gauss_point, gauss_weight
     by_x, by_y = moment_x_by_sigma_T, moment_y_by_sigma_T
@@ -256,5 +256,5 @@ def spread_tangent(
         by_x[i, n] = type(q)(0.0)
         by_y[i, n] = type(q)(0.0)
     right, up = pair_x[i] - column[step], pair_y[i] - row[step]
-    spread_axis_tangent(i, right, x[step], sigma, place, pitch, width, whole, nodes, points, weights, q, most, by_x)
-    spread_axis_tangent(i, up, y[step], sigma, place, pitch, width, whole, nodes, points, weights, one, most, by_y)
+    spread_axis_tangent(i, right, x[step], sigma, depth, pitch, width, whole, nodes, points, weights, q, most, by_x)
+    spread_axis_tangent(i, up, y[step], sigma, depth, pitch, width, whole, nodes, points, weights, one, most, by_y)

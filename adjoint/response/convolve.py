@@ -14,7 +14,7 @@ def convolve_adjoint(
     window_tick,
     window_first,
     train_table,
-    train_place,
+    train_site,
     train_sites,
     train_source,
     per_tick,
@@ -58,7 +58,7 @@ def convolve_adjoint(
             t = train_table[c]
             n = rank[t]
             first = first_lag[t]
-            low, high, site = seen(begin + k, train_place[c], train_sites[c], per_tick[t], first, last_lag[t])
+            low, high, site = seen(begin + k, train_site[c], train_sites[c], per_tick[t], first, last_lag[t])
             if low < high:
                 at = train_source[c] + low * n
                 of_basis = (low - site + last_lag[t]) * n

@@ -122,12 +122,12 @@ def in_pixel(start, low, along, pitch):
     in two parts, of which the first has so few bits that the product is exact. Helpers are compiled as written.
     """
     T = type(start)
-    place = start - low
-    added = place - start
-    rest = (start - (place - added)) - (low + added)
-    pixel = math.floor((place + along) / pitch)
+    position = start - low
+    added = position - start
+    rest = (start - (position - added)) - (low + added)
+    pixel = math.floor((position + along) / pitch)
     coarse = T(math.floor(pitch * T(COARSE) + T(0.5))) / T(COARSE)
-    offset = (place - T(pixel) * coarse) - T(pixel) * (pitch - coarse)
+    offset = (position - T(pixel) * coarse) - T(pixel) * (pitch - coarse)
     return int(pixel), offset + (rest + along)
 
 

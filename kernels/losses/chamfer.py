@@ -19,7 +19,7 @@ def chamfer(i, point, point_event, other, other_first, nearest, square):
 
     point (4, n), other (4, m): scaled x, y, time and charge, ordered by event; point_event (n,); other_first
     (n_events + 1,). Outputs (n,), nearest int64. Where the other set has no point in the event, nearest = -1, and the
-    distance is to the same place without charge: square = point[3, i]^2.
+    distance is to the same position without charge: square = point[3, i]^2.
     """
     event = point_event[i]
     best = point[3, i] * point[3, i]

@@ -38,7 +38,7 @@ def hat(z):
 
 
 @device
-def lattice_place(position, pitch, bins):
+def lattice_position(position, pitch, bins):
     """Place in a pixel [cm] in units of the lattice, whose sites lie half a bin, one and a half ... from its centre."""
     T = type(position)
     return position * (T(bins) / pitch) - T(0.5) * T(1 - bins % 2)
@@ -97,11 +97,11 @@ def assign(
     T = type(tick)
     pitch = tpcs[step_tpc[i], PITCH]
     scale = T(bins) / pitch
-    u = lattice_place(x[i], pitch, bins)
+    u = lattice_position(x[i], pitch, bins)
     first, sites_x[i] = sites(u, sigma_T[i] * scale)
     assign_axis(i, u, sigma_T[i] * scale, first, sites_x[i], charge[i], share_x)
     site_x[i] = column[i] * bins + first
-    u = lattice_place(y[i], pitch, bins)
+    u = lattice_position(y[i], pitch, bins)
     first, sites_y[i] = sites(u, sigma_T[i] * scale)
     assign_axis(i, u, sigma_T[i] * scale, first, sites_y[i], T(1.0), share_y)
     site_y[i] = row[i] * bins + first

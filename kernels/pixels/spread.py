@@ -86,12 +86,12 @@ def spread(
     most = degree[step_table[step]]
     one = type(x[step])(1.0)
     sigma = sigma_T[step]
-    place = distance[step]
+    depth = distance[step]
     q = charge[step]
     points, weights = gauss_point, gauss_weight
     for n in range(moment_x.shape[1]):
         moment_x[i, n] = type(one)(0.0)
         moment_y[i, n] = type(one)(0.0)
     right, up = pair_x[i] - column[step], pair_y[i] - row[step]
-    spread_axis(i, right, x[step], sigma, place, pitch, width, whole, nodes, points, weights, q, most, moment_x)
-    spread_axis(i, up, y[step], sigma, place, pitch, width, whole, nodes, points, weights, one, most, moment_y)
+    spread_axis(i, right, x[step], sigma, depth, pitch, width, whole, nodes, points, weights, q, most, moment_x)
+    spread_axis(i, up, y[step], sigma, depth, pitch, width, whole, nodes, points, weights, one, most, moment_y)

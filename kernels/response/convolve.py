@@ -13,9 +13,9 @@ LANES = 8  # ranks and degrees of the tables are filled up to multiples of it: s
 
 
 @device
-def seen(tick, place, sites, per_tick, first_lag, last_lag):
-    """The sites (first, end), counted from `place`, of a train that a tick sees through the basis, and its own site."""
-    site = tick * per_tick - place
+def seen(tick, first_site, sites, per_tick, first_lag, last_lag):
+    """The sites (first, end) of a train, counted from its first, that a tick sees by the basis, and its own site."""
+    site = tick * per_tick - first_site
     return max(site - last_lag, 0), min(site - first_lag + 1, sites), site
 
 
@@ -39,7 +39,7 @@ def convolve(
     window_tick,
     window_first,
     train_table,
-    train_place,
+    train_site,
     train_sites,
     train_source,
     per_tick,
@@ -57,7 +57,7 @@ def convolve(
 
     current(t) = sum over trains, sites n and r of source[n, r] waveform_r(t - t_n)
 
-    Trains window_train[i] to window_train[i + 1]: table, place (first site, counted in tick/per_tick from 0), sites and
+    Trains window_train[i] to window_train[i + 1]: table, first site (counted in tick/per_tick from 0), sites and
     where its values begin in `source`, with the end of all: train_source (n_trains + 1,). By table: basis (n_tables,
     lags rank) [1/us], latest lag first; tail (n_tables, most per_tick, most rank, poles) [1/us]: what r adds to
     exponential p at a tick that lies 1, 2, ... sites before first_lag; decay (poles,): what is left of them a tick
@@ -73,7 +73,7 @@ def convolve(
         t = train_table[c]
         n = rank[t]
         for k in range(ticks):
-            low, high, site = seen(begin + k, train_place[c], train_sites[c], per_tick[t], first_lag[t], last_lag[t])
+            low, high, site = seen(begin + k, train_site[c], train_sites[c], per_tick[t], first_lag[t], last_lag[t])
             if low < high:
                 at = train_source[c] + low * n
                 of_basis = (low - site + last_lag[t]) * n
@@ -88,7 +88,7 @@ def convolve(
             state[i, q] = faded(decay[q] * state[i, q])
         for c in range(window_train[i], window_train[i + 1]):
             t = train_table[c]
-            site = (begin + k) * per_tick[t] - train_place[c]
+            site = (begin + k) * per_tick[t] - train_site[c]
             low, high = following(site, train_sites[c], per_tick[t], first_lag[t])
             for u in range(low, high):
                 phase = first_lag[t] + u - site - 1

@@ -4,7 +4,7 @@ from lartpc.kernels.runtime.launch import kernel
 
 
 @kernel("module_parameters", light=True)
-def gather(i, values, place, module_parameters):
-    """module_parameters[i, k] = values[place[i, k]]: row i of (n_modules, n_parameters); values (n_values,)."""
-    for k in range(place.shape[1]):
-        module_parameters[i, k] = values[place[i, k]]
+def gather(i, values, slot, module_parameters):
+    """module_parameters[i, k] = values[slot[i, k]]: row i of (n_modules, n_parameters); values (n_values,)."""
+    for k in range(slot.shape[1]):
+        module_parameters[i, k] = values[slot[i, k]]

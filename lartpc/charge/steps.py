@@ -79,8 +79,8 @@ def make_deposits(batch, cut, tables, settings, launch=plain):
     n = int(cut.first_step[-1])
     piece = owners(cut.first_step, n)
     segment, tpc, number = cut.segment[piece], cut.tpc[piece], xp.arange(n) - cut.first_step[piece]
-    place = {name: xp.zeros(n, dtype=np.int64) for name in ("column", "row")}
-    place |= {name: xp.zeros(n, dtype=T) for name in ("x", "y", "distance")}
+    position = {name: xp.zeros(n, dtype=np.int64) for name in ("column", "row")}
+    position |= {name: xp.zeros(n, dtype=T) for name in ("x", "y", "distance")}
     deposit = {name: xp.zeros(n, dtype=T) for name in ("dE", "dEdx", "time")}
     launch(
         split,
@@ -93,14 +93,14 @@ def make_deposits(batch, cut, tables, settings, launch=plain):
         step_segment=segment,
         step_tpc=tpc,
         step_number=number,
-        **place,
+        **position,
         **{f"step_{name}": column for name, column in deposit.items()},
         adjoint_threads=len(batch.dE),
         first_piece=cut.of_segment,
         piece_tpc=cut.tpc,
         first_step=cut.first_step,
     )
-    return Deposits(segment, tpc, tables.module[tpc], **place, **deposit)
+    return Deposits(segment, tpc, tables.module[tpc], **position, **deposit)
 
 
 def dEdx_by_angle(batch, cut, deposits, local, launch):
@@ -125,8 +125,8 @@ def dEdx_by_angle(batch, cut, deposits, local, launch):
 
 def of_modules(values, tables, launch=plain):
     """The parameters of each module (n_modules, n_parameters), from all values (n_values,)."""
-    parameters = namespace(values).zeros(tables.place.shape, dtype=values.dtype)
-    gathered = {"values": values, "place": tables.place, "module_parameters": parameters}
+    parameters = namespace(values).zeros(tables.slot.shape, dtype=values.dtype)
+    gathered = {"values": values, "slot": tables.slot, "module_parameters": parameters}
     launch(gather, len(parameters), **gathered, adjoint_threads=len(values))
     return parameters
 
@@ -146,5 +146,5 @@ def make_steps(batch, parameters, recombination, tables, detector, settings, lau
     of_deposits = {"electrons": electrons, "distance": deposits.distance}
     drift_start = T(detector.drift_start)
     launch(drift, n, **of_deposits, step_time=deposits.time, **local, drift_start=drift_start, **clouds)
-    place = {name: getattr(deposits, name) for name in ("segment", "tpc", "column", "row", "x", "y")}
-    return Steps(**place, **of_deposits, **clouds)
+    position = {name: getattr(deposits, name) for name in ("segment", "tpc", "column", "row", "x", "y")}
+    return Steps(**position, **of_deposits, **clouds)

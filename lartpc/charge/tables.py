@@ -13,12 +13,12 @@ from lartpc.settings import Settings
 
 
 class Tables(NamedTuple):
-    """What the kernels need of detector, parameters' places and settings, on the device."""
+    """What the kernels need of detector, parameters' slots and settings, on the device."""
 
     tpcs: Any  # (n_tpcs, 9), see `kernels.charge.split`
     tpc_pixels: Any  # (n_tpcs, 3) int64: pixels along x and y, first pixel
     module: Any  # (n_tpcs,) int64
-    place: Any  # (n_modules, n_parameters) int64: which of the parameters' values each module has
+    slot: Any  # (n_modules, n_parameters) int64: which of the parameters' values each module has
     gauss_point: Any
     gauss_weight: Any
 
@@ -31,6 +31,6 @@ def make_tables(detector: Detector, parameters: Parameters, settings: Settings, 
     tpcs = np.stack((d.x_lo, d.x_hi, d.y_lo, d.y_hi, low, high, d.z_anode, direction, d.pitch), axis=1)
     tpc_pixels = np.stack((d.n_x, d.n_y, d.first_pixel), axis=1).astype(np.int64)
     rules = gauss_rules(max(settings.nodes, 3) + 3, dtype)
-    place = parameters.place(d.n_modules)
-    arrays = (tpcs.astype(dtype), tpc_pixels, d.module, place, *rules)
+    slot = parameters.slots_of_modules(d.n_modules)
+    arrays = (tpcs.astype(dtype), tpc_pixels, d.module, slot, *rules)
     return Tables(*(xp.asarray(array) for array in arrays))

@@ -24,8 +24,8 @@ def module0() -> Geometry:
 
 def two_by_two() -> Geometry:
     """Four modules, layout 2.4.16; the third has 80 x 80 smaller pixels a tile, layout 2.5.16."""
-    place = (465.57, 155.19, -155.19, -465.57), (-155.19, 155.19)
-    wide, fine = tiled_layout(304.31, *place, 4.434, (70, 70)), tiled_layout(305.8975, *place, 3.88, (80, 80))
+    centres = (465.57, 155.19, -155.19, -465.57), (-155.19, 155.19)
+    wide, fine = tiled_layout(304.31, *centres, 4.434, (70, 70)), tiled_layout(305.8975, *centres, 3.88, (80, 80))
     offsets = tuple((x, 0.0, z) for z in (33.5, -33.5) for x in (33.5, -33.5))
     electronics = {"threshold": 5000.0, "gain": 4.522e-3, "v_cm": 478.1, "v_ref": 1568.0}
     return Geometry((wide, wide, fine, wide), offsets, 30.27225, electronics)

@@ -16,7 +16,7 @@ from lartpc.files import yamlfile
 from lartpc.kernels.runtime import slots
 from lartpc.parameters import SINGLE, Parameters, check_parameter
 
-_TOUCHING = 1e-3  # by which TPCs may overlap: rounding of their places [cm]
+_TOUCHING = 1e-3  # by which TPCs may overlap: rounding of their positions [cm]
 HOLD_OFFSET = 3  # clock cycles between the crossing and the start of the hold delay
 V_CM, V_REF = 288.0, 1300.0  # [mV] where a file does not say it
 
@@ -94,7 +94,7 @@ def _place(
         raise InputError(f"{path}: found both tpc_offsets and tpc_centers, allowed is one of them")
     if "tpc_offsets" not in content and "tpc_centers" not in content:
         if not built_in:
-            raise InputError(f"{path}: key 'tpc_offsets' is missing, a layout needs the place of each module")
+            raise InputError(f"{path}: key 'tpc_offsets' is missing, a layout needs the position of each module")
         return place_modules(layouts, BUILT_IN["module0"]().offsets)
     key = "tpc_offsets" if "tpc_offsets" in content else "tpc_centers"
     rows = content[key]

@@ -1,4 +1,4 @@
-"""Where the TPCs of a detector are, from the anodes of its layouts and the places of its modules."""
+"""Where the TPCs of a detector are, from the anodes of its layouts and the positions of its modules."""
 
 from __future__ import annotations
 

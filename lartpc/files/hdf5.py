@@ -109,11 +109,11 @@ def append(dataset: h5py.Dataset, rows: np.ndarray) -> None:
     dataset[n:] = rows
 
 
-def write_rows(dataset: h5py.Dataset, place: np.ndarray, rows: np.ndarray) -> None:
-    """Write `rows` to the rows `place` (ascending) of a dataset; block by block, so that it is fast in any case."""
-    for k in np.unique(place // BLOCK):
-        chosen = place // BLOCK == k
-        at, part = place[chosen], rows[chosen]
+def write_rows(dataset: h5py.Dataset, index: np.ndarray, rows: np.ndarray) -> None:
+    """Write `rows` to the rows `index` (ascending) of a dataset; block by block, so that it is fast in any case."""
+    for k in np.unique(index // BLOCK):
+        chosen = index // BLOCK == k
+        at, part = index[chosen], rows[chosen]
         first, end = at[0], at[-1] + 1
         if len(at) < end - first:
             between = part

@@ -27,7 +27,7 @@ class ParameterUnknowns:
     bounds: np.ndarray  # (n, 2)
     scale: np.ndarray  # (n,) of their changes: the nominal values, or where these are 0, half of the ranges
     nominal: np.ndarray  # (n,)
-    slots: np.ndarray  # (n,) int64, places in the vector
+    slots: np.ndarray  # (n,) int64, of the vector
     base: np.ndarray  # (n_values,) float64
 
     def apply(self, values: np.ndarray) -> np.ndarray:

@@ -58,11 +58,11 @@ class EventFile:
         return int(self._before[-1])
 
     def read(self, k: int) -> tuple[Segments, np.ndarray]:
-        """Part k, in the order of the file, and (n,) the place of each segment among those of all `events`."""
+        """Part k, in the order of the file, and (n,) the index of each segment among those of all `events`."""
         chosen = slice(self._cuts[k], self._cuts[k + 1])
         event_id = self._index.event_id[chosen]
         events = range(int(event_id[0]), int(event_id[-1]) + 1)
-        raws, rows, places = [], [], []
+        raws, rows, indices = [], [], []
         with hdf5.open_hdf5(self.path) as file:
             table = self._table(file)
             for block in _blocks(self._index.first[chosen], self._index.last[chosen]):
@@ -71,8 +71,8 @@ class EventFile:
                 at = np.flatnonzero(mine)
                 raws.append(raw[at])
                 rows.append(block * hdf5.BLOCK + at)
-                places.append(self._before[block] + np.cumsum(within(own, self.events))[at] - 1)
-        return from_table(np.concatenate(raws), self.path, np.concatenate(rows)), np.concatenate(places)
+                indices.append(self._before[block] + np.cumsum(within(own, self.events))[at] - 1)
+        return from_table(np.concatenate(raws), self.path, np.concatenate(rows)), np.concatenate(indices)
 
     def copy_segments(self, file: h5py.File) -> None:
         """Copy the segments of `events` as they are, in their order."""
@@ -80,10 +80,10 @@ class EventFile:
         copied.attrs["zbeam"] = True
         with hdf5.open_hdf5(self.path) as source:
             table = self._table(source)
-            for block, place in enumerate(self._before[:-1]):
+            for block, begin in enumerate(self._before[:-1]):
                 raw, own = self._block(table, block)
                 raw = raw[within(own, self.events)]
-                copied[place : place + len(raw)] = raw
+                copied[begin : begin + len(raw)] = raw
 
     def copy_tables(self, file: hdf5.NewFile) -> None:
         """Copy the tables that the file holds of the particles of `events`."""

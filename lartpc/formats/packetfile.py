@@ -92,8 +92,8 @@ class PacketWriter:
             if name not in file:
                 file.create_dataset(name, data=np.zeros(0, dtype=fields), track_times=False)
 
-    def append(self, hits: Hits, attribution: Attribution, segments: Segments, place: np.ndarray) -> None:
-        """Write events that follow those before; `place`: of their segments among all, as `EventFile.read` gives.
+    def append(self, hits: Hits, attribution: Attribution, segments: Segments, index: np.ndarray) -> None:
+        """Write events that follow those before; `index`: of their segments among all, as `EventFile.read` gives.
 
         Raises what writing has failed with.
         """
@@ -101,7 +101,7 @@ class PacketWriter:
         hdf5.append(self.packets, packets.table)
         hdf5.append(self.associations, association(packets, attribution, segments))
         filled = filled_segments(segments, attribution, self.detector, self.parameters)
-        hdf5.write_rows(self.segments, place, filled)
+        hdf5.write_rows(self.segments, index, filled)
         self.data += int((packets.hit >= 0).sum())
         self.unread += packets.unread
         self.late += packets.late

@@ -57,8 +57,8 @@ def make_packets(
     check_adc(detector)
     clock = Clock() if clock is None else clock
     period, groups = reset_period(detector), channels.groups()
-    place = channels.of_pixels(detector, hits.pixel_id.astype(np.int64))
-    row = np.flatnonzero(place[:, 0] >= 0)
+    channel = channels.of_pixels(detector, hits.pixel_id.astype(np.int64))
+    row = np.flatnonzero(channel[:, 0] >= 0)
     events = np.union1d(segments.events, hits.event_id).astype(np.int64)
     tick = whole_ticks(hits.t[row], detector.tick).astype(np.int64)
     first = first_ticks(events, segments, detector)
@@ -71,7 +71,7 @@ def make_packets(
 
     data = np.zeros(len(row), dtype=PACKET)
     for k, name in enumerate(NAMES):
-        data[name] = place[row, k]
+        data[name] = channel[row, k]
     time = tick + shift[event]
     data["packet_type"], data["direction"], data["first_packet"] = DATA, RECEIVED, 1
     data["timestamp"] = data["receipt_timestamp"] = time % period

@@ -41,18 +41,18 @@ def settle(risetime: float, tick: float) -> int:
     return math.ceil(SETTLE * risetime / tick)
 
 
-def make_electronics(windows, parameters, detector, place_of, launch=plain):
+def make_electronics(windows, parameters, detector, slots_of, launch=plain):
     """The electronics parameters of the pixels of `windows` (n_pixels, 4), in the order of `slots.ELECTRONICS`.
 
-    place_of: `Parameters.place_of_electronics` of the parameters that the vector `parameters` holds.
+    slots_of: `Parameters.slots_of_electronics` of the parameters that the vector `parameters` holds.
     """
     xp = namespace(parameters)
     pixel = to_numpy(windows.pixel)
     tpc = detector.tpc_of(pixel)
-    place = xp.asarray(place_of(module=detector.module[tpc], tpc=tpc, pixel=pixel))
-    electronics = xp.zeros(place.shape, dtype=parameters.dtype)
+    slot = xp.asarray(slots_of(module=detector.module[tpc], tpc=tpc, pixel=pixel))
+    electronics = xp.zeros(slot.shape, dtype=parameters.dtype)
     threads = {"adjoint_threads": len(parameters)}
-    launch(gather, len(place), values=parameters, place=place, module_parameters=electronics, **threads)
+    launch(gather, len(slot), values=parameters, slot=slot, module_parameters=electronics, **threads)
     return electronics
 
 

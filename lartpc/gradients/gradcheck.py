@@ -130,7 +130,7 @@ class Evaluation(NamedTuple):
     """Results at some parameters, hits in the order of the pixels of the first evaluation."""
 
     waveforms: Waveforms
-    place: np.ndarray  # pixel of these -> pixel of the first evaluation, -1 where that has none
+    row: np.ndarray  # pixel of these -> pixel of the first evaluation, -1 where that has none
     tick: np.ndarray  # (n_pixels, max_hits) tick of each read, -1 where there is none
     time: np.ndarray  # (n_pixels, max_hits) [us], 0 where there is no read
     charge: np.ndarray  # (n_pixels, max_hits) [e], likewise
@@ -161,22 +161,22 @@ class Check:
         windows = waveforms.windows
         key = self.pixel_keys(windows)
         at = np.minimum(np.searchsorted(self.pixels, key), len(self.pixels) - 1)
-        place = np.where(self.pixels[at] == key, at, -1)
-        known = place >= 0
+        row = np.where(self.pixels[at] == key, at, -1)
+        known = row >= 0
         used = np.arange(reads.charge.shape[1]) < reads.count[:, None]
         time = (windows.tick[reads.window] - self.origin) * self.simulation.detector.tick + reads.time
         shape = (len(self.pixels), reads.charge.shape[1])
         ticks, times, charges = np.full(shape, -1), np.zeros(shape), np.zeros(shape)
-        ticks[place[known]] = np.where(used, windows.tick[reads.window] - self.origin + reads.tick, -1)[known]
-        times[place[known]] = np.where(used, time, 0.0)[known]
-        charges[place[known]] = np.where(used, reads.charge, 0.0)[known]
-        return Evaluation(waveforms, place, ticks, times, charges)
+        ticks[row[known]] = np.where(used, windows.tick[reads.window] - self.origin + reads.tick, -1)[known]
+        times[row[known]] = np.where(used, time, 0.0)[known]
+        charges[row[known]] = np.where(used, reads.charge, 0.0)[known]
+        return Evaluation(waveforms, row, ticks, times, charges)
 
     def sample_keys(self, evaluation: Evaluation) -> np.ndarray:
         """Pixel and tick of every sample as one number, ascending for the first evaluation."""
         windows = evaluation.waveforms.windows
         lengths = np.diff(windows.first)
-        pixel = np.repeat(np.repeat(evaluation.place, np.diff(windows.of_pixel)), lengths)
+        pixel = np.repeat(np.repeat(evaluation.row, np.diff(windows.of_pixel)), lengths)
         tick = np.arange(windows.first[-1]) - np.repeat(windows.first[:-1] - windows.tick, lengths)
         return pixel * 2**40 + (tick - self.origin + 2**20)
 

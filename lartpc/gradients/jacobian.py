@@ -88,18 +88,18 @@ class Jacobian:
 
 def electronics_rows(tape: Tape, grad_electronics: Any, pixels: Any, slots: Sequence[int]) -> np.ndarray:
     """(len(pixels), len(slots)) float64: by values, from the gradient (n_pixels, 4) by the electronics of pixels."""
-    place, grad = (to_numpy(array)[to_numpy(pixels)] for array in (place_of_electronics(tape), grad_electronics))
-    return np.stack([np.where(place == slot, grad, 0.0).sum(axis=1, dtype=np.float64) for slot in slots], axis=1)
+    slot, grad = (to_numpy(array)[to_numpy(pixels)] for array in (slots_of_electronics(tape), grad_electronics))
+    return np.stack([np.where(slot == one, grad, 0.0).sum(axis=1, dtype=np.float64) for one in slots], axis=1)
 
 
 def has_electronics(tape: Tape, slots: Sequence[int]) -> bool:
     """Whether some pixel's electronics hold one of the values at `slots`."""
-    return bool(np.isin(to_numpy(place_of_electronics(tape)), slots).any())
+    return bool(np.isin(to_numpy(slots_of_electronics(tape)), slots).any())
 
 
-def place_of_electronics(tape: Tape) -> Any:
+def slots_of_electronics(tape: Tape) -> Any:
     """Where each pixel's electronics are among the values (n_pixels, 4)."""
-    return [launch.arguments["place"] for launch in tape.launches if launch.kernel is gather][-1]
+    return [launch.arguments["slot"] for launch in tape.launches if launch.kernel is gather][-1]
 
 
 def event_gradients(tape: Tape, steps: Any, event: np.ndarray, n_events: int, slots: Sequence[int]) -> np.ndarray:
@@ -114,7 +114,7 @@ def event_gradients(tape: Tape, steps: Any, event: np.ndarray, n_events: int, sl
     induced = INDUCTION_SCALE in columns and "couple" in forward
     grad_coefficient = tape.gradient(forward["couple"]["coefficient"]) if induced else None
     of_step = to_numpy(parameter_rows(forward, grad_step, grad_coefficient))[:, columns]
-    n_modules = len(forward["gather"]["place"])
+    n_modules = len(forward["gather"]["slot"])
     both = event * n_modules + to_numpy(forward["drift"]["step_module"])
     sums = np.zeros((n_events * n_modules, len(columns)))
     for c, column in enumerate(of_step.T):
@@ -130,17 +130,17 @@ def arguments_of(tape: Tape) -> dict[str, dict[str, Any]]:
 
 def columns_of(forward: dict[str, dict], slots: Sequence[int]) -> list[int]:
     """The columns of a module's parameters which hold the values at `slots`."""
-    return np.flatnonzero(np.isin(to_numpy(forward["gather"]["place"]), slots).any(axis=0)).tolist()
+    return np.flatnonzero(np.isin(to_numpy(forward["gather"]["slot"]), slots).any(axis=0)).tolist()
 
 
 def by_slot(forward: dict[str, dict], row: Any, module: Any, columns: list[int], slots: Sequence[int]) -> np.ndarray:
     """Gradients (n, len(slots)) float64 by values, from those (n, n_columns) by the parameters of a `module` (n,)."""
     gathered = forward["gather"]
-    place = to_numpy(gathered["place"])[:, columns]
-    slot_of = np.full(len(gathered["values"]), -1)  # what is not fitted goes to one more slot, the last
-    slot_of[slots] = np.arange(len(slots))
+    slot = to_numpy(gathered["slot"])[:, columns]
+    column_of = np.full(len(gathered["values"]), -1)  # what is not fitted goes to one more column, the last
+    column_of[slots] = np.arange(len(slots))
     result = np.zeros((len(row), len(slots) + 1))
-    result[np.arange(len(row))[:, None], slot_of[place][to_numpy(module)]] = to_numpy(row)
+    result[np.arange(len(row))[:, None], column_of[slot][to_numpy(module)]] = to_numpy(row)
     return result[:, :-1]
 
 

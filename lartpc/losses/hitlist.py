@@ -46,10 +46,10 @@ def make_hit_list(xp: Any, n_events: int, event: np.ndarray, **columns: np.ndarr
 def simulated_hits(
     simulation: Simulation, batch: Batch, windows: Windows, reads: Reads, adc: Any
 ) -> tuple[HitList, tuple[Any, Any]]:
-    """The valid reads of a batch with all its events, and the place (rows, columns) of each hit in the arrays of reads.
+    """The valid reads of a batch with all its events, and the index (rows, columns) of each hit in the arrays of reads.
 
-    adc (n_pixels, max_hits), not rounded. With `place`, `reads.charge[place]` are the charges in the list's order, and
-    derivatives by them go back as `seed[place] = derivatives`. Events are numbered as `present_events` says.
+    adc (n_pixels, max_hits), not rounded. With `index`, `reads.charge[index]` are the charges in the list's order, and
+    derivatives by them go back as `seed[index] = derivatives`. Events are numbered as `present_events` says.
     """
     detector = simulation.detector
     at = valid(reads)

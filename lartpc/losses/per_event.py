@@ -56,13 +56,13 @@ def event_loss(name: str) -> Callable[[Any, Batch, Any], Events]:
         trace = Trace(simulation, batch, parameters)
         tape, waveforms, reads, adc = trace.tape, trace.waveforms, trace.reads, trace.adc
         windows = waveforms.windows
-        simulated, place = simulated_hits(simulation, batch, windows, reads, adc)
+        simulated, index = simulated_hits(simulation, batch, windows, reads, adc)
         target = objective.target.hit_list(batch)
         loss = LOSSES[name](simulated, target, simulation.detector)
         seeds = []
         for output, gradient in ((reads.time, loss.time), (reads.charge, loss.charge), (adc, loss.adc)):
             seed = simulation.xp.zeros_like(output)
-            seed[place] = gradient
+            seed[index] = gradient
             seeds.append((output, seed))
         steps = waveforms.steps
         tape.backward(seeds, until=(steps.charge, waveforms.electronics))

@@ -1,6 +1,6 @@
 """-log of the probability of hits whose times and charges were rounded, with derivatives.
 
-Only the tick of a crossing is known, not the place y_k in it (-1/2 to 1/2), on which the charge that is read depends
+Only the tick of a crossing is known, not the moment y_k in it (-1/2 to 1/2), on which the charge that is read depends
 and the charge that the next hit starts from. The charge of a tick arrives evenly. So with c_k the charge of the tick of
 the crossing, c_k + s_k that of the tick of the read, b_k that of the tick in which the reset ends, and r_k, u_k, x as
 in the likelihood of exact hits but for y = 0 and the middle of the ADC count,

@@ -138,14 +138,14 @@ class ParametricReadout:
         """Which pixels see which clouds, and when, and the first pair of each cloud (n_clouds + 1,)."""
         xp, T, n = namespace(clouds.x), clouds.x.dtype.type, len(clouds.x)
         count = xp.zeros(n, dtype=np.int64)
-        place = {name: getattr(clouds, name) for name in ("column", "row", "x", "y", "sigma_T")}
-        place |= {"step_tpc": clouds.tpc, "tpcs": self.tables.tpcs, "tpc_pixels": self.tables.tpc_pixels}
-        place |= {"width": T(self.settings.width)}
-        count_pairs(n, **place, pair_count=count)
+        reached = {name: getattr(clouds, name) for name in ("column", "row", "x", "y", "sigma_T")}
+        reached |= {"step_tpc": clouds.tpc, "tpcs": self.tables.tpcs, "tpc_pixels": self.tables.tpc_pixels}
+        reached |= {"width": T(self.settings.width)}
+        count_pairs(n, **reached, pair_count=count)
         first_pair = offsets(count)
         names = ("pair_step", "pair_x", "pair_y", "pair_pixel")
         index = {name: xp.zeros(int(first_pair[-1]), dtype=np.int64) for name in names}
-        pair(n, **place, first_pair=first_pair, **index)
+        pair(n, **reached, first_pair=first_pair, **index)
         step, column, row, pixel = index.values()
         event = batch.event[clouds.segment[step]]
         first_tick, last_tick = step_ticks(self.table.lattice, shares)

@@ -1,4 +1,4 @@
-"""The parametric pixel response as sums of products of polynomials in place and waveforms on a lattice in time.
+"""The parametric pixel response as sums of products of polynomials in position and waveforms on a lattice in time.
 
 R(x, y, u) = a E(u - s; b) + (1 - a) E(u - s; c),  E(w; b) = exp(w/b)/b for w < 0, else 0
 a, b, c, s = p0 + p1|x| + p2|y| + p3|xy| + p4 x^2 + p5 y^2, x and y [cm] from the pixel centre, s, b, c [us];
@@ -86,7 +86,7 @@ def smeared(w: Any, b: Any, sigma: float) -> np.ndarray:
 
 
 def response(x: np.ndarray, y: np.ndarray, times: np.ndarray, sigma: float) -> np.ndarray:
-    """The response at places (n,) and times (m,), smoothed with sigma [us]: (n, m) [1/us]."""
+    """The response at positions (n,) and times (m,), smoothed with sigma [us]: (n, m) [1/us]."""
     a, b, c, s = (value[:, None] for value in coefficients(x, y))
     w = times - s
     return a * smeared(w, b, sigma) + (1.0 - a) * smeared(w, c, sigma)
@@ -147,7 +147,7 @@ def make_parametric_tables(detector: Detector, settings: Settings, dtype: Any, x
 def make_table(pitch: float, tick: float, least: float, precision: float, edge: float) -> Table:
     """The table for charge of sigma_t from `least` [us] on.
 
-    Found from the response smoothed with `least` [us] in time and with the charge's spread in place that goes with it,
+    Found from the response smoothed with `least` [us] in time and with the charge's spread across that goes with it,
     RATIO least, which damps the polynomial of degree n by exp(-(n spread/half)^2/2) or more, half = pitch/4: degree and
     rank are the smallest with which the rest is below `precision` of the peak. Waveforms and tail are then those of the
     response smoothed with `smooth` alone.

@@ -62,8 +62,8 @@ class Response:
         table = table.astype(np.float64)
         wrong = np.argwhere(~np.isfinite(table))
         if len(wrong):
-            place = tuple(wrong[0].tolist())
-            raise InputError(f"{path}: response: found {table[place]} at {list(place)}, allowed are finite numbers")
+            index = tuple(wrong[0].tolist())
+            raise InputError(f"{path}: response: found {table[index]} at {list(index)}, allowed are finite numbers")
         if len(content) == 1:
             tick, bin_size = detector.tick, pitch / PARTS
             collected = np.cumsum(table[0, 0]) / table[0, 0].sum()

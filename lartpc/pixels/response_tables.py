@@ -1,4 +1,4 @@
-"""Tabulated responses as the kernels take them: sums of products of functions of place and time."""
+"""Tabulated responses as the kernels take them: sums of products of functions of position and time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PRECISION = 1e-5  # of the peak: deviation of the sum of products that stands fo
 
 
 class Tables(NamedTuple):
-    """Responses as the kernels take them, a table t for each pitch, on a lattice of place and time.
+    """Responses as the kernels take them, a table t for each pitch, on a lattice of position and time.
 
     Table t is the sum over r of space[t, :, :, r] times waveform r; zeros fill up what it has less than others.
     """
@@ -34,7 +34,7 @@ class Tables(NamedTuple):
 
 @one_blas_thread
 def make_response_tables(responses: Sequence[Response], detector: Detector, dtype: Any, xp: Any) -> Tables:
-    """The sums of products of functions of place and of time that stand for `responses`, one for each pitch, ascending.
+    """The sums of products of functions of position and time that stand for `responses`, one for each pitch, ascending.
 
     The charge of each bin is kept, the rest until no entry deviates by more than `PRECISION` of the peak. Raises
     InputError where the responses do not fit the detector, or differ in bins a pitch or samples a clock cycle.
@@ -124,7 +124,7 @@ def _sharpened(table: np.ndarray, axis: int) -> np.ndarray:
 def _products(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """space (bins, bins, rank) and basis (rank, samples) whose product is `table`.
 
-    The first function of place is the charge, which is so kept exactly; the others are singular vectors of the rest.
+    The first function of position is the charge, which is so kept exactly; the others are singular vectors of the rest.
     """
     matrix = table.reshape(-1, table.shape[2])
     charge = matrix.sum(axis=1)[:, None]

@@ -30,7 +30,7 @@ class TabulatedReadout:
     """Pixels with a table of the response, which a cloud induces on its pixel and its neighbours.
 
     The charge of a cloud is shared over a lattice in x, y and time, on which the response is tabulated. The response is
-    a sum of products of functions of place and of time: so a pixel's pairs are summed first, each by its `coefficient`
+    a sum of products of functions of position and time: so a pixel's pairs are summed first, each by its `coefficient`
     of every such function of time, and convolved with it together. Charge that starts below the table's begin counts as
     if it had come from there: a part of its current lies before its own time.
     """
@@ -57,8 +57,8 @@ class TabulatedReadout:
     ) -> tuple[Any, Pairs, Windows]:
         """Assign, reach, couple, deposit, convolve."""
         xp, table = namespace(clouds.x), self.table
-        shares, place, places, across = self.shares(clouds, batch, launch)
-        pairs, windows, first_pair = self.pairs(clouds, shares, batch, place, places, settle)
+        shares, site, sites, across = self.shares(clouds, batch, launch)
+        pairs, windows, first_pair = self.pairs(clouds, shares, batch, site, sites, settle)
         n_pairs, rank = len(pairs.step), table.space.shape[3]
         coefficient = xp.zeros((n_pairs, rank), dtype=clouds.x.dtype)
         pair_place = inverse(pairs.order)
@@ -68,8 +68,8 @@ class TabulatedReadout:
             pair_step=pairs.step,
             pair_x=pairs.x,
             pair_y=pairs.y,
-            **place,
-            **places,
+            **site,
+            **sites,
             **across,
             step_table=shares.table,
             bins=table.bins,
@@ -123,14 +123,14 @@ class TabulatedReadout:
         clouds: Clouds,
         shares: Shares,
         batch: Any,
-        place: dict[str, Any],
-        places: dict[str, Any],
+        site: dict[str, Any],
+        sites: dict[str, Any],
         settle: int,
     ) -> tuple[Pairs, Windows, Any]:
         """Which pixels see which clouds, and when, and the first pair of each cloud (n_clouds + 1,)."""
         xp, n, table = namespace(clouds.x), len(clouds.x), self.table
         bins_x, bins_y = table.space.shape[1:3]
-        reached = {**place, **places, "step_tpc": clouds.tpc, "tpc_pixels": self.tables.tpc_pixels, "bins": table.bins}
+        reached = {**site, **sites, "step_tpc": clouds.tpc, "tpc_pixels": self.tables.tpc_pixels, "bins": table.bins}
         reached |= {"bins_x": bins_x, "bins_y": bins_y}
         count = xp.zeros(n, dtype=np.int64)
         count_reached(n, **reached, pair_count=count)
@@ -147,7 +147,7 @@ class TabulatedReadout:
         return pairs, windows, first_pair
 
     def slopes(self, forward: dict[str, dict[str, Any]], columns: list[int]) -> dict[str, Any]:
-        """What `rows` takes of the launches `forward`, and in the place of moments nothing."""
+        """What `rows` takes of the launches `forward`, and instead of moments nothing."""
         assign, of_pair = forward["assign"], forward["couple"]
         xp = namespace(assign["share_t"])
         slopes = {f"share_t_by_{name}": xp.empty_like(assign["share_t"]) for name in ("arrival", "sigma_t")}

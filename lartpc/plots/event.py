@@ -212,5 +212,5 @@ def draw_waveform(
     right_ax.tick_params(axis="y", colors="tab:red")
     handles = [handle for axes in (ax, right_ax) for handle in axes.get_legend_handles_labels()[0]]
     ax.figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=9)
-    place = f"TPC {hits.tpc[best]}, x = {hits.x[best]:.2f} cm, y = {hits.y[best]:.2f} cm"
-    ax.set_title(f"pixel {hits.pixel_id[best]}: {place}", fontsize=10)
+    where = f"TPC {hits.tpc[best]}, x = {hits.x[best]:.2f} cm, y = {hits.y[best]:.2f} cm"
+    ax.set_title(f"pixel {hits.pixel_id[best]}: {where}", fontsize=10)

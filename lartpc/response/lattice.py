@@ -103,12 +103,12 @@ def lattice_current(
     window_train = offsets(has.reshape(n_windows, n_tables).sum(axis=1))
     n = lattice.per_tick[table]
     length = xp.diff(windows.first)[of_window]
-    place = (windows.tick[of_window] + memory) * n - lattice.first_lag[table]
-    sites = (windows.tick[of_window] + length - settle) * n - lattice.last_lag[table] - place
+    first_site = (windows.tick[of_window] + memory) * n - lattice.first_lag[table]
+    sites = (windows.tick[of_window] + length - settle) * n - lattice.last_lag[table] - first_site
     begin = offsets(sites * lattice.rank[table])
 
     train = number[pair_window * n_tables + pair_table]
-    pair_source = begin[train] + (shares.site[pairs.step] - place[train]) * lattice.rank[pair_table]
+    pair_source = begin[train] + (shares.site[pairs.step] - first_site[train]) * lattice.rank[pair_table]
     source = xp.empty(int(begin[-1]), dtype=dtype)
     launch(
         deposit,
@@ -136,7 +136,7 @@ def lattice_current(
         window_tick=windows.tick,
         window_first=windows.first,
         train_table=table,
-        train_place=place,
+        train_site=first_site,
         train_sites=sites,
         train_source=begin,
         per_tick=lattice.per_tick,

@@ -125,8 +125,8 @@ def associations(found: Contributions, n_hits: int, trajectory: np.ndarray) -> t
 
 def arrivals(steps: Steps, n_segments: int, n_tpcs: int) -> np.ndarray:
     """The electrons of each segment of a batch that arrive in each TPC, (n_segments, n_tpcs)."""
-    place = to_numpy(steps.segment) * n_tpcs + to_numpy(steps.tpc)
-    electrons = np.bincount(place, to_numpy(steps.charge), minlength=n_segments * n_tpcs)
+    index = to_numpy(steps.segment) * n_tpcs + to_numpy(steps.tpc)
+    electrons = np.bincount(index, to_numpy(steps.charge), minlength=n_segments * n_tpcs)
     return electrons.reshape(n_segments, n_tpcs)
 
 

@@ -21,14 +21,14 @@ class Waveforms(NamedTuple):
     readout: Readout  # that made them
 
 
-def make_waveforms(steps, batch, parameters, values, place_of, readout, detector, settle, launch=plain):
+def make_waveforms(steps, batch, parameters, values, slots_of, readout, detector, settle, launch=plain):
     """Currents of the pixels and behind the buffer: `Waveforms`.
 
-    parameters: those of the modules (n_modules, n_parameters); values: all (n_values,), electronics at `place_of`.
+    parameters: those of the modules (n_modules, n_parameters); values: all (n_values,), electronics at `slots_of`.
     settle: ticks for which windows go on after the last current, None where no pixel has a buffer with a rise time.
     """
     current, pairs, windows = readout.currents(steps, batch, parameters, settle or 0, launch)
-    electronics = make_electronics(windows, values, detector, place_of, launch)
+    electronics = make_electronics(windows, values, detector, slots_of, launch)
     slow = settle is not None
     buffered = behind_buffer(current, windows, electronics, detector, launch) if slow else current
     return Waveforms(current, steps, pairs, windows, electronics, buffered, readout)

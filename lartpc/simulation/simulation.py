@@ -181,8 +181,8 @@ class Simulation:
         single.parameters.check_single(**self.detector.counts)
         slowest = [parameter(name).range[1] for name in names if common_name(name) == "buffer_risetime"]
         single.settle = self.settling([*slowest, *self.risetimes(single.parameters)])
-        place = single.parameters.place(self.detector.n_modules)
-        single.tables = self.tables._replace(place=self.xp.asarray(place))
+        slot = single.parameters.slots_of_modules(self.detector.n_modules)
+        single.tables = self.tables._replace(slot=self.xp.asarray(slot))
         return single
 
     def acting(self) -> list[str]:
@@ -190,7 +190,7 @@ class Simulation:
         off = idle(self.recombination) | {"vdrift" if self.parameters.vdrift is None else "temperature"}
         off |= {"buffer_risetime"} if self.settle is None else set()
         off |= set(RESPONSE).difference(self.readout.parameters)
-        used = np.unique(to_numpy(self.tables.place))
+        used = np.unique(to_numpy(self.tables.slot))
         names = self.parameters.names
         charge = [names[k] for k in used if names[k] not in off]
         return charge + [name for name in names if common_name(name) in ELECTRONICS and common_name(name) not in off]
@@ -287,9 +287,9 @@ class Simulation:
         model = RECOMBINATION[self.recombination]
         local = of_modules(parameters, self.tables, launch)
         steps = make_steps(batch, local, model, self.tables, self.detector, self.settings, launch)
-        place_of = self.parameters.place_of_electronics
+        slots_of = self.parameters.slots_of_electronics
         rest = (self.readout, self.detector, self.settle, launch)
-        return make_waveforms(steps, batch, local, parameters, place_of, *rest)
+        return make_waveforms(steps, batch, local, parameters, slots_of, *rest)
 
     def pixels(self, waveforms: Waveforms, launch: Callable = plain) -> Pixels:
         """Threshold, gain and offset of the pixels: adjust."""

@@ -67,11 +67,11 @@ def simulate_file(
         for file in files:
             write_attrs(file, told)
         for k in progress(range(len(deposits))):
-            part, place = deposits.read(k)
+            part, index = deposits.read(k)
             result = simulation(part, waveforms=waveforms, attribution=packet_writer is not None)
             hit_writer.append(result.hits, result.waveforms)
             if packet_writer is not None and result.attribution is not None:
-                packet_writer.append(result.hits, result.attribution, part, place)
+                packet_writer.append(result.hits, result.attribution, part, index)
             summaries.append(result.summary)
         if packet_writer is not None:
             written = len(packet_writer.packets)

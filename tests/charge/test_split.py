@@ -22,13 +22,13 @@ def steps(start, end, dtype=np.float64, step_length=3.0):
     found = {"piece_segment": segment, "piece_tpc": tpc}
     pieces(1, **line, wanted=both, first_piece=np.array([0, n[0]]), **found)
     count_steps(n[0], **line, step_length=dtype(step_length), **found, step_count=of_piece)
-    place = {f"step_{name}": np.repeat(array, of_piece) for name, array in (("segment", segment), ("tpc", tpc))}
-    place["step_number"] = np.concatenate([np.arange(k) for k in of_piece] or [np.zeros(0, dtype=np.int64)])
+    of_step = {f"step_{name}": np.repeat(array, of_piece) for name, array in (("segment", segment), ("tpc", tpc))}
+    of_step["step_number"] = np.concatenate([np.arange(k) for k in of_piece] or [np.zeros(0, dtype=np.int64)])
     pixel, columns = np.zeros((2, of_piece.sum()), dtype=np.int64), np.zeros((6, of_piece.sum()), dtype)
     deposit = {name: np.array([v], dtype) for name, v in (("dE", 2.0), ("dEdx", 3.0), ("time", 5.0))}
     rules = {"step_length": dtype(step_length), "gauss_point": tables.gauss_point, "gauss_weight": tables.gauss_weight}
     of_steps = dict(zip(split.outputs, (*pixel, *columns), strict=True))
-    split(of_piece.sum(), **line, **deposit, **rules, **place, **of_steps)
+    split(of_piece.sum(), **line, **deposit, **rules, **of_step, **of_steps)
     edge = -1e-6 * DETECTOR.pitch[0]
     assert (columns[:2] >= edge).all() and (columns[:2] <= DETECTOR.pitch[0] - edge).all()
     columns[:2] += pixel * DETECTOR.pitch[0]
@@ -52,11 +52,11 @@ def test_steps_are_the_line(line):
     tpc = int(start[2] > 0)
     assert count[tpc] == len(x) and count[1 - tpc] == 0
     z = DETECTOR.z_anode[tpc] + distance * (1 if tpc == 0 else -1)
-    place = np.stack((x + DETECTOR.x_lo[tpc], y + DETECTOR.y_lo[tpc], z), axis=1)
+    point = np.stack((x + DETECTOR.x_lo[tpc], y + DETECTOR.y_lo[tpc], z), axis=1)
     assert dE.sum() == pytest.approx(2.0, rel=1e-12)
-    np.testing.assert_allclose(dE @ place / 2, (start + end) / 2, rtol=1e-12)
-    along = (place - start) @ (end - start) / np.sum((end - start) ** 2)
-    np.testing.assert_allclose(place, start + along[:, None] * (end - start), atol=1e-12)
+    np.testing.assert_allclose(dE @ point / 2, (start + end) / 2, rtol=1e-12)
+    along = (point - start) @ (end - start) / np.sum((end - start) ** 2)
+    np.testing.assert_allclose(point, start + along[:, None] * (end - start), atol=1e-12)
     for n in (2, 3, 4, 5) if len(x) > 2 else (2, 3) if len(x) > 1 else ():
         assert dE @ along**n / 2 == pytest.approx(1 / (n + 1), rel=1e-10)
     assert (dEdx == 3.0).all() and (time == 5.0).all()

@@ -8,8 +8,8 @@ from lartpc.simulation.simulation import Simulation
 PERIOD = 10_000_000
 
 
-def options(place):
-    return ["--detector", place[2], "--layout", place[3]]
+def options(described):
+    return ["--detector", described[2], "--layout", described[3]]
 
 
 def simulated(detector, segments, **keywords):

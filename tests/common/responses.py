@@ -32,8 +32,8 @@ def two_tpcs(pitches=(PITCH, FINE), n=14):
     alike = [one_tpc(n) for _ in pitches]
     values = {f.name: getattr(alike[0], f.name) for f in dataclasses.fields(Detector)}
     both = {name: np.concatenate([value] * len(pitches)) for name, value in values.items() if np.ndim(value)}
-    half, place = 0.5 * n * np.array(pitches), BESIDE[0] * np.arange(len(pitches))
-    both |= {"x_lo": place - half, "x_hi": place + half, "y_lo": -half, "y_hi": half}
+    half, middle = 0.5 * n * np.array(pitches), BESIDE[0] * np.arange(len(pitches))
+    both |= {"x_lo": middle - half, "x_hi": middle + half, "y_lo": -half, "y_hi": half}
     both |= {"pitch": np.array(pitches), "first_pixel": n * n * np.arange(len(pitches))}
     return Detector(**{**values, **both, "name": "two TPCs"})
 

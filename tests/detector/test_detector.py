@@ -149,9 +149,9 @@ def test_keys_of_light_and_packets_are_ignored(load):
 
 
 def test_drift_length_may_come_from_the_layout_or_the_distance_of_the_anodes(load):
-    place = {"tpc_offsets": [[0, 0, 0]]}
-    np.testing.assert_allclose(load(place, {**small_layout(), "drift_length": 97.0}).z_cathode, [-0.3, 0.3])
-    np.testing.assert_allclose(load(place, small_layout()).z_cathode, [0.0, 0.0], atol=1e-12)
+    offsets = {"tpc_offsets": [[0, 0, 0]]}
+    np.testing.assert_allclose(load(offsets, {**small_layout(), "drift_length": 97.0}).z_cathode, [-0.3, 0.3])
+    np.testing.assert_allclose(load(offsets, small_layout()).z_cathode, [0.0, 0.0], atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_a_missing_file_is_refused(tmp_path):
         Detector.load(tmp_path / "nowhere.yaml")
 
 
-def test_a_layout_needs_the_place_of_its_modules(load):
+def test_a_layout_needs_the_position_of_its_modules(load):
     assert "'tpc_offsets' is missing" in refused(load, {"drift_length": 9.5}, small_layout())
 
 

@@ -17,18 +17,20 @@ from lartpc.formats.eventfile import EventFile
 
 
 @pytest.fixture(scope="module", params=[NOW, OLD])
-def place(request, tmp_path_factory, compiled):
+def described(request, tmp_path_factory, compiled):
     """A detector with its channels and the names of their files."""
     folder = tmp_path_factory.mktemp("layouts")
     return *layouts.load(folder, request.param), *layouts.write(folder, request.param)
 
 
 @pytest.fixture(scope="module")
-def written(place, tmp_path_factory):
+def written(described, tmp_path_factory):
     """The command's files of hits and packets, and the segments: two noisy events."""
     folder = tmp_path_factory.mktemp("written")
     write_segments(folder / "segments.h5", tracks())
-    succeeds("simulate", folder / "segments.h5", "-o", folder / "h.h5", "--packets", folder / "p.h5", *options(place))
+    succeeds(
+        "simulate", folder / "segments.h5", "-o", folder / "h.h5", "--packets", folder / "p.h5", *options(described)
+    )
     return folder
 
 

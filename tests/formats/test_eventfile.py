@@ -24,10 +24,10 @@ def test_parts_are_whole_events_by_ascending_id(folder, monkeypatch, name, most)
     assert len(parts) == {1: 6, 60: 3, 100: 2, 1000: 1}[most]
     events = [part.events.tolist() for part, _ in parts]
     assert sum(events, []) == sorted(EVENTS)
-    for part, place in parts:
-        assert (np.diff(place) > 0).all()
+    for part, index in parts:
+        assert (np.diff(index) > 0).all()
         for column in ("event_id", "segment_id", "x_start", "t0", "raw"):
-            np.testing.assert_array_equal(getattr(part, column), getattr(whole, column)[place], column)
+            np.testing.assert_array_equal(getattr(part, column), getattr(whole, column)[index], column)
         assert len(part) == np.isin(whole.event_id, part.events).sum()
     assert [len(part) for part in file] == [len(part) for part, _ in parts]
 

@@ -39,7 +39,7 @@ def test_late_segments_allocate_nothing_for_the_gap(tmp_path, late, compiled):
     detector, channels = layouts.load(tmp_path, layouts.NOW)
     files = layouts.write(tmp_path, layouts.NOW)
     prompt = file_table(layouts.tracks(2))
-    decay = prompt.copy()  # at the same place of the other module
+    decay = prompt.copy()  # at the same position of the other module
     decay["t0"] = late
     for name in ("y_start", "y_end"):
         decay[name] += 30.0

@@ -20,9 +20,9 @@ from lartpc.simulation.simulation import Simulation
 
 
 @pytest.mark.parametrize("front_end", [{}, {"buffer_risetime": 0.3, "adc_busy_delay": 9, "reset_cycles": 2}])
-def test_every_segment_contributes_its_own_current(place, front_end):
+def test_every_segment_contributes_its_own_current(described, front_end):
     """The waveform of each segment alone, integrated between the resets and reads of all together."""
-    detector = dataclasses.replace(place[0], **front_end)
+    detector = dataclasses.replace(described[0], **front_end)
     segments = tracks(1)
     simulation = Simulation(detector, noise=False, dtype=np.float64)
     batch = simulation.batch(segments)
@@ -97,7 +97,7 @@ def test_more_than_fifty_segments_on_a_pixel_all_count():
     segments.traj_id = np.arange(n) % 2
     result = simulated(one_tpc(9), segments, dtype=np.float64)
     assert len(result.hits) > 0
-    share = dE / dE.sum()  # all are at one place: the same waveform but for its size
+    share = dE / dE.sum()  # all are at one position: the same waveform but for its size
     largest = np.argsort(-share)[:20]
     for h in range(len(result.hits)):
         np.testing.assert_array_equal(result.attribution.segment[h], largest)
@@ -109,8 +109,8 @@ def test_more_than_fifty_segments_on_a_pixel_all_count():
         assert result.attribution.trajectory[h, :3].tolist() == [1, 0, -1]
 
 
-def test_truth_does_not_depend_on_batches_or_the_order_of_events(place):
-    detector = place[0]
+def test_truth_does_not_depend_on_batches_or_the_order_of_events(described):
+    detector = described[0]
     segments = tracks(3)
     one = simulated(detector, segments)
     small = Simulation(detector).settings._replace(steps_per_batch=1)
@@ -123,8 +123,8 @@ def test_truth_does_not_depend_on_batches_or_the_order_of_events(place):
     np.testing.assert_allclose(turned.attribution.electrons, one.attribution.electrons[back], rtol=1e-6)
 
 
-def test_scratch_columns_are_filled(place, tmp_path):
-    detector, channels, *_ = place
+def test_scratch_columns_are_filled(described, tmp_path):
+    detector, channels, *_ = described
     start = [(0.0, 1.0, -20.0), (0.0, 1.0, 10.0), (0.0, 500.0, 10.0)]
     end = [(0.5, 1.0, -20.4), (0.5, 1.0, 10.4), (0.5, 500.0, 10.0)]
     made = make_segments(start, end, dE=1.0, dEdx=2.0, t0=3.0)
@@ -151,7 +151,7 @@ def test_scratch_columns_are_filled(place, tmp_path):
         np.testing.assert_array_equal(table[name], segments.raw[name])
 
 
-def test_columns_that_old_files_lack_are_added_and_truth_is_copied(place, tmp_path):
+def test_columns_that_old_files_lack_are_added_and_truth_is_copied(described, tmp_path):
     names = ["z_start", "y_start", "x_start", "z_end", "y_end", "x_end", "dE", "dEdx", "t"]
     raw = np.zeros(2, dtype=[("eventID", "u4"), ("trackID", "u4"), *((name, "f4") for name in names)])
     raw["x_start"], raw["x_end"], raw["z_end"] = 10.0, 10.2, 0.1
@@ -160,7 +160,7 @@ def test_columns_that_old_files_lack_are_added_and_truth_is_copied(place, tmp_pa
         file["segments"], file["mc_hdr"] = raw, np.arange(3)
         file["trajectories"] = np.zeros(4, dtype=[("eventID", "u4")])
     outputs = ["-o", tmp_path / "h.h5", "--packets", tmp_path / "p.h5"]
-    succeeds("simulate", tmp_path / "in.h5", *outputs, *options(place))
+    succeeds("simulate", tmp_path / "in.h5", *outputs, *options(described))
     with h5py.File(tmp_path / "p.h5") as file:
         table, found = file["segments"][()], file["mc_packets_assn"][()]
         assert (len(file["mc_hdr"]), len(file["trajectories"]), len(file["vertices"])) == (3, 4, 0)

@@ -30,8 +30,8 @@ FORMAT = [
 
 
 @pytest.mark.slow
-def test_the_file_is_as_larpix_control_and_larnd_sim_write_it(place, written):
-    detector = place[0]
+def test_the_file_is_as_larpix_control_and_larnd_sim_write_it(described, written):
+    detector = described[0]
     with h5py.File(written / "p.h5") as file:
         header = file["_header"].attrs
         assert header["version"] == "2.4" and isinstance(header["created"], float)
@@ -86,8 +86,8 @@ def test_larpix_control_reads_the_file(written):
     assert (kinds[6].sync_type, kinds[7].trigger_type, sorted(kinds)) == (b"S", b"\x02", [0, 4, 6, 7])
 
 
-def test_packets_agree_with_the_hits(place, written):
-    detector, channels, *_ = place
+def test_packets_agree_with_the_hits(described, written):
+    detector, channels, *_ = described
     hits = read_hits(written / "h.h5")
     with h5py.File(written / "p.h5") as file:
         table, event = file["packets"][()], file["mc_packets_assn"]["event_ids"][:, 0]
@@ -109,8 +109,8 @@ def test_packets_agree_with_the_hits(place, written):
     np.testing.assert_array_equal(table["receipt_timestamp"][data], table["timestamp"][data])
 
 
-def test_packets_become_the_hits_that_they_were_made_of(place, written):
-    detector, channels, *_ = place
+def test_packets_become_the_hits_that_they_were_made_of(described, written):
+    detector, channels, *_ = described
     hits, segments = read_hits(written / "h.h5"), read_segments(written / "segments.h5")
     read = ~np.isin(hits.pixel_id, channels.unread(detector))
     again = read_packets(written / "p.h5", segments, channels, detector)
@@ -121,16 +121,16 @@ def test_packets_become_the_hits_that_they_were_made_of(place, written):
     assert np.abs(again.charge - hits.charge[read])[hits.adc[read] < 255].max() <= 0.5 * 1012 / 256 / 4e-3 + 1
 
 
-def test_segments_that_are_no_table_are_refused(place, written, tmp_path):
+def test_segments_that_are_no_table_are_refused(described, written, tmp_path):
     with h5py.File(written / "p.h5") as source, h5py.File(tmp_path / "p.h5", "w") as file:
         source.copy("packets", file)
         file.create_group("segments")
     with pytest.raises(InputError, match="p.h5: 'segments' is a group, allowed is a table with named fields"):
-        read_packets(tmp_path / "p.h5", read_segments(written / "segments.h5"), place[1], place[0])
+        read_packets(tmp_path / "p.h5", read_segments(written / "segments.h5"), described[1], described[0])
 
 
-def test_events_are_told_by_triggers_where_there_is_no_truth(place, written):
-    detector, channels, *_ = place
+def test_events_are_told_by_triggers_where_there_is_no_truth(described, written):
+    detector, channels, *_ = described
     segments = read_segments(written / "segments.h5")
     with h5py.File(written / "p.h5") as file:
         table = file["packets"][()]
@@ -149,8 +149,8 @@ def test_events_are_told_by_triggers_where_there_is_no_truth(place, written):
     assert alone.t.min() > 1e5  # by the clock
 
 
-def test_packets_of_other_channels_and_events_are_refused(place, written):
-    detector, channels, *_ = place
+def test_packets_of_other_channels_and_events_are_refused(described, written):
+    detector, channels, *_ = described
     segments = read_segments(written / "segments.h5")
     with h5py.File(written / "p.h5") as file:
         table, event = file["packets"][()], file["mc_packets_assn"]["event_ids"][:, 0]
@@ -174,8 +174,8 @@ def test_packets_of_other_channels_and_events_are_refused(place, written):
         ([5e5, 1.7e6, 2.9e6], [0, 1, 2]),  # a beam spill every 1.2 s
     ],
 )
-def test_clock_resets_are_announced(place, t0, seconds):
-    detector, channels, *_ = place
+def test_clock_resets_are_announced(described, t0, seconds):
+    detector, channels, *_ = described
     segments = tracks(3, t0=t0)
     hits = simulated(detector, segments).hits
     packets = make_packets(hits, segments, channels, detector)
@@ -218,8 +218,8 @@ def test_clocks_that_missed_a_reset_and_late_packets_are_unrolled():
     assert time[[0, 2, 4, 5]].tolist() == [5, 9_999_990, 30_000_007, 8]
 
 
-def test_events_without_hits_and_no_events(place, tmp_path):
-    detector, channels, *_ = place
+def test_events_without_hits_and_no_events(described, tmp_path):
+    detector, channels, *_ = described
     segments = make_segments([(0.0, 0.0, 500.0)] * 2, [(0.0, 0.0, 501.0)] * 2, event_id=[4, 9])
     result = simulated(detector, segments)
     packets = make_packets(result.hits, segments, channels, detector)
@@ -228,12 +228,14 @@ def test_events_without_hits_and_no_events(place, tmp_path):
     none = segments.select(np.zeros(0, dtype=int))
     assert len(make_packets(simulated(detector, none).hits, none, channels, detector).table) == 0
     write_segments(tmp_path / "none.h5", none)
-    succeeds("simulate", tmp_path / "none.h5", "-o", tmp_path / "h.h5", "--packets", tmp_path / "p.h5", *options(place))
+    succeeds(
+        "simulate", tmp_path / "none.h5", "-o", tmp_path / "h.h5", "--packets", tmp_path / "p.h5", *options(described)
+    )
     assert len(read_packets(tmp_path / "p.h5", none, channels, detector)) == 0
 
 
-def test_wide_adcs_do_not_fit(place):
-    detector, channels, *_ = place
+def test_wide_adcs_do_not_fit(described):
+    detector, channels, *_ = described
     wide = dataclasses.replace(detector, adc_counts=1024)
     with pytest.raises(InputError, match="8 bits of ADC, found a detector with 1024"):
         make_packets(simulated(detector, tracks(1)).hits, tracks(1), channels, wide)

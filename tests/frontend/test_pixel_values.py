@@ -86,11 +86,11 @@ def test_gradient_by_values_of_pixels(name, field):
 
     trace, steps = at(0.0), 1e-3 * 10.0 ** -np.arange(0.0, 2.5, 0.5)
     ends = [at(h) for h in (1e-6, -1e-6, *steps)]
-    place = trace.waveforms.windows.tick[trace.reads.window] + trace.reads.tick
+    moment = trace.waveforms.windows.tick[trace.reads.window] + trace.reads.tick
     kept = used(trace)
     for t in ends:
         moved = t.waveforms.windows.tick[t.reads.window] + t.reads.tick
-        same = ((moved == place) & (used(t) == used(trace))).all(axis=1) & (t.reads.valid == trace.reads.valid).all(
+        same = ((moved == moment) & (used(t) == used(trace))).all(axis=1) & (t.reads.valid == trace.reads.valid).all(
             axis=1
         )
         kept &= same[:, None]

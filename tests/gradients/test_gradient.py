@@ -51,7 +51,7 @@ def test_parameters(sample, names, recombination, vdrift, noise):
         assert row.passed, row
         assert row.adjoint != 0.0
         if row.slope is None:
-            # Charge is proportional to Ab; a crossing's place in its tick, to 1/R, is linear in kb for equal dE/dx.
+            # Charge is proportional to Ab; a crossing's moment in its tick, to 1/R, is linear in kb for equal dE/dx.
             assert (row.parameter, row.loss) in (("Ab", "charges"), ("kb", "times"))
     assert report.passed
     assert report.hits > 20

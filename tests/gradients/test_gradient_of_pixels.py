@@ -26,9 +26,9 @@ def test_thresholds():
         return Trace(smooth(thresholds=(pixel, 7000.0 + h * direction, 0.0)), batch)
 
     expected = difference(simulation, at, 1e-7)
-    place = np.searchsorted(pixel, trace.waveforms.windows.pixel)
+    index = np.searchsorted(pixel, trace.waveforms.windows.pixel)
     for loss in ("charges", "times", "adc"):
-        by_adjoint = np.sum(gradient(trace, loss).pixels.threshold * direction[place])
+        by_adjoint = np.sum(gradient(trace, loss).pixels.threshold * direction[index])
         assert relative(by_adjoint, expected[loss]) < 1e-5
     assert not gradient(trace, "squares").pixels.threshold.any()
 

@@ -33,11 +33,11 @@ def segments(z=(5.0, 5.2, 9.0), event_id=(0, 0, 1)):
     """Three short ones, each within a pixel of module0 and of the test stand."""
     start = np.stack((np.full(3, 3.3), np.full(3, 2.0), z))
     names = [f"{axis}_{end}" for end in ("start", "end") for axis in "xyz"]
-    places = dict(zip(names, (*start, *(start + [[0.05], [0.0], [0.1]])), strict=True))
+    positions = dict(zip(names, (*start, *(start + [[0.05], [0.0], [0.1]])), strict=True))
     energy = {"dE": np.array([0.9, 0.6, 1.2]), "dEdx": np.array([2.1, 5.0, 20.0]), "t0": np.array([0.3, 0.3, 7.0])}
     zeros = np.zeros(3, dtype=np.int64)
     return Segments(
-        segment_id=np.arange(3), traj_id=zeros, pdg_id=zeros + 13, event_id=np.array(event_id), **places, **energy
+        segment_id=np.arange(3), traj_id=zeros, pdg_id=zeros + 13, event_id=np.array(event_id), **positions, **energy
     )
 
 

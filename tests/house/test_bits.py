@@ -20,8 +20,8 @@ SCRIPT = Path(__file__).with_name("bits.py")
 @pytest.fixture(scope="module")
 def found():
     """What a process of its own finds, on one thread."""
-    place = {"PYTHONPATH": str(Path(lartpc.__file__).parent.parent)}
-    environment = {**os.environ, **place}
+    path = {"PYTHONPATH": str(Path(lartpc.__file__).parent.parent)}
+    environment = {**os.environ, **path}
     done = subprocess.run([sys.executable, SCRIPT], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

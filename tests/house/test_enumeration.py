@@ -15,11 +15,11 @@ def planted(i, out):
 
 
 def test_a_kernel_two_levels_deep_is_found(tmp_path, monkeypatch):
-    place = tmp_path / "house_of_tests" / "room" / "corner"
-    place.mkdir(parents=True)
-    for folder in (place, place.parent, place.parent.parent):
+    deep = tmp_path / "house_of_tests" / "room" / "corner"
+    deep.mkdir(parents=True)
+    for folder in (deep, deep.parent, deep.parent.parent):
         (folder / "__init__.py").write_text("")
-    (place / "planted.py").write_text(KERNEL)
+    (deep / "planted.py").write_text(KERNEL)
     monkeypatch.syspath_prepend(tmp_path)
     import house_of_tests
 

@@ -29,7 +29,7 @@ HOMES = {
 
 
 def files_of(root):
-    """Every file of the project with its package and its place: (top folder, room)."""
+    """Every file of the project with its package, top folder and room."""
     for top in ("kernels", "adjoint", "lartpc", "cli"):
         for path in sorted((root / top).rglob("*.py")):
             parts = path.relative_to(root / top).parts
@@ -50,21 +50,21 @@ def imports(path, package):
             yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
-def place_of(name):
+def home_of(name):
     """(top folder, room) of a dotted name within lartpc."""
     first, second = (*name.split(".")[1:3], "", "")[:2]
     return (first, second) if first in ("kernels", "adjoint", "cli") else ("lartpc", first)
 
 
-def allowed(place, name, path):
-    """Whether a file at `place` may import `name`."""
-    (top, room), library = place, name.split(".")[0]
+def allowed(home, name, path):
+    """Whether a file at `home` may import `name`."""
+    (top, room), library = home, name.split(".")[0]
     if library != "lartpc":
         if top in ("kernels", "adjoint"):
             launcher = (top, room) == ("kernels", "runtime") and path.name in ("launch.py", "cache.py")
             return library in OUTSIDE or (launcher and library in LAUNCHER)
         return library not in HOMES or top in HOMES[library] or room in HOMES[library]
-    to_top, to_room = place_of(name)
+    to_top, to_room = home_of(name)
     if top == "kernels":
         return to_top == "kernels"
     if top == "adjoint":
@@ -86,9 +86,9 @@ def forbidden(root):
     """'file imports name' for every import that goes up, sideways, or out where it must not."""
     return [
         f"{path.relative_to(root)} imports {name}"
-        for path, package, place in files_of(root)
+        for path, package, home in files_of(root)
         for name in imports(path, package)
-        if not allowed(place, name, path)
+        if not allowed(home, name, path)
     ]
 
 
@@ -97,7 +97,7 @@ def test_imports_go_down_only():
 
 
 def test_every_room_is_known():
-    assert {place[1] for _, _, place in files_of(ROOT) if place[0] == "lartpc"} <= {*ROOMS, "__main__"}
+    assert {home[1] for _, _, home in files_of(ROOT) if home[0] == "lartpc"} <= {*ROOMS, "__main__"}
 
 
 @pytest.mark.parametrize(

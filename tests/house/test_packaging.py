@@ -94,12 +94,12 @@ def test_builds_leave_nothing_behind(checkout):
 
 def test_editable_install_finds_every_package(checkout):
     names, wheel = build(checkout, "editable")
-    (place,) = (wheel.read(name).decode() for name in names if name.endswith(".pth"))
+    (folder,) = (wheel.read(name).decode() for name in names if name.endswith(".pth"))
     script = "import {0}.planted.deeper as d; print(d.WHERE)"
     for layer in LAYERS:
         package = "lartpc" if layer == "lartpc" else f"lartpc.{layer}"
         arguments = [sys.executable, "-B", "-c", script.format(package)]
-        environment = {**os.environ, "PYTHONPATH": place.strip()}
+        environment = {**os.environ, "PYTHONPATH": folder.strip()}
         done = subprocess.run(arguments, env=environment, cwd=checkout.parent, capture_output=True, text=True)
         assert (done.stdout, done.stderr) == (f"{layer}\n", "")
 

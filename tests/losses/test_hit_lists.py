@@ -28,15 +28,15 @@ def simulated():
 def lists(simulated, batch, target):
     simulation = simulated.simulation
     trace = Trace(simulation, batch)
-    hits, place = simulated_hits(simulation, batch, trace.waveforms.windows, trace.reads, trace.adc)
-    return trace, hits, place, target.hit_list(batch)
+    hits, index = simulated_hits(simulation, batch, trace.waveforms.windows, trace.reads, trace.adc)
+    return trace, hits, index, target.hit_list(batch)
 
 
 @pytest.mark.parametrize("batch", [0, 1])
 def test_hit_lists(simulated, batch):
     """The list of the reads and that of the same hits as a target are one: same events, order and values."""
     batch = simulated.batches[batch]
-    trace, hits, place, target = lists(simulated, batch, TargetHits(simulated.hits, simulated.simulation.detector))
+    trace, hits, index, target = lists(simulated, batch, TargetHits(simulated.hits, simulated.simulation.detector))
     ids = batch.event_id[present_events(batch)]
     table = simulated.hits
     np.testing.assert_array_equal(np.diff(hits.first), [np.sum(table.event_id == k) for k in ids])
@@ -46,11 +46,11 @@ def test_hit_lists(simulated, batch):
     for first, last in zip(hits.first[:-1], hits.first[1:], strict=True):
         rows = list(zip(*(column[first:last] for column in hits[2:5]), strict=True))
         assert rows == sorted(rows)
-    np.testing.assert_array_equal(trace.reads.charge[place], hits.charge)
-    np.testing.assert_array_equal(trace.adc[place], hits.adc)
+    np.testing.assert_array_equal(trace.reads.charge[index], hits.charge)
+    np.testing.assert_array_equal(trace.adc[index], hits.adc)
     windows = trace.waveforms.windows
-    np.testing.assert_array_equal(windows.pixel[place[0]], hits.pixel)
-    number = np.searchsorted(present_events(batch), windows.event)[place[0]]
+    np.testing.assert_array_equal(windows.pixel[index[0]], hits.pixel)
+    number = np.searchsorted(present_events(batch), windows.event)[index[0]]
     np.testing.assert_array_equal(number, np.repeat(np.arange(len(ids)), np.diff(hits.first)))
 
 

@@ -234,7 +234,7 @@ def some_hits(n, seed, pixels=6):
 
 
 def likelihood_by_sum(hits, i, points=400):
-    """The integral over the places of up to two crossings, as a plain sum over a grid."""
+    """The integral over the moments of up to two crossings, as a plain sum over a grid."""
     y = (np.arange(points) + 0.5) / points - 0.5
     total, end = np.ones((1, 1)), np.zeros(1)
     for k in range(hits.r.shape[1]):
@@ -283,15 +283,15 @@ def test_derivatives_of_rounded_hits(n):
     for name, size in (("r", 1.0), ("u", 1.0), ("charge", RESET), ("swing", RESET), ("resume", RESET), ("left", RESET)):
         column = getattr(hits, name)
         for k in range(n if column.ndim == 2 else 1):
-            place = (slice(None), k) if column.ndim == 2 else slice(None)
+            index = (slice(None), k) if column.ndim == 2 else slice(None)
             moved = []
             for sign in (1.0, -1.0):
                 values = column.copy()
-                values[place] += sign * 1e-5 * size
+                values[index] += sign * 1e-5 * size
                 moved.append(log_hits(hits._replace(**{name: values}), RESET, READOUT))
             high, low = moved
             slope = (high.value - low.value) / (2e-5 * size)
-            np.testing.assert_allclose(getattr(at, name)[place], slope, rtol=1e-6, atol=1e-8 / size)
+            np.testing.assert_allclose(getattr(at, name)[index], slope, rtol=1e-6, atol=1e-8 / size)
             if name in "ru":
                 rows = [(getattr(high, z) - getattr(low, z)) / 2e-5 for z in "ru"]
                 second = np.stack(rows, axis=2).reshape(len(slope), -1)

@@ -42,8 +42,8 @@ def test_signals_narrower_than_a_tick_keep_charge_and_time(distance):
     """At the anode the spread in time is a hundredth of a tick: sampling may double or miss it, never its charge."""
     means = []
     for t0 in 0.01 * np.arange(10):
-        place = (0.2217, 0.2217, distance)
-        result = waveforms(make_segments(place, place, t0=t0))
+        position = (0.2217, 0.2217, distance)
+        result = waveforms(make_segments(position, position, t0=t0))
         assert 0.1 * result.current.sum(dtype=float) == pytest.approx(result.steps.charge.sum(), rel=1e-6)
         ticks = result.windows.tick[0] + np.arange(len(result.current))
         means.append(0.1 * np.average(ticks, weights=result.current) - t0 - (distance - 0.5) / VELOCITY)

@@ -24,10 +24,10 @@ def fourier_potential(x, y, z, pitch, height):
     return 4.0 * 0.04**2 / (2.0 * np.pi) ** 2 * np.einsum("i,j,ij", pad_x, pad_y, down)
 
 
-@pytest.mark.parametrize("place", [(0.0, 0.0, 0.3), (0.2, 0.1, 0.25), (0.5, 0.3, 0.4), (1.3, -0.9, 0.8)])
-def test_weighting_potential_solves_laplace(place):
-    found = weighting_potential(*place, PITCH, 2.0)
-    assert found == pytest.approx(fourier_potential(*place, PITCH, 2.0), abs=2e-6)
+@pytest.mark.parametrize("position", [(0.0, 0.0, 0.3), (0.2, 0.1, 0.25), (0.5, 0.3, 0.4), (1.3, -0.9, 0.8)])
+def test_weighting_potential_solves_laplace(position):
+    found = weighting_potential(*position, PITCH, 2.0)
+    assert found == pytest.approx(fourier_potential(*position, PITCH, 2.0), abs=2e-6)
 
 
 def test_weighting_potential_on_the_planes():
@@ -66,8 +66,8 @@ def test_ramo():
 @pytest.mark.slow
 def test_signal_before_the_charge_is_there():
     """Charge at 1 cm counts as if it had come from where the table begins: what it would have induced on the way."""
-    place = (0.5 * PITCH, 0.5 * PITCH, 1.0)
-    found, ticks = waveforms(make_segments(place, place), response="electrostatic"), np.arange(-400, 400)
+    position = (0.5 * PITCH, 0.5 * PITCH, 1.0)
+    found, ticks = waveforms(make_segments(position, position), response="electrostatic"), np.arange(-400, 400)
     current = sample(found, 55, ticks)
     early = current[ticks < 0].sum() / current.sum()
     assert early == pytest.approx(0.03, abs=2e-3)

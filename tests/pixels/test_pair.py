@@ -43,11 +43,11 @@ def test_all_current_lies_in_the_windows(distance):
     long = Settings(memory=60.0, width=6.0)
     limits = ((Settings(), np.float32, 5.0), (long, np.float32, 0.05), (long, np.float64, 2e-4))  # of 29,500 e
     for x, y in [(0.0, 0.0), (0.2217, 0.2217), random.uniform(0, PITCH, 2)]:
-        place = (x, y, distance)
+        position = (x, y, distance)
         for column, row in {(5, 5), (5 - (x < 0.2), 5)}:
-            expected = 5 * TICK * slow_current(place, place, 1.0, 2.0, column, row, ticks * TICK)
+            expected = 5 * TICK * slow_current(position, position, 1.0, 2.0, column, row, ticks * TICK)
             for settings, dtype, limit in limits:
-                result = waveforms(make_segments(place, place), settings=settings, dtype=dtype)
+                result = waveforms(make_segments(position, position), settings=settings, dtype=dtype)
                 windowed = sample(result, column + 10 * row, ticks) != 0
                 assert expected[~windowed].sum() <= limit
 
@@ -61,9 +61,9 @@ def seen(arguments):
 
 
 def test_windows_are_ordered_blocks():
-    place = np.full((40, 3), (0.2217, 0.0, 10.0))
+    position = np.full((40, 3), (0.2217, 0.0, 10.0))
     t0 = np.sort(np.random.default_rng(3).uniform(0, 1000, 40))
-    arguments, result = launches(make_segments(place, place, t0=t0), settings=Settings(block=16))
+    arguments, result = launches(make_segments(position, position, t0=t0), settings=Settings(block=16))
     windows, pairs = result.windows, result.pairs
     ticks = seen(arguments)
     assert len(windows.pixel) == 2 and np.all(np.diff(windows.pixel) > 0)
@@ -81,17 +81,17 @@ def test_windows_are_ordered_blocks():
 
 
 def test_a_late_segment_allocates_no_gap():
-    place = np.full((2, 3), (0.2217, 0.2217, 10.0))
-    alone = waveforms(make_segments(place[0], place[0]))
-    both = waveforms(make_segments(place, place, t0=[0.0, 1e9]))
+    position = np.full((2, 3), (0.2217, 0.2217, 10.0))
+    alone = waveforms(make_segments(position[0], position[0]))
+    both = waveforms(make_segments(position, position, t0=[0.0, 1e9]))
     assert len(both.windows.pixel) == 1 and len(both.windows.tick) == 2
     assert np.diff(both.windows.tick) == 10**10
     np.testing.assert_array_equal(both.current, np.tile(alone.current, 2))
 
 
 def test_events_do_not_mix():
-    place = np.full((3, 3), (0.2217, 0.2217, 10.0))
-    result = waveforms(make_segments(place, place, event_id=[8, 5, 8]))
+    position = np.full((3, 3), (0.2217, 0.2217, 10.0))
+    result = waveforms(make_segments(position, position, event_id=[8, 5, 8]))
     assert result.windows.event.tolist() == [0, 1] and result.windows.pixel.tolist() == [55, 55]
     first, second = np.split(result.current, [result.windows.first[1]])
     np.testing.assert_allclose(second, 2 * first, rtol=1e-5)
@@ -103,7 +103,7 @@ def test_pixel_ids_go_on_in_the_next_tpc():
     both = {"z_anode": np.array([0.0, 40.0]), "z_cathode": np.full(2, 20.0), "first_pixel": np.array([0, 100])}
     both["module"] = np.zeros(2, dtype=np.int64)
     detector = one_tpc(**values, **both)
-    place = np.array([(0.2217, -0.2217, 10.0), (0.2217, -0.2217, 30.0)])
-    result = waveforms(make_segments(place, place), detector)
+    position = np.array([(0.2217, -0.2217, 10.0), (0.2217, -0.2217, 30.0)])
+    result = waveforms(make_segments(position, position), detector)
     assert result.windows.pixel.tolist() == [45, 145]
     np.testing.assert_allclose(*np.split(result.current, 2), rtol=1e-5)

@@ -28,10 +28,10 @@ def shared(arrival, sigma_t, table, step_tick=0, dtype=np.float64):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "whole", "place", "spread"), [(np.float32, 1e-6, 3e-3, 2e-4), (np.float64, 1e-14, 1e-9, 1e-6)]
+    ("dtype", "whole", "off", "spread"), [(np.float32, 1e-6, 3e-3, 2e-4), (np.float64, 1e-14, 1e-9, 1e-6)]
 )
-def test_shares_have_charge_time_and_spread(dtype, whole, place, spread):
-    """float32: places of up to 9000 sites are exact to 1e-3 each; the Gaussian is cut at 4.7 standard deviations."""
+def test_shares_have_charge_time_and_spread(dtype, whole, off, spread):
+    """float32: positions of up to 9000 sites are exact to 1e-3 each; the Gaussian is cut at 4.7 standard deviations."""
     random = np.random.default_rng(0)
     table, arrival = random.integers(0, 3, 300), random.uniform(0.0, 180.0, 300)
     s = random.uniform(1.2, 12.0, 300)
@@ -39,7 +39,7 @@ def test_shares_have_charge_time_and_spread(dtype, whole, place, spread):
     site, part = shared(arrival, sigma_t, table, dtype=dtype)
     np.testing.assert_allclose(part.sum(axis=1), 1.0, atol=whole)
     mean = (site * part).sum(axis=1)
-    np.testing.assert_allclose(mean, arrival * PER_TICK[table] / TICK, atol=place)
+    np.testing.assert_allclose(mean, arrival * PER_TICK[table] / TICK, atol=off)
     variance = ((site - mean[:, None]) ** 2 * part).sum(axis=1)
     np.testing.assert_allclose(variance, s**2, rtol=spread)
 

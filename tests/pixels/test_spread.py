@@ -26,22 +26,22 @@ def charge(moments):
     return moments[0][0] * moments[1][0]
 
 
-PLACES = [(0.0, 0.0), (0.2217, 0.2217), (0.41, -0.03), (1.3302, 0.6), (1e-4, 0.44)]
+POINTS = [(0.0, 0.0), (0.2217, 0.2217), (0.41, -0.03), (1.3302, 0.6), (1e-4, 0.44)]
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("settings", [Settings(), FINE])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 3e-6), (np.float64, 1e-12)])
-def test_each_pixel_gets_the_gaussians_integral(place, settings, dtype, tolerance):
-    pixels, steps = spread(*place, dtype=dtype, settings=settings)
+def test_each_pixel_gets_the_gaussians_integral(point, settings, dtype, tolerance):
+    pixels, steps = spread(*point, dtype=dtype, settings=settings)
     gauss = stats.truncnorm(-settings.width, settings.width)
     total = 0.0
     for (column, row), moments in pixels.items():
         part = 1.0
-        for index, position in ((column, place[0]), (row, place[1])):
+        for index, position in ((column, point[0]), (row, point[1])):
             edges = (np.array([index, index + 1]) - 5) * PITCH
             part *= np.diff(gauss.cdf((edges - position) / float(steps.sigma_T[0])))[0]
-        # float32 places are exact to 1e-7 cm, 3e-6 of the spread
+        # float32 positions are exact to 1e-7 cm, 3e-6 of the spread
         assert charge(moments) / steps.charge[0] == pytest.approx(part, rel=1e2 * tolerance, abs=tolerance)
         total += charge(moments)
     assert total == pytest.approx(steps.charge[0], rel=0.3 * tolerance)
@@ -65,14 +65,14 @@ def expectation(function, position, sigma):
     return integrate.quad(integrand, -PITCH / 2, PITCH / 2, points=kinks, epsabs=1e-12)[0]
 
 
-@pytest.mark.parametrize("place", PLACES[1:])
-def test_moments_are_integrals_of_polynomials(place):
+@pytest.mark.parametrize("point", POINTS[1:])
+def test_moments_are_integrals_of_polynomials(point):
     """Chebyshev polynomials in the distance from the centre times the Gaussian over the main pixel, against scipy."""
-    pixels, steps = spread(*place, settings=FINE._replace(nodes=40))
+    pixels, steps = spread(*point, settings=FINE._replace(nodes=40))
     sigma = steps.sigma_T[0]
-    column, row = int(place[0] // PITCH) + 5, int(place[1] // PITCH) + 5
+    column, row = int(point[0] // PITCH) + 5, int(point[1] // PITCH) + 5
     centre = (np.array([column, row]) - 4.5) * PITCH
-    for moment, amount, position in zip(pixels[column, row], (steps.charge[0], 1.0), place - centre, strict=True):
+    for moment, amount, position in zip(pixels[column, row], (steps.charge[0], 1.0), point - centre, strict=True):
         assert len(moment) > 6
         for n in range(len(moment)):
             one = np.eye(len(moment))[n]
@@ -80,7 +80,7 @@ def test_moments_are_integrals_of_polynomials(place):
             assert moment[n] / amount == pytest.approx(expected, abs=1e-6)
 
 
-def test_mirrored_places_have_mirrored_charges():
+def test_mirrored_positions_have_mirrored_charges():
     pixels, steps = spread(0.11, -0.37)
     for mirrored, sign_x, sign_y in ((spread(-0.11, -0.37), -1, 1), (spread(0.11, 0.37), 1, -1)):
         assert len(mirrored[0]) == len(pixels)
@@ -94,9 +94,9 @@ def test_mirrored_places_have_mirrored_charges():
 @pytest.mark.parametrize("tran_diff", [1e-6, 8.8e-6, 5e-5])
 def test_nodes_fit_into_the_rules(nodes, tran_diff):
     """Whatever the diffusion: how many there are follows from the nominal one. The rules have up to `nodes` + 3."""
-    places = np.random.default_rng(0).uniform((-1.6, -1.6, 0), (1.6, 1.6, 31), (300, 3))
+    positions = np.random.default_rng(0).uniform((-1.6, -1.6, 0), (1.6, 1.6, 31), (300, 3))
     detector = one_tpc(parameters=Parameters(tran_diff=tran_diff))
-    arguments, result = launches(make_segments(places, places), detector, settings=Settings(nodes=nodes))
+    arguments, result = launches(make_segments(positions, positions), detector, settings=Settings(nodes=nodes))
     assert len(arguments["spread"]["gauss_point"]) > nodes + 3
     low = np.random.default_rng(1).uniform(-0.4, 0.2, 300)
     half_width = [nominal_half_width(distance, 3.6) for distance in result.steps.distance.astype(float)]

@@ -71,7 +71,7 @@ def random_convolve(rng):
         "window_tick": trains.tick,
         "window_first": trains.first,
         "train_table": trains.table,
-        "train_place": end - trains.sites - rng.integers(0, 30, len(n)),
+        "train_site": end - trains.sites - rng.integers(0, 30, len(n)),
         "train_sites": trains.sites,
         "train_source": trains.begin,
         "per_tick": trains.per_tick,

@@ -25,7 +25,7 @@ class Trains:
         window = np.repeat(np.arange(3), np.diff(self.train))
         self.sites = random.integers(4, 15, 6)
         end = (self.tick + LENGTH)[window] * PER_TICK[self.table] - LAST_LAG[self.table]
-        self.place = end - self.sites - [0, 0, 30, 11, 0, 25]
+        self.site = end - self.sites - [0, 0, 30, 11, 0, 25]
         self.begin = np.concatenate(([0], np.cumsum(self.sites * RANK[self.table])))
         self.source = random.normal(size=self.begin[-1])
 
@@ -44,7 +44,7 @@ class Trains:
             window_tick=self.tick,
             window_first=self.first,
             train_table=self.table,
-            train_place=self.place,
+            train_site=self.site,
             train_sites=self.sites,
             train_source=self.begin,
             per_tick=PER_TICK,
@@ -68,7 +68,7 @@ class Trains:
                 for c in range(self.train[i], self.train[i + 1]):
                     t = self.table[c]
                     for n in range(self.sites[c]):
-                        lag = (self.tick[i] + k) * PER_TICK[t] - self.place[c] - n
+                        lag = (self.tick[i] + k) * PER_TICK[t] - self.site[c] - n
                         if lag > LAST_LAG[t]:
                             continue
                         at = self.begin[c] + n * RANK[t]

@@ -49,9 +49,9 @@ def test_cache_folder_follows_every_kernel_source(tmp_path):
     unwanted = shutil.ignore_patterns("__pycache__")
     shutil.copytree(Path(lartpc.__file__).parent, copy / "lartpc", ignore=unwanted)  # follows links
     planted = [
-        copy / "lartpc" / layer / place
+        copy / "lartpc" / layer / planted_at
         for layer in ("kernels", "adjoint")
-        for place in ("helper.py", "charge/deeper/helper.py")
+        for planted_at in ("helper.py", "charge/deeper/helper.py")
     ]
     environment = {"PYTHONPATH": str(copy), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     found, again = (program(tmp_path, PLANT, *planted, **environment) for _ in range(2))

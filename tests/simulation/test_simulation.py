@@ -112,14 +112,14 @@ def test_times_of_1e9_microseconds_lose_nothing():
 
 
 def test_memory_grows_with_what_is_hit():
-    """10,000 segments on one pixel, in one place, and seconds apart; the plane has 160,000 pixels."""
+    """10,000 segments on one pixel, in one position, and seconds apart; the plane has 160,000 pixels."""
     simulation = Simulation(one_tpc(n=400))
-    place = np.full((10_000, 3), (0.2, 0.2, 10.0)) + np.linspace(0, 0.02, 10_000)[:, None] * (1, 1, 0)
+    position = np.full((10_000, 3), (0.2, 0.2, 10.0)) + np.linspace(0, 0.02, 10_000)[:, None] * (1, 1, 0)
     expected = 1e4 * charge_at_anodes(simulation.detector, (0.2, 0.2, 10.0), (0.2, 0.2, 10.0), 0.1, 2.0, 1)[0]
 
     def both():
         for t0 in (0.0, 1e5 * np.arange(10_000)):
-            result = simulation(make_segments(place, place + 1e-3, dE=0.1, t0=t0), waveforms=True)
+            result = simulation(make_segments(position, position + 1e-3, dE=0.1, t0=t0), waveforms=True)
             assert result.summary.collected == pytest.approx(expected, rel=1e-5)
             assert set(result.waveforms.pixel_id) == {200 + 400 * 200}
 
