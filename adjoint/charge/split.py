@@ -75,13 +75,13 @@ def split_adjoint(
         tpc = piece_tpc[piece]
         n = first_step[piece + 1] - first_step[piece]
         u0, u1 = clip(start, end, i, tpcs, tpc)
-        parts, points = rule(start, end, i, tpcs, tpc, u0, u1, step_length)
+        panels, points = rule(start, end, i, tpcs, tpc, u0, u1, step_length)
         grad_u0 = T(0.0)
         grad_u1 = T(0.0)
         for k in range(n):
             step = first_step[piece] + k
-            f = (T(k // points) + T(0.5) * (T(1.0) + gauss_point[points, k % points])) / T(parts)
-            w = T(0.5) * gauss_weight[points, k % points] / T(parts)
+            f = (T(k // points) + T(0.5) * (T(1.0) + gauss_point[points, k % points])) / T(panels)
+            w = T(0.5) * gauss_weight[points, k % points] / T(panels)
             u = u0 + (u1 - u0) * f
             grad_u = T(0.0)
             for axis in range(3):

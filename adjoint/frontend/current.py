@@ -4,14 +4,14 @@ from lartpc.kernels.runtime.launch import device
 
 
 @device
-def add_between(grad_waveform, window_tick, window_first, low, high, t0, part0, t1, part1, value):
-    """Add `value` times the part of each tick that lies between (t0, part0) and (t1, part1)."""
+def add_between(grad_waveform, window_tick, window_first, low, high, t0, fraction0, t1, fraction1, value):
+    """Add `value` times the fraction of each tick that lies between (t0, fraction0) and (t1, fraction1)."""
     T = type(value)
     if value == T(0.0):
         return
     for w in range(low, high):
         n = window_first[w + 1] - window_first[w]
         for k in range(max(t0 - window_tick[w], 0), min(t1 - window_tick[w] + 1, n)):
-            begin = part0 if window_tick[w] + k == t0 else T(0.0)
-            end = part1 if window_tick[w] + k == t1 else T(1.0)
+            begin = fraction0 if window_tick[w] + k == t0 else T(0.0)
+            end = fraction1 if window_tick[w] + k == t1 else T(1.0)
             grad_waveform[window_first[w] + k] += value * (end - begin)

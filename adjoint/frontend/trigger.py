@@ -22,7 +22,7 @@ def trigger_adjoint(
     read_count,
     read_window,
     read_tick,
-    read_part,
+    read_fraction,
     hit_valid,
     # gradients of outputs
     grad_hit_time,
@@ -47,29 +47,33 @@ def trigger_adjoint(
     carry = T(0.0)
     for n in range(read_count[i] - 1, -1, -1):
         start = window_tick[read_window[i, n]] + read_tick[i, n]
-        part = read_part[i, n]
+        fraction = read_fraction[i, n]
         end = start + hold_ticks
         before = window_tick[low]
         free = before
-        before_part = T(0.0)
+        before_fraction = T(0.0)
         if n > 0:
             before = window_tick[read_window[i, n - 1]] + read_tick[i, n - 1] + hold_ticks + reset_cycles
             free = before + (adc_busy_delay if hit_valid[i, n - 1] == 1 else 0)
-            before_part = read_part[i, n - 1]
+            before_fraction = read_fraction[i, n - 1]
         current_before = current_at(waveform, window_tick, window_first, low, high, before)
         current_start = current_at(waveform, window_tick, window_first, low, high, start)
         current_end = current_at(waveform, window_tick, window_first, low, high, end)
         value = grad_hit_charge[i, n] * tick
-        at_once = start == free and part == before_part
-        with_tick = discriminator_noise > T(0.0) and part == T(0.0) and not at_once
+        at_once = start == free and fraction == before_fraction
+        with_tick = discriminator_noise > T(0.0) and fraction == T(0.0) and not at_once
         if at_once or with_tick or current_start == T(0.0):
-            add_between(grad_waveform, window_tick, window_first, low, high, before, before_part, end, part, value)
+            add_between(
+                grad_waveform, window_tick, window_first, low, high, before, before_fraction, end, fraction, value
+            )
             moved = T(0.0) if with_tick else grad_hit_time[i, n] + carry + grad_hit_charge[i, n] * current_end
             carry = moved - grad_hit_charge[i, n] * current_before
             continue
         grad_t = grad_hit_time[i, n] + carry + grad_hit_charge[i, n] * (current_end - current_start)
-        add_between(grad_waveform, window_tick, window_first, low, high, start, part, end, part, value)
+        add_between(grad_waveform, window_tick, window_first, low, high, start, fraction, end, fraction, value)
         rate = grad_t / current_start
-        add_between(grad_waveform, window_tick, window_first, low, high, before, before_part, start, part, -rate * tick)
+        add_between(
+            grad_waveform, window_tick, window_first, low, high, before, before_fraction, start, fraction, -rate * tick
+        )
         grad_threshold[i] += grad_hit_charge[i, n] + rate
         carry = rate * current_before

@@ -15,7 +15,7 @@ def likelihood_adjoint(
     window_tick,
     target_count,
     target_tick,
-    target_part,
+    target_fraction,
     tick,
     hold_ticks,
     reset_cycles,
@@ -40,17 +40,19 @@ def likelihood_adjoint(
     low = pixel_window[i]
     high = pixel_window[i + 1]
     last = window_tick[low]
-    last_part = T(0.0)
+    last_fraction = T(0.0)
     for n in range(target_count[i]):
         t = target_tick[i, n]
-        part = target_part[i, n]
+        fraction = target_fraction[i, n]
         read = t + hold_ticks
         value = grad_before[i, n] * tick
-        if t > last or (t == last and part >= last_part):
-            add_between(grad_waveform, window_tick, window_first, low, high, last, last_part, t, part, value)
+        if t > last or (t == last and fraction >= last_fraction):
+            add_between(grad_waveform, window_tick, window_first, low, high, last, last_fraction, t, fraction, value)
         else:
-            add_between(grad_waveform, window_tick, window_first, low, high, t, part, last, last_part, -value)
-        add_between(grad_waveform, window_tick, window_first, low, high, t, part, read, part, grad_during[i, n] * tick)
+            add_between(grad_waveform, window_tick, window_first, low, high, t, fraction, last, last_fraction, -value)
+        add_between(
+            grad_waveform, window_tick, window_first, low, high, t, fraction, read, fraction, grad_during[i, n] * tick
+        )
         last = read + reset_cycles
         for w in range(low, high):
             k = t - window_tick[w]
@@ -60,9 +62,9 @@ def likelihood_adjoint(
             k = last - window_tick[w]
             if 0 <= k < window_first[w + 1] - window_first[w]:
                 grad_waveform[window_first[w] + k] += grad_resume[i, n]
-        last_part = part
+        last_fraction = fraction
     value = grad_after[i] * tick
     if value != T(0.0) and after[i] > T(0.0):
         _, end = highest(waveform, window_tick, window_first, low, high, last, hold_ticks)
         if end >= last:
-            add_between(grad_waveform, window_tick, window_first, low, high, last, last_part, end, T(1.0), value)
+            add_between(grad_waveform, window_tick, window_first, low, high, last, last_fraction, end, T(1.0), value)

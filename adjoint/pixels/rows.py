@@ -4,14 +4,14 @@ import numpy as np
 
 from lartpc.adjoint.pixels.conserve import conserve_adjoint
 from lartpc.adjoint.response.convolve import convolve_adjoint
-from lartpc.kernels.pixels.conserve import PART
+from lartpc.kernels.pixels.conserve import PARTIAL
 from lartpc.kernels.runtime.launch import device, kernel
 
 conserve_window_adjoint = device(conserve_adjoint.body)
 convolve_window_adjoint = device(convolve_adjoint.body)
 
 
-@kernel("row", work=("grad_moment_x", "grad_moment_y", "grad_current", "grad_state", "grad_source", "part"))
+@kernel("row", work=("grad_moment_x", "grad_moment_y", "grad_current", "grad_state", "grad_source", "partial"))
 def rows(
     i,
     pixel,
@@ -62,8 +62,8 @@ def rows(
     grad_source,
     # gradient of the waveform
     grad_waveform,
-    # sums, of zeros: of the last PART pairs, to work in, and of all
-    part,
+    # sums, of zeros: of the last PARTIAL pairs, to work in, and of all
+    partial,
     row,
 ):
     """Gradients of the loss of pixel[i]: back to what its pairs bring, and the sum over the pairs, one of each step.
@@ -157,10 +157,10 @@ def rows(
         for c in range(row.shape[1]):
             early = by_log_charge * step_slope[step, c, 0] + by_arrival * step_slope[step, c, 1]
             late = by_sigma_t * step_slope[step, c, 2] + by_sigma_T * step_slope[step, c, 3]
-            part[i, c] += early + late
+            partial[i, c] += early + late
         if induction_column >= 0:
-            part[i, induction_column] += by_induction
-        if (p - window_pair[begin]) % PART == PART - 1 or p == window_pair[end] - 1:
+            partial[i, induction_column] += by_induction
+        if (p - window_pair[begin]) % PARTIAL == PARTIAL - 1 or p == window_pair[end] - 1:
             for c in range(row.shape[1]):
-                row[i, c] += part[i, c]
-                part[i, c] = T(0.0)
+                row[i, c] += partial[i, c]
+                partial[i, c] = T(0.0)

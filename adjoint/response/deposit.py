@@ -39,10 +39,10 @@ def deposit_adjoint(
             grad_coefficient[p, np.uint64(k)] = T(0.0)
         at = pair_source[p]
         for m in range(sites_t[i]):
-            part = share_t[i, m]
+            share = share_t[i, m]
             total = T(0.0)
             for k in range(n):
                 total += coefficient[p, np.uint64(k)] * grad_source[np.uint64(at + k)]
-                grad_coefficient[p, np.uint64(k)] += part * grad_source[np.uint64(at + k)]
+                grad_coefficient[p, np.uint64(k)] += share * grad_source[np.uint64(at + k)]
             grad_share_t[i, m] += total
             at += n

@@ -21,7 +21,7 @@ TWO_POINTS = 0.9
 # Step counts must not depend on a fit parameter: nominal widths at distance d are these times sqrt(d) [cm^0.5].
 NOMINAL_TRANSVERSE = 0.0105
 NOMINAL_LONGITUDINAL = 0.0071
-COARSE = 4096.0  # so many parts of a cm: a pitch in these, times any column, has less than 24 bits
+COARSE = 4096.0  # so many panels of a cm: a pitch in these, times any column, has less than 24 bits
 NEAREST = 0.25  # distance [cm] below which a step does not get shorter
 
 
@@ -54,7 +54,7 @@ def clip(start, end, segment, tpcs, tpc):
 
 @device
 def rule(start, end, segment, tpcs, tpc, u0, u1, step_length):
-    """Number of equal parts of a piece and of Gauss-Legendre points in each."""
+    """Number of equal panels of a piece and of Gauss-Legendre points in each."""
     T = type(u0)
     span = u1 - u0
     dx = (end[segment, 0] - start[segment, 0]) * span
@@ -110,8 +110,8 @@ def count_steps(i, start, end, tpcs, step_length, piece_segment, piece_tpc, step
     segment = piece_segment[i]
     tpc = piece_tpc[i]
     u0, u1 = clip(start, end, segment, tpcs, tpc)
-    parts, points = rule(start, end, segment, tpcs, tpc, u0, u1, step_length)
-    step_count[i] = parts * points
+    panels, points = rule(start, end, segment, tpcs, tpc, u0, u1, step_length)
+    step_count[i] = panels * points
 
 
 @device
@@ -119,7 +119,7 @@ def in_pixel(start, low, along, pitch):
     """The pixel in which start - low + along lies, and the distance from its lower edge, as exact as `along`.
 
     start - low is followed by what rounding took from it (Knuth's sum of two), and a multiple of the pitch taken off
-    in two parts, of which the first has so few bits that the product is exact. Helpers are compiled as written.
+    in two panels, of which the first has so few bits that the product is exact. Helpers are compiled as written.
     """
     T = type(start)
     position = start - low
@@ -157,7 +157,7 @@ def split(
 ):
     """Position, energy and time of step i, one of the Gauss-Legendre points along a segment's piece in a TPC.
 
-    p = start + u (end - start),  u = u0 + (u1 - u0) (part + (1 + g)/2) / parts,  step_dE = dE (u1 - u0) w / (2 parts)
+    p = start + u (end - start), u = u0 + (u1 - u0) (panel + (1 + g)/2) / panels, step_dE = dE (u1 - u0) w / (2 panels)
 
     Inputs: start, end (n_segments, 3) [cm], dE [MeV], dEdx [MeV/cm], time [us] (n_segments,); segment, TPC and number
     in its piece of each step (n_steps,); gauss_point, gauss_weight (4, 4), row k the rule of k points on [-1, 1].
@@ -170,8 +170,8 @@ def split(
     tpc = step_tpc[i]
     k = step_number[i]
     u0, u1 = clip(start, end, segment, tpcs, tpc)
-    parts, points = rule(start, end, segment, tpcs, tpc, u0, u1, step_length)
-    fraction = (T(k // points) + T(0.5) * (T(1.0) + gauss_point[points, k % points])) / T(parts)
+    panels, points = rule(start, end, segment, tpcs, tpc, u0, u1, step_length)
+    fraction = (T(k // points) + T(0.5) * (T(1.0) + gauss_point[points, k % points])) / T(panels)
     u = u0 + (u1 - u0) * fraction
     pitch = tpcs[tpc, PITCH]
     along = u * (end[segment, 0] - start[segment, 0])
@@ -180,6 +180,6 @@ def split(
     row[i], y[i] = in_pixel(start[segment, 1], tpcs[tpc, Y_LOW], along, pitch)
     z = start[segment, 2] - tpcs[tpc, Z_ANODE] + u * (end[segment, 2] - start[segment, 2])
     distance[i] = tpcs[tpc, DIRECTION] * z
-    step_dE[i] = dE[segment] * (u1 - u0) * T(0.5) * gauss_weight[points, k % points] / T(parts)
+    step_dE[i] = dE[segment] * (u1 - u0) * T(0.5) * gauss_weight[points, k % points] / T(panels)
     step_dEdx[i] = dEdx[segment]
     step_time[i] = time[segment]

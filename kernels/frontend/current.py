@@ -4,8 +4,8 @@ from lartpc.kernels.runtime.launch import device
 
 
 @device
-def charge_until(waveform, window_tick, window_first, low, high, t, part, tick):
-    """Charge [e] on the windows low to high of a pixel up to the given part of tick t."""
+def charge_until(waveform, window_tick, window_first, low, high, t, fraction, tick):
+    """Charge [e] on the windows low to high of a pixel up to the given fraction of tick t."""
     T = type(tick)
     total = T(0.0)
     for w in range(low, high):
@@ -14,7 +14,7 @@ def charge_until(waveform, window_tick, window_first, low, high, t, part, tick):
         for k in range(whole):
             total += waveform[window_first[w] + k]
         if whole == t - window_tick[w] and whole < n:
-            total += part * waveform[window_first[w] + whole]
+            total += fraction * waveform[window_first[w] + whole]
     return total * tick
 
 

@@ -40,7 +40,7 @@ def thresholds_at(seed, event, pixel, t, limit, charge, discriminator_noise):
     return limit + d * discriminator_noise, limit + v * discriminator_noise
 
 
-@kernel("read_count", "read_window", "read_tick", "read_part", "hit_time", "hit_charge", "hit_valid", light=True)
+@kernel("read_count", "read_window", "read_tick", "read_fraction", "hit_time", "hit_charge", "hit_valid", light=True)
 def trigger(
     i,
     waveform,
@@ -61,7 +61,7 @@ def trigger(
     read_count,
     read_window,
     read_tick,
-    read_part,
+    read_fraction,
     hit_time,
     hit_charge,
     hit_valid,
@@ -70,9 +70,9 @@ def trigger(
 
     window_first (n_windows + 1,): first sample; window_tick (n_windows,) int64: its tick; threshold (n_pixels,) [e];
     reset_cycles, adc_busy_delay [ticks]. Outputs: read_count (n_pixels,) and, for read n < read_count[i] of at most
-    read_window.shape[1]: read_window the window of the crossing, read_tick the sample in it and read_part where between
-    t_{k-1} (0) and t_k (1); hit_time [us] from the first tick of that window, hit_charge [e], hit_valid (0 where
-    vetoed).
+    read_window.shape[1]: read_window the window of the crossing, read_tick the sample in it and read_fraction where
+    between t_{k-1} (0) and t_k (1); hit_time [us] from the first tick of that window, hit_charge [e], hit_valid (0
+    where vetoed).
     """
     T = type(tick)
     read = 0
@@ -84,7 +84,7 @@ def trigger(
     r, u = noise(seed, event, pixel, read, reset_noise, uncorrelated_noise)
     level = r
     limit = threshold[i]
-    crossing = T(0.0)  # part of a tick at which the crossing was, and hold, reset and busy time end
+    crossing = T(0.0)  # fraction of a tick at which the crossing was, and hold, reset and busy time end
     end = window_tick[0]  # tick of the end of the state; any int64 to begin with
     for w in range(pixel_window[i], pixel_window[i + 1]):
         if done:
@@ -96,7 +96,7 @@ def trigger(
             if state == ARMED and not disturbed and level + charge < limit:
                 level += charge  # most ticks: quicker than by what follows, and the same
                 continue
-            part = T(0.0)
+            fraction = T(0.0)
             now = k
             while not done:
                 if state == ARMED:
@@ -106,28 +106,28 @@ def trigger(
                         t = window_tick[w] + k
                         bound, _ = thresholds_at(seed, event, pixel, t, limit, most, discriminator_noise)
                     if level >= bound:
-                        crossing = part
-                    elif level + charge * (T(1.0) - part) >= bound:
-                        crossing = part + (bound - level) / charge
+                        crossing = fraction
+                    elif level + charge * (T(1.0) - fraction) >= bound:
+                        crossing = fraction + (bound - level) / charge
                         level = bound
                     else:
-                        level += charge * (T(1.0) - part)
+                        level += charge * (T(1.0) - fraction)
                         break
-                    part = crossing
+                    fraction = crossing
                     read_window[i, read] = w
                     read_tick[i, read] = now
-                    read_part[i, read] = part
-                    hit_time[i, read] = (T(now - 1) + part) * tick
+                    read_fraction[i, read] = fraction
+                    hit_time[i, read] = (T(now - 1) + fraction) * tick
                     end = window_tick[w] + now + hold_ticks
                     state = HOLD
                 counted = T(0.0) if state == RESET else charge
                 wait = w + 1 < pixel_window[i + 1] and window_tick[w + 1] <= end if beyond else window_tick[w] + k < end
                 if wait:
-                    level += counted * (T(1.0) - part)
+                    level += counted * (T(1.0) - fraction)
                     break
-                late = max(crossing, part)
-                level += counted * (late - part)
-                part = late
+                late = max(crossing, fraction)
+                level += counted * (late - fraction)
+                fraction = late
                 if state == HOLD:
                     hit_charge[i, read] = level + u
                     _, least = thresholds_at(seed, event, pixel, end, limit, level + u, discriminator_noise)

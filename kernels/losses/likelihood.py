@@ -61,7 +61,7 @@ def likelihood(
     window_tick,
     target_count,
     target_tick,
-    target_part,
+    target_fraction,
     tick,
     hold_ticks,
     reset_cycles,
@@ -73,7 +73,7 @@ def likelihood(
 ):
     """Charges of pixel i between the times of its measured hits.
 
-    Target hits (n_pixels, max_hits), the first target_count (n_pixels,) used: at part target_part (0 to 1) of tick
+    Target hits (n_pixels, max_hits), the first target_count (n_pixels,) used: at target_fraction (0 to 1) of tick
     target_tick, int64. Outputs (n_pixels, max_hits): before = Q(t_k) - Q(s_{k-1}), during = Q(e_k) - Q(t_k) [e],
     rate = I(t_k) + DARK_CURRENT (`density`), resume = I(s_k) [e/us]; after (n_pixels,) = Q(max) - Q(s_n) [e], not
     below 0.
@@ -85,14 +85,18 @@ def likelihood(
     start = window_tick[low]
     for n in range(target_count[i]):
         t = target_tick[i, n]
-        part = target_part[i, n]
-        crossing = charge_until(waveform, window_tick, window_first, low, high, t, part, tick)
-        read = charge_until(waveform, window_tick, window_first, low, high, t + hold_ticks, part, tick)
+        fraction = target_fraction[i, n]
+        crossing = charge_until(waveform, window_tick, window_first, low, high, t, fraction, tick)
+        read = charge_until(waveform, window_tick, window_first, low, high, t + hold_ticks, fraction, tick)
         before[i, n] = crossing - last
         during[i, n] = read - crossing
         rate[i, n] = density(current_at(waveform, window_tick, window_first, low, high, t))
         start = t + hold_ticks + reset_cycles
         resume[i, n] = current_at(waveform, window_tick, window_first, low, high, start)
-        last = charge_until(waveform, window_tick, window_first, low, high, start, part, tick) if reset_cycles else read
+        last = (
+            charge_until(waveform, window_tick, window_first, low, high, start, fraction, tick)
+            if reset_cycles
+            else read
+        )
     total, _ = highest(waveform, window_tick, window_first, low, high, start, hold_ticks)
     after[i] = max(total * tick - last, T(0.0))

@@ -3,7 +3,7 @@
 from lartpc.kernels.runtime.launch import device, kernel
 
 NEGLIGIBLE = 1e-20  # sum of currents [e/us] of a window below which nothing is scaled
-PART = 64  # pairs that are summed before they are added to the rest: rounding grows with the number of terms
+PARTIAL = 64  # pairs that are summed before they are added to the rest: rounding grows with the number of terms
 
 
 @kernel("waveform")
@@ -27,13 +27,13 @@ def conserve(i, window_pair, window_first, moment_x, moment_y, tick, current, wa
 
 @device
 def window_charge(i, window_pair, moment_x, moment_y):
-    """Charge of window i [e], summed in parts: one by one, 10,000 equal charges lose 6e-5 in single precision."""
+    """Charge of window i [e], by partial sums: one by one, 10,000 equal charges lose 6e-5 in single precision."""
     T = type(moment_x[0, 0])
     charge = T(0.0)
-    part = T(0.0)
+    partial = T(0.0)
     for p in range(window_pair[i], window_pair[i + 1]):
-        part += moment_x[p, 0] * moment_y[p, 0]
-        if (p - window_pair[i]) % PART == PART - 1:
-            charge += part
-            part = T(0.0)
-    return charge + part
+        partial += moment_x[p, 0] * moment_y[p, 0]
+        if (p - window_pair[i]) % PARTIAL == PARTIAL - 1:
+            charge += partial
+            partial = T(0.0)
+    return charge + partial

@@ -34,7 +34,7 @@ def deposit(
         n = rank[step_table[step]]
         at = pair_source[p]
         for m in range(sites_t[step]):
-            part = share_t[step, m]
+            share = share_t[step, m]
             for k in range(n):
-                source[np.uint64(at + k)] += coefficient[p, np.uint64(k)] * part
+                source[np.uint64(at + k)] += coefficient[p, np.uint64(k)] * share
             at += n

@@ -10,7 +10,7 @@ import numpy as np
 from lartpc.blas import one_blas_thread
 from lartpc.data.segments import Segments
 from lartpc.fit.calibrate import SIX
-from lartpc.fit.uncertainty import invert, open_parts, told_open
+from lartpc.fit.uncertainty import invert, open_components, told_open
 from lartpc.fit.unknowns import unknowns_of
 from lartpc.losses.objective import Objective
 from lartpc.losses.target import TargetHits
@@ -25,7 +25,7 @@ class Forecast(NamedTuple):
     values: np.ndarray  # (n,) that they are taken to have
     size: np.ndarray  # (n,) that relative errors are relative to
     covariance: np.ndarray  # (n, n)
-    open_direction: dict[str, float] | None  # parts of the direction, relative to the values, that data leave open
+    open_direction: dict[str, float] | None  # components of the direction, relative to the values, that data leave open
 
     @property
     def errors(self) -> np.ndarray:
@@ -45,8 +45,8 @@ class Forecast(NamedTuple):
             lines.append(f"{row}  {self.units[i]}".rstrip())
         lines.append("correlation")
         for i, (name, row) in enumerate(zip(self.names, self.correlation, strict=True)):
-            parts = (f"{c:8.3f}" if np.isfinite(c) else f"{'-':>8}" for c in row)
-            lines.append(f"{i:<3}{name:<15}{''.join(parts)}")
+            cells = (f"{c:8.3f}" if np.isfinite(c) else f"{'-':>8}" for c in row)
+            lines.append(f"{i:<3}{name:<15}{''.join(cells)}")
         lines.append("Cramer-Rao bound for one such sample with the detector's noise")
         if self.open_direction is not None:
             lines.append(told_open(self.open_direction))
@@ -72,5 +72,5 @@ def forecast(
     linear: Any = Objective("likelihood", quiet, batches, target, unknowns)(unknowns.start)
     size = unknowns.size(unknowns.start)
     covariance, direction = invert(linear.information, size)
-    opened = open_parts(unknowns.names, direction)
+    opened = open_components(unknowns.names, direction)
     return Forecast(unknowns.names, unknowns.units, unknowns.start, size, covariance, opened)

@@ -28,7 +28,7 @@ class Evaluation(NamedTuple):
     information: np.ndarray  # (n, n) Gauss-Newton form of the Hessian; NaN where the loss has none
     spread: np.ndarray  # (n, n) covariance of the gradient, from its spread over the events; NaN where not needed
     events: int  # that the spread is of
-    hits: int  # target hits that take part
+    hits: int  # target hits that are used
     unmatched: int  # target hits that do not
     mean_square: float  # of the residuals; NaN where the loss has none
 
@@ -84,7 +84,7 @@ class Problem:
     def __call__(self, values: np.ndarray, batch: int = -1) -> Evaluation:
         """The loss with the unknowns at `values` (n,), all else as in the simulation.
 
-        Raises FloatingPointError where the loss or a derivative is not finite, InputError where no hit takes part.
+        Raises FloatingPointError where the loss or a derivative is not finite, InputError where no hit is used.
         """
         known = self.record.find(self.phase, batch, values)
         if known is not None:

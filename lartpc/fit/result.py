@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lartpc.fit.problem import Outcome, Problem
-from lartpc.fit.uncertainty import Errors, open_parts, told_open
+from lartpc.fit.uncertainty import Errors, open_components, told_open
 
 AT_BOUND = 1e-4  # of the range
 
@@ -35,7 +35,7 @@ class FitResult(NamedTuple):
     converged: bool
     message: str
     errors_from: str
-    open_direction: dict[str, float] | None  # parts of the direction, relative to the values, that data leave open
+    open_direction: dict[str, float] | None  # components of the direction, relative to the values, that data leave open
 
     @property
     def correlation(self) -> np.ndarray:
@@ -153,5 +153,5 @@ def make_result(
         converged=converged,
         message=message,
         errors_from=errors.made_from,
-        open_direction=open_parts(names, errors.open_direction),
+        open_direction=open_components(names, errors.open_direction),
     )

@@ -34,8 +34,8 @@ def setup_of(
     """What tells a fit or scan from others, so that a history is continued with its own only: `more` comes first."""
     digest = hashlib.sha256()
     detector = dataclasses.replace(simulation.without_pixels(target.unread).detector, name="")
-    for part in _leaves((detector, simulation.response)):
-        digest.update(part)
+    for leaf in _leaves((detector, simulation.response)):
+        digest.update(leaf)
     return {
         "segments": [len(segments), float(segments.dE.sum(dtype="f8"))],
         "hits": [len(target.hits), float(target.hits.charge.sum(dtype="f8"))],

@@ -35,7 +35,7 @@ class Errors(NamedTuple):
     open_direction: np.ndarray | None  # (n,), relative to their sizes
     made_from: str
     intervals: np.ndarray | None = None  # (n, 2), of the profile likelihood
-    left: float = 0.0  # the largest part of the Newton step that was left to do, over what is allowed
+    left: float = 0.0  # the largest component of the Newton step that was left to do, over what is allowed
 
     def after(self, step: np.ndarray, allowed: np.ndarray) -> Errors:
         """With `left` from the step that was left to do and what is allowed, (n,) each, relative to the scales."""
@@ -58,7 +58,7 @@ def hessian(problem: Problem, at: Evaluation) -> np.ndarray:
 def invert(matrix: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """The inverse of an information and, where that is singular, the open direction relative to `size` (n,).
 
-    Every parameter that takes part in an open direction gets an infinite variance.
+    Every parameter that an open direction involves gets an infinite variance.
     """
     scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(matrix)), np.finfo(float).tiny))
     eigenvalues, vectors = np.linalg.eigh(matrix * np.outer(scale, scale))
@@ -68,22 +68,22 @@ def invert(matrix: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray
         return inverse, None
     direction = vectors[:, 0] * scale / size
     direction = direction / np.max(np.abs(direction))
-    takes_part = (np.abs(vectors[:, ~closed]) > 0.01).any(axis=1)
-    inverse[takes_part, :] = inverse[:, takes_part] = np.nan
-    inverse[np.diag_indices(len(size))] = np.where(takes_part, np.inf, np.diag(inverse))
+    involved = (np.abs(vectors[:, ~closed]) > 0.01).any(axis=1)
+    inverse[involved, :] = inverse[:, involved] = np.nan
+    inverse[np.diag_indices(len(size))] = np.where(involved, np.inf, np.diag(inverse))
     return inverse, direction
 
 
-def open_parts(names: Sequence[str], direction: np.ndarray | None) -> dict[str, float] | None:
-    """The parts of an open direction (n,), as `invert` gives it, that parameters have by name; None where none is."""
+def open_components(names: Sequence[str], direction: np.ndarray | None) -> dict[str, float] | None:
+    """The components of an open direction (n,), as `invert` gives it, by parameter; None where none is."""
     if direction is None:
         return None
-    return {name: float(part) for name, part in zip(names, direction, strict=True) if abs(part) > 0.01}
+    return {name: float(component) for name, component in zip(names, direction, strict=True) if abs(component) > 0.01}
 
 
-def told_open(parts: dict[str, float]) -> str:
+def told_open(components: dict[str, float]) -> str:
     """The line that tells an open direction."""
-    changes = ", ".join(f"{name} {part:+.2g}" for name, part in parts.items())
+    changes = ", ".join(f"{name} {component:+.2g}" for name, component in components.items())
     return f"the data leave a direction open: relative changes {changes} change nothing; errors are infinite"
 
 

@@ -30,7 +30,7 @@ class Reads(NamedTuple):
     count: Any
     window: Any
     tick: Any
-    part: Any
+    fraction: Any
     time: Any  # [us] from the first tick of `window`
     charge: Any  # [e]
     valid: Any  # 0 where vetoed
@@ -95,7 +95,7 @@ def make_reads(waveforms, batch, threshold, seed, noise, detector, launch=plain)
     shape = (n, detector.max_hits)
     count = xp.zeros(n, dtype=np.int64)
     window, tick, valid = (xp.zeros(shape, dtype=np.int64) for _ in range(3))
-    part, time, charge = (xp.zeros(shape, dtype=T) for _ in range(3))
+    fraction, time, charge = (xp.zeros(shape, dtype=T) for _ in range(3))
     launch(
         trigger,
         n,
@@ -117,12 +117,12 @@ def make_reads(waveforms, batch, threshold, seed, noise, detector, launch=plain)
         read_count=count,
         read_window=window,
         read_tick=tick,
-        read_part=part,
+        read_fraction=fraction,
         hit_time=time,
         hit_charge=charge,
         hit_valid=valid,
     )
-    return Reads(count, window, tick, part, time, charge, valid)
+    return Reads(count, window, tick, fraction, time, charge, valid)
 
 
 def make_adc(reads, gain, offset, detector, rounded=True, launch=plain):

@@ -79,8 +79,8 @@ class Jacobian:
         """
         xp = namespace(grad_waveform)
         shape = (len(pixels), len(self.columns))
-        part, row = (xp.zeros(shape, dtype=grad_waveform.dtype) for _ in range(2))
-        own = {"pixel": pixels, "grad_waveform": grad_waveform, "part": part, "row": row}
+        partial, row = (xp.zeros(shape, dtype=grad_waveform.dtype) for _ in range(2))
+        own = {"pixel": pixels, "grad_waveform": grad_waveform, "partial": partial, "row": row}
         plain(rows, len(pixels), **self.arguments | own)
         module = self.forward["drift"]["step_module"][self.arguments["pair_step"][self.first_pair[pixels]]]
         return by_slot(self.forward, row, module, self.columns, self.slots)

@@ -12,7 +12,7 @@ def make_charges(waveforms, target, detector, launch=plain):
     """
     xp, T = namespace(waveforms.current), waveforms.current.dtype.type
     windows = waveforms.windows
-    before, during, rate, resume = (xp.zeros(target.part.shape, dtype=T) for _ in range(4))
+    before, during, rate, resume = (xp.zeros(target.fraction.shape, dtype=T) for _ in range(4))
     after = xp.zeros(len(windows.pixel), dtype=T)
     launch(
         likelihood,
@@ -23,7 +23,7 @@ def make_charges(waveforms, target, detector, launch=plain):
         window_tick=windows.tick,
         target_count=target.count,
         target_tick=target.tick,
-        target_part=target.part,
+        target_fraction=target.fraction,
         tick=T(detector.tick),
         hold_ticks=detector.hold_ticks,
         reset_cycles=detector.reset_cycles,

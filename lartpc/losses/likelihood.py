@@ -136,7 +136,7 @@ def rounded_terms(waveforms: Waveforms, target: Aligned, pixels: Pixels, detecto
     """
     before, during, rate, resume, after = make_charges(waveforms, target, detector, tape.launch)
     xp, threshold = namespace(before), pixels.threshold
-    start = target._replace(part=xp.zeros_like(target.part))
+    start = target._replace(fraction=xp.zeros_like(target.fraction))
     _, during_start, *_ = make_charges(waveforms, start, detector, tape.launch)
     noises = detector.reset_noise, detector.uncorrelated_noise
     count = to_numpy(target.count - target.deferred)

@@ -15,7 +15,7 @@ class Linear(NamedTuple):
     jacobian: np.ndarray  # (m, n) of the residuals
     rest: float
     gradient_rest: np.ndarray  # (n,)
-    hits: int  # target hits that take part
+    hits: int  # target hits that are used
     unmatched: int  # target hits that do not
 
     @property
@@ -32,15 +32,15 @@ class Linear(NamedTuple):
         return self.jacobian.T @ self.jacobian
 
 
-def join(parts: Sequence[Linear]) -> Linear:
+def join(results: Sequence[Linear]) -> Linear:
     """The sum over batches."""
     return Linear(
-        np.concatenate([p.residual for p in parts]),
-        np.concatenate([p.jacobian for p in parts]),
-        sum(p.rest for p in parts),
-        np.sum([p.gradient_rest for p in parts], axis=0),
-        sum(p.hits for p in parts),
-        sum(p.unmatched for p in parts),
+        np.concatenate([p.residual for p in results]),
+        np.concatenate([p.jacobian for p in results]),
+        sum(p.rest for p in results),
+        np.sum([p.gradient_rest for p in results], axis=0),
+        sum(p.hits for p in results),
+        sum(p.unmatched for p in results),
     )
 
 

@@ -35,7 +35,7 @@ class Objective:
     ) -> None:
         check_noise(kind, simulation.detector)
         check_acting(kind, target.rounded, unknowns.names)
-        self.part = OBJECTIVES[kind]
+        self.of_batch = OBJECTIVES[kind]
         self.simulation = simulation
         self.batches = batches
         self.target = target
@@ -50,5 +50,5 @@ class Objective:
         """The same at any parameters of the chain, (n_values,)."""
         vector = self.simulation.xp.asarray(vector.astype(self.simulation.dtype))
         batches = self.progress(self.batches) if chosen is None else [self.batches[k] for k in chosen]
-        parts: list[Any] = [self.part(self, batch, vector) for batch in batches]
-        return events.join(parts) if isinstance(parts[0], Events) else join(parts)
+        results: list[Any] = [self.of_batch(self, batch, vector) for batch in batches]
+        return events.join(results) if isinstance(results[0], Events) else join(results)

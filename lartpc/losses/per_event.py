@@ -38,20 +38,20 @@ class Events(NamedTuple):
         return off.T @ off / (n * (n - 1)) if n > 1 else np.full((off.shape[1],) * 2, np.inf)
 
 
-def join(parts: Sequence[Events]) -> Events:
+def join(results: Sequence[Events]) -> Events:
     """All events of several batches."""
     return Events(
-        np.concatenate([p.values for p in parts]),
-        np.concatenate([p.gradients for p in parts]),
-        sum(p.hits for p in parts),
-        sum(p.unmatched for p in parts),
+        np.concatenate([p.values for p in results]),
+        np.concatenate([p.gradients for p in results]),
+        sum(p.hits for p in results),
+        sum(p.unmatched for p in results),
     )
 
 
 def event_loss(name: str) -> Callable[[Any, Batch, Any], Events]:
-    """The loss of that name as a part of an `Objective`."""
+    """The loss of that name on one batch, as `Objective` takes it."""
 
-    def part(objective: Any, batch: Batch, parameters: Any) -> Events:
+    def of_batch(objective: Any, batch: Batch, parameters: Any) -> Events:
         simulation = objective.simulation
         trace = Trace(simulation, batch, parameters)
         tape, waveforms, reads, adc = trace.tape, trace.waveforms, trace.reads, trace.adc
@@ -77,4 +77,4 @@ def event_loss(name: str) -> Callable[[Any, Batch, Any], Events]:
         unmatched = objective.target.align(windows, batch, simulation.dtype).unmatched
         return Events(to_numpy(loss.value), gradients, hits - unmatched, unmatched)
 
-    return part
+    return of_batch

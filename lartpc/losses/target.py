@@ -23,13 +23,13 @@ SOON = 1e-2  # [ticks] between the end of the busy time and a hit within which t
 class Aligned(NamedTuple):
     """Target hits of the pixels of some windows: (n_pixels, max_hits), of which the first `count` (n_pixels,) used.
 
-    A hit's time is at part `part` (0 to 1) of tick `tick`. Where the readout is rounded, that is the middle of the
+    A hit's time is at `fraction` (0 to 1) of tick `tick`. Where the readout is rounded, that is the middle of the
     tick, `charge` the middle of the ADC count, and the charge lies from `low` to `high`, infinite where clipped.
     """
 
     count: Any
     tick: Any
-    part: Any
+    fraction: Any
     time: Any  # [us]
     charge: Any  # [e]
     unmatched: int  # hits of the batch's events on pixels that have no window
@@ -64,11 +64,11 @@ class TargetHits:
         order = np.lexsort((tick if rounded else hits.t, hits.pixel_id, hits.event_id))
         self.event, self.pixel, self.tick = hits.event_id[order], hits.pixel_id[order], tick[order].astype(np.int64)
         if rounded:
-            self.part = np.full(len(hits), 0.5)
+            self.fraction = np.full(len(hits), 0.5)
             self.t = (self.tick - 0.5) * detector.tick
             self.charge, self.low, self.high = charge_of(hits.adc[order], detector, self.pixel)
         else:
-            self.part = hits.t[order] / detector.tick - (self.tick - 1.0)
+            self.fraction = hits.t[order] / detector.tick - (self.tick - 1.0)
             self.t, self.charge = hits.t[order], hits.charge[order].astype(np.float64)
         self.first = np.append(run_starts(self.event, self.pixel), len(hits))
         counts = np.diff(self.first)
@@ -99,7 +99,7 @@ class TargetHits:
         row = np.repeat(at[matched], lengths[matched])
         hit = np.arange(len(self.t))[np.repeat(matched, lengths)]
         column = hit - np.repeat(self.first[:-1][matched], lengths[matched])
-        values = {"tick": self.tick, "part": self.part, "time": self.t, "charge": self.charge}
+        values = {"tick": self.tick, "fraction": self.fraction, "time": self.t, "charge": self.charge}
         if self.rounded:
             values |= {"low": self.low, "high": self.high}
         arrays = {}
@@ -149,18 +149,18 @@ def until_deferred(target: Aligned, detector: Detector) -> Aligned:
     it was, before the ADC was free or, where the readout is rounded, before the end of that tick. To stop there, at a
     moment that the data before it give, leaves information out and biases nothing.
     """
-    xp = namespace(target.part)
-    wait = xp.diff(target.tick, axis=1) + xp.diff(target.part, axis=1)
+    xp = namespace(target.fraction)
+    wait = xp.diff(target.tick, axis=1) + xp.diff(target.fraction, axis=1)
     busy = detector.hold_ticks + detector.reset_cycles + detector.adc_busy_delay
-    deferred = xp.arange(target.part.shape[1]) < target.count[:, None]
+    deferred = xp.arange(target.fraction.shape[1]) < target.count[:, None]
     deferred[:, :1] = False
     deferred[:, 1:] &= xp.abs(wait - busy) < SOON
     any_deferred = deferred.any(axis=1)
     count = xp.where(any_deferred, deferred.argmax(axis=1) + 1, target.count)
-    part = target.part
+    fraction = target.fraction
     if target.low is not None:
-        part = part.copy()
+        fraction = fraction.copy()
         rows = xp.flatnonzero(any_deferred)
-        part[rows, count[rows] - 1] = 1.0
+        fraction[rows, count[rows] - 1] = 1.0
     unmatched = target.unmatched + int((target.count - count + any_deferred).sum())
-    return target._replace(count=count, part=part, unmatched=unmatched, deferred=any_deferred)
+    return target._replace(count=count, fraction=fraction, unmatched=unmatched, deferred=any_deferred)

@@ -17,7 +17,7 @@ from lartpc.files.npz import load_arrays, positive_number
 from lartpc.pixels.electrostatics import weighting_potential
 from lartpc.pixels.parametric_tables import coefficients
 
-PARTS = 10  # bins a pitch, of tables made here and of those that do not say it
+BINS = 10  # bins a pitch, of tables made here and of those that do not say it
 REACH = 45  # bins of a quadrant: the pixel itself and four neighbours on each side
 HEIGHT = 5.0  # [cm] of the grounded plane over the pads of `electrostatic`
 MEMORY = 24.0  # [us] before its edge from which `from_parametric` follows the response
@@ -65,7 +65,7 @@ class Response:
             index = tuple(wrong[0].tolist())
             raise InputError(f"{path}: response: found {table[index]} at {list(index)}, allowed are finite numbers")
         if len(content) == 1:
-            tick, bin_size = detector.tick, pitch / PARTS
+            tick, bin_size = detector.tick, pitch / BINS
             collected = np.cumsum(table[0, 0]) / table[0, 0].sum()
             arrived = (np.argmax(collected >= COLLECTED) + 0.5) * tick
             made = Response(table, tick, arrived * common_velocity(detector), bin_size)
@@ -81,7 +81,7 @@ class Response:
         detector: Detector,
         *,
         pitch: float | None = None,
-        bins: int = PARTS,
+        bins: int = BINS,
         reach: int = REACH,
         height: float = HEIGHT,
         time_tick: float | None = None,
@@ -106,7 +106,7 @@ class Response:
         return Response(table, tick, height, pitch / bins, v)
 
     @staticmethod
-    def from_parametric(detector: Detector, *, bins: int = PARTS, time_tick: float | None = None) -> Response:
+    def from_parametric(detector: Detector, *, bins: int = BINS, time_tick: float | None = None) -> Response:
         """The parametric response as a table; `bins` a pitch, even. What comes before it is in its first sample."""
         pitch, tick = _pitch("response", detector), detector.tick if time_tick is None else time_tick
         x = ((np.arange(bins // 2) + 0.5) * pitch / bins)[:, None]
@@ -132,12 +132,12 @@ class Response:
 
     def bins(self, pitch: float, where: str | os.PathLike = "response") -> int:
         """Bins a pitch. Raises InputError, beginning with `where`, unless they fit pixels of `pitch` [cm]."""
-        parts = round(pitch / self.bin_size)
-        if parts < 1 or abs(pitch / self.bin_size / parts - 1.0) > 1e-3:
+        number = round(pitch / self.bin_size)
+        if number < 1 or abs(pitch / self.bin_size / number - 1.0) > 1e-3:
             raise InputError(
                 f"{where}: bin_size: found {self.bin_size:g}, allowed is a whole part of the pixel pitch {pitch:g} [cm]"
             )
-        return parts
+        return number
 
     def check(self, where: str | os.PathLike, detector: Detector, pitch: float) -> None:
         """Raise InputError, beginning with `where`, unless the table is one of the detector's pixels of `pitch`."""

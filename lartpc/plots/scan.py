@@ -53,8 +53,8 @@ def curves(scan: Scan) -> Figure:
         (line,) = ax.plot(*curve, linewidth=1.8, label=title(name))
         ax.plot(percent, rise, "o", markersize=4, color=line.get_color())
         reach = TANGENTS * np.minimum(np.gradient(percent), (rise + small) / np.maximum(np.abs(slope), 1e-300))
-        part = np.linspace(-1.0, 1.0, 9)[:, None] * reach
-        ax.plot(percent + part, rise + part * slope, color="black", linewidth=0.9, zorder=3)
+        along = np.linspace(-1.0, 1.0, 9)[:, None] * reach
+        ax.plot(percent + along, rise + along * slope, color="black", linewidth=0.9, zorder=3)
     ax.plot([], [], color="black", linewidth=0.9, label="slope by the adjoint")
     low, high = ax.get_xlim()
     ax.set_xticks(CHANGES[(low <= CHANGES) & (CHANGES <= high)], minor=False)

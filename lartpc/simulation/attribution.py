@@ -59,17 +59,17 @@ def contributions(
     """
     pairs, windows, current = waveforms.pairs, waveforms.windows, waveforms.current
     xp, n, T = namespace(current), len(pairs.step), current.dtype.type
-    share = xp.zeros((n, reads.part.shape[1]), dtype=current.dtype)
+    share = xp.zeros((n, reads.fraction.shape[1]), dtype=current.dtype)
     read_tick = windows.tick[reads.window] + reads.tick
-    target = {"target_count": reads.count, "target_tick": read_tick, "target_part": reads.part}
+    target = {"target_count": reads.count, "target_tick": read_tick, "target_fraction": reads.fraction}
     clock = {"tick": T(detector.tick), "hold_ticks": detector.hold_ticks, "reset_cycles": detector.reset_cycles}
-    zeros, no_rest = xp.zeros_like(reads.part), xp.zeros(len(windows.pixel), dtype=current.dtype)
+    zeros, no_rest = xp.zeros_like(reads.fraction), xp.zeros(len(windows.pixel), dtype=current.dtype)
     of_windows = {"pixel_window": windows.of_pixel, "window_first": windows.first}
     waveform = {"waveform": waveforms.buffered, **of_windows, "window_tick": windows.tick}
     unused = {"after": no_rest, "grad_after": no_rest, "grad_rate": zeros, "grad_resume": zeros}
     convolved, deposited = launched["convolve"], launched["deposit"]
     for read in range(int(reads.count.max()) if len(reads.count) else 0):
-        one, grad = xp.zeros_like(reads.part), xp.zeros_like(current)
+        one, grad = xp.zeros_like(reads.fraction), xp.zeros_like(current)
         one[:, read] = 1.0
         seeds = {"grad_before": one, "grad_during": one, **unused}
         likelihood_adjoint(len(windows.pixel), **waveform, **target, **clock, **seeds, grad_waveform=grad)
@@ -104,7 +104,7 @@ def _contributions(share: Any, factor: Any, waveforms: Waveforms, reads: Reads, 
     pairs, windows = waveforms.pairs, waveforms.windows
     xp = namespace(share)
     pair_pixel = owners(windows.of_pixel, len(windows.tick))[owners(windows.pair, len(pairs.step))]
-    number = xp.full(reads.part.shape, -1, dtype=np.int64)
+    number = xp.full(reads.fraction.shape, -1, dtype=np.int64)
     number[at] = xp.arange(len(at[0]))
     pair, read = xp.nonzero(share)
     hit = number[pair_pixel[pair], read]

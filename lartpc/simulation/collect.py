@@ -45,20 +45,20 @@ def total(array: Any) -> float:
     return float(array.sum(dtype=np.float64))
 
 
-def concatenate(table: type, parts: Iterable[Any]) -> Any:
+def concatenate(table: type, tables: Iterable[Any]) -> Any:
     """Tables of columns joined; an empty one where there are none."""
-    parts = list(parts)
+    tables = list(tables)
     names = [field.name for field in dataclasses.fields(table)]
-    return table(**{name: np.concatenate([getattr(p, name) for p in parts] or [np.zeros(0)]) for name in names})
+    return table(**{name: np.concatenate([getattr(p, name) for p in tables] or [np.zeros(0)]) for name in names})
 
 
-def join_windows(parts: Iterable[WaveformTable]) -> WaveformTable:
+def join_windows(tables: Iterable[WaveformTable]) -> WaveformTable:
     """Waveforms of several batches in one table."""
-    parts = list(parts)
-    shift = np.cumsum([0] + [len(part.current) for part in parts])
-    for part, by in zip(parts, shift, strict=False):
-        part.offset = part.offset + by
-    return concatenate(WaveformTable, parts)
+    tables = list(tables)
+    shift = np.cumsum([0] + [len(table.current) for table in tables])
+    for table, by in zip(tables, shift, strict=False):
+        table.offset = table.offset + by
+    return concatenate(WaveformTable, tables)
 
 
 def valid(reads: Reads) -> tuple[Any, Any]:

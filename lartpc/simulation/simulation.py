@@ -127,19 +127,19 @@ class Simulation:
         parameters = self.vector()
         in_batches = np.argsort(segments.event_id, kind="stable")
         trajectory, start = file_trajectories(segments)[in_batches], 0
-        parts, attributions = [], []
+        results, attributions = [], []
         for batch in progress(self.batches(segments)):
             rows = slice(start, start + len(batch.dE))
             start = rows.stop
-            *part, found = self.simulate(batch, parameters, waveforms, trajectory[rows] if attribution else None)
-            parts.append(part)
+            *result, found = self.simulate(batch, parameters, waveforms, trajectory[rows] if attribution else None)
+            results.append(result)
             if found is not None:
                 attributions.append((in_batches[rows], found))
-        tables, windows, counts = zip(*parts, strict=True) if parts else ((), (), ())
+        tables, windows, counts = zip(*results, strict=True) if results else ((), (), ())
         hits = concatenate(Hits, tables)
         order = np.lexsort((hits.hit, hits.pixel_id, hits.event_id))
         hits = hits.select(order)
-        kept, electrons, drifted, cut, collected = np.sum(counts, axis=0) if parts else np.zeros(5)
+        kept, electrons, drifted, cut, collected = np.sum(counts, axis=0) if results else np.zeros(5)
         summary = Summary(
             segments=len(segments),
             kept=int(kept),

@@ -167,8 +167,8 @@ def test_an_open_direction_is_named(segments):
     errors, correlation = table(stdout)
     assert errors["Ab"] == errors["MeVToElectrons"] == np.inf and np.isfinite(errors["eField"])
     assert correlation[0] == ["-"] * 3 and correlation[2] == ["-", "-", "1.000"]
-    parts = stdout.partition("the data leave a direction open: relative changes ")[2].partition(" change nothing")[0]
-    assert parts in ("Ab +1, MeVToElectrons -1", "Ab -1, MeVToElectrons +1")
+    told = stdout.partition("the data leave a direction open: relative changes ")[2].partition(" change nothing")[0]
+    assert told in ("Ab +1, MeVToElectrons -1", "Ab -1, MeVToElectrons +1")
 
 
 @pytest.mark.parametrize(

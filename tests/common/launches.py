@@ -66,7 +66,7 @@ def record(segments, recombination="birks", vdrift=None, **changes):
         adc = simulation.adc(reads, pixels, False, run)
         assert reads.count.sum() > 0
         tick = waveforms.windows.tick[reads.window] + reads.tick
-        target = SimpleNamespace(count=reads.count, tick=tick, part=reads.part)
+        target = SimpleNamespace(count=reads.count, tick=tick, fraction=reads.fraction)
         make_charges(waveforms, target, detector, run)
     hits, _ = simulated_hits(simulation, batch, waveforms.windows, reads, adc)
     angular = Simulation(**{**keywords, "recombination": "ellipsoid"})

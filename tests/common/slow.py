@@ -31,13 +31,13 @@ def slow_current(start, end, dE, dEdx, column, row, times):
     """Current [e/us] by dense quadrature of the model along the segment and over the four quarters of the pixel."""
     p, start, end = Parameters(), np.array(start), np.array(end)
     point, share = np.polynomial.legendre.leggauss(24)
-    along, parts = np.polynomial.legendre.leggauss(24 if np.any(start != end) else 1)
+    along, weights = np.polynomial.legendre.leggauss(24 if np.any(start != end) else 1)
     centre = (np.array([column, row]) - 4.5) * PITCH
     current = np.zeros(len(times))
-    for u, part in zip((1 + along) / 2, parts / 2, strict=True):
+    for u, weight in zip((1 + along) / 2, weights / 2, strict=True):
         x, y, d = start + u * (end - start)
         time = (d - 0.5) / VELOCITY
-        q = dE * part * p.Ab / (1 + p.kb * dEdx / (p.eField * p.lArDensity)) * p.MeVToElectrons
+        q = dE * weight * p.Ab / (1 + p.kb * dEdx / (p.eField * p.lArDensity)) * p.MeVToElectrons
         q *= np.exp(-time / p.lifetime)
         sigma = np.sqrt(2 * p.tran_diff * d / VELOCITY)
         sigma_t = np.sqrt(2 * p.long_diff * d / VELOCITY) / VELOCITY

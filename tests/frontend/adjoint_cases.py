@@ -54,7 +54,7 @@ def random_trigger(rng, **front_end):
         "discriminator_noise": 0.0,
         "read_count": np.zeros(n, dtype=np.int64),
         **{name: integers for name in ("read_window", "read_tick", "hit_valid")},
-        **{name: floats for name in ("read_part", "hit_time", "hit_charge")},
+        **{name: floats for name in ("read_fraction", "hit_time", "hit_charge")},
     }
     return Case(n, {**arguments, **front_end})
 

@@ -40,7 +40,7 @@ def test_charge_of_hits_and_resets_is_all():
     samples = trace.waveforms.buffered[windows.first[w] : windows.first[w + 1]]
     edges = windows.tick[w] - 1.0 + np.arange(len(samples) + 1)
     charge = np.append(0.0, np.cumsum(samples)) * TICK
-    read = windows.tick[w] - 1.0 + reads.tick[p, :n] + reads.part[p, :n] + simulation.detector.hold_ticks
+    read = windows.tick[w] - 1.0 + reads.tick[p, :n] + reads.fraction[p, :n] + simulation.detector.hold_ticks
     at_read, at_end = (np.interp(read + late, edges, charge) for late in (0.0, 5.0))
     lost = (at_end - at_read).sum()
     left = charge[-1] - at_end[-1]
@@ -95,8 +95,8 @@ def test_a_pixel_counts_up_to_its_first_deferred_hit(rounded):
     assert 1 <= first < len(hits) - 2
     assert (kept.count[0], kept.deferred[0]) == (first + 1, 1)
     assert kept.unmatched == len(hits) - first
-    assert kept.part[0, first] == (1.0 if rounded else whole.part[0, first])
-    np.testing.assert_array_equal(kept.part[0, :first], whole.part[0, :first])
+    assert kept.fraction[0, first] == (1.0 if rounded else whole.fraction[0, first])
+    np.testing.assert_array_equal(kept.fraction[0, :first], whole.fraction[0, :first])
     # currents that do not reach the threshold while the ADC is busy: nothing is deferred
     _, whole, kept = deferred_hits(detector, end_on(dE=0.8), rounded)
     assert whole.count[0] > 3 and kept.count[0] == whole.count[0] and not kept.deferred.any()

@@ -72,7 +72,7 @@ def run(
         of_pixel.append(len(starts))
     count = np.zeros(n, dtype=np.int64)
     window, at, valid = (np.zeros((n, max_hits), dtype=np.int64) for _ in range(3))
-    part, time, charge = (np.zeros((n, max_hits), dtype=dtype) for _ in range(3))
+    fraction, time, charge = (np.zeros((n, max_hits), dtype=dtype) for _ in range(3))
     ids = np.arange(n) if ids is None else ids
     starts = np.array(starts)
     names = ("reset_noise", "uncorrelated_noise", "discriminator_noise")
@@ -94,12 +94,12 @@ def run(
         read_count=count,
         read_window=window,
         read_tick=at,
-        read_part=part,
+        read_fraction=fraction,
         hit_time=time,
         hit_charge=charge,
         hit_valid=valid,
     )
-    return count, starts[window] * tick + time, charge, valid, starts[window] + at, part
+    return count, starts[window] * tick + time, charge, valid, starts[window] + at, fraction
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def draws(pixel, sigmas, n, seed=SEED):
 def test_reads_are_those_of_the_cumulative_charge(dense, noise, max_hits, reset_cycles, busy):
     threshold = np.random.default_rng(2).uniform(1e3, 3e4, len(dense))
     front_end = {"reset_cycles": reset_cycles, "busy": busy}
-    count, time, charge, valid, tick, part = run(
+    count, time, charge, valid, tick, fraction = run(
         dense, threshold, np.float64, max_hits, noise=(*noise, 0.0), **front_end
     )
     vetoed = 0
@@ -133,7 +133,7 @@ def test_reads_are_those_of_the_cumulative_charge(dense, noise, max_hits, reset_
         np.testing.assert_allclose(time[i, :n], times, rtol=0, atol=1e-9)
         np.testing.assert_allclose(charge[i, :n], charges, rtol=0, atol=1e-5)
         np.testing.assert_array_equal(valid[i, :n], charges >= threshold[i])
-        np.testing.assert_allclose((tick - 1 + part)[i, :n] * TICK, times, rtol=0, atol=1e-9)
+        np.testing.assert_allclose((tick - 1 + fraction)[i, :n] * TICK, times, rtol=0, atol=1e-9)
         vetoed += (charges < threshold[i]).sum()
     assert (count == max_hits).sum() > 10 and (count < max_hits).sum() > 10
     assert (vetoed > 50) == (noise[1] == 4000)
@@ -222,7 +222,7 @@ def test_single_precision_agrees(dense):
 def test_crossing_at_a_tick_belongs_to_that_tick(dtype):
     """1000 e a tick; threshold 3000 e is reached at the end of the third tick, read 2 ticks later, and so on."""
     dense = np.full((1, 2 * BLOCK), 8000.0)
-    count, time, charge, valid, tick, part = run(dense, np.array([3000.0]), dtype, tick=0.125, hold=2)
+    count, time, charge, valid, tick, fraction = run(dense, np.array([3000.0]), dtype, tick=0.125, hold=2)
     assert count[0] == 3
     assert time[0, :3].tolist() == [(FIRST + k) * 0.125 for k in (2, 7, 12)]
     assert charge[0, :3].tolist() == [5000.0, 5000.0, 5000.0]

@@ -14,7 +14,7 @@ def random_likelihood(rng):
         **waveforms,
         "target_count": rng.integers(0, hits + 1, n),
         "target_tick": np.sort(rng.integers(990, last[:, None] + 10, (n, hits)), axis=1),
-        "target_part": rng.random((n, hits)),
+        "target_fraction": rng.random((n, hits)),
         "tick": 0.1,
         "hold_ticks": 18,
         "reset_cycles": 2,

@@ -30,7 +30,7 @@ def random_pixels(rng, n, windows=3, most=4):
     fields |= {"pixel": np.arange(n), "of_pixel": windows * np.arange(n + 1), "first": first, "tick": tick.ravel()}
     waveform = rng.uniform(0.0, 5e3, first[-1])
     hits = np.sort(rng.integers(980, tick[:, -1:] + 80, (n, most)), axis=1)
-    target = SimpleNamespace(count=rng.integers(0, most + 1, n), tick=hits, part=rng.random((n, most)))
+    target = SimpleNamespace(count=rng.integers(0, most + 1, n), tick=hits, fraction=rng.random((n, most)))
     return SimpleNamespace(current=waveform, buffered=waveform, windows=Windows(**fields)), target
 
 
@@ -54,7 +54,7 @@ def test_charges_between_hits(seed, reset):
     for pixel, count in enumerate(target.count):
         last = 0.0
         for n in range(count):
-            time = target.tick[pixel, n] + target.part[pixel, n]
+            time = target.tick[pixel, n] + target.fraction[pixel, n]
             crossing, current = cumulative(waveforms, pixel, time)
             read, _ = cumulative(waveforms, pixel, time + HOLD)
             assert before[pixel, n] == pytest.approx(crossing - last, rel=1e-10, abs=1e-7)
@@ -79,7 +79,7 @@ def test_currents_of_both_signs():
     for pixel, count in enumerate(target.count):
         last, start = 0.0, 900
         for n in range(count):
-            time = target.tick[pixel, n] + target.part[pixel, n]
+            time = target.tick[pixel, n] + target.fraction[pixel, n]
             _, current = cumulative(waveforms, pixel, time)
             expected = current + DARK_CURRENT if current >= 0.0 else DARK_CURRENT**2 / (DARK_CURRENT - current)
             assert rate[pixel, n] == pytest.approx(expected, rel=1e-12)

@@ -36,20 +36,20 @@ def test_shares_have_charge_time_and_spread(dtype, whole, off, spread):
     table, arrival = random.integers(0, 3, 300), random.uniform(0.0, 180.0, 300)
     s = random.uniform(1.2, 12.0, 300)
     sigma_t = np.sqrt((s * TICK / PER_TICK[table]) ** 2 + SMOOTH[table] ** 2)
-    site, part = shared(arrival, sigma_t, table, dtype=dtype)
-    np.testing.assert_allclose(part.sum(axis=1), 1.0, atol=whole)
-    mean = (site * part).sum(axis=1)
+    site, found = shared(arrival, sigma_t, table, dtype=dtype)
+    np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=whole)
+    mean = (site * found).sum(axis=1)
     np.testing.assert_allclose(mean, arrival * PER_TICK[table] / TICK, atol=off)
-    variance = ((site - mean[:, None]) ** 2 * part).sum(axis=1)
+    variance = ((site - mean[:, None]) ** 2 * found).sum(axis=1)
     np.testing.assert_allclose(variance, s**2, rtol=spread)
 
 
 def test_charge_that_the_waveforms_hold_is_shared_as_little_as_allowed():
-    site, part = shared([3.0] * 3, SMOOTH * [0.1, 0.9, 1.0], [0, 1, 2])
-    np.testing.assert_allclose(part.sum(axis=1), 1.0, rtol=1e-14)
+    site, found = shared([3.0] * 3, SMOOTH * [0.1, 0.9, 1.0], [0, 1, 2])
+    np.testing.assert_allclose(found.sum(axis=1), 1.0, rtol=1e-14)
     z = (site - 3.0 * PER_TICK[:, None] / TICK) / NARROWEST
     gauss = np.exp(-0.5 * z**2)
-    np.testing.assert_allclose(part, gauss / gauss.sum(axis=1, keepdims=True), atol=1e-15)
+    np.testing.assert_allclose(found, gauss / gauss.sum(axis=1, keepdims=True), atol=1e-15)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -67,9 +67,9 @@ def test_shares_are_symmetric_in_time(dtype):
 
 def test_whole_ticks_move_the_sites_alone():
     for table in range(3):
-        (site, part), (moved, same) = (shared([5.67], 0.1, table, step_tick=t) for t in (0, -(10**9)))
+        (site, found), (moved, same) = (shared([5.67], 0.1, table, step_tick=t) for t in (0, -(10**9)))
         np.testing.assert_array_equal(moved, site - 10**9 * PER_TICK[table])
-        np.testing.assert_array_equal(part, same)
+        np.testing.assert_array_equal(found, same)
 
 
 def chosen(distance, sigma_t, tpc=0, of_tpc=(0,), least=LEAST, dtype=np.float64):

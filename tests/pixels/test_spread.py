@@ -37,12 +37,12 @@ def test_each_pixel_gets_the_gaussians_integral(point, settings, dtype, toleranc
     gauss = stats.truncnorm(-settings.width, settings.width)
     total = 0.0
     for (column, row), moments in pixels.items():
-        part = 1.0
+        inside = 1.0
         for index, position in ((column, point[0]), (row, point[1])):
             edges = (np.array([index, index + 1]) - 5) * PITCH
-            part *= np.diff(gauss.cdf((edges - position) / float(steps.sigma_T[0])))[0]
+            inside *= np.diff(gauss.cdf((edges - position) / float(steps.sigma_T[0])))[0]
         # float32 positions are exact to 1e-7 cm, 3e-6 of the spread
-        assert charge(moments) / steps.charge[0] == pytest.approx(part, rel=1e2 * tolerance, abs=tolerance)
+        assert charge(moments) / steps.charge[0] == pytest.approx(inside, rel=1e2 * tolerance, abs=tolerance)
         total += charge(moments)
     assert total == pytest.approx(steps.charge[0], rel=0.3 * tolerance)
 

@@ -259,6 +259,6 @@ def test_every_segment_contributes_its_own_current(front_end):
     end = found.windows.tick[reads.window[pixel, 0]] + reads.tick[pixel, 0] + detector.hold_ticks
     alone = alone._replace(current=alone.buffered)
     current = sample(alone, found.windows.pixel[pixel], np.arange(-400, end + 1))
-    by_hand = 0.1 * (current[:-1].sum() + reads.part[pixel, 0] * current[-1])
+    by_hand = 0.1 * (current[:-1].sum() + reads.fraction[pixel, 0] * current[-1])
     mine = shares.charge[(shares.hit == 0) & (shares.segment == 0)]
     assert mine == pytest.approx(by_hand, rel=1e-9)

@@ -43,13 +43,13 @@ def test_a_kernel_writes_what_it_says(module, name, written):
 
 
 def test_an_array_that_is_not_declared_is_seen():
-    @kernel("total", work=("part",))
-    def planted(i, x, part, total):
-        part[i] += x[i]
-        total[i] = part[i]
-        part[i] = 0.0
+    @kernel("total", work=("partial",))
+    def planted(i, x, partial, total):
+        partial[i] += x[i]
+        total[i] = partial[i]
+        partial[i] = 0.0
         x[i] = 1.0
 
-    arrays = {"x": np.array([3.0]), "part": np.zeros(1), "total": np.zeros(1)}
-    assert changed(Kernel.__call__, planted, 1, arrays) == {"x", "part", "total"}
+    arrays = {"x": np.array([3.0]), "partial": np.zeros(1), "total": np.zeros(1)}
+    assert changed(Kernel.__call__, planted, 1, arrays) == {"x", "partial", "total"}
     assert arrays["x"] == [3.0]
