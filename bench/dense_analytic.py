@@ -61,7 +61,7 @@ def edge_derivative(primals, tangents):
 
 
 def axis_nodes(edges, g, omega, upper, sigma, width):
-    """Distance from the pixel's centre [cm] and share of the charge of the nodes of one axis, both (nodes, pairs)."""
+    """Distance from the pixel's centre [cm] and fraction of charge of the nodes of one axis, both (nodes, pairs)."""
     low, high = jnp.maximum(edges[:2], -width * sigma), jnp.minimum(edges[1:], width * sigma)
     mass = (ndtr(high / sigma) - ndtr(low / sigma)) / math.erf(width * 0.5**0.5)
     low, high, mass = (jnp.where(upper, a[1], a[0]) for a in (low, high, mass))

@@ -26,15 +26,15 @@ def node_count(low, high, middle, half_width):
     """Nodes for the charge within low to high of the step [cm], cut at half_width; `WHOLE` for the whole width at most.
 
     The more the response's time shifts over the charge's width, in units of its width in time, the more nodes it takes:
-    n = share WHOLE sqrt((EASY + r^2)/(EASY + HARD^2)), r that ratio a little beyond where most charge is, away from
+    n = fraction WHOLE sqrt((EASY + r^2)/(EASY + HARD^2)), r that ratio a little beyond where most charge is, away from
     the pixel's centre, which is at middle. half_width is that of the nominal diffusion.
     """
-    share = np.maximum(high - low, 0.0) / (2.0 * half_width)
+    fraction = np.maximum(high - low, 0.0) / (2.0 * half_width)
     most = np.abs(np.clip(0.0, low, high) - middle)
     off = np.minimum(most + BEYOND * half_width, np.maximum(np.abs(low - middle), np.abs(high - middle)))
     ratio = NOMINAL_RATIO * (41.628 * off + 4.825 * ACROSS - 2.705)
     hardness = np.minimum((EASY + ratio**2) / (EASY + HARD**2), 1.0)
-    return np.maximum(2, np.ceil(share * np.sqrt(hardness) * WHOLE + 0.5).astype(int))
+    return np.maximum(2, np.ceil(fraction * np.sqrt(hardness) * WHOLE + 0.5).astype(int))
 
 
 def decay_table(ticks, tick, dtype):

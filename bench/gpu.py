@@ -21,7 +21,7 @@ COMPARED = 2000.0  # [cm] of a sample that are compared
 TIMED = (100, 2000)  # [cm]
 REPEATS = 11
 ADC_TOLERANCE = 1.0  # counts
-ADC_SHARE = 0.999  # of the hits that must agree
+ADC_FRACTION = 0.999  # of the hits that must agree
 CURRENT_TOLERANCE = 1e-5  # of the peak of the largest waveform
 
 
@@ -42,7 +42,7 @@ def compare_hits(cpu, cuda):
         "hits_cpu": len(a),
         "hits_cuda": len(b),
         "hits_common": len(at),
-        "adc_share_within_1_count": float(np.sum(adc <= ADC_TOLERANCE) / max(union, 1)),
+        "adc_within_1_count": float(np.sum(adc <= ADC_TOLERANCE) / max(union, 1)),
         "adc_largest_difference": float(adc.max(initial=0.0)),
         "time_largest_difference_us": float(np.abs(cpu.t[at] - cuda.t[bt]).max(initial=0.0)),
         "charge_largest_difference_e": float(np.abs(cpu.charge[at].astype(float) - cuda.charge[bt]).max(initial=0.0)),
@@ -86,9 +86,7 @@ def compare(segments, dtype, noise):
         "collected_cpu_e": cpu.summary.collected,
         "collected_cuda_e": cuda.summary.collected,
     }
-    row["passed"] = (
-        row["adc_share_within_1_count"] >= ADC_SHARE and row["largest_difference_of_peak"] <= CURRENT_TOLERANCE
-    )
+    row["passed"] = row["adc_within_1_count"] >= ADC_FRACTION and row["largest_difference_of_peak"] <= CURRENT_TOLERANCE
     return row
 
 
@@ -143,7 +141,7 @@ def main():
             comparisons.append(row)
             print(
                 f"{name}, {row['dtype']}, {'noise' if noise else 'no noise'}: {row['hits_common']} common of "
-                f"{row['hits_cpu']} and {row['hits_cuda']} hits, ADC agrees for {row['adc_share_within_1_count']:.3%}, "
+                f"{row['hits_cpu']} and {row['hits_cuda']} hits, ADC agrees for {row['adc_within_1_count']:.3%}, "
                 f"waveforms to {row['largest_difference_of_peak']:.1e} of the peak: "
                 f"{'passed' if row['passed'] else 'FAILED'}",
                 flush=True,

@@ -49,8 +49,8 @@ def node_numbers(simulation, waveforms):
         low, middle, high = (0.5 * pitch * (2 * column + k) - position[step] for k in range(3))
         for edges in ((low, middle), (middle, high)):
             part = np.minimum(edges[1], half_width) - np.maximum(edges[0], -half_width)
-            share = np.maximum(part, 0.0) / (2.0 * half_width)
-            total += np.where(part > 0.0, np.ceil(share * settings.nodes + 1.5), 0.0)
+            fraction = np.maximum(part, 0.0) / (2.0 * half_width)
+            total += np.where(part > 0.0, np.ceil(fraction * settings.nodes + 1.5), 0.0)
     return total
 
 

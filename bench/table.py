@@ -10,8 +10,8 @@ def line(row):
     if "failed" in row:
         return f"{head}  {row['failed']}"
     if row["program"] == "arithmetic":
-        share = row["operations"]["gradient"] / 1e9
-        return f"{head}  {share:.2f} G operations needed, {row['peak_per_s'] / 1e9:.1f} G/s possible"
+        needed = row["operations"]["gradient"] / 1e9
+        return f"{head}  {needed:.2f} G operations needed, {row['peak_per_s'] / 1e9:.1f} G/s possible"
     if row["program"] == "stages":
         return "\n".join([head, *(stage_lines(kind, row[kind]) for kind in ("forward", "gradient"))])
     if row["program"] == "threads":
@@ -88,8 +88,8 @@ def notes(rows, cores):
             parts = []
             for loss, times in row.items():
                 if isinstance(times, dict):
-                    share = times["median_s"] / same["gradient"]["median_s"]
-                    parts.append(f"{loss} {1e3 * times['median_s']:.1f} ms ({share:.2f} of value and gradient)")
+                    ratio = times["median_s"] / same["gradient"]["median_s"]
+                    parts.append(f"{loss} {1e3 * times['median_s']:.1f} ms ({ratio:.2f} of value and gradient)")
             notes.append(f"A step of a fit of {row['length']:g} cm: {', '.join(parts)}.")
         if row["program"] == "threads":
             notes.append(f"{row['threads']} threads at {row['length']:g} cm, by turns: {by_turns(row)}.")

@@ -22,17 +22,17 @@ def buffer(i, window_first, window_pixel, waveform, electronics, tick, buffered)
 
     With h_k the buffer's current at the end of tick k, 0 before the window, and I'_k the mean of the tick:
 
-        h_k = I_k + decay (h_{k-1} - I_k),  I'_k = I_k + share (h_{k-1} - I_k)
+        h_k = I_k + decay (h_{k-1} - I_k),  I'_k = I_k + weight (h_{k-1} - I_k)
 
     window_first (n_windows + 1,): first sample; window_pixel (n_windows,); electronics (n_pixels, 4), of which tau [us]
-    is one; decay = exp(-tick/tau), share = (tau/tick)(1 - decay). The charge tau h that has not risen at the end of the
+    is one; decay = exp(-tick/tau), weight = (tau/tick)(1 - decay). The charge tau h that has not risen at the end of a
     window comes in its last tick. A reset leaves the buffer as it is: in larnd-sim what has not risen by then is lost.
     """
     T = type(tick)
-    held_ticks, decay, share = factors(electronics[window_pixel[i], BUFFER_RISETIME], tick)
+    held_ticks, decay, weight = factors(electronics[window_pixel[i], BUFFER_RISETIME], tick)
     held = T(0.0)
     for k in range(window_first[i], window_first[i + 1]):
-        buffered[k] = waveform[k] + share * (held - waveform[k])
+        buffered[k] = waveform[k] + weight * (held - waveform[k])
         held = waveform[k] + decay * (held - waveform[k])
     if window_first[i + 1] > window_first[i]:
         buffered[window_first[i + 1] - 1] += held_ticks * held

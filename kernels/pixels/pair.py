@@ -96,8 +96,8 @@ def pair(
 def node_count(low, high, half_width, nodes):
     """Quadrature nodes for the part of (low, high) within half_width of 0; `nodes` for the whole width."""
     T = type(low)
-    share = (min(high, half_width) - max(low, -half_width)) / (half_width + half_width)
-    return max(2, int(math.ceil(max(share, T(0.0)) * T(nodes) + T(1.5))))
+    fraction = (min(high, half_width) - max(low, -half_width)) / (half_width + half_width)
+    return max(2, int(math.ceil(max(fraction, T(0.0)) * T(nodes) + T(1.5))))
 
 
 @device

@@ -13,7 +13,7 @@ from lartpc.losses.objective import Objective
 
 STEPS = 8  # iterations at most
 TOLERANCE = 1e-3  # largest step, relative to the scales, at which it hands over
-GAIN = 0.7  # or when the loss has not fallen to this share: what is left is noise
+GAIN = 0.7  # or when the loss has not fallen to this fraction: what is left is noise
 
 
 class Robust:

@@ -8,8 +8,8 @@ import numpy as np
 
 from lartpc.fit.problem import Evaluation, Outcome, Problem
 
-EDGE = 0.05  # a start nearer to a bound than this share of half the range is moved: there the smooth transform is flat
-SHARE = 0.03  # of an error that a minimiser may leave to do before it begins again
+EDGE = 0.05  # a start nearer to a bound than this fraction of half the range is moved: the transform is flat there
+RESTART = 0.03  # of an error that a minimiser may leave to do before it begins again
 UNIT = 0.1  # longest unit of w, relative to the scales
 
 
@@ -85,7 +85,7 @@ class Function:
     def whiten(self) -> bool:
         """Count from the best so far, in units of errors along the axes of its information; whether there is need.
 
-        There is where the loss has an information and a Newton step of more than SHARE of an error is left.
+        There is where the loss has an information and a Newton step of more than RESTART of an error is left.
         """
         if not self.squares or self.best is None:
             return False
@@ -94,7 +94,7 @@ class Function:
         values, vectors = np.linalg.eigh(self.best.information * np.outer(slope, slope))
         self.axes = vectors / np.sqrt(np.maximum(values, UNIT**-2))
         left = self.axes.T @ (self.best.gradient * slope)
-        return bool(np.max(np.abs(left)) > SHARE)
+        return bool(np.max(np.abs(left)) > RESTART)
 
     def run(self, minimise: Callable[[], str]) -> Outcome:
         """The best that `minimise` found; its message is told, but what is left to do says whether it has converged.

@@ -16,8 +16,8 @@ LOSS_STEP = 2e-3  # relative to the scales, for losses without information
 PROFILE_ITERATIONS = 20
 PROFILE_STEPS = 6
 PROFILE_TOLERANCE = 0.01  # of an error
-LEFT = 0.1  # a fit that ended with more than this share of an error (and `TOLERANCE`) left to go has not converged
-SMALL = 1e-3  # or, for losses that are no likelihood, with more than this share of a scale
+LEFT = 0.1  # a fit that ended with more than this fraction of an error (and `TOLERANCE`) left to go has not converged
+SMALL = 1e-3  # or, for losses that are no likelihood, with more than this fraction of a scale
 
 GAUSS_NEWTON = "inverse Gauss-Newton information of the likelihood"
 HESSIAN = "inverse Hessian of -log likelihood, by differences of its exact gradient"

@@ -58,8 +58,8 @@ def entry_points(rng, box, direction):
     """
     size = box.high - box.low
     seen = np.abs(direction) * (np.prod(size) / size)
-    share = np.cumsum(seen, axis=1) / np.sum(seen, axis=1, keepdims=True)
-    face = np.minimum(np.sum(rng.random((len(direction), 1)) > share, axis=1), 2)
+    fraction = np.cumsum(seen, axis=1) / np.sum(seen, axis=1, keepdims=True)
+    face = np.minimum(np.sum(rng.random((len(direction), 1)) > fraction, axis=1), 2)
     points = box.low + size * rng.random((len(direction), 3))
     rows = np.arange(len(direction))
     points[rows, face] = np.where(direction[rows, face] > 0, box.low[face], box.high[face])

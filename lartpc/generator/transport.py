@@ -19,7 +19,7 @@ DENSITY = 1.38  # [g/cm3]
 SPEED_OF_LIGHT = 29979.2458  # [cm/us]
 LONGEST_STEP = 0.3  # [cm]
 SHORTEST_STEP = 0.02  # [cm]; a particle with less range than this stops in one step
-STEP_OF_RANGE = 0.1  # share of the remaining range that a step takes: resolves the Bragg peak
+STEP_OF_RANGE = 0.1  # fraction of the remaining range that a step takes: resolves the Bragg peak
 SMALLEST_STEP = 1e-6  # [cm]; the border is never nearer than this, so that no step has length 0
 BLOCK = 16  # steps for which an event draws its random numbers at once
 
@@ -90,9 +90,9 @@ def advance(kinetic, mass, reach, random):
         kinetic[moves], mass[moves], length[moves] * DENSITY, [r[moves] for r in random]
     )
     # A loss of more than there is ends the track where the energy did.
-    share = np.minimum(kinetic / (lost + radiated), 1.0)
-    after = np.where(share < 1, 0.0, kinetic - lost - radiated)
-    return length * share, lost * share, after
+    fraction = np.minimum(kinetic / (lost + radiated), 1.0)
+    after = np.where(fraction < 1, 0.0, kinetic - lost - radiated)
+    return length * fraction, lost * fraction, after
 
 
 def draw(rngs, counts):

@@ -32,7 +32,7 @@ ROUNDING = 3e-15  # remainders below this, relative to the loss and its terms, a
 MOST = 0.8
 TOLERANCE = 1e-5
 SLOPE = (1.9, 2.1)
-NEAR = 1e-3  # share of the threshold within which a hit counts as near to appear or vanish
+NEAR = 1e-3  # fraction of the threshold within which a hit counts as near to appear or vanish
 LOSSES = ("waveforms", "charges", "times", "hits")
 
 

@@ -21,7 +21,7 @@ BINS = 10  # bins a pitch, of tables made here and of those that do not say it
 REACH = 45  # bins of a quadrant: the pixel itself and four neighbours on each side
 HEIGHT = 5.0  # [cm] of the grounded plane over the pads of `electrostatic`
 MEMORY = 24.0  # [us] before its edge from which `from_parametric` follows the response
-COLLECTED = 0.999  # share of the charge at the pixel's centre with which it has arrived, where a file does not say when
+COLLECTED = 0.999  # fraction of the charge at the pixel's centre with which it has arrived, if a file does not say when
 OWN_CHARGE = (0.5, 1.5)  # of an electron on its own pixel, between which a table must lie
 
 

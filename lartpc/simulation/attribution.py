@@ -59,7 +59,7 @@ def contributions(
     """
     pairs, windows, current = waveforms.pairs, waveforms.windows, waveforms.current
     xp, n, T = namespace(current), len(pairs.step), current.dtype.type
-    share = xp.zeros((n, reads.fraction.shape[1]), dtype=current.dtype)
+    pair_charge = xp.zeros((n, reads.fraction.shape[1]), dtype=current.dtype)
     read_tick = windows.tick[reads.window] + reads.tick
     target = {"target_count": reads.count, "target_tick": read_tick, "target_fraction": reads.fraction}
     clock = {"tick": T(detector.tick), "hold_ticks": detector.hold_ticks, "reset_cycles": detector.reset_cycles}
@@ -83,11 +83,11 @@ def contributions(
         grads |= {"grad_current": grad, "grad_state": xp.zeros_like(convolved["state"])}
         plain(convolve_adjoint, len(windows.tick), **convolved | grads)
         plain(deposit_adjoint, len(deposited["share_t"]), **deposited | grads)
-        share[:, read] = (grads["grad_coefficient"] * deposited["coefficient"]).sum(axis=1)
+        pair_charge[:, read] = (grads["grad_coefficient"] * deposited["coefficient"]).sum(axis=1)
     if not waveforms.readout.conserved:
-        return _contributions(share, xp.ones(n), waveforms, reads, at)
+        return _contributions(pair_charge, xp.ones(n), waveforms, reads, at)
     factor = xp.asarray(_factors(waveforms, launched["conserve"]["current"]))[owners(windows.pair, n)]
-    return _positive(_contributions(share, factor, waveforms, reads, at), len(at[0]))
+    return _positive(_contributions(pair_charge, factor, waveforms, reads, at), len(at[0]))
 
 
 def _positive(found: Contributions, n_hits: int) -> Contributions:
@@ -99,17 +99,17 @@ def _positive(found: Contributions, n_hits: int) -> Contributions:
     return Contributions(found.hit[kept], found.segment[kept], (charge * scale[found.hit])[kept])
 
 
-def _contributions(share: Any, factor: Any, waveforms: Waveforms, reads: Reads, at: Any) -> Contributions:
-    """The sums over pairs of share (n_pairs, max_hits) times factor (n_pairs,)."""
+def _contributions(pair_charge: Any, factor: Any, waveforms: Waveforms, reads: Reads, at: Any) -> Contributions:
+    """The sums over pairs of pair_charge (n_pairs, max_hits) times factor (n_pairs,)."""
     pairs, windows = waveforms.pairs, waveforms.windows
-    xp = namespace(share)
+    xp = namespace(pair_charge)
     pair_pixel = owners(windows.of_pixel, len(windows.tick))[owners(windows.pair, len(pairs.step))]
     number = xp.full(reads.fraction.shape, -1, dtype=np.int64)
     number[at] = xp.arange(len(at[0]))
-    pair, read = xp.nonzero(share)
+    pair, read = xp.nonzero(pair_charge)
     hit = number[pair_pixel[pair], read]
     pair, read, hit = pair[hit >= 0], read[hit >= 0], to_numpy(hit[hit >= 0])
-    charge = to_numpy(share[pair, read]).astype(np.float64) * to_numpy(factor[pair])
+    charge = to_numpy(pair_charge[pair, read]).astype(np.float64) * to_numpy(factor[pair])
     segment = to_numpy(waveforms.steps.segment[pairs.step[pair]])
     return Contributions(*_sums(hit, segment, charge))
 

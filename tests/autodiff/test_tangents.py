@@ -22,7 +22,7 @@ OTHERS = {"rows": "adds up what the adjoints of a pixel give; its rows are teste
 
 
 class Tangent:
-    """A tangent of a case: how fast output x changes when all values of y grow by the same share of themselves.
+    """A tangent of a case: how fast output x changes when all values of y grow by the same fraction of themselves.
 
     Where y is no input of the kernel, the tangent takes the derivatives of inputs by it: here, random ones.
     """

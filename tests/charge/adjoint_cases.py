@@ -90,7 +90,7 @@ LINEAR = {
     "quench": ("step_dE",),
     "drift": ("electrons", "step_time"),
 }
-# Positions, of up to 120 cm, are moved by this share of themselves, which must be far less than the 0.03 cm between
+# Positions, of up to 120 cm, are moved by this fraction of themselves, which must be far less than the 0.03 cm between
 # counts of steps. In drift, the times of up to 0.1 us within a tick are added to a drift of 180 us: a larger step,
 # against rounding.
 STEP = {"split": 1e-8, "angle": 1e-7, "drift": 1e-4}

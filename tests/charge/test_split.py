@@ -81,7 +81,7 @@ def test_steps_are_as_short_as_the_diffusion_asks():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
-    ("start", "end", "shares"),
+    ("start", "end", "fractions"),
     [
         ((0.0, 0.0, -0.84125), (0.0, 0.0, 1.15875), (0.34125, 0.5)),  # 2 cm through the cathode of 0.3175
         ((0.0, 0.0, 40.0), (0.0, 0.0, 0.0), (0.0, 30.27225 / 40)),  # through the anode, into the cathode
@@ -92,10 +92,10 @@ def test_steps_are_as_short_as_the_diffusion_asks():
         ((0.0, 0.0, 0.1), (0.0, 1.0, -0.1), (0.0, 0.0)),  # in the cathode
     ],
 )
-def test_each_tpc_has_the_part_inside(start, end, shares, dtype):
+def test_each_tpc_has_the_part_inside(start, end, fractions, dtype):
     count, (x, y, distance, dE, *_) = steps(start, end, dtype)
     energy = dE[: count[0]].sum(), dE[count[0] :].sum()
-    np.testing.assert_allclose(energy, np.multiply(shares, 2.0), rtol=3e-6 if dtype == np.float32 else 1e-9)
-    assert (np.array(shares) > 0).tolist() == (count > 0).tolist()
+    np.testing.assert_allclose(energy, np.multiply(fractions, 2.0), rtol=3e-6 if dtype == np.float32 else 1e-9)
+    assert (np.array(fractions) > 0).tolist() == (count > 0).tolist()
     assert (distance > 0).all() and (distance < 30.2723).all()
     assert (x > 0).all() and (x < 62.078).all() and (y > 0).all() and (y < 124.078).all()

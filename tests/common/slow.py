@@ -30,7 +30,7 @@ def smeared(w, b, sigma):
 def slow_current(start, end, dE, dEdx, column, row, times):
     """Current [e/us] by dense quadrature of the model along the segment and over the four quarters of the pixel."""
     p, start, end = Parameters(), np.array(start), np.array(end)
-    point, share = np.polynomial.legendre.leggauss(24)
+    point, gauss_weight = np.polynomial.legendre.leggauss(24)
     along, weights = np.polynomial.legendre.leggauss(24 if np.any(start != end) else 1)
     centre = (np.array([column, row]) - 4.5) * PITCH
     current = np.zeros(len(times))
@@ -51,7 +51,7 @@ def slow_current(start, end, dE, dEdx, column, row, times):
                     at = (low + high) / 2 + (high - low) / 2 * point
                     gauss = np.exp(-0.5 * ((at - position) / sigma) ** 2) / np.sqrt(2 * np.pi) / sigma
                     nodes.append(at - middle)
-                    weights.append(gauss * share * (high - low) / 2)
+                    weights.append(gauss * gauss_weight * (high - low) / 2)
             axes.append((np.concatenate(nodes or [[]]), np.concatenate(weights or [[]])))
         (X, wx), (Y, wy) = axes
         if len(X) and len(Y):

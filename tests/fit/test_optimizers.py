@@ -169,8 +169,8 @@ def test_inside_and_back():
     p = problem(rosenbrock, [0.5, 0.9], [1.5, 1.3])
     inside = Inside(p)
     middle = p.bounds.mean(axis=1)
-    for share in (0.03, 0.3, 0.5, 0.9):
-        values = p.bounds @ [1.0 - share, share]
+    for fraction in (0.03, 0.3, 0.5, 0.9):
+        values = p.bounds @ [1.0 - fraction, fraction]
         np.testing.assert_allclose(inside.outer(inside.inner(values)), values, rtol=1e-12)
     np.testing.assert_allclose(inside.inner(middle), middle / p.scale)
     np.testing.assert_allclose(inside.slope(inside.inner(middle)), p.scale)

@@ -96,8 +96,8 @@ def test_what_is_left_to_do_is_not_converged():
     """0.05 of an error beside the minimum is converged, 0.3 is not."""
     p, at = fitted(quadratic(CENTRE, H))
     errors = np.sqrt(np.diag(np.linalg.inv(H)))
-    for share, converged in ((0.05, True), (0.3, False)):
-        beside = p(at.values + [share * errors[0] * p.scale[0], 0.0])
+    for fraction, converged in ((0.05, True), (0.3, False)):
+        beside = p(at.values + [fraction * errors[0] * p.scale[0], 0.0])
         outcome = Outcome(beside, beside.values, True, "ended")
         result = make_result(p, outcome, from_information(p, beside), None, "likelihood", "x")
         assert result.converged is converged, result.message
@@ -129,7 +129,7 @@ def skewed(counts):
 
 
 def test_profile_of_counts():
-    """The mean of one count, whatever the other; and their ratio, whose profile is that of a binomial share."""
+    """The mean of one count, whatever the other; and their ratio, whose profile is that of a binomial fraction."""
     n = np.array([22.0, 18.0])
     p = problem(skewed(n), 0.2, 3.0)
     at = p(np.array([n[0] / 20.0, n[1] / n[0]]) * p.scale)
@@ -140,8 +140,8 @@ def test_profile_of_counts():
         return (20.0 * x - n[0] * np.log(x / 1.1)) - n[0] - 0.5
 
     def of_ratio(y):
-        share, best = y / (1.0 + y), n[1] / n.sum()
-        return -n[1] * np.log(share / best) - n[0] * np.log((1.0 - share) / (1.0 - best)) - 0.5
+        fraction, best = y / (1.0 + y), n[1] / n.sum()
+        return -n[1] * np.log(fraction / best) - n[0] * np.log((1.0 - fraction) / (1.0 - best)) - 0.5
 
     for i, (rise, centre) in enumerate(((of_mean, 1.1), (of_ratio, 18.0 / 22.0))):
         wanted = [brentq(rise, 0.3, centre), brentq(rise, centre, 2.9)]

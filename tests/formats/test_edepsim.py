@@ -74,11 +74,11 @@ def test_what_is_no_segments_file_is_refused(tmp_path, store):
     assert "'segments' is a group" in refused(read_segments, tmp_path / "g.h5")
 
 
-@pytest.mark.parametrize("share", [0.02, 0.3, 0.9, 0.999])
-def test_a_truncated_file_is_refused(store, share):
+@pytest.mark.parametrize("fraction", [0.02, 0.3, 0.9, 0.999])
+def test_a_truncated_file_is_refused(store, fraction):
     path = store(segments=table(NOW, rows=1000))
     content = path.read_bytes()
-    path.write_bytes(content[: int(share * len(content))])
+    path.write_bytes(content[: int(fraction * len(content))])
     assert "HDF5 file is truncated or damaged" in refused(read_segments, path)
 
 
@@ -169,5 +169,5 @@ def test_real_files(reference, name, events, rows, length):
 
 def test_energy_of_steps_of_no_length(reference):
     segments = read_segments(reference / "data" / "corsika-module0.edep.h5")
-    share = segments.dE[segments.dEdx == 0.0].sum(dtype="f8") / segments.dE.sum(dtype="f8")
-    assert share == pytest.approx(2.3e-7, rel=0.02)
+    fraction = segments.dE[segments.dEdx == 0.0].sum(dtype="f8") / segments.dE.sum(dtype="f8")
+    assert fraction == pytest.approx(2.3e-7, rel=0.02)

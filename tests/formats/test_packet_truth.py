@@ -97,14 +97,14 @@ def test_more_than_fifty_segments_on_a_pixel_all_count():
     segments.traj_id = np.arange(n) % 2
     result = simulated(one_tpc(9), segments, dtype=np.float64)
     assert len(result.hits) > 0
-    share = dE / dE.sum()  # all are at one position: the same waveform but for its size
-    largest = np.argsort(-share)[:20]
+    fraction = dE / dE.sum()  # all are at one position: the same waveform but for its size
+    largest = np.argsort(-fraction)[:20]
     for h in range(len(result.hits)):
         np.testing.assert_array_equal(result.attribution.segment[h], largest)
-        np.testing.assert_allclose(result.attribution.fraction[h], share[largest], rtol=1e-6)
+        np.testing.assert_allclose(result.attribution.fraction[h], fraction[largest], rtol=1e-6)
         assert result.attribution.fraction[h].sum() < 0.35
         # trajectories are of all segments, not of those that are stored
-        expected = [share[1::2].sum(), share[::2].sum()]
+        expected = [fraction[1::2].sum(), fraction[::2].sum()]
         np.testing.assert_allclose(result.attribution.fraction_traj[h, :2], expected, rtol=1e-6)
         assert result.attribution.trajectory[h, :3].tolist() == [1, 0, -1]
 

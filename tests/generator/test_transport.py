@@ -75,7 +75,7 @@ def test_electrons_radiate_part_of_their_energy():
     track, _, _, _, deposit, *_ = beam(11, 50.0, 200, big_box())
     kept = np.bincount(track, deposit) / 50.0
     assert kept.max() < 1
-    # The share of the mean: int S_col/S dT / T.
+    # The fraction of the mean: int S_col/S dT / T.
     kinetic = np.linspace(0.01, 50.0, 5000)
     expected = np.mean(electron_collision(kinetic) / stopping_power(kinetic, ELECTRON_MASS))
     assert kept.mean() == pytest.approx(expected, rel=0.03)

@@ -90,8 +90,8 @@ def test_hits_near_an_edge_are_counted():
     assert charge.near == 0
     total = Simulation(one_tpc(), dtype=np.float64, settings=SMOOTH)(segments, waveforms=True).hits.charge
     assert len(total) == 1
-    for share, near in ((1 - 1e-4, 1), (1 - 1e-2, 0)):
-        detector = one_tpc(threshold=float(total[0]) * share)
+    for fraction, near in ((1 - 1e-4, 1), (1 - 1e-2, 0)):
+        detector = one_tpc(threshold=float(total[0]) * fraction)
         assert gradcheck(smooth(detector), segments, ["Ab"]).near == near
 
 

@@ -154,7 +154,7 @@ def test_more_than_fifty_segments_count_on_a_pixel():
     assert len(set(result.hits.pixel_id)) == 1
     expected = np.sum(freed(segments.dE) * survival(at[:, 2]))
     assert result.summary.collected == pytest.approx(expected, rel=1e-4)
-    # the 20 largest of some 300 are stored, with their share of all
+    # the 20 largest of some 300 are stored, with their fraction of all
     assert (result.attribution.segment >= 0).all() and (result.attribution.fraction.sum(axis=1) < 0.4).all()
 
 

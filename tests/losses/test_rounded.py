@@ -42,8 +42,8 @@ def test_a_rounded_target_uses_ticks_and_counts_alone(segments, noisy):
 def test_rounding_loses_information(segments, noisy):
     """But not much: a count of 988 e beside 500 e of noise, a tick of some 1000 e beside 900 e."""
     exact, rounded = (objective("likelihood", segments, noisy, rounded=k)(TRUTH.vector(np.float64)) for k in (0, 1))
-    share = np.diag(rounded.information) / np.diag(exact.information)
-    assert (share < 1.0).all() and (share > 0.2).all()
+    fraction = np.diag(rounded.information) / np.diag(exact.information)
+    assert (fraction < 1.0).all() and (fraction > 0.2).all()
     assert np.linalg.eigvalsh(rounded.information / np.sqrt(np.outer(*[np.diag(rounded.information)] * 2)))[0] > 0.0
 
 

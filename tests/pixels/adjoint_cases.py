@@ -146,8 +146,8 @@ LINEAR = {
     "assign": ("charge",),
     "couple": ("share_x", "share_y", "parameters"),
 }
-# Positions, of up to a pitch, are moved by this share of themselves, which must be far less than the diffusion width of
-# 0.03 cm.
+# Positions, of up to a pitch, are moved by this fraction of themselves, which must be far less than the diffusion width
+# of 0.03 cm.
 STEP = {"spread x": 1e-7, "spread y": 1e-7, "share arrival": 1e-7, "assign": 1e-7}
 LARGEST = {
     "spread x": 3e-5,

@@ -72,9 +72,9 @@ def test_the_error_of_steps_is_of_sixth_order(slow):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_waveforms_hold_all_charge(kind, dtype):
     (start, end), p = KINDS[kind], Parameters()
-    point, share = np.polynomial.legendre.leggauss(8)
+    point, weight = np.polynomial.legendre.leggauss(8)
     d = (start[2] + end[2]) / 2 + (end[2] - start[2]) / 2 * point
-    survival = share / 2 @ np.exp(-(d - 0.5) / VELOCITY / p.lifetime)
+    survival = weight / 2 @ np.exp(-(d - 0.5) / VELOCITY / p.lifetime)
     electrons = p.MeVToElectrons * 0.7 * p.Ab / (1 + p.kb * 2.5 / (p.eField * p.lArDensity))
     result = waveforms(make_segments(start, end, dE=0.7, dEdx=2.5), dtype=dtype)
     assert result.current.sum(dtype=float) * 0.1 == pytest.approx(electrons * survival, rel=1e-6)

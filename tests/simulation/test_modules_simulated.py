@@ -18,7 +18,7 @@ from lartpc.simulation.simulation import Simulation
 
 
 def test_a_segment_through_all_modules_is_cut_at_their_borders():
-    """Along the drift axis through two modules of two TPCs: each has the share of the energy that is inside."""
+    """Along the drift axis through two modules of two TPCs: each has the fraction of the energy that is inside."""
     start, end = (33.5, 10.0, -80.0), (33.5, 10.0, 80.0)
     segments = make_segments(start, end, dE=160.0, dEdx=1.0)
     simulation = Simulation(TWO_BY_TWO, dtype=np.float64)
