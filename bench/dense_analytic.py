@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from dense_lists import NODES, class_columns, filled, make_lists, sample_columns, shapes
 from dense_physics import Program, birks, drift, response
-from dense_rules import MEMORY, RATE_HALF, RATE_MIDDLE, WIDTH, decay_table
+from dense_rules import LOOKBACK, RATE_HALF, RATE_MIDDLE, WIDTH, decay_table
 from jax.scipy.special import ndtr
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
@@ -72,9 +72,9 @@ def axis_nodes(edges, g, omega, upper, sigma, width):
 
 
 def chunk_rows(values, pairs, shape, decay, tick, width):
-    """Currents of a chunk of pairs from `memory` ticks before their first edges on, (pairs, memory + near); charges.
+    """Currents of a chunk of pairs from `lookback` ticks before their first edges on (pairs, lookback + near); charges.
 
-    values (4, n_steps): charge [e], arrival [us], sigma_t [us], sigma_T [cm]; decay (moments, memory).
+    values (4, n_steps): charge [e], arrival [us], sigma_t [us], sigma_T [cm]; decay (moments, lookback).
     """
     charge, arrival, sigma, sigma_T = values[:, pairs["step"]]
     x, share_x = axis_nodes(*(pairs[f"{name}_x"] for name in NODES), sigma_T, width)
@@ -85,8 +85,8 @@ def chunk_rows(values, pairs, shape, decay, tick, width):
     w = pairs["begin"] - arrival - s
     rate, slow_rate = 1.0 / b, 1.0 / c
     scale, slow_scale = Q * a * rate, Q * (1.0 - a) * slow_rate
-    memory = decay.shape[1]
-    far = min(shape.far, memory)
+    lookback = decay.shape[1]
+    far = min(shape.far, lookback)
     later = tick * jnp.arange(shape.near, dtype=w.dtype)[:, None]
     earlier = tick * jnp.arange(-far, 0, dtype=w.dtype)[:, None]
 
@@ -103,7 +103,7 @@ def chunk_rows(values, pairs, shape, decay, tick, width):
     u = (slow_rate - RATE_MIDDLE) * (1.0 / RATE_HALF)
     slow = slow_scale * jnp.exp((w + 0.5 * sigma * sigma * slow_rate) * slow_rate)
     moments = jnp.stack([jnp.sum(slow * u**m, axis=0) for m in range(decay.shape[0])])
-    tail = (decay.T @ moments)[::-1] + jnp.pad(before, ((memory - far, 0), (0, 0)))
+    tail = (decay.T @ moments)[::-1] + jnp.pad(before, ((lookback - far, 0), (0, 0)))
     return jnp.concatenate((tail, edges)).T, jnp.sum(Q, axis=0)
 
 
@@ -114,8 +114,8 @@ def program(simulation, batches):
     n_steps = max(len(one.steps["time"]) for one in lists)
     n_samples = max(int(one.windows.first[-1]) for one in lists)
     n_windows = max(len(one.windows.tick) for one in lists)
-    memory, tick = round(MEMORY / detector.tick), detector.tick
-    decay = jnp.asarray(decay_table(memory + 1, tick, dtype)[:, 1:])
+    lookback, tick = round(LOOKBACK / detector.tick), detector.tick
+    decay = jnp.asarray(decay_table(lookback + 1, tick, dtype)[:, 1:])
     mesh = jax.make_mesh((len(jax.devices()),), ("share",))
     kinds = shapes(lists, mesh.size)
 
@@ -124,7 +124,7 @@ def program(simulation, batches):
         time, survival, sigma_T, sigma_t = drift(parameters, steps["distance"], detector.drift_start)
         charge = steps["quenched"] * birks(parameters, steps["dEdx"]) * survival
         values = jnp.stack((charge, steps["time"] + time, sigma_t, sigma_T))
-        samples, charges = jnp.zeros(n_samples + memory + 512, dtype), jnp.zeros(n_windows, dtype)
+        samples, charges = jnp.zeros(n_samples + lookback + 512, dtype), jnp.zeros(n_windows, dtype)
         for kind, pairs in zip(kinds, classes, strict=True):
             rows = jax.checkpoint(lambda chunk, kind=kind: chunk_rows(values, chunk, kind, decay, tick, WIDTH))
             current, charge = jax.lax.map(rows, pairs)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from dense_physics import NOMINAL, birks, response, vector
-from dense_rules import MEMORY, WIDTH, node_count
+from dense_rules import LOOKBACK, WIDTH, node_count
 from loss import loss_weights, windowed_pairs
 
 from lartpc.charge.quadrature import gauss_rules
@@ -101,8 +101,8 @@ def make_lists(simulation, batch):
     pairs |= {f"{key}_y": np.where(swap, columns[0][key], columns[1][key]) for key in NODES}
     first, near, far = pair_ticks(axes, steps.arrival[n], steps.sigma_t[n], detector.tick)
     window = np.repeat(np.arange(len(windows.tick)), np.diff(windows.pair))
-    memory = round(MEMORY / detector.tick)
-    start = windows.first[window] + batch.tick[steps.segment][n] + first - memory - windows.tick[window]
+    lookback = round(LOOKBACK / detector.tick)
+    start = windows.first[window] + batch.tick[steps.segment][n] + first - lookback - windows.tick[window]
     kind = np.searchsorted(CLASSES, np.maximum(*counts)) * len(CLASSES)
     kind += np.searchsorted(CLASSES, np.minimum(*counts))
     pairs |= {"step": n, "window": window, "start": start, "begin": first * detector.tick}

@@ -9,7 +9,7 @@ import numpy as np
 
 WIDTH = 3.6  # transverse standard deviations after which a step's charge is cut (and normalised)
 WHOLE = 8  # quadrature nodes over the whole width of a step's charge, along each axis, where most are needed
-MEMORY = 24.0  # how far back of its edge a response is followed [us]
+LOOKBACK = 24.0  # how far back of its edge a response is followed [us]
 MOMENTS = 7  # with which the slow exponential is followed back
 LEAST_RATE, LARGEST_RATE = 1.0 / 3.76, 1.0 / 1.84  # of the slow exponential over a pixel of up to 0.4434 cm [1/us]
 RATE_MIDDLE = 0.5 * (LEAST_RATE + LARGEST_RATE)

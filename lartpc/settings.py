@@ -10,6 +10,6 @@ class Settings(NamedTuple):
     width: float = 4.0  # transverse standard deviations after which a step's charge is cut (and normalised)
     nodes: int = 10  # quadrature nodes over the whole width of a step's charge, along each axis
     precision: float = 1e-4  # of the parametric response's tables, relative to its peak
-    memory: float = 24.0  # how far back of its edge a response is followed [us]
+    lookback: float = 24.0  # how far back of its edge a response is followed [us]
     block: int = 16  # ticks: windows are whole numbers of blocks
     steps_per_batch: int = 8192  # whole events are simulated together up to about this many steps; on CUDA, to 8 times

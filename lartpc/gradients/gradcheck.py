@@ -23,7 +23,7 @@ from lartpc.simulation.simulation import Simulation
 
 # With the default settings, results jump by 1e-10 to 1e-7 where a parameter moves the tick at which a slow exponential
 # is cut: the jumps, not the gradient, would then decide the check. With these they are below rounding.
-SMOOTH = Settings(memory=48.0, precision=1e-7)
+SMOOTH = Settings(lookback=48.0, precision=1e-7)
 
 LARGEST_STEPS = (3e-3, 3e-4, 3e-5)  # relative; the first at which most pixels keep their reads is taken
 TAYLOR_STEPS = 10.0 ** -np.arange(0.0, 3.5, 0.5)  # times the largest step: three decades

@@ -38,7 +38,7 @@ class ParametricReadout:
     def __init__(self, detector: Detector, tables: Tables, settings: Settings, dtype: Any, xp: Any) -> None:
         self.detector, self.tables, self.settings = detector, tables, settings
         self.table = make_parametric_tables(detector, settings, dtype, xp)
-        self.memory = round(settings.memory / detector.tick)  # ticks, back from the response's first lag
+        self.lookback = round(settings.lookback / detector.tick)  # ticks, back from the response's first lag
 
     def currents(
         self, clouds: Clouds, batch: Any, parameters: Any, settle: int, launch: Launch
@@ -88,7 +88,7 @@ class ParametricReadout:
             space=aligned(table.space[: int(used.max()) + 1 if n else 0, :most, :most_rank, :most]),
             coefficient=coefficient,
         )
-        extent = (self.memory, settle, first_pair, pair_place)
+        extent = (self.lookback, settle, first_pair, pair_place)
         current = lattice_current(coefficient, pairs, windows, shares, lattice, *extent, launch)
         waveform = xp.empty_like(current)
         launch(
@@ -149,7 +149,7 @@ class ParametricReadout:
         step, column, row, pixel = index.values()
         event = batch.event[clouds.segment[step]]
         first_tick, last_tick = step_ticks(self.table.lattice, shares)
-        ticks = (first_tick[step] - self.memory, last_tick[step] + settle)
+        ticks = (first_tick[step] - self.lookback, last_tick[step] + settle)
         pairs, windows = group(step, column, row, pixel, event, *ticks, self.settings.block)
         return pairs, windows, first_pair
 

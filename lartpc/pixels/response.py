@@ -20,7 +20,7 @@ from lartpc.pixels.parametric_tables import coefficients
 BINS = 10  # bins a pitch, of tables made here and of those that do not say it
 REACH = 45  # bins of a quadrant: the pixel itself and four neighbours on each side
 HEIGHT = 5.0  # [cm] of the grounded plane over the pads of `electrostatic`
-MEMORY = 24.0  # [us] before its edge from which `from_parametric` follows the response
+LOOKBACK = 24.0  # [us] before its edge from which `from_parametric` follows the response
 COLLECTED = 0.999  # fraction of the charge at the pixel's centre with which it has arrived, if a file does not say when
 OWN_CHARGE = (0.5, 1.5)  # of an electron on its own pixel, between which a table must lie
 
@@ -111,7 +111,7 @@ class Response:
         pitch, tick = _pitch("response", detector), detector.tick if time_tick is None else time_tick
         x = ((np.arange(bins // 2) + 0.5) * pitch / bins)[:, None]
         a, b, c, s = (value[..., None] for value in coefficients(x, x.T))
-        before = round(MEMORY / tick)
+        before = round(LOOKBACK / tick)
         edges = (np.arange(-before, math.ceil(float(s.max()) / tick) + 2) - 0.5) * tick
         w = np.minimum(edges - s, 0.0)
         collected = a * np.exp(w / b) + (1.0 - a) * np.exp(w / c)

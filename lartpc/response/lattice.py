@@ -81,7 +81,7 @@ def lattice_current(
     windows: Windows,
     shares: Shares,
     lattice: Lattice,
-    memory: int,
+    lookback: int,
     settle: int,
     first_pair: Any,
     pair_place: Any,
@@ -89,7 +89,7 @@ def lattice_current(
 ) -> Any:
     """Current of every window [e/us], from the coefficients of its pairs.
 
-    Windows begin `memory` ticks before the first tick of their steps and end `settle` ticks after the last.
+    Windows begin `lookback` ticks before the first tick of their steps and end `settle` ticks after the last.
     """
     xp, dtype = namespace(coefficient), coefficient.dtype
     n_pairs, n_windows, n_tables = len(pairs.step), len(windows.tick), len(lattice.rank)
@@ -103,7 +103,7 @@ def lattice_current(
     window_train = offsets(has.reshape(n_windows, n_tables).sum(axis=1))
     n = lattice.per_tick[table]
     length = xp.diff(windows.first)[of_window]
-    first_site = (windows.tick[of_window] + memory) * n - lattice.first_lag[table]
+    first_site = (windows.tick[of_window] + lookback) * n - lattice.first_lag[table]
     sites = (windows.tick[of_window] + length - settle) * n - lattice.last_lag[table] - first_site
     begin = offsets(sites * lattice.rank[table])
 

@@ -8,7 +8,7 @@ from slow import slow_current
 from lartpc.parameters import Parameters
 from lartpc.settings import Settings
 
-REFINED = Settings(step_length=1.0, width=6.5, nodes=28, memory=60.0, precision=1e-8)
+REFINED = Settings(step_length=1.0, width=6.5, nodes=28, lookback=60.0, precision=1e-8)
 # start, end [cm]; none comes near a pixel's centre, where the cap of the weight at 1 puts a kink into the response.
 KINDS = {
     "generic": ((0.4, 0.06, 6.0), (0.49, -0.05, 6.3)),
@@ -54,7 +54,7 @@ def test_current_is_the_models_integral(slow, kind):
         ("nodes", (8, 12, 16, 20), 5.0),
         ("width", (3.0, 4.0, 5.0, 6.0), 10.0),
         ("precision", (1e-2, 1e-4, 1e-6), 10.0),
-        ("memory", (8.0, 16.0, 32.0), 5.0),
+        ("lookback", (8.0, 16.0, 32.0), 5.0),
     ],
 )
 def test_errors_fall_as_one_setting_is_refined(slow, name, values, falls):

@@ -37,10 +37,10 @@ def test_pixels_end_at_the_border_of_the_plane():
 @pytest.mark.slow
 @pytest.mark.parametrize("distance", [0.03, 0.5, 5.0, 30.0])
 def test_all_current_lies_in_the_windows(distance):
-    """The model's charge outside of a pixel's windows: as much as 24 us of memory leave out, next to nothing for 60."""
+    """The model's charge outside of a pixel's windows: what a lookback of 24 us leaves out, next to nothing for 60."""
     random = np.random.default_rng(int(distance))
     ticks = np.arange(-1000, 300, 5) + int((distance - 0.5) / VELOCITY / TICK)
-    long = Settings(memory=60.0, width=6.0)
+    long = Settings(lookback=60.0, width=6.0)
     limits = ((Settings(), np.float32, 5.0), (long, np.float32, 0.05), (long, np.float64, 2e-4))  # of 29,500 e
     for x, y in [(0.0, 0.0), (0.2217, 0.2217), random.uniform(0, PITCH, 2)]:
         position = (x, y, distance)
