@@ -14,7 +14,7 @@ import numpy as np
 from lartpc.exceptions import InputError
 from lartpc.losses.linear import Linear
 from lartpc.losses.objective import Objective
-from lartpc.losses.per_event import Events
+from lartpc.losses.per_event import MeanLoss
 
 
 class Evaluation(NamedTuple):
@@ -99,11 +99,11 @@ class Problem:
         return self.record.add(evaluation)
 
 
-def evaluate(phase: str, batch: int, values: np.ndarray, found: Linear | Events) -> Evaluation:
+def evaluate(phase: str, batch: int, values: np.ndarray, found: Linear | MeanLoss) -> Evaluation:
     """What is kept of a result of the objective."""
     n = len(values)
     nothing = np.full((n, n), np.nan)
-    if isinstance(found, Events):
+    if isinstance(found, MeanLoss):
         information, mean_square, spread, events = nothing, np.nan, found.spread, len(found.values)
     else:
         information, spread, events = found.information, nothing, 0

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from lartpc.contracts import Unknowns
-from lartpc.losses import per_event as events
+from lartpc.losses import per_event
 from lartpc.losses.catalogue import OBJECTIVES, check_acting, check_noise
 from lartpc.losses.linear import Linear, join
-from lartpc.losses.per_event import Events
+from lartpc.losses.per_event import MeanLoss
 from lartpc.losses.target import TargetHits
 from lartpc.simulation.batches import Batch
 from lartpc.simulation.simulation import Simulation
@@ -42,13 +42,13 @@ class Objective:
         self.unknowns = unknowns
         self.progress = progress
 
-    def __call__(self, values: np.ndarray, chosen: Sequence[int] | None = None) -> Linear | Events:
+    def __call__(self, values: np.ndarray, chosen: Sequence[int] | None = None) -> Linear | MeanLoss:
         """The sum (of events, their mean) over the batches, or over those `chosen`."""
         return self.at(self.unknowns.apply(values), chosen)
 
-    def at(self, vector: np.ndarray, chosen: Sequence[int] | None = None) -> Linear | Events:
+    def at(self, vector: np.ndarray, chosen: Sequence[int] | None = None) -> Linear | MeanLoss:
         """The same at any parameters of the chain, (n_values,)."""
         vector = self.simulation.xp.asarray(vector.astype(self.simulation.dtype))
         batches = self.progress(self.batches) if chosen is None else [self.batches[k] for k in chosen]
         results: list[Any] = [self.of_batch(self, batch, vector) for batch in batches]
-        return events.join(results) if isinstance(results[0], Events) else join(results)
+        return per_event.join(results) if isinstance(results[0], MeanLoss) else join(results)

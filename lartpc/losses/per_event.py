@@ -15,7 +15,7 @@ from lartpc.losses.hitlist import present_events, simulated_hits
 from lartpc.simulation.batches import Batch
 
 
-class Events(NamedTuple):
+class MeanLoss(NamedTuple):
     """A loss that is the mean over events; n parameters."""
 
     values: np.ndarray  # (n_events,)
@@ -38,9 +38,9 @@ class Events(NamedTuple):
         return off.T @ off / (n * (n - 1)) if n > 1 else np.full((off.shape[1],) * 2, np.inf)
 
 
-def join(results: Sequence[Events]) -> Events:
+def join(results: Sequence[MeanLoss]) -> MeanLoss:
     """All events of several batches."""
-    return Events(
+    return MeanLoss(
         np.concatenate([p.values for p in results]),
         np.concatenate([p.gradients for p in results]),
         sum(p.hits for p in results),
@@ -48,10 +48,10 @@ def join(results: Sequence[Events]) -> Events:
     )
 
 
-def event_loss(name: str) -> Callable[[Any, Batch, Any], Events]:
+def event_loss(name: str) -> Callable[[Any, Batch, Any], MeanLoss]:
     """The loss of that name on one batch, as `Objective` takes it."""
 
-    def of_batch(objective: Any, batch: Batch, parameters: Any) -> Events:
+    def of_batch(objective: Any, batch: Batch, parameters: Any) -> MeanLoss:
         simulation = objective.simulation
         trace = Trace(simulation, batch, parameters)
         tape, waveforms, reads, adc = trace.tape, trace.waveforms, trace.reads, trace.adc
@@ -75,6 +75,6 @@ def event_loss(name: str) -> Callable[[Any, Batch, Any], Events]:
             np.add.at(gradients, np.searchsorted(present, to_numpy(windows.event)), rows)
         hits = len(target.charge)
         unmatched = objective.target.align(windows, batch, simulation.dtype).unmatched
-        return Events(to_numpy(loss.value), gradients, hits - unmatched, unmatched)
+        return MeanLoss(to_numpy(loss.value), gradients, hits - unmatched, unmatched)
 
     return of_batch

@@ -7,14 +7,14 @@ import numpy as np
 from lartpc.fit.problem import Problem, Record
 from lartpc.fit.unknowns import unknowns_of
 from lartpc.losses.linear import Linear
-from lartpc.losses.per_event import Events
+from lartpc.losses.per_event import MeanLoss
 from lartpc.simulation.simulation import Simulation
 
 NAMES = ("Ab", "lifetime")  # of very different size, 0.8 and 2200
 
 
 class Analytic:
-    """`function(x, batches)` of x = values/nominal values within bounds, which returns a `Linear` or `Events` in x."""
+    """`function(x, batches)` of x = values/nominal values within bounds, which is a `Linear` or `MeanLoss` in x."""
 
     def __init__(self, unknowns, function, batches):
         self.unknowns, self.function, self.batches = unknowns, function, range(batches)
@@ -22,7 +22,7 @@ class Analytic:
     def __call__(self, values, chosen=None):
         scale = self.unknowns.scale
         found = self.function(values / scale, self.batches if chosen is None else chosen)
-        if isinstance(found, Events):
+        if isinstance(found, MeanLoss):
             return found._replace(gradients=found.gradients / scale)
         return found._replace(jacobian=found.jacobian / scale, gradient_rest=found.gradient_rest / scale)
 

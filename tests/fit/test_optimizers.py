@@ -12,7 +12,7 @@ from lartpc.fit import optimizers
 from lartpc.fit.calibrate import calibrate
 from lartpc.fit.optimizers import OPTIMIZERS, adam, find_optimizer, newton_step, step_within
 from lartpc.fit.smooth import Inside
-from lartpc.losses.per_event import Events
+from lartpc.losses.per_event import MeanLoss
 from lartpc.parameters import Parameters
 from lartpc.simulation.simulation import Simulation
 
@@ -42,7 +42,7 @@ def without_information(function):
 
     def events(x, batches):
         linear = function(x, batches)
-        return Events(np.array([linear.value]), linear.gradient[None], 1, 0)
+        return MeanLoss(np.array([linear.value]), linear.gradient[None], 1, 0)
 
     return events
 

@@ -13,7 +13,7 @@ from lartpc.fit.result import make_result
 from lartpc.fit.uncertainty import from_hessian, from_information, hessian, profile, sandwich
 from lartpc.fit.unknowns import unknowns_of
 from lartpc.losses.objective import Objective
-from lartpc.losses.per_event import Events
+from lartpc.losses.per_event import MeanLoss
 from lartpc.losses.target import TargetHits
 from lartpc.parameters import Parameters
 from lartpc.simulation.simulation import Simulation
@@ -174,7 +174,7 @@ def regression(t, y):
 
     def function(x, batches):
         r = design @ x - y
-        return Events(0.5 * r**2, r[:, None] * design, len(y), 0)
+        return MeanLoss(0.5 * r**2, r[:, None] * design, len(y), 0)
 
     return function, design
 
@@ -207,7 +207,7 @@ def robust_line(t, y):
 
     def function(x, batches):
         z = 10.0 * (design @ x - y)
-        return Events(np.logaddexp(z, -z), 10.0 * np.tanh(z)[:, None] * design, len(y), 0)
+        return MeanLoss(np.logaddexp(z, -z), 10.0 * np.tanh(z)[:, None] * design, len(y), 0)
 
     return function
 
