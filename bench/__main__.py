@@ -47,8 +47,8 @@ def measure(program, length, path, limit, threads, device="cpu"):
         found, _ = run("worker.py", program, length, path, *options, limit=KILLED * limit, threads=threads)
     except subprocess.TimeoutExpired:
         return row | {"failed": f"took more than {KILLED * limit:g} s"}
-    except RuntimeError as error:
-        return row | {"failed": str(error)}
+    except RuntimeError as failure:
+        return row | {"failed": str(failure)}
     return row | found
 
 

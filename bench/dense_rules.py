@@ -16,7 +16,7 @@ RATE_MIDDLE = 0.5 * (LEAST_RATE + LARGEST_RATE)
 RATE_HALF = 0.5 * (LARGEST_RATE - LEAST_RATE)
 NOMINAL_RATIO = 0.237  # sigma_T/sigma_t [cm/us] of the nominal diffusion, at every distance
 ACROSS = 0.105  # a typical distance from a pixel's centre along the other axis [cm]
-# Found by trial on 100 cm of mixed particles: least nodes for an even error.
+# Found by trial on 100 cm of mixed particles: least nodes for an even deviation.
 EASY = 2.5
 HARD = 1.65  # the ratio at a pixel's edge
 BEYOND = 0.2
@@ -40,7 +40,7 @@ def node_count(low, high, middle, half_width):
 def decay_table(ticks, tick, dtype):
     """Coefficients (MOMENTS, ticks) of exp(-tau rate) as a polynomial in u, rate = RATE_MIDDLE + u RATE_HALF [1/us].
 
-    tau = 0, 1, ... times tick [us]. The polynomial interpolates at the Chebyshev points; its error is at most 2.2e-6 of
+    tau = 0, 1, ... times tick [us]. The polynomial interpolates at Chebyshev points; its deviation is at most 2.2e-6 of
     the slow exponential at its edge, which is 1e-7 of the current's peak.
     """
     u = np.cos(np.pi * (np.arange(MOMENTS) + 0.5) / MOMENTS)

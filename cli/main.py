@@ -1,4 +1,4 @@
-"""The command `lartpc`: its subcommands, and the one place where an error becomes a line and an exit code."""
+"""The command `lartpc`: its subcommands, and the one place where a failure becomes a line and an exit code."""
 
 import errno
 import sys
@@ -19,7 +19,7 @@ from lartpc.cli.simulate import simulate
 
 
 class Lartpc(click.Group):
-    """A group whose errors are one line on stderr: exit code 2 for wrong input, 1 for a loss that is not finite,
+    """A group whose failures are one line on stderr: exit code 2 for wrong input, 1 for a loss that is not finite,
     130 for an interrupt."""
 
     def get_command(self, context, name):
@@ -28,16 +28,16 @@ class Lartpc(click.Group):
     def invoke(self, context):
         try:
             return super().invoke(context)
-        except InputError as error:
-            fail(error, 2)
-        except OSError as error:
-            if error.errno == errno.EPIPE:  # the reader of stdout has gone: click ends quietly
+        except InputError as failure:
+            fail(failure, 2)
+        except OSError as failure:
+            if failure.errno == errno.EPIPE:  # the reader of stdout has gone: click ends quietly
                 raise
-            fail(f"{error.filename}: {error.strerror}" if error.filename else error, 2)
-        except FloatingPointError as error:
-            fail(error, 1)
-        except MemoryError as error:
-            fail(f"not enough memory: {error}", 2)
+            fail(f"{failure.filename}: {failure.strerror}" if failure.filename else failure, 2)
+        except FloatingPointError as failure:
+            fail(failure, 1)
+        except MemoryError as failure:
+            fail(f"not enough memory: {failure}", 2)
         except KeyboardInterrupt:
             fail("interrupted", 130)
 
@@ -45,8 +45,8 @@ class Lartpc(click.Group):
         keep_memory()
         try:
             status = super().main(*arguments, standalone_mode=False, **keywords)
-        except click.ClickException as error:
-            fail(error.format_message(), 2)
+        except click.ClickException as failure:
+            fail(failure.format_message(), 2)
         sys.exit(status if isinstance(status, int) else 0)
 
 

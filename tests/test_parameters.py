@@ -61,9 +61,9 @@ def test_numeric_text_counts_as_a_number():
 @pytest.mark.parametrize("name", slots.PARAMETERS)
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 0.0, -1.0, 1e12, "much", True, [0.5], 1j])
 def test_what_is_no_physical_number_is_refused_in_one_line(name, value):
-    with pytest.raises(InputError) as error:
+    with pytest.raises(InputError) as failure:
         Parameters(**{name: value})
-    message = str(error.value)
+    message = str(failure.value)
     assert f"parameter {name}: found {value!r}, allowed is a number" in message
     assert "\n" not in message
 

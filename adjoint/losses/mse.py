@@ -15,18 +15,18 @@ def mse_adjoint(
     time_scale,
     charge_scale,
     # gradients of outputs
-    grad_error,
+    grad_square,
     # gradients of inputs
     grad_time,
     grad_charge,
 ):
     """Gradient of hit i; the target is a constant.
 
-    d(error)/d(t) = 2 (t - t')/time_scale^2, d(error)/d(q) = 2 (q - q')/charge_scale^2; without a partner 0 and
+    d(square)/d(t) = 2 (t - t')/time_scale^2, d(square)/d(q) = 2 (q - q')/charge_scale^2; without a partner 0 and
     2 q/charge_scale^2
     """
     T = type(time_scale)
-    weight = T(2.0) * grad_error[i]
+    weight = T(2.0) * grad_square[i]
     j = partner[i]
     if j < 0:
         grad_charge[i] += weight * charge[i] / (charge_scale * charge_scale)

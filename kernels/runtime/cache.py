@@ -34,8 +34,8 @@ def cache_directory():
     except RuntimeError:  # of Path.home()
         tell(f"there is no home folder to keep compiled kernels in (set XDG_CACHE_HOME): {ALONE}")
         return ""
-    except OSError as error:
-        tell(f"compiled kernels cannot be kept: {error.filename}: {error.strerror}; {ALONE}")
+    except OSError as failure:
+        tell(f"compiled kernels cannot be kept: {failure.filename}: {failure.strerror}; {ALONE}")
         return ""
     return str(folder)
 
@@ -88,8 +88,8 @@ class Store:
             content = path.read_bytes()
         except FileNotFoundError:
             return None
-        except OSError as error:
-            tell(f"{self.folder}: compiled kernels cannot be read: {error.strerror}; {ALONE}")
+        except OSError as failure:
+            tell(f"{self.folder}: compiled kernels cannot be read: {failure.strerror}; {ALONE}")
             return None
         if content[:32] != hashlib.sha256(content[32:]).digest():
             tell(f"{self.folder}: a compiled kernel is damaged; it is thrown away and made anew")
@@ -108,8 +108,8 @@ class Store:
                 temporary = file.name
                 file.write(hashlib.sha256(content).digest() + content)
             os.replace(temporary, self.path(key))
-        except OSError as error:
-            tell(f"{self.folder}: compiled kernels cannot be kept: {error.strerror}; {ALONE}")
+        except OSError as failure:
+            tell(f"{self.folder}: compiled kernels cannot be kept: {failure.strerror}; {ALONE}")
             if temporary is not None:
                 with contextlib.suppress(OSError):
                     os.unlink(temporary)

@@ -26,7 +26,7 @@ def exp_negative(x):
     """exp(x) for x <= 0: Chebyshev fit of exp(x/16)^16 (float32) or exp(x/64)^64 (float64).
 
     Constant below -20 (float32) or -40 (float64).
-    Relative error 3e-6 (float32), 8e-13 (float64).
+    Relative accuracy 3e-6 (float32), 8e-13 (float64).
     """
     T = type(x)
     if is_single(x):
@@ -91,7 +91,7 @@ def normal_density(z):
 def log_to_three(x):
     """log(x) for 1 <= x <= 3: log(s) + 2 artanh((x - s)/(x + s)), s = sqrt(3), its series fitted by Chebyshev.
 
-    Absolute error 2e-7 (float32), 2e-15 (float64).
+    Absolute accuracy 2e-7 (float32), 2e-15 (float64).
     """
     T = type(x)
     z = (x - T(1.7320508075688772)) / (x + T(1.7320508075688772))

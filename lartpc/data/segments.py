@@ -65,7 +65,7 @@ def within(event_id: np.ndarray, events: range | None) -> np.ndarray:
 
 
 def no_events(path: str | os.PathLike | None, events: range, event_id: np.ndarray) -> InputError:
-    """The error that none of the ids (n,) lies in the range."""
+    """The InputError that none of the ids (n,) lies in the range."""
     low = "" if events.start <= -(2**63) else events.start
     high = "" if events.stop >= 2**63 else events.stop
     found = f"event ids from {event_id.min()} to {event_id.max()}" if len(event_id) else "no event at all"

@@ -60,7 +60,7 @@ def read_detector(
     layout_yaml: str | os.PathLike | Sequence[str | os.PathLike],
     link_vdrift: bool,
 ) -> dict[str, Any]:
-    """The fields of a `Detector`, as `Detector.load` documents them, with its errors."""
+    """The fields of a `Detector`, as `Detector.load` documents them; raises as it does."""
     content = yamlfile.read_mapping(detector_yaml, KNOWN_KEYS)
     files = layout_files(layout_yaml)
     layouts = tuple(read_layout(file) for file in files) or BUILT_IN["module0"]().layouts

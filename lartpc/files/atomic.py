@@ -51,14 +51,14 @@ def write_errors(path: str | os.PathLike) -> Iterator[None]:
     """Raise InputError, naming `path`, for any failure to write in the block."""
     try:
         yield
-    except (OSError, RuntimeError) as error:  # HDF5 reports a write that fails on closing as a RuntimeError
-        number = _error_number(error)
-        if number is None and not isinstance(error, OSError):
+    except (OSError, RuntimeError) as failure:  # HDF5 reports a write that fails on closing as a RuntimeError
+        number = _number_of(failure)
+        if number is None and not isinstance(failure, OSError):
             raise
-        reason = os.strerror(number) if number else " ".join(str(error).split())
+        reason = os.strerror(number) if number else " ".join(str(failure).split())
         raise InputError(f"{path}: cannot be written: {reason}") from None
 
 
-def _error_number(error: OSError | RuntimeError) -> int | None:
-    found = re.search(r"errno = (\d+)", str(error))
-    return int(found[1]) if found else getattr(error, "errno", None)
+def _number_of(failure: OSError | RuntimeError) -> int | None:
+    found = re.search(r"errno = (\d+)", str(failure))
+    return int(found[1]) if found else getattr(failure, "errno", None)

@@ -51,12 +51,12 @@ def read_rows(dataset: h5py.Dataset, start: int = 0, end: int | None = None) -> 
 
 
 def read_table(file: h5py.File, *names: str) -> np.ndarray:
-    """All rows of `open_table`, with its errors."""
+    """All rows of `open_table`; raises as it does."""
     return read_rows(open_table(file, *names))
 
 
 def read_column(file: h5py.File, name: str) -> np.ndarray:
-    """The numbers (n,) of a dataset, with the errors of `open_table`."""
+    """The numbers (n,) of a dataset; raises as `open_table` does."""
     return read_rows(_open_rows(file, (name,), lambda dtype: dtype.kind in "iuf", "a column of numbers"))
 
 
@@ -80,8 +80,8 @@ def _damaged(path: str | os.PathLike) -> Iterator[None]:
     """Raise InputError, naming `path`, for what h5py raises in the block for a damaged object."""
     try:
         yield
-    except (OSError, RuntimeError, KeyError) as error:
-        message = " ".join(str(error).split())
+    except (OSError, RuntimeError, KeyError) as failure:
+        message = " ".join(str(failure).split())
         raise InputError(f"{path}: HDF5 file is truncated or damaged: {message}") from None
 
 
@@ -166,13 +166,13 @@ class _Sink(io.FileIO):
         while self.failure is None and len(rest):
             try:
                 rest = rest[super().write(rest) :]
-            except BaseException as error:  # an interrupt too
-                self.failure = error
+            except BaseException as failure:  # an interrupt too
+                self.failure = failure
         return len(view)
 
     def truncate(self, size: int | None = None) -> int:
         try:
             return super().truncate(size)
-        except BaseException as error:
-            self.failure = self.failure or error
+        except BaseException as failure:
+            self.failure = self.failure or failure
             return size or 0

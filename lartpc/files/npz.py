@@ -23,8 +23,8 @@ def load_arrays(path: str | os.PathLike, kind: str, allowed: str, alone: str | N
             if alone is not None and isinstance(loaded, np.ndarray):
                 return {alone: loaded}
             return {name: loaded[name] for name in loaded.files}
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or f'not {kind}'}") from None
+    except OSError as failure:
+        raise InputError(f"{path}: cannot be read: {failure.strerror or f'not {kind}'}") from None
     except (ValueError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error):
         raise InputError(f"{path}: not {kind} of numbers, allowed is {allowed}") from None
 

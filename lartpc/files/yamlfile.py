@@ -20,13 +20,13 @@ def read_mapping(path: str | os.PathLike, known: Collection[str]) -> dict[str, A
     try:
         with open(path, "rb") as file:
             content = yaml.load(file, Loader=_LOADER)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
+    except OSError as failure:
+        raise InputError(f"{path}: cannot be read: {failure.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as failure:
+        mark = getattr(failure, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark is not None else ""
         raise InputError(
-            f"{path}: not a YAML file{where}: {getattr(error, 'problem', None) or type(error).__name__}"
+            f"{path}: not a YAML file{where}: {getattr(failure, 'problem', None) or type(failure).__name__}"
         ) from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a YAML mapping of keys to values, found {_kind(content)}")

@@ -20,7 +20,15 @@ from lartpc.fit.problem import Evaluation, Outcome, Problem, Record
 from lartpc.fit.result import FitResult, make_result
 from lartpc.fit.robust import Robust, warm_up
 from lartpc.fit.target import Target
-from lartpc.fit.uncertainty import EXPECTED, GAUSS_NEWTON, Errors, from_hessian, from_information, profile, sandwich
+from lartpc.fit.uncertainty import (
+    EXPECTED,
+    GAUSS_NEWTON,
+    Uncertainty,
+    from_hessian,
+    from_information,
+    profile,
+    sandwich,
+)
 from lartpc.fit.unknowns import as_unknowns, check_start
 from lartpc.losses.catalogue import OBJECTIVES, SQUARES
 from lartpc.losses.objective import Objective
@@ -98,7 +106,7 @@ def calibrate(
         values = warm_up(Problem(matched, record, "warm-up"), values)
     problem = Problem(objective, record)
     outcome = optimizer.run(problem, values)
-    found = errors_of(problem, outcome, loss, errors)
+    found = uncertainty_of(problem, outcome, loss, errors)
     return make_result(problem, outcome, found, truth_of(target.truth, varied.names), loss, optimizer.name)
 
 
@@ -109,7 +117,7 @@ def truth_of(truth: Parameters | None, names: Sequence[str]) -> np.ndarray | Non
     return np.array([truth.value(name) for name in names], dtype=np.float64)
 
 
-def errors_of(problem: Problem, outcome: Outcome, loss: str, kind: str) -> Errors:
+def uncertainty_of(problem: Problem, outcome: Outcome, loss: str, kind: str) -> Uncertainty:
     """The errors that go with a loss, of the kind that was asked for."""
     problem.phase = "errors"
     if loss not in SQUARES:

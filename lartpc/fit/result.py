@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lartpc.fit.problem import Outcome, Problem
-from lartpc.fit.uncertainty import Errors, open_components, told_open
+from lartpc.fit.uncertainty import Uncertainty, open_components, told_open
 
 AT_BOUND = 1e-4  # of the range
 
@@ -114,7 +114,7 @@ def at_bound(value: float, bounds: np.ndarray) -> bool:
 def make_result(
     problem: Problem,
     outcome: Outcome,
-    errors: Errors,
+    uncertainty: Uncertainty,
     truth: np.ndarray | None,
     loss: str,
     optimizer: str,
@@ -122,11 +122,11 @@ def make_result(
     """The result of a fit that ended at `outcome`."""
     names, values, last = problem.names, outcome.values, outcome.last
     message, converged = outcome.message, outcome.ended
-    if errors.left > 1.0:
+    if uncertainty.left > 1.0:
         converged = False
-        left = f"a Newton step of {errors.left:.2g} times what is allowed is left"
-        message += f"; {left if np.isfinite(errors.left) else 'the loss still falls in some direction'}"
-    if errors.open_direction is not None:
+        left = f"a Newton step of {uncertainty.left:.2g} times what is allowed is left"
+        message += f"; {left if np.isfinite(uncertainty.left) else 'the loss still falls in some direction'}"
+    if uncertainty.open_direction is not None:
         converged = False
         message += ", but the data leave a direction open"
     bounded = [n for n, v, b in zip(names, values, problem.bounds, strict=True) if at_bound(v, b)]
@@ -137,9 +137,9 @@ def make_result(
         units=problem.unknowns.units,
         values=values,
         size=problem.unknowns.size(values),
-        errors=np.sqrt(np.diag(errors.covariance)),
-        covariance=errors.covariance,
-        intervals=errors.intervals,
+        errors=np.sqrt(np.diag(uncertainty.covariance)),
+        covariance=uncertainty.covariance,
+        intervals=uncertainty.intervals,
         start=problem.unknowns.start,
         bounds=problem.bounds,
         truth=truth,
@@ -152,6 +152,6 @@ def make_result(
         mean_square=last.mean_square,
         converged=converged,
         message=message,
-        errors_from=errors.made_from,
-        open_direction=open_components(names, errors.open_direction),
+        errors_from=uncertainty.made_from,
+        open_direction=open_components(names, uncertainty.open_direction),
     )

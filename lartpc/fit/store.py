@@ -75,7 +75,7 @@ class Kept:
     def __enter__(self) -> Kept:
         return self
 
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+    def __exit__(self, kind: Any, failure: Any, trace: Any) -> None:
         if kind is None or len(self.evaluations) >= len(self.done):  # else interrupted before it was as far as before
             self.write()
 

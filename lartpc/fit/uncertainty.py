@@ -28,8 +28,8 @@ NO_MINIMUM = "none: the Hessian of the loss is not positive where the fit ended"
 TOO_FEW = "none: the sandwich estimate needs more events than parameters, found {}"
 
 
-class Errors(NamedTuple):
-    """Covariance of n parameters and what it was made of."""
+class Uncertainty(NamedTuple):
+    """Errors of n parameters: their covariance, and what it was made of."""
 
     covariance: np.ndarray  # (n, n), infinite variance where the data leave a direction open
     open_direction: np.ndarray | None  # (n,), relative to their sizes
@@ -37,7 +37,7 @@ class Errors(NamedTuple):
     intervals: np.ndarray | None = None  # (n, 2), of the profile likelihood
     left: float = 0.0  # the largest component of the Newton step that was left to do, over what is allowed
 
-    def after(self, step: np.ndarray, allowed: np.ndarray) -> Errors:
+    def after(self, step: np.ndarray, allowed: np.ndarray) -> Uncertainty:
         """With `left` from the step that was left to do and what is allowed, (n,) each, relative to the scales."""
         return self._replace(left=float(np.max(np.abs(step) / np.maximum(allowed, 1e-300))))
 
@@ -94,62 +94,62 @@ def is_minimum(matrix: np.ndarray) -> bool:
     return bool(eigenvalues[0] > -DEGENERATE * eigenvalues[-1])
 
 
-def no_minimum(at: Evaluation) -> Errors:
+def no_minimum(at: Evaluation) -> Uncertainty:
     """Infinite errors, and the step that is left without bound."""
-    return Errors(np.diag(np.full(len(at.values), np.inf)), None, NO_MINIMUM, left=np.inf)
+    return Uncertainty(np.diag(np.full(len(at.values), np.inf)), None, NO_MINIMUM, left=np.inf)
 
 
-def from_information(problem: Problem, at: Evaluation, made_from: str = GAUSS_NEWTON) -> Errors:
+def from_information(problem: Problem, at: Evaluation, made_from: str = GAUSS_NEWTON) -> Uncertainty:
     """Errors from the Gauss-Newton form sum(dr dr^T + du du^T)."""
     return of_likelihood(problem, at, at.information, made_from)
 
 
-def from_hessian(problem: Problem, at: Evaluation) -> Errors:
+def from_hessian(problem: Problem, at: Evaluation) -> Uncertainty:
     """Errors from the second derivatives of -log L."""
     H = hessian(problem, at)
     return of_likelihood(problem, at, H, HESSIAN) if is_minimum(H) else no_minimum(at)
 
 
-def of_likelihood(problem: Problem, at: Evaluation, information: np.ndarray, made_from: str) -> Errors:
+def of_likelihood(problem: Problem, at: Evaluation, information: np.ndarray, made_from: str) -> Uncertainty:
     """Errors from an information of the likelihood."""
-    errors = Errors(*invert(information, problem.unknowns.size(at.values)), made_from)
-    allowed = TOLERANCE + LEFT * np.sqrt(np.diag(errors.covariance)) / problem.scale
-    return errors.after(newton_step(problem, at), allowed)
+    uncertainty = Uncertainty(*invert(information, problem.unknowns.size(at.values)), made_from)
+    allowed = TOLERANCE + LEFT * np.sqrt(np.diag(uncertainty.covariance)) / problem.scale
+    return uncertainty.after(newton_step(problem, at), allowed)
 
 
-def sandwich(problem: Problem, at: Evaluation) -> Errors:
+def sandwich(problem: Problem, at: Evaluation) -> Uncertainty:
     """H^-1 S H^-1 (Huber 1967; White 1982): right for any smooth loss that is a mean over independent events."""
     H = hessian(problem, at)
     if not is_minimum(H):
         return no_minimum(at)
     inverse, direction = invert(H, problem.unknowns.size(at.values))
     if direction is not None:
-        return Errors(inverse, direction, SANDWICH.format(at.events))
+        return Uncertainty(inverse, direction, SANDWICH.format(at.events))
     step, allowed = newton_step(problem, at._replace(information=H)), np.full(len(at.values), SMALL)
     if at.events <= len(at.values):
-        errors = Errors(np.diag(np.full(len(at.values), np.inf)), None, TOO_FEW.format(at.events))
+        uncertainty = Uncertainty(np.diag(np.full(len(at.values), np.inf)), None, TOO_FEW.format(at.events))
     else:
-        errors = Errors(inverse @ at.spread @ inverse, None, SANDWICH.format(at.events))
-        allowed += LEFT * np.sqrt(np.diag(errors.covariance)) / problem.scale
-    return errors.after(step, allowed)
+        uncertainty = Uncertainty(inverse @ at.spread @ inverse, None, SANDWICH.format(at.events))
+        allowed += LEFT * np.sqrt(np.diag(uncertainty.covariance)) / problem.scale
+    return uncertainty.after(step, allowed)
 
 
-def profile(problem: Problem, at: Evaluation, errors: Errors) -> Errors:
+def profile(problem: Problem, at: Evaluation, uncertainty: Uncertainty) -> Uncertainty:
     """Asymmetric errors: for each parameter both values where -log L, minimal in the others, is 1/2 above `at`.
 
     A bound that is reached before is the end of the interval; NaN where none was found. Needs errors without open
     direction.
     """
     n = len(at.values)
-    sigma = np.sqrt(np.diag(errors.covariance))
+    sigma = np.sqrt(np.diag(uncertainty.covariance))
     intervals = np.full((n, 2), np.nan)
-    if errors.open_direction is not None:
-        return errors
+    if uncertainty.open_direction is not None:
+        return uncertainty
     for i in range(n):
-        along = errors.covariance[i] / errors.covariance[i, i]
+        along = uncertainty.covariance[i] / uncertainty.covariance[i, i]
         for side, sign in enumerate((-1.0, 1.0)):
             intervals[i, side] = crossing(problem, at, i, sign * sigma[i], along)
-    return errors._replace(made_from=PROFILE, intervals=intervals)
+    return uncertainty._replace(made_from=PROFILE, intervals=intervals)
 
 
 def crossing(problem: Problem, at: Evaluation, i: int, step: float, along: np.ndarray) -> float:
@@ -162,8 +162,8 @@ def crossing(problem: Problem, at: Evaluation, i: int, step: float, along: np.nd
         fixed = Problem(problem.objective, problem.record, problem.phase, bounds)
         start = np.clip(at.values + along * (value - at.values[i]), *bounds.T)
         rise = gauss_newton(fixed, start, PROFILE_ITERATIONS).last.value - at.value
-        errors = np.sqrt(max(2.0 * rise, 0.01))  # away from the minimum, in units of the error
-        if abs(errors - 1.0) < PROFILE_TOLERANCE or (value in (low, high) and errors < 1.0):
+        away = np.sqrt(max(2.0 * rise, 0.01))  # from the minimum, in units of the error
+        if abs(away - 1.0) < PROFILE_TOLERANCE or (value in (low, high) and away < 1.0):
             return value
-        step = (value - at.values[i]) / errors
+        step = (value - at.values[i]) / away
     return np.nan

@@ -39,8 +39,8 @@ def parameters_of(path: str | os.PathLike, attrs: Mapping[str, Any]) -> Paramete
         return Parameters().replace(**attrs["parameters"])
     except KeyError as missing:
         raise InputError(f"{path}: no attribute {missing}, allowed are hits that lartpc simulate wrote") from None
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: attribute 'parameters' is damaged: {error}") from None
+    except (TypeError, ValueError) as failure:
+        raise InputError(f"{path}: attribute 'parameters' is damaged: {failure}") from None
 
 
 def detector_of(path: str | os.PathLike, attrs: Mapping[str, Any]) -> Detector:

@@ -45,7 +45,7 @@ def read_segments(path: str | os.PathLike) -> Segments:
 
 
 def from_table(raw: np.ndarray, path: str | os.PathLike, rows: np.ndarray | None = None) -> Segments:
-    """`Segments` of a structured array like that of `read_segments`, with its errors; `path` names it in messages.
+    """`Segments` of a structured array like that of `read_segments`, raising as it does; `path` names it in messages.
 
     `rows` (n,): where in the file they are, None for all of it.
     """

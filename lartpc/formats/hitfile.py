@@ -114,8 +114,8 @@ def _plain(path: str | os.PathLike, name: str, value: Any) -> Any:
     if isinstance(value, str) and (value[:1] in ("{", "[") or value == "null"):
         try:
             return json.loads(value)
-        except ValueError as error:
-            raise InputError(f"{path}: attribute {name!r} is damaged: {error}") from None
+        except ValueError as failure:
+            raise InputError(f"{path}: attribute {name!r} is damaged: {failure}") from None
     return value.item() if isinstance(value, np.generic) else value
 
 

@@ -136,7 +136,7 @@ def mean_similarity(point: Points, other: Points, differentiate: bool = True) ->
 
 
 def mse(simulated: HitList, target: HitList, detector: Detector) -> EventLoss:
-    """Mean squared error of the times and charges of matched hits.
+    """Mean squared deviation of the times and charges of matched hits.
 
     Hits are matched by event, pixel and order in time on the pixel. With n simulated and m target hits in the event,
 
@@ -151,17 +151,17 @@ def mse(simulated: HitList, target: HitList, detector: Detector) -> EventLoss:
     value = 0.0
     sides = simulated, target
     for hits, other, partner in zip(sides, sides[::-1], partners(simulated, target), strict=True):
-        event, error = owners(hits.first, len(hits.time)), xp.zeros_like(hits.time)
+        event, square = owners(hits.first, len(hits.time)), xp.zeros_like(hits.time)
         inputs = {"time": hits.time, "charge": hits.charge, "partner": partner}
         inputs |= {"target_time": other.time, "target_charge": other.charge}
         inputs |= {"time_scale": TIME_SCALE, "charge_scale": CHARGE_SCALE}
-        mse_kernel.mse(len(error), **inputs, error=error)
-        value = value + event_sums(error, event, len(n_hits)) / n_hits
+        mse_kernel.mse(len(square), **inputs, square=square)
+        value = value + event_sums(square, event, len(n_hits)) / n_hits
         if hits is simulated:
             # A matched pair is counted from both sides.
             weight = (1.0 + (partner >= 0)) / n_hits[event]
             grad_time, grad_charge = xp.zeros_like(hits.time), xp.zeros_like(hits.charge)
-            mse_adjoint(len(error), **inputs, grad_error=weight, grad_time=grad_time, grad_charge=grad_charge)
+            mse_adjoint(len(square), **inputs, grad_square=weight, grad_time=grad_time, grad_charge=grad_charge)
     return EventLoss(value, grad_time, grad_charge, xp.zeros_like(simulated.adc))
 
 

@@ -182,5 +182,5 @@ def test_an_open_direction_is_named(segments):
         (["--cut", "min_track=1000"], "target: has no hits"),
     ],
 )
-def test_errors_of_wrong_input(arguments, found, segments):
+def test_wrong_input(arguments, found, segments):
     assert found in refusal("forecast", segments, *arguments)

@@ -41,7 +41,7 @@ def store(path, raw, name="segments"):
 
 
 def lartpc_command(*arguments):
-    """Run a command in this process; what goes wrong other than through its exit code is an error."""
+    """Run a command in this process; what goes wrong other than through its exit code is raised."""
     done = CliRunner().invoke(main, [str(a) for a in arguments])
     assert done.exception is None or isinstance(done.exception, SystemExit), repr(done.exception)
     return done

@@ -58,7 +58,7 @@ def mse(rng, T=np.float64):
         "target_charge": rng.uniform(5e3, 5e4, n).astype(T),
         "time_scale": T(1.0),
         "charge_scale": T(5000.0),
-        "error": np.zeros(n, dtype=T),
+        "square": np.zeros(n, dtype=T),
     }
     return n, arguments, None, None
 

@@ -53,7 +53,7 @@ def some_waveforms():
 
 
 def refused(function, *arguments, **keywords):
-    with pytest.raises(InputError) as error:
+    with pytest.raises(InputError) as failure:
         function(*arguments, **keywords)
-    assert "\n" not in str(error.value)
-    return str(error.value)
+    assert "\n" not in str(failure.value)
+    return str(failure.value)

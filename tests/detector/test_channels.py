@@ -94,6 +94,6 @@ def test_layouts_that_name_no_channels_are_refused(tmp_path, change, message):
     change(detector, content)
     for name, made in zip(names, (detector, content), strict=True):
         name.write_text(yaml.safe_dump(made))
-    with pytest.raises(InputError) as error:
+    with pytest.raises(InputError) as failure:
         Channels.load(Detector.load(*names), *names)
-    assert message in str(error.value) and "\n" not in str(error.value)
+    assert message in str(failure.value) and "\n" not in str(failure.value)

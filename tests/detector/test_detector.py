@@ -54,9 +54,9 @@ def load(tmp_path):
 
 
 def refused(load, *arguments, **keywords):
-    with pytest.raises(InputError) as error:
+    with pytest.raises(InputError) as failure:
         load(*arguments, **keywords)
-    message = str(error.value)
+    message = str(failure.value)
     assert "\n" not in message
     assert ".yaml: " in message
     return message
@@ -298,9 +298,9 @@ def test_pixel_values_come_sorted_by_pixel(tmp_path):
 )
 def test_wrong_pixel_values_are_refused_in_one_line(tmp_path, content, what):
     np.savez(tmp_path / "t.npz", **content)
-    with pytest.raises(InputError, match=r"t\.npz: ") as error:
+    with pytest.raises(InputError, match=r"t\.npz: ") as failure:
         read_pixel_values(tmp_path / "t.npz")
-    assert what in str(error.value)
+    assert what in str(failure.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\3\4 but no zip", b"text", np.zeros(3)])

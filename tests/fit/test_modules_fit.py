@@ -21,9 +21,9 @@ from lartpc.simulation.simulation import Simulation
     ],
 )
 def test_what_cannot_be_fitted_is_refused_in_one_line(names, what):
-    with pytest.raises(InputError) as error:
+    with pytest.raises(InputError) as failure:
         check_names(Simulation(TWO_BY_TWO), names)
-    assert str(error.value) == what
+    assert str(failure.value) == what
     with pytest.raises(InputError, match=r"fit: lifetime is that of all modules, but lifetime.0, lifetime.1"):
         check_names(Simulation(TWO_BY_TWO, TRUTH), ("lifetime",))
 

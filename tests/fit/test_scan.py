@@ -52,7 +52,7 @@ def test_a_closure_is_lowest_at_the_truth(segments, hits):
 @pytest.mark.parametrize("loss", ["likelihood", "residuals"])
 @pytest.mark.parametrize("name", ["Ab", "lifetime", "tran_diff"])
 def test_the_gradient_is_the_slope_of_the_loss(loss, name, segments, noisy):
-    """Central differences on a fine line off the minimum, in double precision; their error is of second order."""
+    """Central differences on a fine line off the minimum, in double precision, right to second order."""
     nominal = TABLE[name].nominal
     line = {name: (1.050 * nominal, 1.054 * nominal)}
     simulation = Simulation(dtype=np.float64)

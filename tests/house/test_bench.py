@@ -27,8 +27,8 @@ import bench.__main__
 for name in sys.argv[1:]:
     try:
         importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        print(name, error.name)
+    except ModuleNotFoundError as failure:
+        print(name, failure.name)
 """
 
 
@@ -96,8 +96,8 @@ def calls(source):
         if isinstance(node, ast.Call):
             try:
                 number += check(node, names)
-            except (TypeError, AttributeError) as error:
-                wrong.append(f"{node.lineno}: {ast.unparse(node.func)}: {error}")
+            except (TypeError, AttributeError) as failure:
+                wrong.append(f"{node.lineno}: {ast.unparse(node.func)}: {failure}")
     return number, wrong
 
 

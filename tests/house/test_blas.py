@@ -77,7 +77,7 @@ def test_one_thread_within_and_as_before_afterwards():
         assert blas_threads() == before
 
 
-def test_limit_is_lifted_by_an_error():
+def test_limit_is_lifted_by_an_exception():
     @one_blas_thread
     def fail():
         raise np.linalg.LinAlgError

@@ -31,7 +31,7 @@ def slow():
     return result
 
 
-def largest_error(slow, kind, settings, dtype=np.float64, t0=0):
+def largest_deviation(slow, kind, settings, dtype=np.float64, t0=0):
     """Largest deviation from the slow reference, relative to the peak; t0 in ticks."""
     ticks, pixels, expected = slow[kind]
     segments = make_segments(*KINDS[kind], dE=0.7, dEdx=2.5, t0=t0 * 0.1)
@@ -42,10 +42,10 @@ def largest_error(slow, kind, settings, dtype=np.float64, t0=0):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_current_is_the_models_integral(slow, kind):
-    assert largest_error(slow, kind, Settings(), np.float32) < 2e-3
-    assert largest_error(slow, kind, Settings(), np.float32, t0=-777) < 2e-3
-    assert largest_error(slow, kind, REFINED) < 1e-6
-    assert largest_error(slow, kind, REFINED, np.float32) < 5e-5
+    assert largest_deviation(slow, kind, Settings(), np.float32) < 2e-3
+    assert largest_deviation(slow, kind, Settings(), np.float32, t0=-777) < 2e-3
+    assert largest_deviation(slow, kind, REFINED) < 1e-6
+    assert largest_deviation(slow, kind, REFINED, np.float32) < 5e-5
 
 
 @pytest.mark.parametrize(
@@ -57,14 +57,14 @@ def test_current_is_the_models_integral(slow, kind):
         ("lookback", (8.0, 16.0, 32.0), 5.0),
     ],
 )
-def test_errors_fall_as_one_setting_is_refined(slow, name, values, falls):
-    errors = [largest_error(slow, "generic", REFINED._replace(**{name: value})) for value in values]
-    assert np.all(np.divide(errors[:-1], errors[1:]) > falls), errors
+def test_deviations_fall_as_one_setting_is_refined(slow, name, values, falls):
+    deviations = [largest_deviation(slow, "generic", REFINED._replace(**{name: value})) for value in values]
+    assert np.all(np.divide(deviations[:-1], deviations[1:]) > falls), deviations
 
 
-def test_the_error_of_steps_is_of_sixth_order(slow):
-    """Three Gauss-Legendre points a step: a third of the length, 1/729 of the error (with two points it is 1/81)."""
-    coarse, fine = (largest_error(slow, "generic", REFINED._replace(step_length=h)) for h in (6.0, 2.0))
+def test_the_deviation_by_steps_is_of_sixth_order(slow):
+    """Three Gauss-Legendre points a step: a third of the length, 1/729 of it (with two points it is 1/81)."""
+    coarse, fine = (largest_deviation(slow, "generic", REFINED._replace(step_length=h)) for h in (6.0, 2.0))
     assert coarse / fine > 300
 
 
@@ -97,15 +97,15 @@ def reference_case(reference, case):
 def test_reference_waveforms(reference, case):
     segments, detector, pixels, ticks, expected = reference_case(reference, case)
 
-    def error(**keywords):
+    def deviate(**keywords):
         result = waveforms(segments, detector, **keywords)
         found = np.array([sample(result, pixel, ticks) for pixel in pixels])
         return np.abs(found - expected).max() / expected.max(), found
 
-    deviation, found = error()
+    deviation, found = deviate()
     assert deviation < 3e-4
     assert found.sum() == pytest.approx(expected.sum(), rel=1.5e-5)
-    # Cases 1, 2 and 4 touch the kink where the response's weight is capped: there the error falls like 1/nodes^2.
-    refined, _ = error(dtype=np.float64, settings=REFINED)
+    # Cases 1, 2 and 4 touch the kink where the response's weight is capped: there the deviation falls like 1/nodes^2.
+    refined, _ = deviate(dtype=np.float64, settings=REFINED)
     assert refined < (5e-5 if case in (1, 2, 4) else 2e-6)
     assert refined < 0.2 * deviation

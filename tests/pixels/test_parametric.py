@@ -87,8 +87,8 @@ def test_the_table_gives_the_response_of_any_charge_that_is_wide_enough(least, p
         arrival = random.uniform(0.0, 1.0)
         early = random.integers(-20.0 / h, table.first_lag, 60)
         sites = np.concatenate((early, np.arange(table.first_lag - 5, last + 10, table.per_tick)))
-        error = rebuilt(table, axes, sigma, arrival, sites) - exact(axes, sigma, (sites - arrival) * h)
-        assert np.abs(error).max() < 5 * precision * peak
+        deviation = rebuilt(table, axes, sigma, arrival, sites) - exact(axes, sigma, (sites - arrival) * h)
+        assert np.abs(deviation).max() < 5 * precision * peak
 
 
 @pytest.mark.parametrize("least", LEAST)

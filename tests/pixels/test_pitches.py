@@ -94,9 +94,9 @@ def test_one_table_does_not_stand_for_several_pitches(tmp_path):
     for make in (Response.electrostatic, Response.from_parametric):
         with pytest.raises(InputError, match=f"response: {message}"):
             make(two_tpcs())
-    with pytest.raises(InputError, match=f"r.npz: {message}") as error:
+    with pytest.raises(InputError, match=f"r.npz: {message}") as failure:
         Simulation(two_tpcs(), response=tmp_path / "r.npz")
-    assert "\n" not in str(error.value)
+    assert "\n" not in str(failure.value)
     with pytest.raises(InputError, match="found tables: 1, allowed is one for each pixel pitch of detector two TPCs"):
         Simulation(two_tpcs(), response=response)
     with pytest.raises(InputError, match="found tables: 2, allowed is one for each pixel pitch of detector one TPC"):

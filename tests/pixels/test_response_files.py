@@ -70,9 +70,9 @@ NAN[1, 2, 3] = np.nan
 def test_wrong_fields(tmp_path, changes, message):
     path = tmp_path / "response.npz"
     np.savez(path, **{name: value for name, value in {**GOOD, **changes}.items() if value is not None})
-    with pytest.raises(InputError, match=f"response.npz: .*{message}") as error:
+    with pytest.raises(InputError, match=f"response.npz: .*{message}") as failure:
         Response.read(path, one_tpc())
-    assert "\n" not in str(error.value)
+    assert "\n" not in str(failure.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a table", b"PK\x03\x04 cut off", b"\x93NUMPY\x01\x00"])

@@ -132,6 +132,6 @@ def test_modules_without_a_value_of_their_own_have_the_common_one():
     ],
 )
 def test_wrong_values_of_modules_are_refused_in_one_line(values, what):
-    with pytest.raises(InputError) as error:
+    with pytest.raises(InputError) as failure:
         Simulation(TWO_BY_TWO, Parameters().replace(**values))
-    assert str(error.value).startswith(what) and "\n" not in str(error.value)
+    assert str(failure.value).startswith(what) and "\n" not in str(failure.value)
