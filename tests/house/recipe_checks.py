@@ -6,10 +6,13 @@ readout of the recipe, whose kernels are few.
 
 import json
 import traceback
+from pathlib import Path
 
 import numpy as np
 from commands import refusal, succeeds
+from test_glossary import described
 
+import lartpc
 from lartpc.adjoint.pairs import ADJOINTS
 from lartpc.autodiff.kernelcheck import check_adjoint
 from lartpc.charge.recombination import RECOMBINATION
@@ -26,6 +29,7 @@ from lartpc.losses.hitlist import HitList
 from lartpc.parameters import TABLE, Parameters
 from lartpc.simulation.simulation import Simulation
 
+ROOT = Path(lartpc.__file__).parents[1]
 rng = np.random.default_rng(0)
 
 
@@ -90,6 +94,7 @@ def parameter():
     value = json.loads(succeeds("info", "--set", "transparency=0.9"))["parameters"]["transparency"]
     assert value["value"] == 0.9 and value["meaning"]
     assert "transparency" in refusal("info", "--set", "transparency=2.1")
+    assert sorted(described(ROOT / "docs" / "glossary.md")) == sorted(TABLE)
     names = ("charge", "arrival", "sigma_t", "sigma_T")
     inputs = {"electrons": rng.uniform(1e3, 1e4, 5), "distance": rng.uniform(1.0, 30.0, 5), "step_time": rng.random(5)}
     check_kernel(drift, 5, {**inputs, **local(5), "drift_start": 0.5, **{name: np.zeros(5) for name in names}})
