@@ -128,6 +128,7 @@ def test_gradient_by_parameters(one_thread):
 # --- fits and the command line
 
 
+@pytest.mark.slow
 def test_closure():
     """A fit of the three to hits without noise finds them."""
     truth = Parameters(alpha_emb=0.92, beta_90=0.212, R_anisotropy=1.35)

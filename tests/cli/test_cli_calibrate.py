@@ -129,7 +129,7 @@ def evaluations(path):
     "arguments, least, code",
     [
         ((), 1, 0),
-        (("--optimizer", "adam", "--epochs", "500", "--fit", "eField,kb", "--batch-length", "1"), 8, 0),
+        (("--optimizer", "adam", "--epochs", "500", "--fit", "eField,kb", "--batch-length", "1"), 8, 1),
     ],
 )
 def test_killed_and_resumed(arguments, least, code, segments, target, tmp_path):

@@ -20,6 +20,7 @@ print(mallinfo2().hblkhd - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="of the GNU library")
 def test_only_the_command_lets_the_c_library_keep_memory(tmp_path):
     library = program(tmp_path, MAPPED.format("import lartpc; lartpc.Simulation()"))

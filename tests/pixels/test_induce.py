@@ -1,3 +1,4 @@
+import functools
 import json
 
 import numpy as np
@@ -16,36 +17,37 @@ KINDS = {
     "parallel to the plane": ((0.4, 0.05, 29.0), (0.47, 0.08, 29.0)),
     "zero length": ((0.37, 0.37, 10.0), (0.37, 0.37, 10.0)),
 }
+LONG = ("along the drift", "parallel to the plane")  # take the slow reference long
 TICKS = np.arange(-80, 140, 4)  # relative to the arrival of the start
 
 
-@pytest.fixture(scope="module")
-def slow():
-    """For each kind: ticks, and the current of the pixels around the start, by the slow reference."""
-    result = {}
-    for kind, (start, end) in KINDS.items():
-        ticks = TICKS + int((start[2] - 0.5) / VELOCITY / 0.1)
-        pixels = [(column, row) for column in (4, 5, 6) for row in (4, 5)]
-        expected = [slow_current(start, end, 0.7, 2.5, *pixel, ticks * 0.1) for pixel in pixels]
-        result[kind] = ticks, pixels, np.array(expected)
-    return result
+@functools.cache
+def slow(kind):
+    """Ticks, and the current of the pixels around the start, by the slow reference."""
+    start, end = KINDS[kind]
+    ticks = TICKS + int((start[2] - 0.5) / VELOCITY / 0.1)
+    pixels = [(column, row) for column in (4, 5, 6) for row in (4, 5)]
+    expected = [slow_current(start, end, 0.7, 2.5, *pixel, ticks * 0.1) for pixel in pixels]
+    return ticks, pixels, np.array(expected)
 
 
-def largest_deviation(slow, kind, settings, dtype=np.float64, t0=0):
+def largest_deviation(kind, settings, dtype=np.float64, t0=0):
     """Largest deviation from the slow reference, relative to the peak; t0 in ticks."""
-    ticks, pixels, expected = slow[kind]
+    ticks, pixels, expected = slow(kind)
     segments = make_segments(*KINDS[kind], dE=0.7, dEdx=2.5, t0=t0 * 0.1)
     result = waveforms(segments, dtype=dtype, settings=settings)
     found = [sample(result, column + 10 * row, ticks + t0) for column, row in pixels]
     return np.abs(found - expected).max() / expected.max()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_current_is_the_models_integral(slow, kind):
-    assert largest_deviation(slow, kind, Settings(), np.float32) < 2e-3
-    assert largest_deviation(slow, kind, Settings(), np.float32, t0=-777) < 2e-3
-    assert largest_deviation(slow, kind, REFINED) < 1e-6
-    assert largest_deviation(slow, kind, REFINED, np.float32) < 5e-5
+@pytest.mark.parametrize(
+    "kind", ["generic", "zero length", *(pytest.param(kind, marks=pytest.mark.slow) for kind in LONG)]
+)
+def test_current_is_the_models_integral(kind):
+    assert largest_deviation(kind, Settings(), np.float32) < 2e-3
+    assert largest_deviation(kind, Settings(), np.float32, t0=-777) < 2e-3
+    assert largest_deviation(kind, REFINED) < 1e-6
+    assert largest_deviation(kind, REFINED, np.float32) < 5e-5
 
 
 @pytest.mark.parametrize(
@@ -57,14 +59,14 @@ def test_current_is_the_models_integral(slow, kind):
         ("lookback", (8.0, 16.0, 32.0), 5.0),
     ],
 )
-def test_deviations_fall_as_one_setting_is_refined(slow, name, values, falls):
-    deviations = [largest_deviation(slow, "generic", REFINED._replace(**{name: value})) for value in values]
+def test_deviations_fall_as_one_setting_is_refined(name, values, falls):
+    deviations = [largest_deviation("generic", REFINED._replace(**{name: value})) for value in values]
     assert np.all(np.divide(deviations[:-1], deviations[1:]) > falls), deviations
 
 
-def test_the_deviation_by_steps_is_of_sixth_order(slow):
+def test_the_deviation_by_steps_is_of_sixth_order():
     """Three Gauss-Legendre points a step: a third of the length, 1/729 of it (with two points it is 1/81)."""
-    coarse, fine = (largest_deviation(slow, "generic", REFINED._replace(step_length=h)) for h in (6.0, 2.0))
+    coarse, fine = (largest_deviation("generic", REFINED._replace(step_length=h)) for h in (6.0, 2.0))
     assert coarse / fine > 300
 
 

@@ -74,7 +74,7 @@ def table_for(least, precision):
 
 
 @pytest.mark.parametrize("least", LEAST)
-@pytest.mark.parametrize("precision", [1e-2, 1e-4, 1e-6])
+@pytest.mark.parametrize("precision", [1e-2, 1e-4, pytest.param(1e-6, marks=pytest.mark.slow)])
 def test_the_table_gives_the_response_of_any_charge_that_is_wide_enough(least, precision):
     """Anywhere on the pixel, from 20 us before the arrival until after the last lag."""
     random = np.random.default_rng(0)
