@@ -20,7 +20,7 @@ def windowed_pairs(simulation, batch):
         batch, of_modules(simulation.vector(), tables), RECOMBINATION[simulation.recombination], *of_detector
     )
     readout = simulation.readout
-    pairs, windows, _ = readout.pairs(steps, readout.shares(steps, batch, plain), batch, 0)
+    pairs, windows = readout.pairs(steps, readout.shares(steps, batch, plain), batch, 0)
     return steps, pairs, windows
 
 

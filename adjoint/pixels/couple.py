@@ -45,12 +45,15 @@ def couple_adjoint(
     scale = parameters[step_module[i], INDUCTION_SCALE]
     beside = edge(bins)
     by_scale = T(0.0)
+    more = scale - T(1.0)
     for j in range(first_pair[i], first_pair[i + 1]):
         p = pair_place[j]
         for jx in range(sites_x[i]):
             u = table_bin(site_x[i] + jx, pair_x[p], bins)
             if u >= space.shape[1]:
                 continue
+            far = u >= beside
+            along = T(0.0)
             for jy in range(sites_y[i]):
                 v = table_bin(site_y[i] + jy, pair_y[p], bins)
                 if v >= space.shape[2]:
@@ -58,10 +61,13 @@ def couple_adjoint(
                 total = T(0.0)
                 for r in range(space.shape[3]):
                     total += space[table, u, v, np.uint64(r)] * grad_coefficient[p, np.uint64(r)]
-                if u >= beside or v >= beside:
-                    induced = total - space[table, u, v, 0] * grad_coefficient[p, 0]
-                    by_scale += share_x[i, jx] * share_y[i, jy] * induced
-                    total += (scale - T(1.0)) * induced
                 grad_share_x[i, jx] += share_y[i, jy] * total
                 grad_share_y[i, jy] += share_x[i, jx] * total
+                if far or v >= beside:
+                    induced = total - space[table, u, v, 0] * grad_coefficient[p, 0]
+                    along += share_y[i, jy] * induced
+                    if more != T(0.0):  # not nominally: one sum less
+                        grad_share_y[i, jy] += more * share_x[i, jx] * induced
+            grad_share_x[i, jx] += more * along
+            by_scale += share_x[i, jx] * along
     grad_parameters[i, INDUCTION_SCALE] += by_scale

@@ -51,6 +51,7 @@ def couple(
     table = step_table[step]
     scale = parameters[step_module[step], INDUCTION_SCALE]
     beside = edge(bins)
+    charge = type(scale)(0.0)  # beside the pixel
     for jx in range(sites_x[step]):
         u = table_bin(site_x[step] + jx, pair_x[i], bins)
         if u >= space.shape[1]:
@@ -60,8 +61,9 @@ def couple(
             if v >= space.shape[2]:
                 continue
             Q = share_x[step, jx] * share_y[step, jy]
-            coefficient[i, 0] += Q * space[table, u, v, 0]
             if u >= beside or v >= beside:
+                charge += Q * space[table, u, v, 0]
                 Q *= scale
-            for r in range(1, space.shape[3]):
+            for r in range(space.shape[3]):
                 coefficient[i, np.uint64(r)] += Q * space[table, u, v, np.uint64(r)]
+    coefficient[i, 0] += (type(scale)(1.0) - scale) * charge

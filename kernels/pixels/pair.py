@@ -55,6 +55,18 @@ def half_pixel_place(half, edge0, edge1, pitch):
     return middle, slope, T(-1.0)
 
 
+@device
+def fill_pairs(i, tpc, tpc_pixels, first_x, last_x, first_y, last_y, p, pair_step, pair_x, pair_y, pair_pixel):
+    """The pairs of step i from p on: columns first_x to last_x, rows first_y to last_y of a TPC."""
+    for iy in range(first_y, last_y + 1):
+        for ix in range(first_x, last_x + 1):
+            pair_step[p] = i
+            pair_x[p] = ix
+            pair_y[p] = iy
+            pair_pixel[p] = tpc_pixels[tpc, FIRST_PIXEL] + ix + tpc_pixels[tpc, N_X] * iy
+            p += 1
+
+
 @kernel("pair_step", "pair_x", "pair_y", "pair_pixel", light=True)
 def pair(
     i,
@@ -83,13 +95,7 @@ def pair(
     first_x, last_x = reach(column[i], x[i], half_width, pitch, tpc_pixels[tpc, N_X])
     first_y, last_y = reach(row[i], y[i], half_width, pitch, tpc_pixels[tpc, N_Y])
     p = first_pair[i]
-    for iy in range(first_y, last_y + 1):
-        for ix in range(first_x, last_x + 1):
-            pair_step[p] = i
-            pair_x[p] = ix
-            pair_y[p] = iy
-            pair_pixel[p] = tpc_pixels[tpc, FIRST_PIXEL] + ix + tpc_pixels[tpc, N_X] * iy
-            p += 1
+    fill_pairs(i, tpc, tpc_pixels, first_x, last_x, first_y, last_y, p, pair_step, pair_x, pair_y, pair_pixel)
 
 
 @device

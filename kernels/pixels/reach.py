@@ -1,6 +1,6 @@
 """Reach: the pixels on which a tabulated response lets a step induce current."""
 
-from lartpc.kernels.pixels.pair import FIRST_PIXEL, N_X, N_Y
+from lartpc.kernels.pixels.pair import N_X, N_Y, fill_pairs
 from lartpc.kernels.runtime.launch import device, kernel
 
 
@@ -53,10 +53,4 @@ def reach(
     first_x, last_x = columns(site_x[i], sites_x[i], bins, bins_x, tpc_pixels[tpc, N_X])
     first_y, last_y = columns(site_y[i], sites_y[i], bins, bins_y, tpc_pixels[tpc, N_Y])
     p = first_pair[i]
-    for iy in range(first_y, last_y + 1):
-        for ix in range(first_x, last_x + 1):
-            pair_step[p] = i
-            pair_x[p] = ix
-            pair_y[p] = iy
-            pair_pixel[p] = tpc_pixels[tpc, FIRST_PIXEL] + ix + tpc_pixels[tpc, N_X] * iy
-            p += 1
+    fill_pairs(i, tpc, tpc_pixels, first_x, last_x, first_y, last_y, p, pair_step, pair_x, pair_y, pair_pixel)

@@ -7,6 +7,7 @@ import numpy as np
 from lartpc.arrays import namespace, offsets, owners
 from lartpc.autodiff.launch import plain
 from lartpc.charge.field import Uniform
+from lartpc.contracts import Launch
 from lartpc.kernels.charge.angle import angle
 from lartpc.kernels.charge.drift import drift
 from lartpc.kernels.charge.ellipsoid import ellipsoid
@@ -73,7 +74,7 @@ def make_pieces(batch, tables, settings):
     return Pieces(of_segment, segment, tpc, offsets(count))
 
 
-def make_deposits(batch, cut, tables, settings, launch=plain):
+def make_deposits(batch, cut, tables, settings, launch: Launch):
     """Split the `Pieces` of segments: `Deposits`."""
     xp, T = namespace(batch.dE), batch.dE.dtype.type
     n = int(cut.first_step[-1])
@@ -123,7 +124,7 @@ def dEdx_by_angle(batch, cut, deposits, local, launch):
     return step_dEdx_90
 
 
-def of_modules(values, tables, launch=plain):
+def of_modules(values, tables, launch: Launch = plain):
     """The parameters of each module (n_modules, n_parameters), from all values (n_values,)."""
     parameters = namespace(values).zeros(tables.slot.shape, dtype=values.dtype)
     gathered = {"values": values, "slot": tables.slot, "module_parameters": parameters}
@@ -131,7 +132,7 @@ def of_modules(values, tables, launch=plain):
     return parameters
 
 
-def make_steps(batch, parameters, recombination, tables, detector, settings, launch=plain):
+def make_steps(batch, parameters, recombination, tables, detector, settings, launch: Launch = plain):
     """Split, field, quench with the model `recombination`, and drift: `Steps`. parameters: those `of_modules`."""
     cut = make_pieces(batch, tables, settings)
     deposits = make_deposits(batch, cut, tables, settings, launch)

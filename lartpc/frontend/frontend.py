@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lartpc.arrays import namespace, owners, to_numpy
-from lartpc.autodiff.launch import plain
+from lartpc.contracts import Launch
 from lartpc.kernels.frontend.adjust import adjust
 from lartpc.kernels.frontend.buffer import buffer
 from lartpc.kernels.frontend.digitize import digitize
@@ -41,7 +41,7 @@ def settle(risetime: float, tick: float) -> int:
     return math.ceil(SETTLE * risetime / tick)
 
 
-def make_electronics(windows, parameters, detector, slots_of, launch=plain):
+def make_electronics(windows, parameters, detector, slots_of, launch: Launch):
     """The electronics parameters of the pixels of `windows` (n_pixels, 4), in the order of `slots.ELECTRONICS`.
 
     slots_of: `Parameters.slots_of_electronics` of the parameters that the vector `parameters` holds.
@@ -56,7 +56,7 @@ def make_electronics(windows, parameters, detector, slots_of, launch=plain):
     return electronics
 
 
-def make_pixels(windows, electronics, detector, launch=plain):
+def make_pixels(windows, electronics, detector, launch: Launch):
     """Threshold, gain and offset of the pixels of `windows`, the detector's adjusted by `electronics`: `Pixels`."""
     xp, T = namespace(electronics), electronics.dtype
     pixel = to_numpy(windows.pixel)
@@ -68,7 +68,7 @@ def make_pixels(windows, electronics, detector, launch=plain):
     return pixels
 
 
-def behind_buffer(waveform, windows, electronics, detector, launch=plain):
+def behind_buffer(waveform, windows, electronics, detector, launch: Launch):
     """What the rise times of the buffers make of the waveforms."""
     xp = namespace(waveform)
     buffered = xp.zeros_like(waveform)
@@ -87,7 +87,7 @@ def behind_buffer(waveform, windows, electronics, detector, launch=plain):
     return buffered
 
 
-def make_reads(waveforms, batch, threshold, seed, noise, detector, launch=plain):
+def make_reads(waveforms, batch, threshold, seed, noise, detector, launch: Launch):
     """Trigger: `Reads`. threshold (n_pixels,) [e]; without `noise` the noise charges are 0."""
     xp, T = namespace(waveforms.current), waveforms.current.dtype.type
     windows = waveforms.windows
@@ -125,7 +125,7 @@ def make_reads(waveforms, batch, threshold, seed, noise, detector, launch=plain)
     return Reads(count, window, tick, fraction, time, charge, valid)
 
 
-def make_adc(reads, gain, offset, detector, rounded=True, launch=plain):
+def make_adc(reads, gain, offset, detector, rounded, launch: Launch):
     """Digitize: ADC counts of the reads (n_pixels, max_hits); gain [mV/e] and offset [mV] of the pixels (n_pixels,)."""
     T = reads.charge.dtype.type
     adc = namespace(reads.charge).zeros_like(reads.charge)

@@ -53,6 +53,7 @@ class Jacobian:
         no_induction = {"induction_column": -1, "coefficient_by_induction": nothing}
         self.arguments = deposit | convolve | no_induction | waveforms.readout.slopes(self.forward, self.columns)
         self.arguments |= {
+            "conserved": waveforms.readout.conserved,
             "pixel_window": windows.of_pixel,
             "step_slope": step_slopes(self.forward, self.columns),
             "grad_current": xp.empty_like(convolve["current"]),

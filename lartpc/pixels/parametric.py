@@ -10,7 +10,7 @@ import numpy as np
 from lartpc.adjoint.pixels.induce import induce_tangent
 from lartpc.adjoint.pixels.share import share_tangent
 from lartpc.adjoint.pixels.spread import spread_tangent
-from lartpc.arrays import aligned, inverse, namespace, offsets
+from lartpc.arrays import aligned, namespace
 from lartpc.autodiff.launch import plain
 from lartpc.charge.tables import Tables
 from lartpc.contracts import Clouds, Launch
@@ -20,10 +20,11 @@ from lartpc.kernels.pixels.induce import induce
 from lartpc.kernels.pixels.pair import count_pairs, pair
 from lartpc.kernels.pixels.share import choose, share
 from lartpc.kernels.pixels.spread import spread
+from lartpc.pixels.pairs import find_pairs
 from lartpc.pixels.parametric_tables import make_parametric_tables
 from lartpc.pixels.sites import most_sites
 from lartpc.response.lattice import LANES, Shares, lattice_current, step_ticks
-from lartpc.response.windows import Pairs, Windows, group
+from lartpc.response.windows import Pairs, Windows
 from lartpc.settings import Settings
 
 
@@ -47,9 +48,8 @@ class ParametricReadout:
         xp, T, d = namespace(clouds.x), clouds.x.dtype.type, self.detector
         table, tables, settings = self.table, self.tables, self.settings
         shares = self.shares(clouds, batch, launch)
-        pairs, windows, first_pair = self.pairs(clouds, shares, batch, settle)
-        n, pair_place = len(pairs.step), inverse(pairs.order)
-        lattice, is_used = table.lattice, xp.zeros(len(table.degree), dtype=bool)
+        pairs, windows = self.pairs(clouds, shares, batch, settle)
+        n, lattice, is_used = len(pairs.step), table.lattice, xp.zeros(len(table.degree), dtype=bool)
         is_used[shares.table] = True
         used = xp.flatnonzero(is_used)
         most, most_rank = whole_lanes(table.degree[used]), whole_lanes(lattice.rank[used])
@@ -73,8 +73,8 @@ class ParametricReadout:
             gauss_weight=tables.gauss_weight,
             **moments,
             adjoint_threads=len(clouds.x),
-            first_pair=first_pair,
-            pair_place=pair_place,
+            first_pair=pairs.first,
+            pair_place=pairs.place,
         )
         coefficient = xp.empty((n, most_rank), dtype=T)
         launch(
@@ -88,8 +88,7 @@ class ParametricReadout:
             space=aligned(table.space[: int(used.max()) + 1 if n else 0, :most, :most_rank, :most]),
             coefficient=coefficient,
         )
-        extent = (self.lookback, settle, first_pair, pair_place)
-        current = lattice_current(coefficient, pairs, windows, shares, lattice, *extent, launch)
+        current = lattice_current(coefficient, pairs, windows, shares, lattice, self.lookback, settle, launch)
         waveform = xp.empty_like(current)
         launch(
             conserve,
@@ -134,24 +133,14 @@ class ParametricReadout:
         )
         return Shares(step_table, site_t, sites_t, share_t)
 
-    def pairs(self, clouds: Clouds, shares: Shares, batch: Any, settle: int) -> tuple[Pairs, Windows, Any]:
-        """Which pixels see which clouds, and when, and the first pair of each cloud (n_clouds + 1,)."""
-        xp, T, n = namespace(clouds.x), clouds.x.dtype.type, len(clouds.x)
-        count = xp.zeros(n, dtype=np.int64)
+    def pairs(self, clouds: Clouds, shares: Shares, batch: Any, settle: int) -> tuple[Pairs, Windows]:
+        """Which pixels see which clouds, and when."""
         reached = {name: getattr(clouds, name) for name in ("column", "row", "x", "y", "sigma_T")}
         reached |= {"step_tpc": clouds.tpc, "tpcs": self.tables.tpcs, "tpc_pixels": self.tables.tpc_pixels}
-        reached |= {"width": T(self.settings.width)}
-        count_pairs(n, **reached, pair_count=count)
-        first_pair = offsets(count)
-        names = ("pair_step", "pair_x", "pair_y", "pair_pixel")
-        index = {name: xp.zeros(int(first_pair[-1]), dtype=np.int64) for name in names}
-        pair(n, **reached, first_pair=first_pair, **index)
-        step, column, row, pixel = index.values()
-        event = batch.event[clouds.segment[step]]
-        first_tick, last_tick = step_ticks(self.table.lattice, shares)
-        ticks = (first_tick[step] - self.lookback, last_tick[step] + settle)
-        pairs, windows = group(step, column, row, pixel, event, *ticks, self.settings.block)
-        return pairs, windows, first_pair
+        reached |= {"width": clouds.x.dtype.type(self.settings.width)}
+        first, last = step_ticks(self.table.lattice, shares)
+        ticks = (first - self.lookback, last + settle)
+        return find_pairs(count_pairs, pair, reached, clouds, batch, *ticks, self.settings.block)
 
     def slopes(self, forward: dict[str, dict[str, Any]], columns: list[int]) -> dict[str, Any]:
         """What `rows` takes of the launches `forward`, and work space."""
@@ -168,7 +157,7 @@ class ParametricReadout:
         lowest = {"moment_x": moments[0], "moment_y": moments[1]} | moments_by
         lowest = {name: xp.ascontiguousarray(moment[:, :1]) for name, moment in lowest.items()}
         work = {f"grad_{name}": xp.empty_like(lowest[name]) for name in ("moment_x", "moment_y")}
-        of_conserve = {"conserved": True, "current": conserve["current"], "tick": conserve["tick"]}
+        of_conserve = {"current": conserve["current"], "tick": conserve["tick"]}
         return slopes | coefficient_by | lowest | work | of_conserve
 
 

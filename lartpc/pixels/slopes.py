@@ -10,4 +10,4 @@ MOMENTS = ("moment_x", "moment_y", "moment_x_by_sigma_T", "moment_y_by_sigma_T",
 def not_conserved(coefficient: Any, tick: Any) -> dict[str, Any]:
     """What `rows` takes instead of moments, where windows are not scaled to their charge: nothing."""
     nothing = namespace(coefficient).zeros((0, 1), dtype=coefficient.dtype)
-    return dict.fromkeys(MOMENTS, nothing) | {"conserved": False, "tick": tick}
+    return dict.fromkeys(MOMENTS, nothing) | {"tick": tick}

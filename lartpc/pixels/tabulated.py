@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lartpc.adjoint.pixels.assign import assign_tangent
-from lartpc.arrays import inverse, namespace, offsets
+from lartpc.arrays import namespace
 from lartpc.autodiff.launch import plain
 from lartpc.charge.tables import Tables
 from lartpc.contracts import Clouds, Launch
@@ -17,12 +17,13 @@ from lartpc.kernels.pixels.assign import assign
 from lartpc.kernels.pixels.couple import couple, edge
 from lartpc.kernels.pixels.reach import count_reached, reach
 from lartpc.kernels.runtime.slots import INDUCTION_SCALE
+from lartpc.pixels.pairs import find_pairs
 from lartpc.pixels.response import Response
 from lartpc.pixels.response_tables import make_response_tables
 from lartpc.pixels.sites import most_sites
 from lartpc.pixels.slopes import not_conserved
 from lartpc.response.lattice import Shares, lattice_current, step_ticks
-from lartpc.response.windows import Pairs, Windows, group
+from lartpc.response.windows import Pairs, Windows
 from lartpc.settings import Settings
 
 
@@ -58,10 +59,9 @@ class TabulatedReadout:
         """Assign, reach, couple, deposit, convolve."""
         xp, table = namespace(clouds.x), self.table
         shares, site, sites, across = self.shares(clouds, batch, launch)
-        pairs, windows, first_pair = self.pairs(clouds, shares, batch, site, sites, settle)
+        pairs, windows = self.pairs(clouds, shares, batch, site, sites, settle)
         n_pairs, rank = len(pairs.step), table.space.shape[3]
         coefficient = xp.zeros((n_pairs, rank), dtype=clouds.x.dtype)
-        pair_place = inverse(pairs.order)
         launch(
             couple,
             n_pairs,
@@ -78,11 +78,10 @@ class TabulatedReadout:
             step_module=self.tables.module[clouds.tpc],
             coefficient=coefficient,
             adjoint_threads=len(clouds.x),
-            first_pair=first_pair,
-            pair_place=pair_place,
+            first_pair=pairs.first,
+            pair_place=pairs.place,
         )
-        extent = (0, settle, first_pair, pair_place)
-        current = lattice_current(coefficient, pairs, windows, shares, table.lattice, *extent, launch)
+        current = lattice_current(coefficient, pairs, windows, shares, table.lattice, 0, settle, launch)
         return current, pairs, windows
 
     def shares(
@@ -126,25 +125,14 @@ class TabulatedReadout:
         site: dict[str, Any],
         sites: dict[str, Any],
         settle: int,
-    ) -> tuple[Pairs, Windows, Any]:
-        """Which pixels see which clouds, and when, and the first pair of each cloud (n_clouds + 1,)."""
-        xp, n, table = namespace(clouds.x), len(clouds.x), self.table
+    ) -> tuple[Pairs, Windows]:
+        """Which pixels see which clouds, and when."""
+        table = self.table
         bins_x, bins_y = table.space.shape[1:3]
         reached = {**site, **sites, "step_tpc": clouds.tpc, "tpc_pixels": self.tables.tpc_pixels, "bins": table.bins}
         reached |= {"bins_x": bins_x, "bins_y": bins_y}
-        count = xp.zeros(n, dtype=np.int64)
-        count_reached(n, **reached, pair_count=count)
-        first_pair = offsets(count)
-        names = ("pair_step", "pair_x", "pair_y", "pair_pixel")
-        index = {name: xp.zeros(int(first_pair[-1]), dtype=np.int64) for name in names}
-        reach(n, **reached, first_pair=first_pair, **index)
-        step, column, row, pixel = index.values()
-        event = batch.event[clouds.segment[step]]
-        first_tick, last_tick = step_ticks(table.lattice, shares)
-        pairs, windows = group(
-            step, column, row, pixel, event, first_tick[step], last_tick[step] + settle, self.settings.block
-        )
-        return pairs, windows, first_pair
+        first, last = step_ticks(table.lattice, shares)
+        return find_pairs(count_reached, reach, reached, clouds, batch, first, last + settle, self.settings.block)
 
     def slopes(self, forward: dict[str, dict[str, Any]], columns: list[int]) -> dict[str, Any]:
         """What `rows` takes of the launches `forward`, and instead of moments nothing."""

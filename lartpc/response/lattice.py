@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lartpc.arrays import aligned, namespace, offsets, owners
+from lartpc.contracts import Launch
 from lartpc.kernels.response.convolve import LANES, convolve
 from lartpc.kernels.response.deposit import deposit
 from lartpc.response.windows import Pairs, Windows
@@ -83,9 +83,7 @@ def lattice_current(
     lattice: Lattice,
     lookback: int,
     settle: int,
-    first_pair: Any,
-    pair_place: Any,
-    launch: Callable,
+    launch: Launch,
 ) -> Any:
     """Current of every window [e/us], from the coefficients of its pairs.
 
@@ -125,8 +123,8 @@ def lattice_current(
         coefficient=coefficient,
         source=source,
         adjoint_threads=len(shares.site),
-        first_pair=first_pair,
-        pair_place=pair_place,
+        first_pair=pairs.first,
+        pair_place=pairs.place,
     )
     current = xp.empty(int(windows.first[-1]), dtype=dtype)
     launch(

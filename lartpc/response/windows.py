@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lartpc.arrays import namespace, offsets, run_starts, sorting
+from lartpc.arrays import inverse, namespace, offsets, run_starts, sorting
 from lartpc.kernels.response.windows import count_windows, window
 
 
@@ -14,7 +14,8 @@ class Pairs(NamedTuple):
     step: Any
     x: Any  # column on the plane
     y: Any  # row
-    order: Any  # sorted pair -> pair in the order of steps
+    place: Any  # of each pair in the order of steps, where it is in this one
+    first: Any  # (n_steps + 1,) first pair of each step in the order of steps
 
 
 class Windows(NamedTuple):
@@ -28,10 +29,11 @@ class Windows(NamedTuple):
     tick: Any  # (n_windows,) tick of the first sample
 
 
-def group(step, column, row, pixel, event, first_tick, last_tick, block):
-    """Sort the pairs and find the windows: `Pairs`, `Windows`. Arguments (n_pairs,).
+def group(step, column, row, pixel, event, first_tick, last_tick, first_pair, block):
+    """Sort the pairs and find the windows: `Pairs`, `Windows`. Arguments (n_pairs,), in the order of steps.
 
-    A pair needs the ticks from its first_tick to its last_tick (not included), in whole blocks.
+    A pair needs the ticks from its first_tick to its last_tick (not included), in whole blocks. Those of step i begin
+    at first_pair[i] (n_steps + 1,).
     """
     xp = namespace(step)
     first_block = first_tick // block
@@ -39,7 +41,7 @@ def group(step, column, row, pixel, event, first_tick, last_tick, block):
     order = sorting(event, pixel, first_block)
     event, pixel, first_block, last_block = event[order], pixel[order], first_block[order], last_block[order]
     step = step[order]
-    pairs = Pairs(step, column[order], row[order], order)
+    pairs = Pairs(step, column[order], row[order], inverse(order), first_pair)
 
     n = len(order)
     starts = run_starts(event, pixel)

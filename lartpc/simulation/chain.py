@@ -2,9 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from lartpc.autodiff.launch import plain
 from lartpc.charge.steps import Steps
-from lartpc.contracts import Readout
+from lartpc.contracts import Launch, Readout
 from lartpc.frontend.frontend import behind_buffer, make_electronics
 from lartpc.response.windows import Pairs, Windows
 
@@ -21,7 +20,7 @@ class Waveforms(NamedTuple):
     readout: Readout  # that made them
 
 
-def make_waveforms(steps, batch, parameters, values, slots_of, readout, detector, settle, launch=plain):
+def make_waveforms(steps, batch, parameters, values, slots_of, readout, detector, settle, launch: Launch):
     """Currents of the pixels and behind the buffer: `Waveforms`.
 
     parameters: those of the modules (n_modules, n_parameters); values: all (n_values,), electronics at `slots_of`.

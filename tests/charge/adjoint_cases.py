@@ -30,7 +30,7 @@ def random_split(rng):
     start = rng.uniform((-31.0, -83.0, -30.4), (31.0, 40.0, 30.4), (20, 3))
     start[::3, 2] /= 30.0
     energy, time = rng.uniform(0.1, 3.0, 20), rng.uniform(0.0, 9.0, 20)
-    segments = make_segments(start, start + rng.normal(size=(20, 3)), dE=energy, dEdx=2.0, t0=time)
+    segments = make_segments(start, start + 0.8 * rng.normal(size=(20, 3)), dE=energy, dEdx=2.0, t0=time)
     cases, simulation = {}, Simulation(dtype=np.float64)
     tables, settings, batch = simulation.tables, simulation.settings, simulation.batch(segments)
     make_deposits(batch, make_pieces(batch, tables, settings), tables, settings, recorder(cases))
@@ -91,7 +91,7 @@ LINEAR = {
     "drift": ("electrons", "step_time"),
 }
 # Positions, of up to 120 cm, are moved by this fraction of themselves, which must be far less than the 0.03 cm between
-# counts of steps. In drift, the times of up to 0.1 us within a tick are added to a drift of 180 us: a larger step,
-# against rounding.
-STEP = {"split": 1e-8, "angle": 1e-7, "drift": 1e-4}
+# counts of steps, and must take no step to another pixel. Larger ones, against rounding: in drift, where times of up to
+# 0.1 us within a tick are added to a drift of 180 us; by the end, as slopes by it nearly cancel in one sample.
+STEP = {"split": 1e-8, "split end": 1e-7, "angle": 1e-7, "drift": 1e-4}
 LARGEST = {"split": 1e-4, "angle": 1e-4}
