@@ -22,7 +22,8 @@ def file(tmp_path):
 def test_commands_take_values_of_modules(file, tmp_path):
     content = json.loads(succeeds("info", "--detector", "2x2", "--set", "eField.2=0.515", "--set", "lifetime=1800"))
     assert content["detector"]["tpcs"] == 8
-    assert content["parameters"]["eField.2"] == {"value": 0.515, "unit": "kV/cm", "meaning": "drift field"}
+    told = {"value": 0.515, "unit": "kV/cm", "meaning": "drift field", "range": [0.45, 0.55]}
+    assert content["parameters"]["eField.2"] == told
     hits, fit = tmp_path / "hits.h5", ("--fit", "eField.2", "--start", "eField.2=0.51")
     succeeds("simulate", file, "-o", hits, "--detector", "2x2", "--set", "eField.2=0.515", "--no-noise")
     succeeds("plot", hits, "-o", tmp_path / "event.png")
