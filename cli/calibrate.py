@@ -151,7 +151,7 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
     click.echo(str(result))
     click.echo(f"{folder}: fit.json, history.h5, parameters.png, convergence.png, correlation.png; ", nl=False)
     click.echo(f"{time.perf_counter() - started:.1f} s")
-    if not result.converged:
+    if not result.good:
         sys.exit(1)
 
 

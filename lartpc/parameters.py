@@ -58,6 +58,7 @@ TABLE: dict[str, Parameter] = {
         (0.5, 1.5),
         (0.0, 10.0),
     ),
+    "t0_offset": Parameter("added to the times of all deposits", "us", 0.0, (-5.0, 5.0), (-1e4, 1e4)),
     "buffer_risetime": Parameter("rise time of the front end's buffer", "us", 0.1, (0.02, 1.0), (0.0, 100.0), 0.0),
     "threshold_offset": Parameter("added to the thresholds", "e", 0.0, (-2000.0, 2000.0), (-1e6, 1e6)),
     "gain_factor": Parameter("factor of the gains", "", 1.0, (0.8, 1.25), (0.0, 100.0)),
@@ -138,6 +139,7 @@ class Parameters:
     beta_90: float = TABLE["beta_90"].nominal
     R_anisotropy: float = TABLE["R_anisotropy"].nominal
     induction_scale: float = TABLE["induction_scale"].nominal
+    t0_offset: float = TABLE["t0_offset"].nominal
     buffer_risetime: float | None = None
     threshold_offset: float = TABLE["threshold_offset"].nominal
     gain_factor: float = TABLE["gain_factor"].nominal

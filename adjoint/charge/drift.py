@@ -4,7 +4,7 @@ import math
 
 from lartpc.kernels.charge.drift import A0, A1, A2, A3, A4, A5, NEAREST, drift_velocity
 from lartpc.kernels.runtime.launch import device, kernel
-from lartpc.kernels.runtime.slots import LIFETIME, LONG_DIFF, TEMPERATURE, TRAN_DIFF, VDRIFT
+from lartpc.kernels.runtime.slots import LIFETIME, LONG_DIFF, T0_OFFSET, TEMPERATURE, TRAN_DIFF, VDRIFT
 
 
 @device
@@ -46,7 +46,7 @@ def drift_adjoint(
 ):
     """Gradients of step i; grad_parameters (n_steps, n_parameters) by those of its module.
 
-    With p = (d - d_r)/v and s = d/v: charge = electrons exp(-p/lifetime), arrival = time + p
+    With p = (d - d_r)/v and s = d/v: charge = electrons exp(-p/lifetime), arrival = time + t0_offset + p
     d(charge)/dp = -charge/lifetime, d(charge)/d(lifetime) = charge p/lifetime^2, d(arrival)/dp = 1
     d(sigma_T) = sigma_T (d(tran_diff)/tran_diff + ds/s)/2, d(sigma_t) = sigma_t ((d(long_diff)/long_diff + ds/s)/2 - dv/v)
     dp/dd = ds/dd = 1/v, dp/dv = -p/v, ds/dv = -s/v; below the distance NEAREST s does not depend on d
@@ -61,6 +61,7 @@ def drift_adjoint(
     survival = math.exp(-p / lifetime)
     grad_electrons[i] += grad_charge[i] * survival
     grad_step_time[i] += grad_arrival[i]
+    grad_parameters[i, T0_OFFSET] += grad_arrival[i]
     along = grad_charge[i] * electrons[i] * survival / lifetime
     grad_p = grad_arrival[i] - along
     transverse = grad_sigma_T[i] * sigma_T[i]

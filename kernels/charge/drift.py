@@ -3,7 +3,7 @@
 import math
 
 from lartpc.kernels.runtime.launch import device, kernel
-from lartpc.kernels.runtime.slots import LIFETIME, LONG_DIFF, TEMPERATURE, TRAN_DIFF, VDRIFT
+from lartpc.kernels.runtime.slots import LIFETIME, LONG_DIFF, T0_OFFSET, TEMPERATURE, TRAN_DIFF, VDRIFT
 
 # Li et al., NIM A 816 (2016) 160, equation 3: coefficients of the mobility, E in kV/cm.
 A0 = 551.6
@@ -50,7 +50,7 @@ def drift(
 ):
     """Charge, arrival time and spread of step i at the height d_r where the response begins.
 
-    charge = electrons exp(-(d - d_r)/(v lifetime)),  arrival = time + (d - d_r)/v
+    charge = electrons exp(-(d - d_r)/(v lifetime)),  arrival = time + t0_offset + (d - d_r)/v
     sigma_T = sqrt(2 tran_diff d/v),  sigma_t = sqrt(2 long_diff d/v)/v
 
     electrons [e], distance d [cm], step_time [us], step_field [kV/cm], each (n_steps,); drift_start d_r [cm];
@@ -62,7 +62,7 @@ def drift(
     v = drift_velocity(step_field[i], parameters, module)
     drift_time = (distance[i] - drift_start) / v
     charge[i] = electrons[i] * math.exp(-drift_time / parameters[module, LIFETIME])
-    arrival[i] = step_time[i] + drift_time
+    arrival[i] = step_time[i] + parameters[module, T0_OFFSET] + drift_time
     spread_time = max(distance[i], T(NEAREST)) / v
     sigma_T[i] = math.sqrt(T(2.0) * parameters[module, TRAN_DIFF] * spread_time)
     sigma_t[i] = math.sqrt(T(2.0) * parameters[module, LONG_DIFF] * spread_time) / v

@@ -17,6 +17,7 @@ PARAMETERS = (
     "beta_90",
     "R_anisotropy",
     "induction_scale",
+    "t0_offset",
 )
 
 AB = 0
@@ -35,6 +36,7 @@ ALPHA_EMB = 12
 BETA_90 = 13
 R_ANISOTROPY = 14
 INDUCTION_SCALE = 15
+T0_OFFSET = 16
 
 # Of these, those of the response, which act with some readouts alone.
 RESPONSE = ("induction_scale",)

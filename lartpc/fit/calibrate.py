@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -13,12 +12,12 @@ from lartpc.checks import check_choice
 from lartpc.contracts import Unknowns
 from lartpc.data.hits import Hits
 from lartpc.data.segments import Segments
-from lartpc.data.selection import length_batches
 from lartpc.exceptions import InputError
-from lartpc.fit.optimizers import Adam, Optimizer, find_optimizer
+from lartpc.fit.assumptions import assumptions
+from lartpc.fit.optimizers import Optimizer, find_optimizer
 from lartpc.fit.problem import Evaluation, Outcome, Problem, Record
 from lartpc.fit.result import FitResult, make_result
-from lartpc.fit.robust import Robust, warm_up
+from lartpc.fit.stage import Stage
 from lartpc.fit.target import Target
 from lartpc.fit.uncertainty import (
     EXPECTED,
@@ -30,16 +29,16 @@ from lartpc.fit.uncertainty import (
     sandwich,
 )
 from lartpc.fit.unknowns import as_unknowns, check_start
+from lartpc.goodness.cleaning import Cleaning, without_copies
 from lartpc.losses.catalogue import OBJECTIVES, SQUARES
 from lartpc.losses.objective import Objective
-from lartpc.losses.target import TargetHits
 from lartpc.parameters import Parameters, common_name
 from lartpc.simulation.simulation import Simulation
 
 SIX = ("Ab", "kb", "eField", "lifetime", "long_diff", "tran_diff")
 LOSSES = tuple(name for name in OBJECTIVES if name != "matched")
 ERRORS = ("gauss-newton", "hessian", "profile")
-WARM_STEPS_PER_BATCH = 16384  # the robust start needs no more than the first batch of about this many steps
+ROUNDS = 3  # of fits that leave out what the one before found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,24 +89,39 @@ def calibrate(
     optimizer = find_optimizer(optimizer, squares)
     check_start(varied)
     target.check(simulation.detector, segments)
-    hits = TargetHits(target.hits, simulation.detector, target.rounded)
-    quiet = simulation.apart(varied.names).without_pixels(target.unread).without_noise()
-    if isinstance(optimizer, Adam):
-        chosen = length_batches(segments, optimizer.batch_length, optimizer.seed)
-        batches = [quiet.batch(segments.select(rows)) for rows in chosen]
-    else:
-        batches = quiet.batches(segments, whole=not squares)
-    objective = Objective(loss, quiet, batches, hits, varied, journal.progress)
+    hits, twice = without_copies(target.hits)
+    target = dataclasses.replace(target, hits=hits)
+    quiet = simulation.apart(varied.names).without_noise()
+    stage = Stage(quiet, segments, target, varied, loss, optimizer, journal.progress)
     record = Record(journal.done, journal.report)
-    values = varied.start
+    cleaning, values = Cleaning(), varied.start
+    objective = stage.objective(cleaning)
     if squares:
-        first = quiet.batches(segments, WARM_STEPS_PER_BATCH, whole=False)[:1]
-        matched: Any = Robust(Objective("matched", quiet, first, hits, varied))
-        values = warm_up(Problem(matched, record, "warm-up"), values)
-    problem = Problem(objective, record)
-    outcome = optimizer.run(problem, values)
+        values = stage.robust_start(objective, record)
+        cleaning = stage.spoilt(values)
+    problem, outcome, cleaning = fit(stage, objective, record, values, cleaning)
     found = uncertainty_of(problem, outcome, loss, errors)
-    return make_result(problem, outcome, found, truth_of(target.truth, varied.names), loss, optimizer.name)
+    verdict, noise = stage.verdict(outcome.values, cleaning)
+    told = assumptions(problem.objective, outcome.values) if squares else ()
+    truth = truth_of(target.truth, varied.names)
+    cleaning = dataclasses.replace(cleaning, twice=twice, noise=noise)
+    return make_result(problem, outcome, found, truth, loss, optimizer.name, verdict, cleaning, told)
+
+
+def fit(
+    stage: Stage, objective: Objective, record: Record, values: np.ndarray, cleaning: Cleaning
+) -> tuple[Problem, Outcome, Cleaning]:
+    """Fit without what `cleaning` leaves out, and again while the result says that something else is to be left out."""
+    for _ in range(ROUNDS):
+        if not cleaning.same(Cleaning()):
+            objective = stage.objective(cleaning)
+        problem = Problem(objective, record)
+        outcome = stage.optimizer.run(problem, values)
+        values, before = outcome.values, cleaning
+        cleaning = stage.spoilt(values) if stage.loss in SQUARES else cleaning
+        if cleaning.same(before):
+            break
+    return problem, outcome, before
 
 
 def truth_of(truth: Parameters | None, names: Sequence[str]) -> np.ndarray | None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from lartpc.fit.assumptions import Assumption
 from lartpc.fit.problem import Outcome, Problem
 from lartpc.fit.uncertainty import Uncertainty, open_components, told_open
+from lartpc.goodness.cleaning import Cleaning
+from lartpc.goodness.verdict import LIMIT, Verdict
 
 AT_BOUND = 1e-4  # of the range
 
@@ -36,6 +40,28 @@ class FitResult(NamedTuple):
     message: str
     errors_from: str
     open_direction: dict[str, float] | None  # components of the direction, relative to the values, that data leave open
+    pushed: tuple[str, ...] = ()  # parameters at a bound beyond which the loss falls
+    verdict: Verdict | None = None  # on the model: whether it describes the target
+    cleaning: Cleaning = Cleaning()  # what of the target was left out
+    assumptions: Sequence[Assumption] = ()  # what was taken for granted
+
+    @property
+    def good(self) -> bool:
+        """Whether the minimiser converged and the model describes the target."""
+        return not self.reasons
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the result is not to be used; none where it may be."""
+        reasons = [] if self.converged else [f"the minimiser has not converged: {self.message}"]
+        reasons += [f"{name} is at its bound, and the loss falls beyond it" for name in self.pushed]
+        reasons += [
+            f"the target asks for {one.name} = {one.value + one.step:.6g} {one.unit}".rstrip()
+            + f", {one.significance:+.1f} of its errors from the {one.value:g} taken"
+            for one in self.assumptions
+            if abs(one.significance) > LIMIT
+        ]
+        return (*reasons, *(self.verdict.reasons if self.verdict else ()))
 
     @property
     def correlation(self) -> np.ndarray:
@@ -74,6 +100,12 @@ class FitResult(NamedTuple):
             "correlation": self.correlation.tolist(),
             "open_direction": self.open_direction,
             "mean_square": self.mean_square if np.isfinite(self.mean_square) else None,
+            "good": self.good,
+            "describes": None if self.verdict is None else self.verdict.describes,
+            "reasons": list(self.reasons),
+            "verdict": None if self.verdict is None else self.verdict.as_dict(),
+            "left_out": self.cleaning.as_dict(),
+            "assumptions": [one.as_dict() for one in self.assumptions],
             **{name: getattr(self, name) for name in keep},
         }
 
@@ -103,6 +135,13 @@ class FitResult(NamedTuple):
         lines.append(f"errors: {self.errors_from}")
         if self.open_direction is not None:
             lines.append(told_open(self.open_direction))
+        if told := str(self.cleaning):
+            lines.append(f"left out: {told}")
+        lines += [f"not tested by the target: {one}" for one in self.assumptions if not one.tested]
+        if self.verdict is not None:
+            lines.append(f"verdict: {'good' if self.good else 'not to be used'}")
+            lines += [f"  {reason}" for reason in self.reasons]
+            lines += [f"  most of it is in {group}" for group in self.verdict.common]
         return "\n".join(lines)
 
 
@@ -118,6 +157,9 @@ def make_result(
     truth: np.ndarray | None,
     loss: str,
     optimizer: str,
+    verdict: Verdict | None = None,
+    cleaning: Cleaning = Cleaning(),  # noqa: B008  (immutable)
+    assumptions: Sequence[Assumption] = (),
 ) -> FitResult:
     """The result of a fit that ended at `outcome`."""
     names, values, last = problem.names, outcome.values, outcome.last
@@ -130,6 +172,9 @@ def make_result(
         converged = False
         message += ", but the data leave a direction open"
     bounded = [n for n, v, b in zip(names, values, problem.bounds, strict=True) if at_bound(v, b)]
+    low, high = problem.bounds.T
+    outward = np.where(values - low < high - values, last.gradient > 0.0, last.gradient < 0.0)
+    pushed = [name for name, out in zip(names, outward, strict=True) if out and name in bounded]
     if bounded:
         message += f", at the bound of {', '.join(bounded)}, where errors mean little"
     return FitResult(
@@ -154,4 +199,8 @@ def make_result(
         message=message,
         errors_from=uncertainty.made_from,
         open_direction=open_components(names, uncertainty.open_direction),
+        pushed=tuple(pushed),
+        verdict=verdict,
+        cleaning=cleaning,
+        assumptions=assumptions,
     )

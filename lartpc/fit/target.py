@@ -18,6 +18,7 @@ from lartpc.exceptions import InputError
 from lartpc.formats.attrs import detector_of, parameters_of
 from lartpc.formats.hitfile import read_attrs, read_hits
 from lartpc.formats.packetfile import has_packets, read_packets
+from lartpc.goodness.cleaning import Cleaning
 from lartpc.parameters import Parameters
 
 
@@ -35,6 +36,7 @@ class Target:
     unread: np.ndarray | Sequence[int] = ()  # ids of pixels that no channel reads, ascending; the others are read
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # what their file says of their simulation
     source: str = "target"  # the file; begins the messages
+    ignored: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 2), dtype=np.int64))  # see `without`
 
     @staticmethod
     def of(hits: Hits | Target) -> Target:
@@ -90,6 +92,14 @@ class Target:
         if events is None:
             return self
         return dataclasses.replace(self, hits=self.hits.select(within(self.hits.event_id, events)))
+
+    def without(self, cleaning: Cleaning) -> Target:
+        """The target without what is to be left out: pixels as unread, single pixels of events as `ignored` (k, 2)."""
+        pixels = np.union1d(cleaning.dead, cleaning.noisy)
+        lost = np.isin(self.hits.pixel_id, pixels) | np.isin(self.hits.event_id, cleaning.events)
+        unread = np.union1d(np.asarray(self.unread, dtype=np.int64), pixels)
+        hits = self.hits.select(~lost)
+        return dataclasses.replace(self, hits=hits, unread=unread, ignored=cleaning.sites)
 
     def check(self, detector: Detector, segments: Segments) -> None:
         """Raise InputError where the hits are of another detector, or of other events than those of `segments`."""

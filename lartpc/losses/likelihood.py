@@ -214,12 +214,13 @@ def left_of(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Threshold less the charge after the last reset [e], (n_pixels,), and where that is up to a deferred hit.
 
-    Infinite where hits are capped.
+    Infinite where hits are capped, or nothing is known.
     """
     xp = namespace(after)
     last = xp.maximum(target.count - 1, 0)
     charge = xp.where(target.deferred, before[xp.arange(len(after)), last], after)
     left = xp.where(target.deferred | (target.count < detector.max_hits), threshold - charge, np.inf)
+    left = left if target.ignored is None else xp.where(target.ignored, np.inf, left)
     return to_numpy(left).astype(np.float64), to_numpy(target.deferred)
 
 

@@ -35,6 +35,7 @@ class Objective:
     ) -> None:
         check_noise(kind, simulation.detector)
         check_acting(kind, target.rounded, unknowns.names)
+        self.kind = kind
         self.of_batch = OBJECTIVES[kind]
         self.simulation = simulation
         self.batches = batches

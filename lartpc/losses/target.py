@@ -36,19 +36,25 @@ class Aligned(NamedTuple):
     deferred: Any  # (n_pixels,) whether of the last hit no more is used than that it began: see `until_deferred`
     low: Any = None  # [e], None where the readout is exact
     high: Any = None
+    ignored: Any = None  # (n_pixels,) whether nothing is known, not even that there was no hit; None: of no pixel
 
 
 class TargetHits:
     """Hits ordered by event, pixel and time.
 
     `rounded`: as the detector's clock and ADC give them. Of a time no more is used than its tick k, from t_{k-1}
-    (excluded) to t_k, and of the charge no more than the ADC count.
+    (excluded) to t_k, and of the charge no more than the ADC count. `ignored` (k, 2): event and pixel ids of which
+    nothing is used.
 
     Raises InputError: no hit, a time or charge that is not finite (rounded: a count that the ADC does not have), a
     pixel that the detector does not have or one with more than max_hits.
     """
 
-    def __init__(self, hits: Hits, detector: Detector, rounded: bool = False) -> None:
+    def __init__(
+        self, hits: Hits, detector: Detector, rounded: bool = False, ignored: np.ndarray | None = None
+    ) -> None:
+        self.ignored = np.zeros((0, 2), dtype=np.int64) if ignored is None else ignored
+        hits = hits.select(~in_rows(hits.event_id, hits.pixel_id, self.ignored)) if len(self.ignored) else hits
         if len(hits) == 0:
             raise InputError("target: has no hits, so there is nothing to fit")
         self.detector = detector
@@ -111,7 +117,9 @@ class TargetHits:
         xp = namespace(windows.event)
         columns = {name: xp.asarray(array) for name, array in arrays.items()}
         none_deferred = xp.zeros(len(count), dtype=bool)
-        return Aligned(count=xp.asarray(count), unmatched=unmatched, deferred=none_deferred, **columns)
+        ignored = xp.asarray(in_rows(event_id[to_numpy(windows.event)], to_numpy(windows.pixel), self.ignored))
+        of_pixels = {"count": xp.asarray(count), "deferred": none_deferred, "ignored": ignored}
+        return Aligned(unmatched=unmatched, **of_pixels, **columns)
 
     def hit_list(self, batch: Batch) -> HitList:
         """All hits of the batch's events, also on pixels without a window, numbered as `present_events(batch)` says.
@@ -133,6 +141,18 @@ class TargetHits:
             adc=self.detector.adc(self.charge[at], self.pixel[at]),
         )
         return hits
+
+
+def in_rows(event_id: np.ndarray, pixel_id: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Whether each event and pixel (n,) is one of the `rows` (k, 2)."""
+    if len(rows) == 0:
+        return np.zeros(len(event_id), dtype=bool)
+    events = np.unique(rows[:, 0])
+    most = max(int(pixel_id.max(initial=0)), int(rows[:, 1].max())) + 1
+    known = np.searchsorted(events, rows[:, 0]) * most + rows[:, 1]
+    at = np.searchsorted(events, event_id)
+    there = np.append(events, -1)[at] == event_id
+    return there & np.isin(at * most + pixel_id, known)
 
 
 def regained(target: Aligned, pixels: Pixels, electronics: Any) -> Aligned:

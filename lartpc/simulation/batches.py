@@ -16,6 +16,7 @@ class Batch(NamedTuple):
     dEdx: Any  # (n,) [MeV/cm]
     tick: Any  # (n,) int64, whole ticks of t0
     time: Any  # (n,) the rest of t0 [us]
+    place: Any  # (n,) int64, of each among the segments that the batch is made of
     wanted: Any  # (n_wanted,) int64, ascending: the TPCs that are simulated
 
     def select(self, rows: Any) -> Batch:

@@ -222,6 +222,7 @@ class Simulation:
             "dEdx": s.dEdx.astype(self.dtype),
             "time": (s.t0 - tick * self.detector.tick).astype(self.dtype),
             "tick": tick.astype(np.int64),
+            "place": order.astype(np.int64),
             "event": event[order].astype(np.int64),
             "event_id": event_id.astype(np.int64),
             "wanted": np.arange(len(self.detector.z_anode)),

@@ -1,0 +1,286 @@
+"""Targets that are not what they seem: does a fit say so, or is it right nevertheless?
+
+python bench/spoilt.py [CENTIMETRES] [--only NAME ...] [--rounded]: fits the paper's six parameters to targets that are
+spoilt one way each, prints verdict, largest pull and reasons, and writes bench/results/spoilt-*.json. A spoilt target
+passes where the verdict is not good or all pulls are within 3; with `left out` what the fit left out.
+
+python bench/spoilt.py --clean N [CENTIMETRES]: N targets that are not spoilt, and how many verdicts are good.
+"""
+
+import argparse
+import dataclasses
+import time
+
+import common
+import numpy as np
+
+from lartpc.data.hits import Hits
+from lartpc.detector.pixelvalues import PixelValues
+from lartpc.fit.calibrate import calibrate
+from lartpc.fit.target import Target
+from lartpc.simulation.simulation import Simulation
+
+TRUTH = common.TRUTH
+SPOILT = {}
+RIGHT = 3.0  # largest pull of a result that is right
+
+
+def spoilt(function):
+    """A way to spoil: segments and a random generator -> segments of the fit and hits."""
+    SPOILT[function.__name__] = function
+    return function
+
+
+def hits_of(segments, seed=1, **options):
+    return Simulation(parameters=options.pop("parameters", TRUTH), noise=True, seed=seed, **options)(segments).hits
+
+
+def changed(hits, **columns):
+    return dataclasses.replace(hits, **columns)
+
+
+def joined(*tables):
+    every = Hits(**{name: np.concatenate([vars(t)[name] for t in tables]) for name in vars(tables[0])})
+    return every.select(np.lexsort((every.t, every.pixel_id, every.event_id)))
+
+
+@spoilt
+def control(segments, rng):
+    return segments, hits_of(segments)
+
+
+@spoilt
+def box_for_birks(segments, rng):
+    return segments, hits_of(segments, recombination="box")
+
+
+@spoilt
+def threshold_5000(segments, rng):
+    detector = dataclasses.replace(Simulation().detector, threshold=5000.0)
+    return segments, hits_of(segments, detector=detector)
+
+
+@spoilt
+def thresholds_of_pixels(segments, rng):
+    d = Simulation().detector
+    ids = np.arange(d.n_pixels)
+    return segments, hits_of(segments, thresholds=PixelValues(ids, 7000.0 * rng.normal(1.0, 0.1, len(ids)), None))
+
+
+def without_pixels(segments, rng, share):
+    hits = hits_of(segments)
+    pixels = np.unique(hits.pixel_id)
+    dead = rng.choice(pixels, int(share * len(pixels)), replace=False)
+    return segments, hits.select(~np.isin(hits.pixel_id, dead))
+
+
+@spoilt
+def dead_3(segments, rng):
+    return without_pixels(segments, rng, 0.03)
+
+
+@spoilt
+def dead_10(segments, rng):
+    return without_pixels(segments, rng, 0.10)
+
+
+@spoilt
+def noise_hits_2(segments, rng):
+    hits, d = hits_of(segments), Simulation().detector
+    n = int(0.02 * len(hits))
+    pixel = rng.integers(0, d.n_pixels, n)
+    tpc, ix, iy, x, y = d.locate(pixel)
+    charge = rng.uniform(7000.0, 12000.0, n)
+    noise = Hits(
+        event_id=rng.choice(hits.event_id, n), pixel_id=pixel, tpc=tpc, ix=ix, iy=iy, hit=np.zeros(n, dtype=int),
+        x=x, y=y, z_anode=d.z_anode[tpc], t=rng.uniform(0.0, 190.0, n), charge=charge, adc=d.adc(charge, pixel),
+    )  # fmt: skip
+    return segments, joined(hits, noise)
+
+
+@spoilt
+def noisy_pixels(segments, rng):
+    """Hits of noise on pixels that have charge."""
+    hits = hits_of(segments)
+    chosen = hits.select(rng.choice(len(hits), int(0.02 * len(hits)), replace=False))
+    return segments, joined(hits, changed(chosen, t=rng.uniform(0.0, 190.0, len(chosen))))
+
+
+@spoilt
+def charges_clipped(segments, rng):
+    hits = hits_of(segments)
+    return segments, changed(hits, charge=np.minimum(hits.charge, 20000.0))
+
+
+@spoilt
+def gain_2(segments, rng):
+    hits = hits_of(segments)
+    return segments, changed(hits, charge=1.02 * hits.charge)
+
+
+@spoilt
+def t0_plus_0_1(segments, rng):
+    hits = hits_of(segments)
+    return segments, changed(hits, t=hits.t + 0.1)
+
+
+@spoilt
+def t0_plus_2(segments, rng):
+    hits = hits_of(segments)
+    return segments, changed(hits, t=hits.t + 2.0)
+
+
+@spoilt
+def time_in_ticks(segments, rng):
+    hits = hits_of(segments)
+    return segments, changed(hits, t=hits.t * 10.0)
+
+
+@spoilt
+def events_swapped(segments, rng):
+    hits = hits_of(segments)
+    a, b = np.unique(hits.event_id)[1:3]
+    other = np.where(hits.event_id == a, b, np.where(hits.event_id == b, a, hits.event_id))
+    return segments, joined(changed(hits, event_id=other))
+
+
+@spoilt
+def event_missing(segments, rng):
+    hits = hits_of(segments)
+    return segments, hits.select(hits.event_id != np.unique(hits.event_id)[2])
+
+
+@spoilt
+def half_an_event_missing(segments, rng):
+    hits = hits_of(segments)
+    event = np.flatnonzero(hits.event_id == np.unique(hits.event_id)[2])
+    return segments, hits.select(np.setdiff1d(np.arange(len(hits)), event[: len(event) // 2]))
+
+
+@spoilt
+def hits_twice_5(segments, rng):
+    hits = hits_of(segments)
+    return segments, joined(hits, hits.select(rng.choice(len(hits), int(0.05 * len(hits)), replace=False)))
+
+
+@spoilt
+def noise_doubled(segments, rng):
+    detector = dataclasses.replace(Simulation().detector, reset_noise=1800.0, uncorrelated_noise=1000.0)
+    return segments, hits_of(segments, detector=detector)
+
+
+@spoilt
+def segments_shifted(segments, rng):
+    shifted = dataclasses.replace(segments, x_start=segments.x_start + 0.1, x_end=segments.x_end + 0.1)
+    return shifted, hits_of(segments)
+
+
+@spoilt
+def work_function_2(segments, rng):
+    return segments, hits_of(segments, parameters=TRUTH.replace(MeVToElectrons=1.02 * TRUTH.MeVToElectrons))
+
+
+@spoilt
+def temperature_88_5(segments, rng):
+    return segments, hits_of(segments, parameters=TRUTH.replace(temperature=88.5))
+
+
+@spoilt
+def response_of_neighbours(segments, rng):
+    return segments, hits_of(segments, response="electrostatic")
+
+
+@spoilt
+def front_end_with_rise_time(segments, rng):
+    return segments, hits_of(segments, parameters=TRUTH.replace(buffer_risetime=0.65))
+
+
+@spoilt
+def pixels_mirrored(segments, rng):
+    hits, d = hits_of(segments), Simulation().detector
+    tpc, ix, iy, *_ = d.locate(hits.pixel_id)
+    pixel = np.asarray(d.first_pixel)[tpc] + (np.asarray(d.n_x)[tpc] - 1 - ix) + np.asarray(d.n_x)[tpc] * iy
+    _, ix, iy, x, y = d.locate(pixel)
+    return segments, joined(changed(hits, pixel_id=pixel, ix=ix, iy=iy, x=x, y=y))
+
+
+@spoilt
+def track_missing(segments, rng):
+    keys = np.stack((segments.event_id, segments.traj_id), axis=1)
+    tracks, counts = np.unique(keys, axis=0, return_counts=True)
+    longest = tracks[np.argmax(counts)]
+    return segments.select(~(keys == longest).all(axis=1)), hits_of(segments)
+
+
+def run(name, segments, rounded):
+    given, hits = SPOILT[name](segments, np.random.default_rng(3))
+    target = Target(hits, rounded=rounded, truth=TRUTH)
+    started = time.perf_counter()
+    try:
+        result = calibrate(Simulation(), given, target)
+    except (ValueError, FloatingPointError) as refused:
+        return {"name": name, "good": False, "refused": str(refused), "passes": True}
+    pulls = (result.values - result.truth) / result.errors
+    right = bool(np.max(np.abs(pulls)) < RIGHT)
+    return {
+        "name": name,
+        "good": result.good,
+        "converged": result.converged,
+        "describes": result.verdict.describes,
+        "reasons": list(result.reasons),
+        "common": list(result.verdict.common),
+        "left_out": str(result.cleaning),
+        "pulls": dict(zip(result.names, pulls.tolist(), strict=True)),
+        "right": right,
+        "passes": right if name == "control" else right or not result.good,
+        "mean_square": result.mean_square,
+        "seconds": time.perf_counter() - started,
+    }
+
+
+def clean(repetitions, segments, rounded):
+    """Of targets that are not spoilt: verdicts, and the numbers that they are made of."""
+    found = []
+    for seed in range(repetitions):
+        target = Target(hits_of(segments, seed=seed), rounded=rounded, truth=TRUTH)
+        result = calibrate(Simulation(), segments, target)
+        pulls = (result.values - result.truth) / result.errors
+        found.append({"good": result.good, "reasons": list(result.reasons), "left_out": str(result.cleaning)})
+        found[-1]["pulls"] = pulls.tolist()
+        found[-1]["checks"] = {check.name: check.significance for check in result.verdict.checks}
+        found[-1]["trends"] = {f"{t.what} by {t.by}": t.significance for t in result.verdict.trends}
+        print(seed, "good" if result.good else result.reasons, str(result.cleaning), flush=True)
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("centimetres", nargs="?", type=float, default=300.0)
+    parser.add_argument("--only", nargs="+", choices=list(SPOILT), default=list(SPOILT))
+    parser.add_argument("--rounded", action="store_true")
+    parser.add_argument("--clean", type=int)
+    arguments = parser.parse_args()
+    segments = common.mixed(arguments.centimetres)
+    content = {"machine": common.machine(), "length_cm": arguments.centimetres, "rounded": arguments.rounded}
+    if arguments.clean:
+        found = clean(arguments.clean, segments, arguments.rounded)
+        good = sum(one["good"] for one in found)
+        print(f"{good} of {len(found)} good")
+        print(common.write("clean", content | {"good": good, "fits": found}))
+        return
+    results = []
+    for name in arguments.only:
+        one = run(name, segments, arguments.rounded)
+        results.append(one)
+        pulls = " ".join(f"{pull:+.1f}" for pull in one.get("pulls", {}).values())
+        print(
+            f"{name:26} {'ok  ' if one['passes'] else 'FAIL'} {'good' if one['good'] else 'not '} {pulls}", flush=True
+        )
+        print(f"{'':8}left out: {one.get('left_out')}; in {one.get('common')}; {one.get('seconds', 0.0):.1f} s")
+        for reason in one.get("reasons", [one.get("refused")]):
+            print(f"{'':8}{reason}")
+    print(common.write("spoilt", content | {"targets": results}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""What a fit takes for granted: parameters that are not fitted, how a target speaks of them and what they would bias.
+
+With the information H of the fitted parameters p and one other q, at the minimum in p: another value q + d moves p by
+-H_pp^-1 H_pq d. The target asks for the step d = -g/H', g the derivative of -log L by q less what p takes of it,
+H' = H_qq - H_qp H_pp^-1 H_pq the information that is left (C. R. Rao, Proc. Camb. Phil. Soc. 44 (1948) 50: the score
+test). Where H' is about 0, p follows q and no target can tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lartpc.contracts import Unknowns
+from lartpc.fit.unknowns import unknowns_of
+from lartpc.losses.objective import Objective
+from lartpc.parameters import OF_COUNTS, common_name
+
+CHANGE = 0.01  # of a value, or of its scale where it is nominally 0, that a bias is told for
+NOTABLE = 0.1  # errors below which a bias is not told
+BLIND = 1e-4  # share of the information by one parameter that must be left for a target to tell of it
+
+
+class Assumption(NamedTuple):
+    """A parameter that is not fitted."""
+
+    name: str
+    value: float
+    unit: str
+    change: float  # by which it would have to be wrong
+    bias: dict[str, float]  # of each fitted parameter for this change, in its errors
+    step: float  # that the target asks for; NaN where it cannot tell
+    significance: float  # of the step, in its errors; 0 where it cannot tell
+
+    @property
+    def tested(self) -> bool:
+        return bool(np.isfinite(self.step))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain numbers, for JSON."""
+        return {**self._asdict(), "step": self.step if self.tested else None}
+
+    def __str__(self) -> str:
+        told = [f"{name} {bias:+.2g}" for name, bias in self.bias.items() if abs(bias) > NOTABLE]
+        return (
+            f"{self.name} = {self.value:g} {self.unit}".rstrip()
+            + f"; {self.change:.3g} more would move "
+            + (f"{', '.join(told)} errors" if told else f"nothing by {NOTABLE:g} errors")
+        )
+
+
+def assumptions(objective: Objective, values: np.ndarray) -> list[Assumption]:
+    """Those of a fit with a sum of squares that ended at `values` (n,) of its unknowns."""
+    fitted = objective.unknowns.names
+    names = others(objective, fitted)
+    if not names:
+        return []
+    simulation = objective.simulation
+    start = dict(zip(fitted, values.tolist(), strict=True))
+    wide: Unknowns = unknowns_of(simulation, (*fitted, *names), start)
+    found: Any = Objective(objective.kind, simulation, objective.batches, objective.target, wide)(wide.start)
+    gradient, information = found.gradient, found.information
+    n = len(fitted)
+    scale = 1.0 / np.sqrt(np.maximum(np.diag(information), np.finfo(float).tiny))
+    gradient, information = gradient * scale, information * np.outer(scale, scale)
+    own = np.linalg.pinv(information[:n, :n], rcond=1e-10, hermitian=True)
+    errors = np.sqrt(np.diag(own))
+    result = []
+    for k, name in enumerate(names, start=n):
+        follow = own @ information[:n, k]
+        left = information[k, k] - information[:n, k] @ follow
+        score = gradient[k] - gradient[:n] @ follow
+        value = float(wide.start[k])
+        change = CHANGE * (abs(value) or float(wide.scale[k]))
+        bias = dict(zip(fitted, (-follow * change / scale[k] / errors).tolist(), strict=True))
+        blind = left < BLIND
+        step = float("nan") if blind else float(-score / left * scale[k])
+        significance = 0.0 if blind else float(-score / np.sqrt(left))
+        result.append(Assumption(name, value, wide.units[k], change, bias, step, significance))
+    return result
+
+
+def others(objective: Objective, fitted: Sequence[str]) -> tuple[str, ...]:
+    """The parameters that the target depends on and that are not fitted, of modules together or apart."""
+    common = {common_name(name) for name in fitted}
+    blind = () if objective.target.rounded else OF_COUNTS
+    acting = objective.simulation.acting()
+    return tuple(name for name in acting if common_name(name) not in common and common_name(name) not in blind)

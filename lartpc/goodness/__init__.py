@@ -1,0 +1,1 @@
+"""Whether a model describes a target, and where it does not."""

@@ -1,0 +1,188 @@
+"""What a target says of each pixel and hit of a simulation, and what targets drawn from the simulation say there."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import ndtr
+
+from lartpc.arrays import to_numpy
+from lartpc.autodiff.launch import plain
+from lartpc.data.hits import Hits
+from lartpc.frontend.frontend import Pixels, make_reads
+from lartpc.losses.charges import make_charges
+from lartpc.losses.probability import log_no_hit
+from lartpc.losses.target import Aligned, TargetHits, regained, until_deferred
+from lartpc.simulation.batches import Batch
+from lartpc.simulation.chain import Waveforms
+from lartpc.simulation.collect import hits_of, valid
+from lartpc.simulation.simulation import Simulation
+
+FIRST_SEED = 2**62  # of the targets that are drawn: far from those that people take
+
+
+@dataclasses.dataclass
+class Sites:
+    """The pixels of events that a simulation gives charge, columns (n,)."""
+
+    event_id: np.ndarray  # int64
+    pixel_id: np.ndarray  # int64
+    charge: np.ndarray  # that arrives [e]
+    log_silence: np.ndarray  # log of the probability of no hit at all
+    drift: np.ndarray  # distance to the anode [cm], mean over the charge, as the next two
+    dEdx: np.ndarray  # [MeV/cm]
+    cosine: np.ndarray  # of the angle between track and drift field, 0 to 1
+    segment: np.ndarray  # int64, row of the segments whose charge is the largest
+
+
+class Seen(NamedTuple):
+    """What a target has at n sites, and its hits there, m of them."""
+
+    hits: np.ndarray  # (n,) int64, number of hits
+    left: np.ndarray  # (n,) log of the probability of no more hits after the last
+    site: np.ndarray  # (m,) int64
+    r: np.ndarray  # (m,) charge that the threshold lacks at the hit's time, over the reset noise
+    u: np.ndarray  # (m,) charge that was read less that expected after the crossing, over the readout noise
+    slope: np.ndarray  # (m,) change of r with a time that is later [1/us]
+    unmatched: int  # hits on other pixels
+
+    def select(self, kept: np.ndarray) -> Seen:
+        """With some of the sites (n,), a mask."""
+        hit = kept[self.site]
+        of_hits = {name: getattr(self, name)[hit] for name in ("r", "u", "slope")}
+        site = (np.cumsum(kept) - 1)[self.site[hit]]
+        return Seen(self.hits[kept], self.left[kept], site, **of_hits, unmatched=self.unmatched)
+
+
+class Examined(NamedTuple):
+    """A target and others drawn from the model, at the same sites."""
+
+    sites: Sites
+    target: Seen
+    drawn: list[Seen]
+
+    def select(self, kept: np.ndarray) -> Examined:
+        """With some of the sites (n,), a mask."""
+        sites = Sites(**{name: column[kept] for name, column in vars(self.sites).items()})
+        return Examined(sites, self.target.select(kept), [seen.select(kept) for seen in self.drawn])
+
+
+def examine(simulation: Simulation, batches: list[Batch], target: TargetHits, vector: Any, n_drawn: int) -> Examined:
+    """A target at the parameters `vector` of the chain, with `n_drawn` targets that are drawn with the noise."""
+    parts = [_examine(simulation, batch, target, vector, n_drawn) for batch in batches]
+    first = np.cumsum([0] + [len(part.sites.event_id) for part in parts])
+    sites = Sites(*(np.concatenate([getattr(part.sites, f.name) for part in parts]) for f in dataclasses.fields(Sites)))
+    drawn = [_join([part.drawn[k] for part in parts], first) for k in range(n_drawn)]
+    return Examined(sites, _join([part.target for part in parts], first), drawn)
+
+
+def _join(parts: list[Seen], first: np.ndarray) -> Seen:
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in Seen._fields[:-1]}
+    columns["site"] = np.concatenate([part.site + start for part, start in zip(parts, first, strict=False)])
+    return Seen(**columns, unmatched=sum(part.unmatched for part in parts))
+
+
+def _examine(simulation: Simulation, batch: Batch, target: TargetHits, vector: Any, n_drawn: int) -> Examined:
+    waveforms = simulation.waveforms(batch, vector)
+    pixels = simulation.pixels(waveforms)
+    drawn = [
+        _seen(draw(simulation, waveforms, batch, pixels, target.rounded, k), simulation, waveforms, batch, pixels)
+        for k in range(n_drawn)
+    ]
+    sites = _sites(simulation, waveforms, batch, pixels)
+    return Examined(sites, _seen(target, simulation, waveforms, batch, pixels), drawn)
+
+
+def draw(
+    simulation: Simulation, waveforms: Waveforms, batch: Batch, pixels: Pixels, rounded: bool, k: int
+) -> TargetHits | None:
+    """The k-th target that the model with its noise makes of a batch; None where it has no hit."""
+    detector = simulation.detector
+    reads = make_reads(waveforms, batch, pixels.threshold, FIRST_SEED + k, True, detector, plain)
+    adc = simulation.adc(reads, pixels, rounded=True)
+    hits: Hits = hits_of(waveforms, reads, valid(reads), adc, batch, detector)
+    return TargetHits(hits, detector, rounded) if len(hits) else None
+
+
+def _seen(
+    target: TargetHits | None, simulation: Simulation, waveforms: Waveforms, batch: Batch, pixels: Pixels
+) -> Seen:
+    detector, n = simulation.detector, len(waveforms.windows.pixel)
+    if target is None:
+        none = np.zeros(0)
+        return Seen(np.zeros(n, dtype=np.int64), np.zeros(n), none.astype(np.int64), none, none, none, 0)
+    aligned = target.align(waveforms.windows, batch, simulation.dtype)
+    unmatched, hits = aligned.unmatched, to_numpy(aligned.count)
+    if target.rounded:
+        aligned = regained(aligned, pixels, waveforms.electronics)
+    if detector.adc_busy_delay > 0:
+        aligned = until_deferred(aligned, detector)
+    before, during, rate, _, after = (
+        to_numpy(array).astype(np.float64) for array in make_charges(waveforms, aligned, detector)
+    )
+    threshold = to_numpy(pixels.threshold).astype(np.float64)
+    count = to_numpy(aligned.count - aligned.deferred)
+    site, number = np.nonzero(np.arange(before.shape[1]) < count[:, None])
+    charge = to_numpy(aligned.charge).astype(np.float64)[site, number]
+    r = (threshold[site] - before[site, number]) / detector.reset_noise
+    u = (charge - threshold[site] - during[site, number]) / detector.uncorrelated_noise
+    if aligned.low is not None:
+        u[~np.isfinite(to_numpy(aligned.high - aligned.low))[site, number]] = np.nan
+    ended = to_numpy(aligned.deferred) | (hits >= detector.max_hits)
+    left, _ = log_no_hit(np.where(ended, np.inf, threshold - after), detector.reset_noise, detector.uncorrelated_noise)
+    return Seen(hits, left, site, r, u, rate[site, number] / detector.reset_noise, unmatched)
+
+
+def _sites(simulation: Simulation, waveforms: Waveforms, batch: Batch, pixels: Pixels) -> Sites:
+    """The sites of a batch; means weighted with what each cloud brings to the pixel, as far as it is straight above."""
+    windows, detector = waveforms.windows, simulation.detector
+    pixel, n = to_numpy(windows.pixel), len(windows.pixel)
+    shape = (n, detector.max_hits)
+    xp = simulation.xp
+    nothing = Aligned(
+        count=xp.zeros(n, dtype=np.int64),
+        tick=xp.zeros(shape, dtype=np.int64),
+        fraction=xp.zeros(shape, dtype=simulation.dtype),
+        time=xp.zeros(shape),
+        charge=xp.zeros(shape, dtype=simulation.dtype),
+        unmatched=0,
+        deferred=xp.zeros(n, dtype=bool),
+    )
+    charge = to_numpy(make_charges(waveforms, nothing, detector)[-1]).astype(np.float64)
+    threshold = to_numpy(pixels.threshold).astype(np.float64)
+    silence, _ = log_no_hit(threshold - charge, detector.reset_noise, detector.uncorrelated_noise)
+
+    step, column, row = (to_numpy(array) for array in waveforms.pairs[:3])
+    of_pixel = to_numpy(windows.pair)[to_numpy(windows.of_pixel)]
+    owner = np.repeat(np.arange(n), np.diff(of_pixel))
+    names = ("column", "row", "x", "y", "sigma_T", "charge", "distance")
+    steps = {name: to_numpy(getattr(waveforms.steps, name)) for name in names}
+    segment = to_numpy(waveforms.steps.segment)
+    pitch = np.asarray(detector.pitch)[detector.tpc_of(pixel)][owner]
+    weight = steps["charge"][step].astype(np.float64)
+    for at, own, number in (("x", "column", column), ("y", "row", row)):
+        low = ((number - steps[own][step]) * pitch - steps[at][step]) / steps["sigma_T"][step]
+        weight *= ndtr(low + pitch / steps["sigma_T"][step]) - ndtr(low)
+    weight += 1e-30  # neighbours of a charge, which none arrives at
+    along = to_numpy(batch.end).astype(np.float64) - to_numpy(batch.start)
+    length = np.sqrt(np.sum(along**2, axis=1))
+    cosine = np.divide(np.abs(along[:, 2]), length, out=np.zeros(len(length)), where=length > 0.0)
+    total = np.bincount(owner, weight, n)
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return np.bincount(owner, weight * values, n) / total
+
+    order = np.lexsort((weight, owner))
+    largest = order[of_pixel[1:] - 1]
+    return Sites(
+        event_id=to_numpy(batch.event_id)[to_numpy(windows.event)],
+        pixel_id=pixel,
+        charge=charge,
+        log_silence=silence,
+        drift=mean(steps["distance"][step]),
+        dEdx=mean(to_numpy(batch.dEdx)[segment[step]]),
+        cosine=mean(cosine[segment[step]]),
+        segment=to_numpy(batch.place)[segment[step[largest]]],
+    )

@@ -1,0 +1,134 @@
+"""The verdict on a model: whether it describes a target, and the reasons why not."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lartpc.data.segments import Segments
+from lartpc.detector.detector import Detector
+from lartpc.goodness.items import Examined
+from lartpc.goodness.statistics import OF_HITS, Check, Trend, checks, groups, labels_of, trends, worst
+
+LIMIT = 4.5  # standard deviations: of some 25 numbers one is beyond it once in 5,000 good fits
+SURE = np.log(1e-9)  # log of a probability that does not happen
+FAR = 6.5  # residuals beyond which hits are no noise
+NOISE = 0.05  # share of hits that may be on pixels without charge
+EXACT = 1e-2  # mean square of the residuals of a target without noise
+MOST = 5  # of each kind that are named
+COMMON = 0.5  # share of what is off that one group must have to be named as the place
+
+
+class Verdict(NamedTuple):
+    """Whether the model describes the target, why not, and where."""
+
+    describes: bool
+    reasons: tuple[str, ...]
+    checks: tuple[Check, ...]
+    trends: tuple[Trend, ...]
+    where: dict[str, dict[str, float]]  # of each kind of group those with the largest shares of what is off
+    common: tuple[str, ...]  # groups that have most of it
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain numbers, for JSON."""
+        return {
+            "describes": self.describes,
+            "reasons": list(self.reasons),
+            "checks": [
+                {**check._asdict(), "found": number(check.found), "expected": number(check.expected)}
+                for check in self.checks
+            ],
+            "trends": [
+                {
+                    name: value.tolist() if isinstance(value, np.ndarray) else value
+                    for name, value in trend._asdict().items()
+                }
+                for trend in self.trends
+            ],
+            "where": self.where,
+            "common": list(self.common),
+        }
+
+
+def number(value: float) -> float | None:
+    """For JSON."""
+    return float(value) if np.isfinite(value) else None
+
+
+def judge(examined: Examined, segments: Segments, detector: Detector) -> Verdict:
+    """The verdict on the model that `examined` was made with, of a target with noise."""
+    if not examined.drawn:
+        return judge_exact(examined, segments, detector)
+    found, by = checks(examined), trends(examined, segments, detector)
+    reasons = [
+        f"{check.name}: {check.found:.4g}, expected {check.expected:.4g}, {check.significance:+.1f} deviations off"
+        for check in found
+        if abs(check.significance) > LIMIT
+    ]
+    reasons += impossible(examined)
+    for what in OF_HITS:
+        seen = [one for one in by if one.what == what and one.significance > LIMIT]
+        if seen:
+            told = ", ".join(f"{one.by} ({one.significance:.1f})" for one in seen)
+            reasons.append(f"residuals of the {what} depend on {told}; in brackets how many deviations")
+    where, common = places(examined, segments, detector)
+    return Verdict(not reasons, tuple(reasons), tuple(found), tuple(by), where, common if reasons else ())
+
+
+def judge_exact(examined: Examined, segments: Segments, detector: Detector) -> Verdict:
+    """The verdict where the target has no noise: its residuals are 0 but for the rounding of numbers."""
+    found = [
+        Check(f"mean square of the {what}", float(np.nanmean(getattr(examined.target, name) ** 2)), 0.0, 0.0)
+        for what, name in OF_HITS.items()
+    ]
+    reasons = [
+        f"{check.name}: {check.found:.3g} of the noise, expected below {EXACT:g}"
+        for check in found
+        if not check.found < EXACT
+    ]
+    reasons += impossible(examined)
+    where, common = places(examined, segments, detector)
+    return Verdict(not reasons, tuple(reasons), tuple(found), (), where, common if reasons else ())
+
+
+def impossible(examined: Examined) -> list[str]:
+    """Reasons that no statistics needs."""
+    sites, target = examined.sites, examined.target
+    reasons, all_hits = [], int(target.hits.sum()) + target.unmatched
+    silent = (sites.log_silence < SURE) & (target.hits == 0)
+    if silent.any():
+        share = sites.charge[silent].sum() / sites.charge.sum()
+        reasons.append(f"{silent.sum()} pixels that must have hits have none, {share:.1%} of all charge")
+    off = np.unique(sites.event_id[target.hits > 0])
+    lit = np.unique(sites.event_id[sites.log_silence < SURE])
+    if len(gone := np.setdiff1d(lit, off)):
+        reasons.append(f"events without any hit: {named(gone)}")
+    if target.unmatched > NOISE * all_hits:
+        reasons.append(f"{target.unmatched} of {all_hits} hits are on pixels without charge")
+    far = (np.abs(target.r) > FAR) | (np.abs(np.nan_to_num(target.u)) > FAR)
+    if far.any():
+        reasons.append(f"{far.sum()} of {all_hits} hits are more than {FAR:g} times the noise off")
+    return reasons
+
+
+def named(ids: Any) -> str:
+    """The first few of some ids, and how many more."""
+    shown = ", ".join(str(one) for one in ids[:MOST])
+    return shown if len(ids) <= MOST else f"{shown} and {len(ids) - MOST} more"
+
+
+def places(examined: Examined, segments: Segments, detector: Detector) -> tuple[dict, tuple[str, ...]]:
+    """The groups with the largest shares of what is off, and those that have most of it, but not of the sites."""
+    off = np.maximum(worst(examined), 0.0)
+    total, where, common = float(off.sum()), {}, []
+    for kind, column in groups(examined, segments, detector).items():
+        labels, group = np.unique(column, axis=0, return_inverse=True)
+        group = group.reshape(-1)
+        share = np.bincount(group, off, len(labels)) / total if total > 0.0 else np.zeros(len(labels))
+        of_sites = np.bincount(group, minlength=len(labels)) / max(len(off), 1)
+        order = np.argsort(-share, kind="stable")[:MOST]
+        where[kind] = {label: float(share[k]) for label, k in zip(labels_of(labels[order]), order, strict=True)}
+        if len(order) and share[order[0]] > COMMON and of_sites[order[0]] < 0.5 * share[order[0]]:
+            common.append(f"{kind} {labels_of(labels[order[:1]])[0]}")
+    return where, tuple(common)
