@@ -66,16 +66,22 @@ from lartpc.cli.progress import progress_bar
     help="How a likelihood's errors are made.",
 )
 @closure_options("parameters drawn with --seed")
+@click.option(
+    "--trust-me", multiple=True, metavar="NAME", help="What may differ from what TARGET says it was simulated with."
+)
 @click.option("--resume", is_flag=True, help="Continue the fit in DIR.")
 @device_option
 @overwrite_option
-def calibrate(segments, target, output, detector, layout, names, fix, start, loss, resume, overwrite, **options):
+def calibrate(
+    segments, target, output, detector, layout, names, fix, start, loss, trust_me, resume, overwrite, **options
+):
     """Fit the parameters of the detector to the hits in TARGET, which the energy deposits in SEGMENTS made.
 
     TARGET is what lartpc simulate writes, or a file of LArPix packets (then --rounded goes without saying).
 
     All at once, with errors and correlations, by default by Gauss-Newton on the likelihood of the hit list. Writes
-    fit.json, history.h5 and pictures into DIR, and prints a table. Exit code 1 where the fit has not converged.
+    fit.json, history.h5 and pictures into DIR, and prints a table. Exit code 1 where the result is not to be used: the
+    minimiser has not converged, or the model does not describe the target.
     """
     started = time.perf_counter()
     folder = prepare(output, resume, overwrite)
@@ -100,6 +106,7 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
 
         truth = draw_truth(simulation, fitted, seed, given_truth(fitted, "fitted", options))
     deposits, aim = aim_of(target, whole, simulation, truth, (detector, layout), options, optimizer)
+    aim = dataclasses.replace(aim, trusted=trust_me)
     given = {name: number("start", name, value) for name, value in pairs("start", start).items()}
 
     from lartpc import calibrate as run

@@ -13,6 +13,7 @@ from lartpc.contracts import Unknowns
 from lartpc.data.hits import Hits
 from lartpc.data.segments import Segments
 from lartpc.exceptions import InputError
+from lartpc.fit.agreement import check_agreement
 from lartpc.fit.assumptions import assumptions
 from lartpc.fit.optimizers import Optimizer, find_optimizer
 from lartpc.fit.problem import Evaluation, Outcome, Problem, Record
@@ -89,6 +90,7 @@ def calibrate(
     optimizer = find_optimizer(optimizer, squares)
     check_start(varied)
     target.check(simulation.detector, segments)
+    check_agreement(target, simulation, varied.names)
     hits, twice = without_copies(target.hits)
     target = dataclasses.replace(target, hits=hits)
     quiet = simulation.apart(varied.names).without_noise()

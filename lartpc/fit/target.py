@@ -36,6 +36,7 @@ class Target:
     unread: np.ndarray | Sequence[int] = ()  # ids of pixels that no channel reads, ascending; the others are read
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # what their file says of their simulation
     source: str = "target"  # the file; begins the messages
+    trusted: Sequence[str] = ()  # what its file says otherwise of its simulation than the fit takes, knowingly
     ignored: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 2), dtype=np.int64))  # see `without`
 
     @staticmethod

@@ -1,0 +1,65 @@
+"""What a target's file says of its simulation, next to that of the fit: no residual can tell some of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from lartpc.exceptions import InputError
+from lartpc.fit.target import Target
+from lartpc.parameters import common_name
+from lartpc.simulation.simulation import Simulation
+
+CLOSE = 1e-6  # relative difference up to which numbers are the same: files hold some in single precision
+LINKED = ("vdrift", "buffer_risetime")  # parameters that may be without a value of their own
+BY_PARAMETER = ("buffer_risetime",)  # of the detector, where the parameters do not say otherwise
+DESCRIBED = ("readout", "geometry")  # groups of the detector's own values in a file
+
+
+def check_agreement(target: Target, simulation: Simulation, fitted: Sequence[str]) -> None:
+    """Raise InputError where the target was simulated with another model than `simulation`, but for what is `fitted`.
+
+    Compared is all that the target's `settings` say: recombination, response, the fixed parameters that act, the
+    detector's readout and geometry. `target.trusted` names what may differ.
+    """
+    for name, found, taken in differences(target, simulation, fitted):
+        if name not in target.trusted:
+            raise InputError(
+                f"{target.source}: was simulated with {name} {found}, the fit takes {taken}: allowed is the same, or "
+                f"--trust-me {name}"
+            )
+
+
+def differences(target: Target, simulation: Simulation, fitted: Sequence[str]) -> Iterator[tuple[str, Any, Any]]:
+    """Name, value in the target's file and value of the fit, of what differs."""
+    settings = target.settings
+    recombination = settings.get("recombination", simulation.recombination)
+    if recombination != simulation.recombination:
+        yield "recombination", recombination, simulation.recombination
+    taken = simulation.response if isinstance(simulation.response, str) else "a table"
+    response = settings.get("response", taken)
+    if (response == "parametric") != (taken == "parametric"):
+        yield "response", response, taken
+    common = {common_name(name) for name in fitted}
+    if target.truth is not None and recombination == simulation.recombination:
+        names: Iterable[str] = dict.fromkeys((*simulation.acting(), *target.truth.modules, *LINKED))
+        for name in names:
+            values = target.truth.value(name), simulation.parameters.value(name)
+            if common_name(name) not in common and not same(*values):
+                yield name, *values
+    own = {field.name: getattr(simulation.detector, field.name) for field in dataclasses.fields(simulation.detector)}
+    for group in DESCRIBED:
+        for name, value in settings.get(group, {}).items():
+            if name in own and name not in BY_PARAMETER and not same(value, own[name]):
+                yield name, value if np.ndim(value) == 0 else "of other values", own[name]
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two values, numbers or arrays of them, are the same; nothing and 0 are."""
+    if isinstance(a, str) or isinstance(b, str):
+        return bool(a == b)
+    a, b = (np.asarray(0.0 if value is None else value, dtype=np.float64) for value in (a, b))
+    return a.shape == b.shape and bool(np.allclose(a, b, rtol=CLOSE, atol=0.0))
