@@ -125,7 +125,11 @@ def trend(what: str, name: str, by: str, group: np.ndarray, center: np.ndarray |
     m, M = m[both], M[both]
     mean = total[both] / m - drawn_total[both] / M
     error = spread * np.sqrt(1.0 / m + 1.0 / M)
-    place = np.arange(n, dtype=np.float64) if center is None else np.bincount(group, center, n) / np.bincount(group)
+    place = (
+        np.arange(n, dtype=np.float64)
+        if center is None
+        else np.bincount(group, center, n) / np.maximum(np.bincount(group), 1)
+    )
     return Trend(what, by, place[both], mean, error, significance(float(np.sum((mean / error) ** 2)), len(m)))
 
 
