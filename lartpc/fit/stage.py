@@ -74,11 +74,11 @@ class Stage(NamedTuple):
     def verdict(self, values: np.ndarray, cleaning: Cleaning) -> tuple[Verdict, int]:
         """On the model there, without what is left out, and the hits on pixels where the segments give no charge."""
         examined = self.examined(values, DRAWN if self.target.noise else 0)
-        sites, hits = examined.sites, self.target.without(cleaning).hits
+        spots, hits = examined.spots, self.target.without(cleaning).hits
         pixels = np.union1d(cleaning.dead, cleaning.noisy)
-        lost = np.isin(sites.pixel_id, pixels) | np.isin(sites.event_id, cleaning.events)
-        kept = examined.select(~(lost | in_rows(sites.event_id, sites.pixel_id, cleaning.sites)))
-        places = np.stack((sites.event_id, sites.pixel_id), axis=1)
+        lost = np.isin(spots.pixel_id, pixels) | np.isin(spots.event_id, cleaning.events)
+        kept = examined.select(~(lost | in_rows(spots.event_id, spots.pixel_id, cleaning.spots)))
+        places = np.stack((spots.event_id, spots.pixel_id), axis=1)
         unmatched = int(np.sum(~in_rows(hits.event_id, hits.pixel_id, places)))
         kept = kept._replace(target=kept.target._replace(unmatched=unmatched))
         return judge(kept, self.segments, self.simulation.detector), unmatched

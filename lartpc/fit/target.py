@@ -100,7 +100,7 @@ class Target:
         lost = np.isin(self.hits.pixel_id, pixels) | np.isin(self.hits.event_id, cleaning.events)
         unread = np.union1d(np.asarray(self.unread, dtype=np.int64), pixels)
         hits = self.hits.select(~lost)
-        return dataclasses.replace(self, hits=hits, unread=unread, ignored=cleaning.sites)
+        return dataclasses.replace(self, hits=hits, unread=unread, ignored=cleaning.spots)
 
     def check(self, detector: Detector, segments: Segments) -> None:
         """Raise InputError where the hits are of another detector, or of other events than those of `segments`."""

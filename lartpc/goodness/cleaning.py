@@ -32,12 +32,12 @@ class Cleaning:
     dead: np.ndarray = dataclasses.field(default_factory=lambda: NO_IDS)  # pixels that must have hits, and have none
     noisy: np.ndarray = dataclasses.field(default_factory=lambda: NO_IDS)  # pixels with hits without charge
     events: np.ndarray = dataclasses.field(default_factory=lambda: NO_IDS)
-    sites: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 2), dtype=np.int64))  # event, pixel
+    spots: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 2), dtype=np.int64))  # event, pixel
 
     def same(self, other: Cleaning) -> bool:
-        """Whether both leave out the same pixels, events and sites."""
+        """Whether both leave out the same pixels, events and spots."""
         return all(
-            np.array_equal(getattr(self, name), getattr(other, name)) for name in ("dead", "noisy", "events", "sites")
+            np.array_equal(getattr(self, name), getattr(other, name)) for name in ("dead", "noisy", "events", "spots")
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -54,7 +54,7 @@ class Cleaning:
             "dead pixels": len(self.dead),
             "noisy pixels": len(self.noisy),
             "events": len(self.events),
-            "pixels of single events": len(self.sites),
+            "pixels of single events": len(self.spots),
         }
         return ", ".join(f"{number} {kind}" for kind, number in kinds.items() if number)
 
@@ -69,18 +69,18 @@ def without_copies(hits: Hits) -> tuple[Hits, int]:
 
 
 def find_spoilt(examined: Examined, hits: Hits) -> Cleaning:
-    """The pixels, events and sites of a target that the model cannot have made, whatever its parameters.
+    """The pixels, events and spots of a target that the model cannot have made, whatever its parameters.
 
     An event is another's, or misses part of its hits, where `OFF` of what must be there is not, or of its hits lie far
     off. A pixel is dead that has no hit in the other events, though the probability of that is below `SURE`.
     """
-    sites, target = examined.sites, examined.target
-    n = len(sites.event_id)
+    spots, target = examined.spots, examined.target
+    n = len(spots.event_id)
     far = (np.abs(target.r) > FAR) | (np.abs(np.nan_to_num(target.u)) > FAR)
-    is_far = np.bincount(target.site, far, n) > 0
-    sure, silent = sites.log_silence < SURE, target.hits == 0
+    is_far = np.bincount(target.spot, far, n) > 0
+    sure, silent = spots.log_silence < SURE, target.hits == 0
     lost = silent & sure
-    event_id, event = np.unique(sites.event_id, return_inverse=True)
+    event_id, event = np.unique(spots.event_id, return_inverse=True)
 
     def count(chosen: np.ndarray) -> np.ndarray:
         return np.bincount(event, chosen, len(event_id))
@@ -90,19 +90,19 @@ def find_spoilt(examined: Examined, hits: Hits) -> Cleaning:
     events = event_id[off]
     kept = ~off[event]
 
-    pixel_id, pixel = np.unique(sites.pixel_id, return_inverse=True)
-    silence = np.bincount(pixel, sites.log_silence * kept, len(pixel_id))
+    pixel_id, pixel = np.unique(spots.pixel_id, return_inverse=True)
+    silence = np.bincount(pixel, spots.log_silence * kept, len(pixel_id))
     any_hit = np.bincount(pixel, (target.hits > 0) & kept, len(pixel_id)) > 0
     dead = pixel_id[(silence < SURE) & ~any_hit]
 
-    places = np.stack((sites.event_id, sites.pixel_id), axis=1)
+    places = np.stack((spots.event_id, spots.pixel_id), axis=1)
     without_charge = np.isin(hits.event_id, event_id[~off]) & ~in_rows(hits.event_id, hits.pixel_id, places)
     noisy_id, number = np.unique(hits.pixel_id[without_charge], return_counts=True)
     noisy = noisy_id[number >= NOISY]
 
-    single = kept & (is_far | lost | (target.left < SURE)) & ~np.isin(sites.pixel_id, np.union1d(dead, noisy))
+    single = kept & (is_far | lost | (target.left < SURE)) & ~np.isin(spots.pixel_id, np.union1d(dead, noisy))
     alone = places[single]
-    found = Cleaning(dead=dead, noisy=noisy, events=events, sites=alone[np.lexsort(alone.T[::-1])])
-    lost_pixels, lost_sites = len(dead) / max(len(pixel_id), 1), single.sum() / max(kept.sum(), 1)
-    within = len(events) <= MOST_EVENTS * len(event_id) and max(lost_pixels, lost_sites) <= MOST_PIXELS
+    found = Cleaning(dead=dead, noisy=noisy, events=events, spots=alone[np.lexsort(alone.T[::-1])])
+    lost_pixels, lost_spots = len(dead) / max(len(pixel_id), 1), single.sum() / max(kept.sum(), 1)
+    within = len(events) <= MOST_EVENTS * len(event_id) and max(lost_pixels, lost_spots) <= MOST_PIXELS
     return found if within else Cleaning()

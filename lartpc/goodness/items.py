@@ -24,7 +24,7 @@ FIRST_SEED = 2**62  # of the targets that are drawn: far from those that people 
 
 
 @dataclasses.dataclass
-class Sites:
+class Spots:
     """The pixels of events that a simulation gives charge, columns (n,)."""
 
     event_id: np.ndarray  # int64
@@ -38,49 +38,49 @@ class Sites:
 
 
 class Seen(NamedTuple):
-    """What a target has at n sites, and its hits there, m of them."""
+    """What a target has at n spots, and its hits there, m of them."""
 
     hits: np.ndarray  # (n,) int64, number of hits
     left: np.ndarray  # (n,) log of the probability of no more hits after the last
-    site: np.ndarray  # (m,) int64
+    spot: np.ndarray  # (m,) int64
     r: np.ndarray  # (m,) charge that the threshold lacks at the hit's time, over the reset noise
     u: np.ndarray  # (m,) charge that was read less that expected after the crossing, over the readout noise
     slope: np.ndarray  # (m,) change of r with a time that is later [1/us]
     unmatched: int  # hits on other pixels
 
     def select(self, kept: np.ndarray) -> Seen:
-        """With some of the sites (n,), a mask."""
-        hit = kept[self.site]
+        """With some of the spots (n,), a mask."""
+        hit = kept[self.spot]
         of_hits = {name: getattr(self, name)[hit] for name in ("r", "u", "slope")}
-        site = (np.cumsum(kept) - 1)[self.site[hit]]
-        return Seen(self.hits[kept], self.left[kept], site, **of_hits, unmatched=self.unmatched)
+        spot = (np.cumsum(kept) - 1)[self.spot[hit]]
+        return Seen(self.hits[kept], self.left[kept], spot, **of_hits, unmatched=self.unmatched)
 
 
 class Examined(NamedTuple):
-    """A target and others drawn from the model, at the same sites."""
+    """A target and others drawn from the model, at the same spots."""
 
-    sites: Sites
+    spots: Spots
     target: Seen
     drawn: list[Seen]
 
     def select(self, kept: np.ndarray) -> Examined:
-        """With some of the sites (n,), a mask."""
-        sites = Sites(**{name: column[kept] for name, column in vars(self.sites).items()})
-        return Examined(sites, self.target.select(kept), [seen.select(kept) for seen in self.drawn])
+        """With some of the spots (n,), a mask."""
+        spots = Spots(**{name: column[kept] for name, column in vars(self.spots).items()})
+        return Examined(spots, self.target.select(kept), [seen.select(kept) for seen in self.drawn])
 
 
 def examine(simulation: Simulation, batches: list[Batch], target: TargetHits, vector: Any, n_drawn: int) -> Examined:
     """A target at the parameters `vector` of the chain, with `n_drawn` targets that are drawn with the noise."""
     parts = [_examine(simulation, batch, target, vector, n_drawn) for batch in batches]
-    first = np.cumsum([0] + [len(part.sites.event_id) for part in parts])
-    sites = Sites(*(np.concatenate([getattr(part.sites, f.name) for part in parts]) for f in dataclasses.fields(Sites)))
+    first = np.cumsum([0] + [len(part.spots.event_id) for part in parts])
+    spots = Spots(*(np.concatenate([getattr(part.spots, f.name) for part in parts]) for f in dataclasses.fields(Spots)))
     drawn = [_join([part.drawn[k] for part in parts], first) for k in range(n_drawn)]
-    return Examined(sites, _join([part.target for part in parts], first), drawn)
+    return Examined(spots, _join([part.target for part in parts], first), drawn)
 
 
 def _join(parts: list[Seen], first: np.ndarray) -> Seen:
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in Seen._fields[:-1]}
-    columns["site"] = np.concatenate([part.site + start for part, start in zip(parts, first, strict=False)])
+    columns["spot"] = np.concatenate([part.spot + start for part, start in zip(parts, first, strict=False)])
     return Seen(**columns, unmatched=sum(part.unmatched for part in parts))
 
 
@@ -91,8 +91,8 @@ def _examine(simulation: Simulation, batch: Batch, target: TargetHits, vector: A
         _seen(draw(simulation, waveforms, batch, pixels, target.rounded, k), simulation, waveforms, batch, pixels)
         for k in range(n_drawn)
     ]
-    sites = _sites(simulation, waveforms, batch, pixels)
-    return Examined(sites, _seen(target, simulation, waveforms, batch, pixels), drawn)
+    spots = _spots(simulation, waveforms, batch, pixels)
+    return Examined(spots, _seen(target, simulation, waveforms, batch, pixels), drawn)
 
 
 def draw(
@@ -124,19 +124,19 @@ def _seen(
     )
     threshold = to_numpy(pixels.threshold).astype(np.float64)
     count = to_numpy(aligned.count - aligned.deferred)
-    site, number = np.nonzero(np.arange(before.shape[1]) < count[:, None])
-    charge = to_numpy(aligned.charge).astype(np.float64)[site, number]
-    r = (threshold[site] - before[site, number]) / detector.reset_noise
-    u = (charge - threshold[site] - during[site, number]) / detector.uncorrelated_noise
+    spot, number = np.nonzero(np.arange(before.shape[1]) < count[:, None])
+    charge = to_numpy(aligned.charge).astype(np.float64)[spot, number]
+    r = (threshold[spot] - before[spot, number]) / detector.reset_noise
+    u = (charge - threshold[spot] - during[spot, number]) / detector.uncorrelated_noise
     if aligned.low is not None:
-        u[~np.isfinite(to_numpy(aligned.high - aligned.low))[site, number]] = np.nan
+        u[~np.isfinite(to_numpy(aligned.high - aligned.low))[spot, number]] = np.nan
     ended = to_numpy(aligned.deferred) | (hits >= detector.max_hits)
     left, _ = log_no_hit(np.where(ended, np.inf, threshold - after), detector.reset_noise, detector.uncorrelated_noise)
-    return Seen(hits, left, site, r, u, rate[site, number] / detector.reset_noise, unmatched)
+    return Seen(hits, left, spot, r, u, rate[spot, number] / detector.reset_noise, unmatched)
 
 
-def _sites(simulation: Simulation, waveforms: Waveforms, batch: Batch, pixels: Pixels) -> Sites:
-    """The sites of a batch; means weighted with what each cloud brings to the pixel, as far as it is straight above."""
+def _spots(simulation: Simulation, waveforms: Waveforms, batch: Batch, pixels: Pixels) -> Spots:
+    """The spots of a batch; means weighted with what each cloud brings to the pixel, as far as it is straight above."""
     windows, detector = waveforms.windows, simulation.detector
     pixel, n = to_numpy(windows.pixel), len(windows.pixel)
     shape = (n, detector.max_hits)
@@ -176,7 +176,7 @@ def _sites(simulation: Simulation, waveforms: Waveforms, batch: Batch, pixels: P
 
     order = np.lexsort((weight, owner))
     largest = order[of_pixel[1:] - 1]
-    return Sites(
+    return Spots(
         event_id=to_numpy(batch.event_id)[to_numpy(windows.event)],
         pixel_id=pixel,
         charge=charge,

@@ -15,7 +15,7 @@ from lartpc.data.segments import Segments
 from lartpc.detector.detector import Detector
 from lartpc.goodness.items import Examined, Seen
 
-BINS = 8  # of a trend, with as many sites each
+BINS = 8  # of a trend, with as many spots each
 FEW = 20  # hits below which a mean says nothing
 OF_HITS = {"times": "r", "charges": "u"}
 
@@ -48,7 +48,7 @@ def checks(examined: Examined) -> list[Check]:
         for title, power in ((f"mean square of the {what}", 2), (f"mean of the {what}", 1)):
             found.append(compare(title, target**power, drawn**power))
     found.append(of_numbers(examined))
-    p = np.exp(examined.sites.log_silence)
+    p = np.exp(examined.spots.log_silence)
     silent, expected = float(np.sum(examined.target.hits == 0)), float(p.sum())
     spread = np.sqrt(np.sum(p * (1.0 - p)) + 1.0 / len(examined.drawn))
     found.append(Check("pixels without hits", silent, expected, (silent - expected) / spread))
@@ -95,9 +95,9 @@ def trends(examined: Examined, segments: Segments, detector: Detector) -> list[T
 def features(
     examined: Examined, segments: Segments, detector: Detector
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
-    """Name of each feature, the bin or group of each site (n,), and its values (n,), None for groups."""
-    sites = examined.sites
-    for by, values in (("drift", sites.drift), ("dE/dx", sites.dEdx), ("cosine", sites.cosine)):
+    """Name of each feature, the bin or group of each spot (n,), and its values (n,), None for groups."""
+    spots = examined.spots
+    for by, values in (("drift", spots.drift), ("dE/dx", spots.dEdx), ("cosine", spots.cosine)):
         edges = np.quantile(values, np.linspace(0.0, 1.0, BINS + 1)[1:-1]) if len(values) else np.zeros(0)
         yield by, np.searchsorted(np.unique(edges), values, side="right"), values
     for by, labels in groups(examined, segments, detector).items():
@@ -105,18 +105,18 @@ def features(
 
 
 def groups(examined: Examined, segments: Segments, detector: Detector) -> dict[str, np.ndarray]:
-    """What sites may have in common: columns (n,), or (n, 2)."""
-    sites = examined.sites
-    tpc = detector.tpc_of(sites.pixel_id)
-    track = np.stack((sites.event_id, segments.traj_id[sites.segment]), axis=1)
-    columns = {"module": detector.module[tpc], "TPC": tpc, "event": sites.event_id, "track": track}
-    return columns | {"pixel": sites.pixel_id}
+    """What spots may have in common: columns (n,), or (n, 2)."""
+    spots = examined.spots
+    tpc = detector.tpc_of(spots.pixel_id)
+    track = np.stack((spots.event_id, segments.traj_id[spots.segment]), axis=1)
+    columns = {"module": detector.module[tpc], "TPC": tpc, "event": spots.event_id, "track": track}
+    return columns | {"pixel": spots.pixel_id}
 
 
 def trend(what: str, name: str, by: str, group: np.ndarray, center: np.ndarray | None, examined: Examined) -> Trend:
-    """The means of a residual in the groups (n,) of sites."""
+    """The means of a residual in the groups (n,) of spots."""
     n = int(group.max(initial=-1)) + 1
-    sums = [_sums(getattr(seen, name), group[seen.site], n) for seen in (examined.target, *examined.drawn)]
+    sums = [_sums(getattr(seen, name), group[seen.spot], n) for seen in (examined.target, *examined.drawn)]
     (m, total, _), (M, drawn_total, squares) = sums[0], [np.sum(part, axis=0) for part in zip(*sums[1:], strict=True)]
     both = (m > 0) & (M > 0)
     if M.sum() < FEW or m.sum() < FEW or not both.any():
@@ -147,11 +147,11 @@ def significance(chi_square: float, degrees: int) -> float:
 
 
 def worst(examined: Examined) -> np.ndarray:
-    """How much each site (n,) is off: r^2 + u^2 of its hits and -2 log of the silence after, less the model's mean."""
+    """How much each spot (n,) is off: r^2 + u^2 of its hits and -2 log of the silence after, less the model's mean."""
 
     def deviance(seen: Seen) -> np.ndarray:
         values = seen.r**2 + np.nan_to_num(seen.u) ** 2
-        return np.bincount(seen.site, values, len(seen.hits)) - 2.0 * seen.left
+        return np.bincount(seen.spot, values, len(seen.hits)) - 2.0 * seen.left
 
     expected = np.mean([deviance(seen) for seen in examined.drawn], axis=0) if examined.drawn else 0.0
     return deviance(examined.target) - expected

@@ -94,14 +94,14 @@ def judge_exact(examined: Examined, segments: Segments, detector: Detector) -> V
 
 def impossible(examined: Examined) -> list[str]:
     """Reasons that no statistics needs."""
-    sites, target = examined.sites, examined.target
+    spots, target = examined.spots, examined.target
     reasons, all_hits = [], int(target.hits.sum()) + target.unmatched
-    silent = (sites.log_silence < SURE) & (target.hits == 0)
+    silent = (spots.log_silence < SURE) & (target.hits == 0)
     if silent.any():
-        share = sites.charge[silent].sum() / sites.charge.sum()
+        share = spots.charge[silent].sum() / spots.charge.sum()
         reasons.append(f"{silent.sum()} pixels that must have hits have none, {share:.1%} of all charge")
-    off = np.unique(sites.event_id[target.hits > 0])
-    lit = np.unique(sites.event_id[sites.log_silence < SURE])
+    off = np.unique(spots.event_id[target.hits > 0])
+    lit = np.unique(spots.event_id[spots.log_silence < SURE])
     if len(gone := np.setdiff1d(lit, off)):
         reasons.append(f"events without any hit: {named(gone)}")
     if target.unmatched > NOISE * all_hits:
@@ -119,16 +119,16 @@ def named(ids: Any) -> str:
 
 
 def places(examined: Examined, segments: Segments, detector: Detector) -> tuple[dict, tuple[str, ...]]:
-    """The groups with the largest shares of what is off, and those that have most of it, but not of the sites."""
+    """The groups with the largest shares of what is off, and those that have most of it, but not of the spots."""
     off = np.maximum(worst(examined), 0.0)
     total, where, common = float(off.sum()), {}, []
     for kind, column in groups(examined, segments, detector).items():
         labels, group = np.unique(column, axis=0, return_inverse=True)
         group = group.reshape(-1)
         share = np.bincount(group, off, len(labels)) / total if total > 0.0 else np.zeros(len(labels))
-        of_sites = np.bincount(group, minlength=len(labels)) / max(len(off), 1)
+        of_spots = np.bincount(group, minlength=len(labels)) / max(len(off), 1)
         order = np.argsort(-share, kind="stable")[:MOST]
         where[kind] = {label: float(share[k]) for label, k in zip(labels_of(labels[order]), order, strict=True)}
-        if len(order) and share[order[0]] > COMMON and of_sites[order[0]] < 0.5 * share[order[0]]:
+        if len(order) and share[order[0]] > COMMON and of_spots[order[0]] < 0.5 * share[order[0]]:
             common.append(f"{kind} {labels_of(labels[order[:1]])[0]}")
     return where, tuple(common)
