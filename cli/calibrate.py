@@ -116,6 +116,7 @@ def calibrate(
     from lartpc.fit.unknowns import unknowns_of
     from lartpc.plots.figure import write_figure
     from lartpc.plots.fit import convergence_figure, correlation_figure, parameters_figure
+    from lartpc.plots.residuals import residuals_figure
 
     minimiser = with_options(optimizer, loss or aim.loss, options)
     setup = setup_of(
@@ -155,8 +156,10 @@ def calibrate(
     write_figure(folder / "parameters.png", parameters_figure(result, kept.evaluations))
     write_figure(folder / "convergence.png", convergence_figure(result, kept.evaluations))
     write_figure(folder / "correlation.png", correlation_figure(result))
+    write_figure(folder / "residuals.png", residuals_figure(result.verdict, chosen))
     click.echo(str(result))
-    click.echo(f"{folder}: fit.json, history.h5, parameters.png, convergence.png, correlation.png; ", nl=False)
+    pictures = "parameters.png, convergence.png, correlation.png, residuals.png"
+    click.echo(f"{folder}: fit.json, history.h5, {pictures}; ", nl=False)
     click.echo(f"{time.perf_counter() - started:.1f} s")
     if not result.good:
         sys.exit(1)

@@ -36,14 +36,18 @@ def showing(kept, names):
     return report
 
 
-def prepare(output, resume, overwrite):
-    """The folder, which need not exist yet; InputError where it holds results that were not to be replaced."""
+def prepare(output, resume, overwrite, results=RESULTS):
+    """The folder, which need not exist yet; InputError where it holds results that were not to be replaced.
+
+    `resume` is None where nothing can be continued.
+    """
     folder = Path(output)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{output}: is a file, allowed is the name of a folder")
-    there = [name for name in RESULTS if (folder / name).exists()]
+    there = [name for name in results if (folder / name).exists()]
+    resumed = "" if resume is None else "--resume continues it, "
     if there and not (resume or overwrite):
-        raise InputError(f"{folder / there[0]}: exists already; --resume continues it, --overwrite replaces it")
+        raise InputError(f"{folder / there[0]}: exists already; {resumed}--overwrite replaces it")
     if not folder.absolute().parent.is_dir():
         raise InputError(f"{output}: folder {folder.absolute().parent} does not exist")
     if not os.access(folder if folder.exists() else folder.absolute().parent, os.W_OK):

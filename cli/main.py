@@ -7,6 +7,7 @@ import click
 
 from lartpc import InputError, __version__
 from lartpc.cli.calibrate import calibrate
+from lartpc.cli.compare import compare
 from lartpc.cli.demo import demo
 from lartpc.cli.forecast import forecast
 from lartpc.cli.generate import generate
@@ -79,5 +80,5 @@ def main(context):
         click.echo(context.get_help())
 
 
-for command in (simulate, calibrate, scan, forecast, generate, response, plot, info, gradcheck, demo):
+for command in (simulate, calibrate, compare, scan, forecast, generate, response, plot, info, gradcheck, demo):
     main.add_command(command)

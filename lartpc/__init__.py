@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lartpc.detector.detector import Detector
     from lartpc.exceptions import InputError
     from lartpc.fit.calibrate import calibrate
+    from lartpc.fit.compare import compare
     from lartpc.fit.forecast import forecast
     from lartpc.fit.scan import scan
     from lartpc.fit.target import Target
@@ -43,6 +44,7 @@ __all__ = [
     "Trace",
     "__version__",
     "calibrate",
+    "compare",
     "forecast",
     "generate",
     "gradcheck",
@@ -66,6 +68,7 @@ _HOMES = {
     "Target": "fit.target",
     "Trace": "gradients.trace",
     "calibrate": "fit.calibrate",
+    "compare": "fit.compare",
     "forecast": "fit.forecast",
     "generate": "generator.generate",
     "gradcheck": "gradients.gradcheck",

@@ -103,11 +103,10 @@ def calibrate(
         cleaning = stage.spoilt(values)
     problem, outcome, cleaning = fit(stage, objective, record, values, cleaning)
     found = uncertainty_of(problem, outcome, loss, errors)
-    verdict, noise = stage.verdict(outcome.values, cleaning)
+    verdict = stage.verdict(outcome.values, dataclasses.replace(cleaning, twice=twice))
     told = assumptions(problem.objective, outcome.values) if squares else ()
     truth = truth_of(target.truth, varied.names)
-    cleaning = dataclasses.replace(cleaning, twice=twice, noise=noise)
-    return make_result(problem, outcome, found, truth, loss, optimizer.name, verdict, cleaning, told)
+    return make_result(problem, outcome, found, truth, loss, optimizer.name, verdict, told)
 
 
 def fit(

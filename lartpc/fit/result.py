@@ -42,8 +42,12 @@ class FitResult(NamedTuple):
     open_direction: dict[str, float] | None  # components of the direction, relative to the values, that data leave open
     pushed: tuple[str, ...] = ()  # parameters at a bound beyond which the loss falls
     verdict: Verdict | None = None  # on the model: whether it describes the target
-    cleaning: Cleaning = Cleaning()  # what of the target was left out
     assumptions: Sequence[Assumption] = ()  # what was taken for granted
+
+    @property
+    def cleaning(self) -> Cleaning:
+        """What of the target was left out."""
+        return Cleaning() if self.verdict is None else self.verdict.cleaning
 
     @property
     def good(self) -> bool:
@@ -158,7 +162,6 @@ def make_result(
     loss: str,
     optimizer: str,
     verdict: Verdict | None = None,
-    cleaning: Cleaning = Cleaning(),  # noqa: B008  (immutable)
     assumptions: Sequence[Assumption] = (),
 ) -> FitResult:
     """The result of a fit that ended at `outcome`."""
@@ -201,6 +204,5 @@ def make_result(
         open_direction=open_components(names, uncertainty.open_direction),
         pushed=tuple(pushed),
         verdict=verdict,
-        cleaning=cleaning,
         assumptions=assumptions,
     )

@@ -10,21 +10,20 @@ import numpy as np
 from lartpc.contracts import Unknowns
 from lartpc.data.segments import Segments
 from lartpc.data.selection import length_batches
+from lartpc.fit.compare import spoilt, verdict
 from lartpc.fit.optimizers import Adam, Optimizer
 from lartpc.fit.problem import Problem, Record
 from lartpc.fit.robust import Robust, warm_up
 from lartpc.fit.target import Target
-from lartpc.goodness.cleaning import Cleaning, find_spoilt
-from lartpc.goodness.items import Examined, examine
-from lartpc.goodness.verdict import Verdict, judge
+from lartpc.goodness.cleaning import Cleaning
+from lartpc.goodness.verdict import Verdict
 from lartpc.losses.catalogue import SQUARES
 from lartpc.losses.objective import Objective
-from lartpc.losses.target import TargetHits, in_rows
+from lartpc.losses.target import TargetHits
 from lartpc.simulation.batches import Batch
 from lartpc.simulation.simulation import Simulation
 
 WARM_STEPS_PER_BATCH = 16384  # the robust start needs no more than the first batch of about this many steps
-DRAWN = 4  # targets that are drawn from the model to compare with
 
 
 class Stage(NamedTuple):
@@ -60,25 +59,14 @@ class Stage(NamedTuple):
         matched: Any = Robust(Objective("matched", objective.simulation, first, objective.target, self.unknowns))
         return warm_up(Problem(matched, record, "warm-up"), self.unknowns.start)
 
-    def examined(self, values: np.ndarray, n_drawn: int) -> Examined:
-        """The target as it is given, with the unknowns at `values`."""
-        simulation = self.simulation.without_pixels(self.target.unread)
-        hits = TargetHits(self.target.hits, simulation.detector, self.target.rounded)
-        vector = simulation.xp.asarray(self.unknowns.apply(values).astype(simulation.dtype))
-        return examine(simulation, simulation.batches(self.segments, whole=False), hits, vector, n_drawn)
+    def vector(self, values: np.ndarray) -> Any:
+        """All parameters of the chain, with the unknowns at `values`."""
+        return self.simulation.xp.asarray(self.unknowns.apply(values).astype(self.simulation.dtype))
 
     def spoilt(self, values: np.ndarray) -> Cleaning:
         """What is no data of the model there."""
-        return find_spoilt(self.examined(values, 0), self.target.hits)
+        return spoilt(self.simulation, self.segments, self.target, self.vector(values))
 
-    def verdict(self, values: np.ndarray, cleaning: Cleaning) -> tuple[Verdict, int]:
-        """On the model there, without what is left out, and the hits on pixels where the segments give no charge."""
-        examined = self.examined(values, DRAWN if self.target.noise else 0)
-        spots, hits = examined.spots, self.target.without(cleaning).hits
-        pixels = np.union1d(cleaning.dead, cleaning.noisy)
-        lost = np.isin(spots.pixel_id, pixels) | np.isin(spots.event_id, cleaning.events)
-        kept = examined.select(~(lost | in_rows(spots.event_id, spots.pixel_id, cleaning.spots)))
-        places = np.stack((spots.event_id, spots.pixel_id), axis=1)
-        unmatched = int(np.sum(~in_rows(hits.event_id, hits.pixel_id, places)))
-        kept = kept._replace(target=kept.target._replace(unmatched=unmatched))
-        return judge(kept, self.segments, self.simulation.detector), unmatched
+    def verdict(self, values: np.ndarray, cleaning: Cleaning) -> Verdict:
+        """On the model there, without what is left out."""
+        return verdict(self.simulation, self.segments, self.target, self.vector(values), cleaning)

@@ -20,9 +20,10 @@ from lartpc.fit.problem import Evaluation
 from lartpc.fit.result import FitResult
 from lartpc.fit.scan import Scan
 from lartpc.fit.target import Target
+from lartpc.goodness.verdict import Verdict
 from lartpc.simulation.simulation import Simulation
 
-HISTORY, RESULT, SCAN = "history.h5", "fit.json", "scan.h5"
+HISTORY, RESULT, SCAN, VERDICT = "history.h5", "fit.json", "scan.h5", "verdict.json"
 RESULTS = (RESULT, SCAN)
 SCALARS = ("batch", "value", "events", "hits", "unmatched", "mean_square")
 PAUSE = 1.0  # [s] between two writings of history.h5
@@ -130,6 +131,14 @@ def write_result(folder: Path, result: FitResult, more: dict[str, Any]) -> None:
     """Write fit.json, in place of another."""
     with new_file(folder / RESULT, overwrite=True) as path:
         path.write_text(json.dumps({**result.as_dict(), **more}, indent=1) + "\n")
+
+
+def write_verdict(folder: Path, verdict: Verdict, more: dict[str, Any]) -> None:
+    """Write verdict.json, in place of another, into the folder, which is made where there is none."""
+    folder.mkdir(exist_ok=True)
+    content = {**verdict.as_dict(), "left_out": verdict.cleaning.as_dict(), **more}
+    with new_file(folder / VERDICT, overwrite=True) as path:
+        path.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def write_scan(folder: Path, scan: Scan, attrs: dict[str, Any]) -> None:

@@ -46,12 +46,14 @@ class Seen(NamedTuple):
     r: np.ndarray  # (m,) charge that the threshold lacks at the hit's time, over the reset noise
     u: np.ndarray  # (m,) charge that was read less that expected after the crossing, over the readout noise
     slope: np.ndarray  # (m,) change of r with a time that is later [1/us]
+    time: np.ndarray  # (m,) [us]
+    charge: np.ndarray  # (m,) [e]
     unmatched: int  # hits on other pixels
 
     def select(self, kept: np.ndarray) -> Seen:
         """With some of the spots (n,), a mask."""
         hit = kept[self.spot]
-        of_hits = {name: getattr(self, name)[hit] for name in ("r", "u", "slope")}
+        of_hits = {name: getattr(self, name)[hit] for name in ("r", "u", "slope", "time", "charge")}
         spot = (np.cumsum(kept) - 1)[self.spot[hit]]
         return Seen(self.hits[kept], self.left[kept], spot, **of_hits, unmatched=self.unmatched)
 
@@ -112,7 +114,7 @@ def _seen(
     detector, n = simulation.detector, len(waveforms.windows.pixel)
     if target is None:
         none = np.zeros(0)
-        return Seen(np.zeros(n, dtype=np.int64), np.zeros(n), none.astype(np.int64), none, none, none, 0)
+        return Seen(np.zeros(n, dtype=np.int64), np.zeros(n), none.astype(np.int64), none, none, none, none, none, 0)
     aligned = target.align(waveforms.windows, batch, simulation.dtype)
     unmatched, hits = aligned.unmatched, to_numpy(aligned.count)
     if target.rounded:
@@ -132,7 +134,8 @@ def _seen(
         u[~np.isfinite(to_numpy(aligned.high - aligned.low))[spot, number]] = np.nan
     ended = to_numpy(aligned.deferred) | (hits >= detector.max_hits)
     left, _ = log_no_hit(np.where(ended, np.inf, threshold - after), detector.reset_noise, detector.uncorrelated_noise)
-    return Seen(hits, left, spot, r, u, rate[spot, number] / detector.reset_noise, unmatched)
+    slope, time = rate[spot, number] / detector.reset_noise, to_numpy(aligned.time)[spot, number]
+    return Seen(hits, left, spot, r, u, slope, time, charge, unmatched)
 
 
 def _spots(simulation: Simulation, waveforms: Waveforms, batch: Batch, pixels: Pixels) -> Spots:

@@ -35,7 +35,7 @@ class Trend(NamedTuple):
     what: str  # times or charges
     by: str
     center: np.ndarray  # (k,) mean of the feature; of groups their number
-    mean: np.ndarray  # (k,)
+    mean: np.ndarray  # (k,); of a target without noise as they are
     error: np.ndarray  # (k,)
     significance: float  # of the sum of squares
 
@@ -46,7 +46,7 @@ def checks(examined: Examined) -> list[Check]:
     for what, name in OF_HITS.items():
         target, drawn = residuals_of(examined, name)
         for title, power in ((f"mean square of the {what}", 2), (f"mean of the {what}", 1)):
-            found.append(compare(title, target**power, drawn**power))
+            found.append(of_means(title, target**power, drawn**power))
     found.append(of_numbers(examined))
     p = np.exp(examined.spots.log_silence)
     silent, expected = float(np.sum(examined.target.hits == 0)), float(p.sum())
@@ -65,7 +65,7 @@ def residuals_of(examined: Examined, name: str) -> tuple[np.ndarray, np.ndarray]
     return known(examined.target), np.concatenate([known(seen) for seen in examined.drawn])
 
 
-def compare(name: str, target: np.ndarray, drawn: np.ndarray) -> Check:
+def of_means(name: str, target: np.ndarray, drawn: np.ndarray) -> Check:
     """Of two samples, the means."""
     if len(target) < FEW or len(drawn) < FEW:
         return Check(name, float("nan"), float("nan"), 0.0)
@@ -116,8 +116,14 @@ def groups(examined: Examined, segments: Segments, detector: Detector) -> dict[s
 def trend(what: str, name: str, by: str, group: np.ndarray, center: np.ndarray | None, examined: Examined) -> Trend:
     """The means of a residual in the groups (n,) of spots."""
     n = int(group.max(initial=-1)) + 1
-    sums = [_sums(getattr(seen, name), group[seen.spot], n) for seen in (examined.target, *examined.drawn)]
-    (m, total, _), (M, drawn_total, squares) = sums[0], [np.sum(part, axis=0) for part in zip(*sums[1:], strict=True)]
+    m, total, of_target = _sums(getattr(examined.target, name), group[examined.target.spot], n)
+    place = np.arange(n, dtype=np.float64) if center is None else np.bincount(group, center, n) / np.bincount(group)
+    if not examined.drawn:
+        m, total, of_target, place = (column[m > 0] for column in (m, total, of_target, place))
+        mean = total / m
+        return Trend(what, by, place, mean, np.sqrt(np.maximum(of_target / m - mean**2, 0.0) / m), 0.0)
+    drawn = [_sums(getattr(seen, name), group[seen.spot], n) for seen in examined.drawn]
+    M, drawn_total, squares = (np.sum(part, axis=0) for part in zip(*drawn, strict=True))
     both = (m > 0) & (M > 0)
     if M.sum() < FEW or m.sum() < FEW or not both.any():
         return Trend(what, by, np.zeros(0), np.zeros(0), np.zeros(0), 0.0)
@@ -125,11 +131,6 @@ def trend(what: str, name: str, by: str, group: np.ndarray, center: np.ndarray |
     m, M = m[both], M[both]
     mean = total[both] / m - drawn_total[both] / M
     error = spread * np.sqrt(1.0 / m + 1.0 / M)
-    place = (
-        np.arange(n, dtype=np.float64)
-        if center is None
-        else np.bincount(group, center, n) / np.maximum(np.bincount(group), 1)
-    )
     return Trend(what, by, place[both], mean, error, significance(float(np.sum((mean / error) ** 2)), len(m)))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from lartpc.data.segments import Segments
 from lartpc.detector.detector import Detector
+from lartpc.goodness.cleaning import Cleaning
 from lartpc.goodness.items import Examined
 from lartpc.goodness.statistics import OF_HITS, Check, Trend, checks, groups, labels_of, trends, worst
 
@@ -29,6 +30,15 @@ class Verdict(NamedTuple):
     trends: tuple[Trend, ...]
     where: dict[str, dict[str, float]]  # of each kind of group those with the largest shares of what is off
     common: tuple[str, ...]  # groups that have most of it
+    examined: Examined  # what all this is of
+    cleaning: Cleaning = Cleaning()  # what of the target was left out before
+
+    def __str__(self) -> str:
+        lines = [f"left out: {told}"] if (told := str(self.cleaning)) else []
+        lines.append("the model describes the target" if self.describes else "the model does not describe the target")
+        lines += [f"  {reason}" for reason in self.reasons]
+        lines += [f"  most of it is in {group}" for group in self.common]
+        return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers, for JSON."""
@@ -73,7 +83,7 @@ def judge(examined: Examined, segments: Segments, detector: Detector) -> Verdict
             told = ", ".join(f"{one.by} ({one.significance:.1f})" for one in seen)
             reasons.append(f"residuals of the {what} depend on {told}; in brackets how many deviations")
     where, common = places(examined, segments, detector)
-    return Verdict(not reasons, tuple(reasons), tuple(found), tuple(by), where, common if reasons else ())
+    return Verdict(not reasons, tuple(reasons), tuple(found), tuple(by), where, common if reasons else (), examined)
 
 
 def judge_exact(examined: Examined, segments: Segments, detector: Detector) -> Verdict:
@@ -89,7 +99,8 @@ def judge_exact(examined: Examined, segments: Segments, detector: Detector) -> V
     ]
     reasons += impossible(examined)
     where, common = places(examined, segments, detector)
-    return Verdict(not reasons, tuple(reasons), tuple(found), (), where, common if reasons else ())
+    by = trends(examined, segments, detector)
+    return Verdict(not reasons, tuple(reasons), tuple(found), tuple(by), where, common if reasons else (), examined)
 
 
 def impossible(examined: Examined) -> list[str]:

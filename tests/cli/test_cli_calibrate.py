@@ -47,6 +47,7 @@ def test_closure(segments, tmp_path, monkeypatch):
     folder = tmp_path / "fit"
     stdout = succeeds("calibrate", segments, "--closure", "--no-noise", "--seed", "3", "-o", folder)
     names = {"fit.json", "history.h5", "target.h5", "parameters.png", "convergence.png", "correlation.png"}
+    names.add("residuals.png")
     assert {path.name for path in folder.iterdir()} == names
     for path in folder.glob("*.png"):
         assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" and path.stat().st_size > 5000

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # The rooms of lartpc from the ground up: each may import itself and those before it.
 ROOMS = (
     "__init__ blas exceptions checks arrays parameters settings contracts data files autodiff detector charge "
-    "response pixels frontend formats generator simulation gradients losses fit plots"
+    "response pixels frontend formats generator simulation gradients losses goodness fit plots"
 ).split()
 STAGES = ("charge", "response", "pixels", "frontend", "losses")  # rooms that have kernels
 WHOLE = ("simulation", "gradients", "losses")  # rooms that know all stages
@@ -129,6 +129,9 @@ def test_every_room_is_known():
         ("lartpc/simulation/a", "from lartpc.gradients.trace import Trace"),
         ("lartpc/simulation/a", "from tqdm import tqdm"),
         ("lartpc/losses/a", "from lartpc.fit.problem import Problem"),
+        ("lartpc/losses/a", "from lartpc.goodness.verdict import judge"),
+        ("lartpc/goodness/a", "from lartpc.fit.target import Target"),
+        ("lartpc/goodness/a", "from lartpc.kernels.pixels.pair import pair"),
         ("cli/a", "from lartpc.kernels.charge.drift import drift"),
         ("cli/a", "import yaml"),
         ("cli/a", "from lartpc.simulation.simulation import Simulation"),

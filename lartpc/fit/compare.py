@@ -1,0 +1,65 @@
+"""Compare a target with a model whose parameters are known, without a fit."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from lartpc.blas import one_blas_thread
+from lartpc.data.hits import Hits
+from lartpc.data.segments import Segments
+from lartpc.fit.target import Target
+from lartpc.goodness.cleaning import Cleaning, find_spoilt, without_copies
+from lartpc.goodness.items import Examined, examine
+from lartpc.goodness.verdict import Verdict, judge
+from lartpc.losses.target import TargetHits, in_rows
+from lartpc.simulation.simulation import Simulation
+
+DRAWN = 4  # targets that are drawn from the model to compare with
+
+
+@one_blas_thread
+def compare(simulation: Simulation, segments: Segments, target: Target | Hits) -> Verdict:
+    """Whether `simulation`, with its parameters as they are, describes hits that `segments` made; prints as reasons.
+
+    Copies of hits and what `goodness.cleaning.find_spoilt` finds are left out first, as `calibrate` does, and named in
+    `Verdict.cleaning`. `target`: plain hits are taken as measured, see `Target`. The simulation's own `noise` is not
+    used.
+
+    Raises InputError: no hit, hits of another detector or of other events than the segments', a time or charge that is
+    not finite.
+    """
+    target = Target.of(target)
+    target.check(simulation.detector, segments)
+    hits, twice = without_copies(target.hits)
+    target, quiet = dataclasses.replace(target, hits=hits), simulation.without_noise()
+    cleaning = spoilt(quiet, segments, target, quiet.vector())
+    return verdict(quiet, segments, target, quiet.vector(), dataclasses.replace(cleaning, twice=twice))
+
+
+def spoilt(simulation: Simulation, segments: Segments, target: Target, vector: Any) -> Cleaning:
+    """What of a target is no data of the model with the parameters `vector` of the chain."""
+    return find_spoilt(examined(simulation, segments, target, vector, 0), target.hits)
+
+
+def verdict(simulation: Simulation, segments: Segments, target: Target, vector: Any, cleaning: Cleaning) -> Verdict:
+    """On the model with the parameters `vector` of the chain, without what `cleaning` leaves out of the target."""
+    found = examined(simulation, segments, target, vector, DRAWN if target.noise else 0)
+    spots, hits = found.spots, target.without(cleaning).hits
+    pixels = np.union1d(cleaning.dead, cleaning.noisy)
+    lost = np.isin(spots.pixel_id, pixels) | np.isin(spots.event_id, cleaning.events)
+    kept = found.select(~(lost | in_rows(spots.event_id, spots.pixel_id, cleaning.spots)))
+    places = np.stack((spots.event_id, spots.pixel_id), axis=1)
+    unmatched = int(np.sum(~in_rows(hits.event_id, hits.pixel_id, places)))
+    kept = kept._replace(target=kept.target._replace(unmatched=unmatched))
+    cleaning = dataclasses.replace(cleaning, noise=unmatched)
+    return judge(kept, segments, simulation.detector)._replace(cleaning=cleaning)
+
+
+def examined(simulation: Simulation, segments: Segments, target: Target, vector: Any, n_drawn: int) -> Examined:
+    """The target as it is given, and `n_drawn` that the model makes."""
+    simulation = simulation.without_pixels(target.unread)
+    hits = TargetHits(target.hits, simulation.detector, target.rounded)
+    return examine(simulation, simulation.batches(segments, whole=False), hits, vector, n_drawn)
