@@ -21,7 +21,8 @@ class Parameter(NamedTuple):
     meaning: str
     unit: str
     nominal: float
-    range: tuple[float, float]  # where detectors are found, and where a fit looks
+    range: tuple[float, float]  # where most detectors are found: what a scan covers and closures are drawn from
+    bounds: tuple[float, float]  # where any detector may be: how far a fit may go
     limits: tuple[float, float]  # above the first and up to the second; beyond no detector works, as with wrong units
     off: float | None = None  # the value at the lower limit that is allowed besides
 
@@ -33,36 +34,47 @@ class Parameter(NamedTuple):
 
 _FIELD_UNIT = "(kV/cm)(g/cm^2)/MeV"
 TABLE: dict[str, Parameter] = {
-    "Ab": Parameter("Birks A_B", "", 0.8, (0.78, 0.88), (0.0, 2.0)),
-    "kb": Parameter("Birks k_B", _FIELD_UNIT, 0.0486, (0.04, 0.07), (0.0, 1.0)),
-    "eField": Parameter("drift field", "kV/cm", 0.5, (0.45, 0.55), (0.0, 10.0)),
-    "lifetime": Parameter("electron lifetime", "us", 2200.0, (500.0, 5000.0), (0.0, 1e9)),
-    "long_diff": Parameter("longitudinal diffusion coefficient", "cm^2/us", 4.0e-6, (2e-6, 9e-6), (0.0, 1e-3)),
-    "tran_diff": Parameter("transverse diffusion coefficient", "cm^2/us", 8.8e-6, (4e-6, 14e-6), (0.0, 1e-3)),
-    "vdrift": Parameter("drift velocity, where not linked to the field", "cm/us", 0.1596, (0.14, 0.18), (0.0, 2.0)),
-    "alpha": Parameter("Box recombination alpha", "", 0.93, (0.85, 1.1), (0.0, 10.0)),
-    "beta": Parameter("Box recombination beta", _FIELD_UNIT, 0.207, (0.18, 0.22), (0.0, 10.0)),
-    "MeVToElectrons": Parameter("1 / W_ion", "e/MeV", 4.237e4, (3.48e4, 5.13e4), (0.0, 1e6)),
-    "lArDensity": Parameter("density of liquid argon", "g/cm^3", 1.38, (1.37, 1.41), (0.0, 2.0)),
+    "Ab": Parameter("Birks A_B", "", 0.8, (0.78, 0.88), (0.4, 1.6), (0.0, 2.0)),
+    "kb": Parameter("Birks k_B", _FIELD_UNIT, 0.0486, (0.04, 0.07), (1e-3, 0.5), (0.0, 1.0)),
+    "eField": Parameter("drift field", "kV/cm", 0.5, (0.45, 0.55), (0.05, 2.0), (0.0, 10.0)),
+    "lifetime": Parameter("electron lifetime", "us", 2200.0, (500.0, 5000.0), (1.0, 1e6), (0.0, 1e9)),
+    "long_diff": Parameter(
+        "longitudinal diffusion coefficient", "cm^2/us", 4.0e-6, (2e-6, 9e-6), (1e-7, 1e-4), (0.0, 1e-3)
+    ),
+    "tran_diff": Parameter(
+        "transverse diffusion coefficient", "cm^2/us", 8.8e-6, (4e-6, 14e-6), (1e-7, 1e-4), (0.0, 1e-3)
+    ),
+    "vdrift": Parameter(
+        "drift velocity, where not linked to the field", "cm/us", 0.1596, (0.14, 0.18), (0.01, 1.0), (0.0, 2.0)
+    ),
+    "alpha": Parameter("Box recombination alpha", "", 0.93, (0.85, 1.1), (0.1, 3.0), (0.0, 10.0)),
+    "beta": Parameter("Box recombination beta", _FIELD_UNIT, 0.207, (0.18, 0.22), (0.01, 1.0), (0.0, 10.0)),
+    "MeVToElectrons": Parameter("1 / W_ion", "e/MeV", 4.237e4, (3.48e4, 5.13e4), (1e4, 2e5), (0.0, 1e6)),
+    "lArDensity": Parameter("density of liquid argon", "g/cm^3", 1.38, (1.37, 1.41), (1.0, 1.6), (0.0, 2.0)),
     # its limits are triple and critical point of argon
-    "temperature": Parameter("temperature of liquid argon", "K", 87.17, (84.0, 92.0), (83.0, 151.0)),
-    "alpha_emb": Parameter("ellipsoidal recombination alpha", "", 0.904, (0.85, 0.96), (0.0, 10.0)),
-    "beta_90": Parameter("ellipsoidal recombination beta at 90 degrees", _FIELD_UNIT, 0.204, (0.18, 0.23), (0.0, 10.0)),
+    "temperature": Parameter("temperature of liquid argon", "K", 87.17, (84.0, 92.0), (83.5, 120.0), (83.0, 151.0)),
+    "alpha_emb": Parameter("ellipsoidal recombination alpha", "", 0.904, (0.85, 0.96), (0.1, 3.0), (0.0, 10.0)),
+    "beta_90": Parameter(
+        "ellipsoidal recombination beta at 90 degrees", _FIELD_UNIT, 0.204, (0.18, 0.23), (0.01, 1.0), (0.0, 10.0)
+    ),
     "R_anisotropy": Parameter(
-        "ellipsoidal recombination beta at 0 over that at 90 degrees", "", 1.25, (1.0, 1.5), (0.0, 10.0)
+        "ellipsoidal recombination beta at 0 over that at 90 degrees", "", 1.25, (1.0, 1.5), (0.2, 5.0), (0.0, 10.0)
     ),
     "induction_scale": Parameter(
         "currents induced on the pixels around the one under a charge, over those of the table of the response",
         "",
         1.0,
         (0.5, 1.5),
+        (0.01, 10.0),
         (0.0, 10.0),
     ),
-    "t0_offset": Parameter("added to the times of all deposits", "us", 0.0, (-5.0, 5.0), (-1e4, 1e4)),
-    "buffer_risetime": Parameter("rise time of the front end's buffer", "us", 0.1, (0.02, 1.0), (0.0, 100.0), 0.0),
-    "threshold_offset": Parameter("added to the thresholds", "e", 0.0, (-2000.0, 2000.0), (-1e6, 1e6)),
-    "gain_factor": Parameter("factor of the gains", "", 1.0, (0.8, 1.25), (0.0, 100.0)),
-    "pedestal_offset": Parameter("added to the pedestals", "mV", 0.0, (-50.0, 50.0), (-1e4, 1e4)),
+    "t0_offset": Parameter("added to the times of all deposits", "us", 0.0, (-5.0, 5.0), (-1e3, 1e3), (-1e4, 1e4)),
+    "buffer_risetime": Parameter(
+        "rise time of the front end's buffer", "us", 0.1, (0.02, 1.0), (0.01, 10.0), (0.0, 100.0), 0.0
+    ),
+    "threshold_offset": Parameter("added to the thresholds", "e", 0.0, (-2000.0, 2000.0), (-4000.0, 2e4), (-1e6, 1e6)),
+    "gain_factor": Parameter("factor of the gains", "", 1.0, (0.8, 1.25), (0.1, 10.0), (0.0, 100.0)),
+    "pedestal_offset": Parameter("added to the pedestals", "mV", 0.0, (-50.0, 50.0), (-500.0, 500.0), (-1e4, 1e4)),
 }
 
 # Of these a module may have a value of its own, named as in eField.0, modules counted from 0.

@@ -2,7 +2,7 @@
 
 Gauss-Newton takes steps within the bounds by bounded least squares, so that a fit may end at a bound and leave it
 again; Adam's steps end at the bounds. The others move in u, of which each parameter is a smooth function that stays
-within its bounds (see `Inside`) and is u times its scale in the middle of its range.
+within its bounds (see `Inside`) and is u times its scale in the middle of them, or exp(u) where they span decades.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scipy.optimize import BFGS, lsq_linear, minimize
 from lartpc.checks import check_choice
 from lartpc.exceptions import InputError
 from lartpc.fit.problem import Evaluation, Outcome, Problem
-from lartpc.fit.smooth import Function
+from lartpc.fit.smooth import Function, spans_decades
 
 TOLERANCE = 1e-5  # largest step, relative to the scales, at which a fit has converged; single precision gives 3e-6
 DECREASE = 1e-4  # or a predicted decrease of -log L below this: a hundredth of an error
@@ -25,6 +25,7 @@ NOISE = 1e-2  # an increase below this is the rounding of single precision, no r
 NOISELESS = 1e-2  # mean square of the residuals below which there is no noise that would give the loss a scale
 DAMPING = 1e-12  # relative, so that a direction that nothing fixes does not move
 HALVINGS = 8
+FALL = 4.0
 RADIUS = 1e-4  # of the trust region, in units of w, at which it ends
 AGAIN = 5
 
@@ -42,10 +43,15 @@ def step_within(information: np.ndarray, gradient: np.ndarray, low: np.ndarray, 
 
 
 def newton_step(problem: Problem, evaluation: Evaluation) -> np.ndarray:
-    """The Gauss-Newton step from an evaluation, within the bounds, relative to the scales."""
-    scale = problem.scale
-    span = (problem.bounds - evaluation.values[:, None]) / scale[:, None]
-    return step_within(evaluation.information * np.outer(scale, scale), evaluation.gradient * scale, *span.T)
+    """The Gauss-Newton step from an evaluation, within the bounds and reach, relative to the scales.
+
+    What spans decades falls by a factor of `FALL` at most.
+    """
+    scale, values, reach = problem.scale, evaluation.values, problem.unknowns.reach
+    low, high = problem.bounds.T - values
+    fall = np.where(spans_decades(problem.bounds), np.minimum(reach, (1.0 - 1.0 / FALL) * values), reach)
+    span = np.maximum(low, -fall) / scale, np.minimum(high, reach) / scale
+    return step_within(evaluation.information * np.outer(scale, scale), evaluation.gradient * scale, *span)
 
 
 def gauss_newton(problem: Problem, start: np.ndarray, most: int) -> Outcome:

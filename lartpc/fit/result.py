@@ -9,11 +9,12 @@ import numpy as np
 
 from lartpc.fit.assumptions import Assumption
 from lartpc.fit.problem import Outcome, Problem
+from lartpc.fit.smooth import spans_decades
 from lartpc.fit.uncertainty import Uncertainty, open_components, told_open
 from lartpc.goodness.cleaning import Cleaning
 from lartpc.goodness.verdict import LIMIT, Verdict
 
-AT_BOUND = 1e-4  # of the range
+AT_BOUND = 1e-4  # of the bounds, or their logarithms where they span decades
 
 
 class FitResult(NamedTuple):
@@ -151,6 +152,8 @@ class FitResult(NamedTuple):
 
 def at_bound(value: float, bounds: np.ndarray) -> bool:
     """Whether a value is at one of its bounds (2,), which smooth transforms only come close to."""
+    if spans_decades(bounds[None])[0]:
+        value, bounds = np.log(value), np.log(bounds)
     return bool(np.min(np.abs(bounds - value)) < AT_BOUND * (bounds[1] - bounds[0]))
 
 

@@ -10,26 +10,41 @@ from lartpc.fit.problem import Evaluation, Outcome, Problem
 
 EDGE = 0.05  # a start nearer to a bound than this fraction of half the range is moved: the transform is flat there
 RESTART = 0.03  # of an error that a minimiser may leave to do before it begins again
+DECADE = 10.0
 UNIT = 0.1  # longest unit of w, relative to the scales
 
 
+def spans_decades(bounds: np.ndarray) -> np.ndarray:
+    """Where bounds (n, 2) are so wide, and above 0, that only the logarithm (n,) of what is within is near linear."""
+    return (bounds[:, 0] > 0.0) & (bounds[:, 1] > DECADE * bounds[:, 0])
+
+
 class Inside:
-    """theta = m + h sin((u scale - m)/h), m the middle and h half of the range: within the bounds for every u."""
+    """theta = m + h sin((u scale - m)/h), m the middle and h half of the bounds: within them for every u.
+
+    Where these span decades so does log theta, with scale 1.
+    """
 
     def __init__(self, problem: Problem) -> None:
-        low, high = problem.bounds.T
+        self.log = spans_decades(problem.bounds)
+        low, high = self.straight(problem.bounds.T)
         self.middle, self.half = 0.5 * (low + high), 0.5 * (high - low)
-        self.scale = problem.scale
+        self.scale = np.where(self.log, 1.0, problem.scale)
+
+    def straight(self, values: np.ndarray) -> np.ndarray:
+        return np.where(self.log, np.log(np.where(self.log, values, 1.0)), values)
 
     def inner(self, values: np.ndarray) -> np.ndarray:
-        sine = np.clip((values - self.middle) / self.half, EDGE - 1.0, 1.0 - EDGE)
+        sine = np.clip((self.straight(values) - self.middle) / self.half, EDGE - 1.0, 1.0 - EDGE)
         return (self.middle + self.half * np.arcsin(sine)) / self.scale
 
     def outer(self, u: np.ndarray) -> np.ndarray:
-        return self.middle + self.half * np.sin((u * self.scale - self.middle) / self.half)
+        straight = self.middle + self.half * np.sin((u * self.scale - self.middle) / self.half)
+        return np.where(self.log, np.exp(np.where(self.log, straight, 0.0)), straight)
 
     def slope(self, u: np.ndarray) -> np.ndarray:
-        return self.scale * np.cos((u * self.scale - self.middle) / self.half)
+        slope = self.scale * np.cos((u * self.scale - self.middle) / self.half)
+        return np.where(self.log, slope * self.outer(u), slope)
 
 
 class Spent(Exception):

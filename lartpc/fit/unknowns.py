@@ -26,6 +26,7 @@ class ParameterUnknowns:
     start: np.ndarray  # (n,)
     bounds: np.ndarray  # (n, 2)
     scale: np.ndarray  # (n,) of their changes: the nominal values, or where these are 0, half of the ranges
+    reach: np.ndarray  # (n,) the width of the ranges
     nominal: np.ndarray  # (n,)
     slots: np.ndarray  # (n,) int64, of the vector
     base: np.ndarray  # (n_values,) float64
@@ -47,7 +48,7 @@ def unknowns_of(
     start: Mapping[str, float] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
 ) -> ParameterUnknowns:
-    """The parameters `names` as unknowns: from `start`, else the simulation's values, within `bounds`, else the ranges.
+    """The parameters `names` as unknowns: from `start`, else the simulation's values, within `bounds`, else `TABLE`'s.
 
     Raises InputError: unknown or repeated name, one that nothing depends on, a start or bounds of what is not among
     them, bounds that are not physical or not from low to high.
@@ -62,7 +63,7 @@ def unknowns_of(
     values, limits = [], []
     known = simulation.parameters.as_dict()
     for name in names:
-        low, high = bounds.get(name, parameter(name).range)
+        low, high = bounds.get(name, parameter(name).bounds)
         for bound in bounds.get(name, ()):
             check_parameter(name, bound, f"bounds of {name}")
         if not low <= high:
@@ -76,6 +77,7 @@ def unknowns_of(
         start=np.array(values, dtype=np.float64),
         bounds=np.array(limits, dtype=np.float64).reshape(-1, 2),
         scale=np.array([row.scale for row in rows]),
+        reach=np.array([row.range[1] - row.range[0] for row in rows]),
         nominal=np.array([row.nominal for row in rows]),
         slots=np.array([simulation.parameters.names.index(name) for name in names], dtype=np.int64),
         base=simulation.parameters.vector(np.float64),

@@ -246,7 +246,7 @@ def test_an_existing_fit_is_kept(segments, target, tmp_path):
         (["SEGMENTS", "TARGET", "--fit", ""], "fit:"),
         (["SEGMENTS", "TARGET", "--fit", "alpha"], "fit: nothing depends on alpha with recombination birks"),
         (["SEGMENTS", "--closure", "--fit", "alpha"], "fit: nothing depends on alpha with recombination birks"),
-        (["SEGMENTS", "TARGET", "--start", "lifetime=10"], "start of lifetime: found 10, allowed is 500 to 5000"),
+        (["SEGMENTS", "TARGET", "--start", "lifetime=0.1"], "start of lifetime: found 0.1, allowed is 1 to 1e+06"),
         (["SEGMENTS", "TARGET", "--start", "lifetime"], "--start lifetime: allowed is NAME=VALUE"),
         (["SEGMENTS", "TARGET", "--start", "lifetime=x"], "--start lifetime: found 'x', allowed is a number"),
         (["SEGMENTS", "TARGET", "--start", "lifetim=1000"], "start: lifetim is not fitted"),

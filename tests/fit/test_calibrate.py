@@ -136,11 +136,12 @@ def test_two_values_of_dEdx_close_it():
 
 
 def test_a_result_at_its_bound_is_marked(segments):
-    """The target's lifetime is below the range: the fit ends at the edge and says so, for that one alone."""
+    """The target's lifetime is below the bounds: the fit ends at the edge and says so, for that one alone."""
     hits = Simulation(parameters=TRUTH.replace(lifetime=450.0))(segments).hits
     fixed = Simulation(parameters=TRUTH.replace(lifetime=2200.0))
-    result = calibrate(fixed, segments, hits, unknowns=("lifetime", "Ab"), loss="residuals")
-    assert result.values[0] == TABLE["lifetime"].range[0]
+    unknowns = unknowns_of(fixed, ("lifetime", "Ab"), bounds={"lifetime": (500.0, 5000.0)})
+    result = calibrate(fixed, segments, hits, unknowns, loss="residuals")
+    assert result.values[0] == 500.0 and result.pushed == ("lifetime",)
     marked = [line.split()[1] for line in str(result).splitlines() if line.endswith("at its bound")]
     assert marked == ["lifetime"]
 
