@@ -9,7 +9,16 @@ import time
 import click
 
 from lartpc import InputError
-from lartpc.cli.fitting import aim_of, check_target, fitted_names, given_truth, prepare, showing
+from lartpc.cli.fitting import (
+    aim_of,
+    check_target,
+    fitted_names,
+    given_bounds,
+    given_constraints,
+    given_truth,
+    prepare,
+    showing,
+)
 from lartpc.cli.info import versions
 from lartpc.cli.options import (
     closure_options,
@@ -46,6 +55,13 @@ from lartpc.cli.progress import progress_bar
 @per_module_option
 @click.option("--fix", multiple=True, metavar="NAME=VALUE", help="Value of a parameter that is not fitted.")
 @click.option("--start", multiple=True, metavar="NAME=VALUE", help="Where to start [default: the nominal value].")
+@click.option("--bounds", multiple=True, metavar="NAME=LOW:HIGH", help="How far a parameter may go [default: far].")
+@click.option(
+    "--constrain",
+    multiple=True,
+    metavar="NAME=VALUE+-ERROR|FILE",
+    help="What is known of a parameter besides TARGET; FILE: fit.json of another fit. May be repeated.",
+)
 @loss_option
 @rounded_option
 @click.option(
@@ -88,6 +104,7 @@ def calibrate(
     check_target(target, options)
 
     from lartpc import Simulation, read_segments
+    from lartpc.fit.unknowns import unknowns_of
 
     whole = read_segments(segments)
     chosen = with_pixel_values(load_detector(detector, layout), options)
@@ -100,6 +117,7 @@ def calibrate(
     if any(name in fitted for name in fixes):
         raise InputError("--fix: names a parameter that --fit names too, allowed is one of them")
     simulation = Simulation(chosen, fixed, recombination=recombination, response=options["response"], device=device)
+    constraints = given_constraints(options["constrain"], fitted)
     truth = None
     if options["closure"]:
         from lartpc.fit.closure import draw_truth
@@ -108,12 +126,12 @@ def calibrate(
     deposits, aim = aim_of(target, whole, simulation, truth, (detector, layout), options, optimizer)
     aim = dataclasses.replace(aim, trusted=trust_me)
     given = {name: number("start", name, value) for name, value in pairs("start", start).items()}
+    varied = unknowns_of(simulation, fitted, given, given_bounds(options["bounds"]), constraints)
 
     from lartpc import calibrate as run
     from lartpc import write_hits
     from lartpc.fit.calibrate import Journal
     from lartpc.fit.store import Kept, setup_of, write_result
-    from lartpc.fit.unknowns import unknowns_of
     from lartpc.plots.figure import write_figure
     from lartpc.plots.fit import convergence_figure, correlation_figure, parameters_figure
     from lartpc.plots.residuals import residuals_figure
@@ -126,6 +144,8 @@ def calibrate(
         loss,
         fit=list(fitted),
         start=sorted(start),
+        bounds=varied.bounds.tolist(),
+        constraints=[[list(one.names), one.values.tolist(), one.covariance.tolist()] for one in constraints],
         optimizer=optimizer,
         batches=[minimiser.batch_length, seed] if optimizer == "adam" else None,
         response=options["response"],
@@ -135,7 +155,7 @@ def calibrate(
             simulation,
             deposits,
             aim,
-            unknowns_of(simulation, fitted, given),
+            varied,
             loss=loss,
             optimizer=minimiser,
             errors=options["errors"],

@@ -73,6 +73,36 @@ def given_truth(names, doing, options):
     return given
 
 
+def given_bounds(texts):
+    """Name to (low, high), of the NAME=LOW:HIGH of --bounds."""
+    found = {}
+    for name, limits in pairs("bounds", texts).items():
+        low, colon, high = limits.partition(":")
+        if not colon:
+            raise InputError(f"--bounds {name}: found {limits!r}, allowed is LOW:HIGH")
+        found[name] = number("bounds", name, low), number("bounds", name, high)
+    return found
+
+
+def given_constraints(texts, fitted):
+    """The `Constraint` of each NAME=VALUE+-ERROR or file of --constrain."""
+    from lartpc.fit.constraint import Constraint
+
+    found = []
+    for text in texts:
+        name, equals, measured = text.partition("=")
+        value, sign, error = measured.replace("\u00b1", "+-").partition("+-")
+        if os.path.isfile(text):
+            found.append(Constraint.read(text, fitted))
+        elif not equals or not sign:
+            raise InputError(f"--constrain {text}: is no file, allowed is NAME=VALUE+-ERROR or a fit.json")
+        elif name not in fitted:
+            raise InputError(f"--constrain {name}: is not fitted, allowed are {', '.join(fitted)}")
+        else:
+            found.append(Constraint.of(name, number("constrain", name, value), number("constrain", name, error)))
+    return found
+
+
 def aim_of(target, whole, simulation, truth, files, options, optimizer=None):
     """The segments and the `Target` of a fit or scan: TARGET's of --events, or with --closure drawn at `truth`.
 

@@ -117,6 +117,8 @@ class Unknowns(Protocol):
     @property
     def scale(self) -> Any: ...  # (n,) typical size of their changes
     @property
+    def constraints(self) -> Any: ...  # what is known of them besides the target
+    @property
     def reach(self) -> Any: ...  # (n,) the longest step by which a linear model may be believed
     @property
     def slots(self) -> Any: ...  # (n,) int64, of the chain's vector, by which derivatives are taken

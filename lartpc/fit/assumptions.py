@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lartpc.contracts import Unknowns
+from lartpc.fit.constraint import penalty
 from lartpc.fit.unknowns import unknowns_of
 from lartpc.losses.objective import Objective
 from lartpc.parameters import OF_COUNTS, common_name
@@ -63,6 +64,9 @@ def assumptions(objective: Objective, values: np.ndarray) -> list[Assumption]:
     found: Any = Objective(objective.kind, simulation, objective.batches, objective.target, wide)(wide.start)
     gradient, information = found.gradient, found.information
     n = len(fitted)
+    added = penalty(objective.unknowns, values)
+    gradient[:n] += added.gradient
+    information[:n, :n] += added.information
     scale = 1.0 / np.sqrt(np.maximum(np.diag(information), np.finfo(float).tiny))
     gradient, information = gradient * scale, information * np.outer(scale, scale)
     own = np.linalg.pinv(information[:n, :n], rcond=1e-10, hermitian=True)

@@ -87,6 +87,8 @@ def calibrate(
     squares = loss in SQUARES
     if errors != "gauss-newton" and loss != "likelihood":
         raise InputError(f"errors: {errors} needs the loss likelihood, found {loss}")
+    if varied.constraints and not squares:
+        raise InputError(f"constraint: needs the loss likelihood or residuals, found {loss}")
     optimizer = find_optimizer(optimizer, squares)
     check_start(varied)
     target.check(simulation.detector, segments)

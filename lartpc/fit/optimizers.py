@@ -8,6 +8,7 @@ within its bounds (see `Inside`) and is u times its scale in the middle of them,
 from __future__ import annotations
 
 import dataclasses
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import ClassVar, Protocol
 
@@ -66,9 +67,10 @@ def gauss_newton(problem: Problem, start: np.ndarray, most: int) -> Outcome:
         if decrease < DECREASE and best.mean_square > NOISELESS:  # in an open direction the step may still be long
             return Outcome(best, best.values, True, "converged")
         for _ in range(HALVINGS):
-            trial = problem(np.clip(best.values + step * scale, *problem.bounds.T))
-            if trial.value <= best.value + NOISE:
-                break
+            with suppress(FloatingPointError):  # so far away that the chain has no result
+                trial = problem(np.clip(best.values + step * scale, *problem.bounds.T))
+                if trial.value <= best.value + NOISE:
+                    break
             step = step / 2.0
         else:
             message = "no step along the Gauss-Newton direction lowers the loss"

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lartpc.exceptions import InputError
+from lartpc.fit.constraint import penalty
 from lartpc.losses.linear import Linear
 from lartpc.losses.objective import Objective
 from lartpc.losses.per_event import MeanLoss
@@ -89,14 +90,30 @@ class Problem:
         known = self.record.find(self.phase, batch, values)
         if known is not None:
             return self.record.add(known)
-        found = self.objective(values, None if batch < 0 else [batch])
-        evaluation = evaluate(self.phase, batch, values.copy(), found)
-        if not np.isfinite(evaluation.value) or not np.isfinite(evaluation.gradient).all():
-            where = ", ".join(f"{name} = {value:g}" for name, value in zip(self.names, values, strict=True))
+        where = ", ".join(f"{name} = {value:g}" for name, value in zip(self.names, values, strict=True))
+        try:
+            found = self.objective(values, None if batch < 0 else [batch])
+        except FloatingPointError as failure:
+            raise FloatingPointError(f"{failure} at {where}") from None
+        evaluation = self.constrained(evaluate(self.phase, batch, values.copy(), found))
+        known_squares = isinstance(found, MeanLoss) or np.isfinite(evaluation.information).all()
+        if not (np.isfinite(evaluation.value) and np.isfinite(evaluation.gradient).all() and known_squares):
             raise FloatingPointError(f"the loss or its derivatives are not finite at {where}")
         if evaluation.hits == 0 and self.phase == "fit" and batch < 0:
             raise InputError("target: no hit is on a pixel where the segments give charge")
         return self.record.add(evaluation)
+
+    def constrained(self, evaluation: Evaluation) -> Evaluation:
+        """With the constraints of the unknowns, an even share of them in each batch."""
+        if not self.unknowns.constraints:
+            return evaluation
+        share = 1.0 if evaluation.batch < 0 else 1.0 / self.n_batches
+        added = penalty(self.unknowns, evaluation.values)
+        return evaluation._replace(
+            value=evaluation.value + share * added.value,
+            gradient=evaluation.gradient + share * added.gradient,
+            information=evaluation.information + share * added.information,
+        )
 
 
 def evaluate(phase: str, batch: int, values: np.ndarray, found: Linear | MeanLoss) -> Evaluation:

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lartpc.contracts import Unknowns
 from lartpc.fit.assumptions import Assumption
-from lartpc.fit.problem import Outcome, Problem
+from lartpc.fit.constraint import Contribution, contributions, penalty
+from lartpc.fit.problem import Evaluation, Outcome, Problem
 from lartpc.fit.smooth import spans_decades
-from lartpc.fit.uncertainty import Uncertainty, open_components, told_open
+from lartpc.fit.uncertainty import Uncertainty, invert, open_components, told_open
 from lartpc.goodness.cleaning import Cleaning
 from lartpc.goodness.verdict import LIMIT, Verdict
 
@@ -44,6 +46,7 @@ class FitResult(NamedTuple):
     pushed: tuple[str, ...] = ()  # parameters at a bound beyond which the loss falls
     verdict: Verdict | None = None  # on the model: whether it describes the target
     assumptions: Sequence[Assumption] = ()  # what was taken for granted
+    contributions: Sequence[Contribution] = ()  # of data and constraints, where there are constraints
 
     @property
     def cleaning(self) -> Cleaning:
@@ -65,6 +68,11 @@ class FitResult(NamedTuple):
             + f", {one.significance:+.1f} of its errors from the {one.value:g} taken"
             for one in self.assumptions
             if abs(one.significance) > LIMIT
+        ]
+        reasons += [
+            f"data and constraint of {one.name} are {one.tension:+.1f} of their errors apart"
+            for one in self.contributions
+            if abs(one.tension) > LIMIT
         ]
         return (*reasons, *(self.verdict.reasons if self.verdict else ()))
 
@@ -110,6 +118,7 @@ class FitResult(NamedTuple):
             "reasons": list(self.reasons),
             "verdict": None if self.verdict is None else self.verdict.as_dict(),
             "left_out": self.cleaning.as_dict(),
+            "constraints": {one.name: one.as_dict() for one in self.contributions},
             "assumptions": [one.as_dict() for one in self.assumptions],
             **{name: getattr(self, name) for name in keep},
         }
@@ -140,6 +149,7 @@ class FitResult(NamedTuple):
         lines.append(f"errors: {self.errors_from}")
         if self.open_direction is not None:
             lines.append(told_open(self.open_direction))
+        lines += [str(one) for one in self.contributions]
         if told := str(self.cleaning):
             lines.append(f"left out: {told}")
         lines += [f"not tested by the target: {one}" for one in self.assumptions if not one.tested]
@@ -155,6 +165,13 @@ def at_bound(value: float, bounds: np.ndarray) -> bool:
     if spans_decades(bounds[None])[0]:
         value, bounds = np.log(value), np.log(bounds)
     return bool(np.min(np.abs(bounds - value)) < AT_BOUND * (bounds[1] - bounds[0]))
+
+
+def contributions_at(unknowns: Unknowns, last: Evaluation) -> tuple[Contribution, ...]:
+    """What data and constraints contribute to a fit that ended there."""
+    of_data = last.information - penalty(unknowns, last.values).information
+    covariance, _ = invert(of_data, unknowns.size(last.values))
+    return contributions(unknowns, last.values, last.gradient, covariance)
 
 
 def make_result(
@@ -208,4 +225,5 @@ def make_result(
         pushed=tuple(pushed),
         verdict=verdict,
         assumptions=assumptions,
+        contributions=contributions_at(problem.unknowns, last) if problem.unknowns.constraints else (),
     )

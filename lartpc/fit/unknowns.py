@@ -10,6 +10,7 @@ import numpy as np
 from lartpc.checks import nearest
 from lartpc.contracts import Unknowns
 from lartpc.exceptions import InputError
+from lartpc.fit.constraint import Constraint
 from lartpc.parameters import SINGLE, TABLE, check_parameter, common_name, is_known, parameter
 from lartpc.simulation.simulation import Simulation
 
@@ -30,6 +31,7 @@ class ParameterUnknowns:
     nominal: np.ndarray  # (n,)
     slots: np.ndarray  # (n,) int64, of the vector
     base: np.ndarray  # (n_values,) float64
+    constraints: tuple[Constraint, ...] = ()
 
     def apply(self, values: np.ndarray) -> np.ndarray:
         """The vector of the chain's parameters (n_values,) float64, with the unknowns at `values` (n,)."""
@@ -47,11 +49,14 @@ def unknowns_of(
     names: Sequence[str],
     start: Mapping[str, float] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
+    constraints: Sequence[Constraint] = (),
 ) -> ParameterUnknowns:
     """The parameters `names` as unknowns: from `start`, else the simulation's values, within `bounds`, else `TABLE`'s.
 
-    Raises InputError: unknown or repeated name, one that nothing depends on, a start or bounds of what is not among
-    them, bounds that are not physical or not from low to high.
+    `constraints`: what is known of them besides the target, for a likelihood or residuals.
+
+    Raises InputError: unknown or repeated name, one that nothing depends on, a start, bounds or a constraint of what is
+    not among them, bounds that are not physical or not from low to high, a covariance that is none.
     """
     check_names(simulation, names)
     simulation = simulation.apart(names)
@@ -60,6 +65,8 @@ def unknowns_of(
         for name in given:
             if name not in names:
                 raise InputError(f"{what}: {name} is not fitted, allowed are {', '.join(names)}")
+    for one in constraints:
+        one.check(names)
     values, limits = [], []
     known = simulation.parameters.as_dict()
     for name in names:
@@ -81,6 +88,7 @@ def unknowns_of(
         nominal=np.array([row.nominal for row in rows]),
         slots=np.array([simulation.parameters.names.index(name) for name in names], dtype=np.int64),
         base=simulation.parameters.vector(np.float64),
+        constraints=tuple(constraints),
     )
 
 

@@ -14,8 +14,14 @@ from lartpc.parameters import OF_COUNTS, common_name
 
 
 def check_noise(kind: str, detector: Detector) -> None:
-    """Raise InputError where there is noise that an objective of this kind has no term for."""
+    """Raise InputError where there is noise that an objective of this kind has no term for, or none to divide by."""
     sigma = detector.discriminator_noise
+    for name in ("reset_noise", "uncorrelated_noise"):
+        if kind in SQUARES and not getattr(detector, name) > 0.0:
+            raise InputError(
+                f"{name}_charge: found {getattr(detector, name):g} e, the loss {kind} is relative to the noise: "
+                "allowed is above 0, also where the target has none"
+            )
     if kind == "likelihood" and sigma > 0.0:
         raise InputError(f"discriminator_noise: found {sigma:g} e, the likelihood has no term for it: allowed is 0")
 
