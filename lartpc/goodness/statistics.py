@@ -117,7 +117,9 @@ def trend(what: str, name: str, by: str, group: np.ndarray, center: np.ndarray |
     """The means of a residual in the groups (n,) of spots."""
     n = int(group.max(initial=-1)) + 1
     m, total, of_target = _sums(getattr(examined.target, name), group[examined.target.spot], n)
-    place = np.arange(n, dtype=np.float64) if center is None else np.bincount(group, center, n) / np.bincount(group)
+    place = np.arange(n, dtype=np.float64)
+    if center is not None:
+        place = np.bincount(group, center, n) / np.maximum(np.bincount(group, minlength=n), 1)
     if not examined.drawn:
         m, total, of_target, place = (column[m > 0] for column in (m, total, of_target, place))
         mean = total / m
