@@ -31,6 +31,7 @@ from lartpc.fit.uncertainty import (
 )
 from lartpc.fit.unknowns import as_unknowns, check_start
 from lartpc.goodness.cleaning import Cleaning, without_copies
+from lartpc.goodness.verdict import Verdict
 from lartpc.losses.catalogue import OBJECTIVES, SQUARES
 from lartpc.losses.objective import Objective
 from lartpc.parameters import Parameters, common_name
@@ -98,33 +99,41 @@ def calibrate(
     quiet = simulation.apart(varied.names).without_noise()
     stage = Stage(quiet, segments, target, varied, loss, optimizer, journal.progress)
     record = Record(journal.done, journal.report)
-    cleaning, values = Cleaning(), varied.start
-    objective = stage.objective(cleaning)
-    if squares:
-        values = stage.robust_start(objective, record)
-        cleaning = stage.spoilt(values)
-    problem, outcome, cleaning = fit(stage, objective, record, values, cleaning)
+    problem, outcome, verdict = fit(stage, record)
     found = uncertainty_of(problem, outcome, loss, errors)
-    verdict = stage.verdict(outcome.values, dataclasses.replace(cleaning, twice=twice))
-    told = assumptions(problem.objective, outcome.values) if squares else ()
+    verdict = verdict._replace(cleaning=dataclasses.replace(verdict.cleaning, twice=twice))
+    told = assumptions(problem.objective, outcome.values, few=verdict.describes) if squares else ()
     truth = truth_of(target.truth, varied.names)
     return make_result(problem, outcome, found, truth, loss, optimizer.name, verdict, told)
 
 
-def fit(
-    stage: Stage, objective: Objective, record: Record, values: np.ndarray, cleaning: Cleaning
-) -> tuple[Problem, Outcome, Cleaning]:
-    """Fit without what `cleaning` leaves out, and again while the result says that something else is to be left out."""
+def fit(stage: Stage, record: Record) -> tuple[Problem, Outcome, Verdict]:
+    """Fit the whole target; where the model does not describe it, without what is no data of the model.
+
+    What that is shows at the robust start first, which hits far off do not move, then where each fit ends.
+    """
+    objective, squares = stage.objective(Cleaning()), stage.loss in SQUARES
+    start = stage.robust_start(objective, record) if squares else stage.unknowns.start
+    problem, outcome = run(stage, objective, record, start)
+    examined = stage.examined(outcome.values)
+    verdict, cleaning = stage.verdict(examined, Cleaning()), stage.spoilt(examined)
+    if not squares or (verdict.describes and cleaning.empty):
+        return problem, outcome, verdict
+    values, before, at_start = start, Cleaning(), stage.spoilt(stage.examined(start))
+    cleaning = cleaning if at_start.empty else at_start
     for _ in range(ROUNDS):
-        if not cleaning.same(Cleaning()):
-            objective = stage.objective(cleaning)
-        problem = Problem(objective, record)
-        outcome = stage.optimizer.run(problem, values)
-        values, before = outcome.values, cleaning
-        cleaning = stage.spoilt(values) if stage.loss in SQUARES else cleaning
         if cleaning.same(before):
             break
-    return problem, outcome, before
+        problem, outcome = run(stage, stage.objective(cleaning), record, values)
+        values, before, examined = outcome.values, cleaning, stage.examined(outcome.values)
+        verdict, cleaning = stage.verdict(examined, cleaning), stage.spoilt(examined)
+    return problem, outcome, verdict
+
+
+def run(stage: Stage, objective: Objective, record: Record, start: np.ndarray) -> tuple[Problem, Outcome]:
+    """Minimise from `start`."""
+    problem = Problem(objective, record)
+    return problem, stage.optimizer.run(problem, start)
 
 
 def truth_of(truth: Parameters | None, names: Sequence[str]) -> np.ndarray | None:

@@ -35,18 +35,13 @@ def compare(simulation: Simulation, segments: Segments, target: Target | Hits) -
     target.check(simulation.detector, segments)
     hits, twice = without_copies(target.hits)
     target, quiet = dataclasses.replace(target, hits=hits), simulation.without_noise()
-    cleaning = spoilt(quiet, segments, target, quiet.vector())
-    return verdict(quiet, segments, target, quiet.vector(), dataclasses.replace(cleaning, twice=twice))
+    found = examined(quiet, segments, target, quiet.vector())
+    cleaning = dataclasses.replace(find_spoilt(found, target.hits), twice=twice)
+    return verdict(quiet, segments, target, found, cleaning)
 
 
-def spoilt(simulation: Simulation, segments: Segments, target: Target, vector: Any) -> Cleaning:
-    """What of a target is no data of the model with the parameters `vector` of the chain."""
-    return find_spoilt(examined(simulation, segments, target, vector, 0), target.hits)
-
-
-def verdict(simulation: Simulation, segments: Segments, target: Target, vector: Any, cleaning: Cleaning) -> Verdict:
-    """On the model with the parameters `vector` of the chain, without what `cleaning` leaves out of the target."""
-    found = examined(simulation, segments, target, vector, DRAWN if target.noise else 0)
+def verdict(simulation: Simulation, segments: Segments, target: Target, found: Examined, cleaning: Cleaning) -> Verdict:
+    """On the model that a target was examined with, without what `cleaning` leaves out of the target."""
     spots, hits = found.spots, target.without(cleaning).hits
     pixels = np.union1d(cleaning.dead, cleaning.noisy)
     lost = np.isin(spots.pixel_id, pixels) | np.isin(spots.event_id, cleaning.events)
@@ -58,8 +53,8 @@ def verdict(simulation: Simulation, segments: Segments, target: Target, vector: 
     return judge(kept, segments, simulation.detector)._replace(cleaning=cleaning)
 
 
-def examined(simulation: Simulation, segments: Segments, target: Target, vector: Any, n_drawn: int) -> Examined:
+def examined(simulation: Simulation, segments: Segments, target: Target, vector: Any) -> Examined:
     """The target as it is given, and `n_drawn` that the model makes."""
     simulation = simulation.without_pixels(target.unread)
     hits = TargetHits(target.hits, simulation.detector, target.rounded)
-    return examine(simulation, simulation.batches(segments, whole=False), hits, vector, n_drawn)
+    return examine(simulation, simulation.batches(segments, whole=False), hits, vector, DRAWN if target.noise else 0)

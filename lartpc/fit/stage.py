@@ -10,12 +10,13 @@ import numpy as np
 from lartpc.contracts import Unknowns
 from lartpc.data.segments import Segments
 from lartpc.data.selection import length_batches
-from lartpc.fit.compare import spoilt, verdict
+from lartpc.fit.compare import examined, verdict
 from lartpc.fit.optimizers import Adam, Optimizer
 from lartpc.fit.problem import Problem, Record
 from lartpc.fit.robust import Robust, warm_up
 from lartpc.fit.target import Target
-from lartpc.goodness.cleaning import Cleaning
+from lartpc.goodness.cleaning import Cleaning, find_spoilt
+from lartpc.goodness.items import Examined
 from lartpc.goodness.verdict import Verdict
 from lartpc.losses.catalogue import SQUARES
 from lartpc.losses.objective import Objective
@@ -63,10 +64,14 @@ class Stage(NamedTuple):
         """All parameters of the chain, with the unknowns at `values`."""
         return self.simulation.xp.asarray(self.unknowns.apply(values).astype(self.simulation.dtype))
 
-    def spoilt(self, values: np.ndarray) -> Cleaning:
-        """What is no data of the model there."""
-        return spoilt(self.simulation, self.segments, self.target, self.vector(values))
+    def examined(self, values: np.ndarray) -> Examined:
+        """The target as it is given, with the unknowns at `values`."""
+        return examined(self.simulation, self.segments, self.target, self.vector(values))
 
-    def verdict(self, values: np.ndarray, cleaning: Cleaning) -> Verdict:
+    def spoilt(self, found: Examined) -> Cleaning:
+        """What is no data of the model there."""
+        return find_spoilt(found, self.target.hits)
+
+    def verdict(self, found: Examined, cleaning: Cleaning) -> Verdict:
         """On the model there, without what is left out."""
-        return verdict(self.simulation, self.segments, self.target, self.vector(values), cleaning)
+        return verdict(self.simulation, self.segments, self.target, found, cleaning)

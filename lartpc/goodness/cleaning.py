@@ -34,6 +34,11 @@ class Cleaning:
     events: np.ndarray = dataclasses.field(default_factory=lambda: NO_IDS)
     spots: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 2), dtype=np.int64))  # event, pixel
 
+    @property
+    def empty(self) -> bool:
+        """Whether no pixel, event or spot is left out."""
+        return self.same(Cleaning())
+
     def same(self, other: Cleaning) -> bool:
         """Whether both leave out the same pixels, events and spots."""
         return all(
