@@ -18,6 +18,7 @@ from lartpc.data.hits import Hits
 from lartpc.detector.pixelvalues import PixelValues
 from lartpc.fit.calibrate import calibrate
 from lartpc.fit.target import Target
+from lartpc.formats.attrs import describe, parameters_of
 from lartpc.simulation.simulation import Simulation
 
 TRUTH = common.TRUTH
@@ -26,13 +27,24 @@ RIGHT = 3.0  # largest pull of a result that is right
 
 
 def spoilt(function):
-    """A way to spoil: segments and a random generator -> segments of the fit and hits."""
+    """A way to spoil: segments and a random generator -> segments of the fit, hits, and what their file tells."""
     SPOILT[function.__name__] = function
     return function
 
 
+def simulation(seed=1, **options):
+    return Simulation(**{"parameters": TRUTH, "noise": True, "seed": seed, **options})
+
+
 def hits_of(segments, seed=1, **options):
-    return Simulation(parameters=options.pop("parameters", TRUTH), noise=True, seed=seed, **options)(segments).hits
+    return simulation(seed, **options)(segments).hits
+
+
+def made_by(segments, **options):
+    """Hits in a file that tells what made them."""
+    made = simulation(**options)
+    told = {"recombination": made.recombination, "response": options.get("response", "parametric")}
+    return segments, made(segments).hits, describe(made.detector, made.parameters) | told
 
 
 def changed(hits, **columns):
@@ -51,7 +63,7 @@ def control(segments, rng):
 
 @spoilt
 def box_for_birks(segments, rng):
-    return segments, hits_of(segments, recombination="box")
+    return made_by(segments, recombination="box")
 
 
 @spoilt
@@ -114,8 +126,7 @@ def charges_clipped(segments, rng):
 
 @spoilt
 def gain_2(segments, rng):
-    hits = hits_of(segments)
-    return segments, changed(hits, charge=1.02 * hits.charge)
+    return made_by(segments, parameters=TRUTH.replace(gain_factor=1.02))
 
 
 @spoilt
@@ -177,12 +188,12 @@ def segments_shifted(segments, rng):
 
 @spoilt
 def work_function_2(segments, rng):
-    return segments, hits_of(segments, parameters=TRUTH.replace(MeVToElectrons=1.02 * TRUTH.MeVToElectrons))
+    return made_by(segments, parameters=TRUTH.replace(MeVToElectrons=1.02 * TRUTH.MeVToElectrons))
 
 
 @spoilt
 def temperature_88_5(segments, rng):
-    return segments, hits_of(segments, parameters=TRUTH.replace(temperature=88.5))
+    return made_by(segments, parameters=TRUTH.replace(temperature=88.5))
 
 
 @spoilt
@@ -213,8 +224,10 @@ def track_missing(segments, rng):
 
 
 def run(name, segments, rounded):
-    given, hits = SPOILT[name](segments, np.random.default_rng(3))
-    target = Target(hits, rounded=rounded, truth=TRUTH)
+    given, hits, *told = SPOILT[name](segments, np.random.default_rng(3))
+    settings = told[0] if told else {}
+    made = parameters_of("target", settings) if told else TRUTH
+    target = Target(hits, rounded=rounded, truth=made, settings=settings)
     started = time.perf_counter()
     try:
         result = calibrate(Simulation(), given, target)
