@@ -107,7 +107,7 @@ def calibrate(
     from lartpc.fit.unknowns import unknowns_of
 
     whole = read_segments(segments)
-    chosen = with_pixel_values(load_detector(detector, layout), options)
+    chosen = with_pixel_values(load_detector(detector, layout), options, (detector, layout))
     fitted = fitted_names(names, options["per_module"], chosen.n_modules)
     recombination, device, seed, optimizer = (
         options[name] for name in ("recombination", "device", "seed", "optimizer")

@@ -47,7 +47,7 @@ def forecast(segments, detector, layout, events, names, fix, rounded, recombinat
     from lartpc import forecast as run
 
     deposits = cut_segments(read_segments(segments).of_events(events), options)
-    chosen = with_pixel_values(load_detector(detector, layout), options)
+    chosen = with_pixel_values(load_detector(detector, layout), options, (detector, layout))
     fitted = fitted_names(names, options["per_module"], chosen.n_modules)
     fixes = pairs("fix", fix)
     if any(name in fitted for name in fixes):

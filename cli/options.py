@@ -1,6 +1,7 @@
 """Options and checks that several commands share. Library modules are imported late: help and refusals are quick."""
 
 import contextlib
+import dataclasses
 import functools
 import os
 import re
@@ -95,16 +96,34 @@ PIXEL_VALUES = {"thresholds": "e", "gains": "mV/e", "pedestals": "mV"}
 
 
 def pixel_options(command):
-    """The decorator with --thresholds, --gains and --pedestals; see `with_pixel_values`."""
+    """The decorator with what is known of pixels and channels; see `with_pixel_values`."""
+    text = "Channels that are off: larnd-sim's JSON of chips, or pixel ids, as a JSON list or one a line."
+    most = "Hits of a pixel in an event, at most.  [default: as many as there are]"
+    command = click.option("--max-hits", type=click.IntRange(1), help=most)(command)
+    command = click.option("--bad-channels", metavar="FILE", help=text)(command)
     for name, unit in reversed(PIXEL_VALUES.items()):
-        text = f"{name.capitalize()} of pixels [{unit}]: npz with keys, values, default."
-        command = click.option(f"--{name}", metavar="FILE", help=text)(command)
+        text = (
+            f"{name.capitalize()} of pixels or channels [{unit}]: npz of keys, values, default; once, or once a module."
+        )
+        command = click.option(f"--{name}", multiple=True, metavar="FILE", help=text)(command)
     return command
 
 
-def with_pixel_values(detector, options):
-    """The detector with the tables that --thresholds, --gains and --pedestals name, taken out of `options`."""
-    return detector.with_pixel_values(**{name: options.pop(name) for name in PIXEL_VALUES})
+def with_pixel_values(detector, options, files):
+    """The detector with what `pixel_options` say, taken out of `options`; `files`: --detector and --layout."""
+    from lartpc.detector.badchannels import read_bad_channels
+
+    given = {name: paths for name in PIXEL_VALUES if (paths := options.pop(name))}
+    pixels_of = None
+    if given and files[1]:
+        from lartpc.detector.channels import Channels
+
+        pixels_of = functools.partial(Channels.load(detector, *files).pixels_of, detector)
+    changed = detector.with_pixel_values(**given, pixels_of=pixels_of)
+    bad = options.pop("bad_channels")
+    if bad is not None:
+        changed = changed.without_pixels(read_bad_channels(bad, detector, *files))
+    return dataclasses.replace(changed, max_hits=options.pop("max_hits"))
 
 
 def cut_options(condition=""):

@@ -68,7 +68,7 @@ def scan(segments, target, output, detector, layout, over, points, plane, fix, l
     from lartpc import Simulation, read_segments
 
     whole = read_segments(segments)
-    chosen = with_pixel_values(load_detector(detector, layout), options)
+    chosen = with_pixel_values(load_detector(detector, layout), options, (detector, layout))
     fixes = pairs("fix", fix)
     fixed = chosen.parameters.replace(**fixes)
     ranges = ranges_of(over)

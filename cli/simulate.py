@@ -76,7 +76,7 @@ def simulate(
         from lartpc.detector.channels import Channels, check_layout
 
         check_layout(layout, "--packets")
-    chosen = with_pixel_values(load_detector(detector, layout), options)
+    chosen = with_pixel_values(load_detector(detector, layout), options, (detector, layout))
     also = None if packets is None else (packets, Channels.load(chosen, detector, layout))
     parameters = load_parameters(chosen, changes)
 
@@ -108,7 +108,7 @@ def simulate(
         overwrite=overwrite,
         progress=functools.partial(progress_bar, unit="part"),
     )
-    click.echo(report(output, summary, time.perf_counter() - started))
+    click.echo(report(output, summary, len(chosen.unread), time.perf_counter() - started))
     if counts is not None:
         click.echo(packets_report(packets, counts))
 
@@ -120,11 +120,13 @@ def packets_report(path, c):
     return f"{path}: {c.packets} packets, {c.data} of data{unread}{late}"
 
 
-def report(output, s, seconds):
-    """What went in and what came out, in one line."""
+def report(output, s, n_off, seconds):
+    """What went in and what came out, in one line; with `n_off` pixels off."""
+    off = f"; {n_off} pixels are off" if n_off else ""
+    limited = f"; {s.limited} pixels have as many hits as there may be" if s.limited else ""
     dropped = f", {s.outside} dropped (outside every TPC)" if s.outside else ""
     return (
         f"{output}: {s.segments} segments read, {s.kept} kept{dropped}; "
         f"{s.energy:.1f} MeV deposited, {s.electrons:.4g} e freed, {s.drifted:.4g} e at the anodes, "
-        f"{s.collected:.4g} e on pixels; {s.hits} hits with {s.charge:.4g} e; {seconds:.1f} s"
+        f"{s.collected:.4g} e on pixels; {s.hits} hits with {s.charge:.4g} e{limited}{off}; {seconds:.1f} s"
     )

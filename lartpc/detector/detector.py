@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from lartpc.detector.builtin import BUILT_IN
 from lartpc.detector.larndsim_yaml import HOLD_OFFSET, V_CM, V_REF, read_detector
-from lartpc.detector.pixelvalues import NEVER, PIXEL_VALUES, PixelValues, read_pixel_values, values_of, with_values
+from lartpc.detector.pixelfiles import read_files
+from lartpc.detector.pixelvalues import (
+    NEVER,
+    PIXEL_VALUES,
+    PixelValues,
+    unreachable,
+    values_of,
+    with_values,
+)
 from lartpc.detector.placement import geometry_of, place_modules
 from lartpc.exceptions import InputError
 from lartpc.parameters import Parameters
+
+Files = str | os.PathLike | Sequence[str | os.PathLike]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,7 +66,7 @@ class Detector:
     buffer_risetime: float = 0.0  # [us]
     adc_busy_delay: int = 0  # [ticks] after a read and its reset without another hit
     reset_cycles: int = 0  # [ticks] after a read in which charge is lost
-    max_hits: int = 10  # a pixel
+    max_hits: int | None = None  # a pixel and event; None: as many as there are
     thresholds: PixelValues | None = None  # of single pixels [e], else `threshold`
     gains: PixelValues | None = None  # [mV/e], else `gain`
     pedestals: PixelValues | None = None  # [mV], else `v_pedestal`
@@ -93,29 +103,41 @@ class Detector:
 
     def with_pixel_values(
         self,
-        thresholds: str | os.PathLike | None = None,
-        gains: str | os.PathLike | None = None,
-        pedestals: str | os.PathLike | None = None,
+        thresholds: Files | None = None,
+        gains: Files | None = None,
+        pedestals: Files | None = None,
+        pixels_of: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> Detector:
         """The same with values of single pixels from files, as `read_pixel_values` reads them; None: as they are.
 
-        Raises InputError as that does, and for a pixel that the detector does not have.
+        One file, or one for each module. Pixel ids are larnd-sim's, who counts pixels by the size of the planes of
+        their own module: where sizes differ these are ambiguous, and allowed in files of single modules only.
+
+        Raises InputError as `read_pixel_values` does, for a pixel that the detector does not have, and for ids that are
+        ambiguous.
         """
         given: dict[str, Any] = {"thresholds": thresholds, "gains": gains, "pedestals": pedestals}
-        files = {name: path for name, path in given.items() if path is not None}
-        tables: dict[str, Any] = {name: read_pixel_values(path, PIXEL_VALUES[name]) for name, path in files.items()}
-        for name, table in tables.items():
-            if len(table.keys) and table.keys[-1] >= self.n_pixels:
-                raise InputError(
-                    f"{files[name]}: keys: found pixel {table.keys[-1]}, "
-                    f"allowed are 0 to {self.n_pixels - 1}, those of detector {self.name}"
-                )
+        tables: dict[str, Any] = {}
+        for name, path in given.items():
+            if path is not None:
+                paths = [path] if isinstance(path, str | os.PathLike) else list(path)
+                tables[name] = read_files(paths, PIXEL_VALUES[name], self, pixels_of)
         return dataclasses.replace(self, **tables)
 
     def without_pixels(self, pixel: np.ndarray) -> Detector:
         """The same with thresholds that the pixels of these ids, ascending (n,), never reach: no channel reads them."""
         given = self.thresholds or PixelValues(np.zeros(0, dtype=np.int64), np.zeros(0), self.threshold)
         return dataclasses.replace(self, thresholds=with_values(given, pixel, NEVER))
+
+    @property
+    def unread(self) -> np.ndarray:
+        """Ids of the pixels without hits, see `without_pixels`, ascending."""
+        return np.zeros(0, dtype=np.int64) if self.thresholds is None else unreachable(self.thresholds)
+
+    @property
+    def most_hits(self) -> float:
+        """`max_hits`, infinite where there is no limit."""
+        return np.inf if self.max_hits is None else self.max_hits
 
     @property
     def n_modules(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,10 @@ from lartpc.exceptions import InputError
 from lartpc.files.npz import load_arrays
 
 PIXEL_VALUES = {"thresholds": "e", "gains": "mV/e", "pedestals": "mV"}  # with their units
+# What can be such a value: below are volts and kiloelectrons, above DAC settings and uV.
+RANGES = {"e": (100.0, np.inf), "mV/e": (1e-4, 1.0), "mV": (10.0, 1e5)}
+COULOMB = 1.602176634e-19  # that one electron is
+LARGEST_CHARGE = 1e-9  # [C] of larnd-sim's thresholds
 NEVER = 1e9  # threshold [e] of a pixel that no channel reads: that it has no hit says nothing
 
 
@@ -40,11 +45,25 @@ def with_values(table: PixelValues, pixel: np.ndarray, value: float) -> PixelVal
     return PixelValues(keys[order], values[order], table[2])
 
 
-def read_pixel_values(path: str | os.PathLike, unit: str = "e") -> PixelValues:
+def unreachable(table: PixelValues) -> np.ndarray:
+    """Ids of the pixels whose threshold is `NEVER`, ascending."""
+    return table.keys[table.values >= NEVER]
+
+
+def read_pixel_values(
+    path: str | os.PathLike,
+    unit: str = "e",
+    pixels_of: Callable[[np.ndarray], np.ndarray] | None = None,
+    ids_of: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> PixelValues:
     """Thresholds [e], gains [mV/e] or pedestals [mV] of pixels, in the `unit` that an error names.
 
-    The file is larnd-sim's npz with `keys` (pixel ids), `values`, `default`. InputError, one line: not an npz file, a
-    field missing, lengths that differ, a pixel id negative, not whole or given twice, a value that is not above 0.
+    The file is larnd-sim's npz with `keys` (n,), pixel ids, or (n, 4), channels as io_group, io_channel, chip_id,
+    channel_id; `values`, `default`. Thresholds below 1e-9 are charges in Coulomb, as larnd-sim's own files have them.
+    `pixels_of` gives the pixels (n,) of channels (n, 4), -1 where there is none, `ids_of` our pixel ids of the file's.
+
+    InputError, one line: not an npz file, a field missing, lengths that differ, a pixel id negative, not whole or given
+    twice, channels without `pixels_of` or none with a pixel, a value that is not above 0, or that cannot be in `unit`.
     """
     content = load_arrays(path, "an npz file", "one with keys, values, default")
     for name in ("keys", "values", "default"):
@@ -52,22 +71,50 @@ def read_pixel_values(path: str | os.PathLike, unit: str = "e") -> PixelValues:
             raise InputError(f"{path}: field {name!r} is missing, found are {', '.join(content) or 'none'}")
         if content[name].dtype.kind not in "iuf":
             raise InputError(f"{path}: {name}: found type {content[name].dtype}, allowed are numbers")
-    keys, values = content["keys"].ravel(), content["values"].ravel().astype(np.float64)
+    keys, values = content["keys"], content["values"].ravel().astype(np.float64)
+    by_channel = keys.ndim == 2 and keys.shape[1] == 4
+    keys = keys if by_channel else keys.ravel()
     if len(keys) != len(values):
         raise InputError(f"{path}: found {len(keys)} keys and {len(values)} values, allowed is one value a key")
     if content["default"].size != 1:
         raise InputError(f"{path}: default: found {content['default'].size} values, allowed is one")
     default = float(content["default"].ravel()[0])
     if not np.isfinite(keys).all() or (keys < 0).any() or (keys != np.floor(keys)).any() or (keys >= 2.0**63).any():
-        raise InputError(f"{path}: keys: found a pixel id that is negative or not whole, allowed are ids from 0")
+        what = "channel" if by_channel else "pixel id"
+        raise InputError(f"{path}: keys: found a {what} that is negative or not whole, allowed are numbers from 0")
     for name, column in (("values", values), ("default", np.array([default]))):
         wrong = ~(np.isfinite(column) & (column > 0))
         if wrong.any():
             raise InputError(f"{path}: {name}: found {column[wrong][0]:g}, allowed are finite values above 0 [{unit}]")
+    values, default = _in_unit(path, unit, values, default)
     keys = keys.astype(np.int64)
+    if by_channel:
+        if pixels_of is None:
+            raise InputError(f"{path}: keys of channels: needs --detector FILE and --layout FILE")
+        pixel = pixels_of(keys)
+        keys, values = pixel[pixel >= 0], values[pixel >= 0]
+        if len(pixel) and not len(keys):
+            raise InputError(f"{path}: keys: found no channel that reads a pixel, allowed are those of the layout")
+    elif ids_of is not None:
+        keys = ids_of(keys)
     order = np.argsort(keys, kind="stable")
     keys, values = keys[order], values[order]
     twice = keys[1:][np.diff(keys) == 0]
     if twice.size:
         raise InputError(f"{path}: keys: found pixel {twice[0]} twice, allowed is one value a pixel")
     return PixelValues(keys, values, default)
+
+
+def _in_unit(path: str | os.PathLike, unit: str, values: np.ndarray, default: float) -> tuple[np.ndarray, float]:
+    """Values and default in electrons where they are thresholds in Coulomb; InputError where they are not in `unit`."""
+    every = np.append(values, default)
+    if unit == "e" and every.max() < LARGEST_CHARGE:
+        every = every / COULOMB
+    low, high = RANGES[unit]
+    wrong = (every < low) | (every > high)
+    if wrong.any():
+        allowed = f"{low:g} to {high:g}" if np.isfinite(high) else f"{low:g} and more"
+        also = ", or all in C" if unit == "e" else ""
+        found = np.append(values, default)[wrong][0]
+        raise InputError(f"{path}: values: found {found:g}, allowed are {allowed} [{unit}]{also}")
+    return every[:-1], float(every[-1])

@@ -94,6 +94,7 @@ def calibrate(
     check_start(varied)
     target.check(simulation.detector, segments)
     check_agreement(target, simulation, varied.names)
+    target, bad = target.read_by(simulation.detector)
     hits, twice = without_copies(target.hits)
     target = dataclasses.replace(target, hits=hits)
     quiet = simulation.apart(varied.names).without_noise()
@@ -101,7 +102,8 @@ def calibrate(
     record = Record(journal.done, journal.report)
     problem, outcome, verdict = fit(stage, record)
     found = uncertainty_of(problem, outcome, loss, errors)
-    verdict = verdict._replace(cleaning=dataclasses.replace(verdict.cleaning, twice=twice))
+    left_out = {"bad": bad, "limited": target.at_limit(simulation.detector.max_hits), "twice": twice}
+    verdict = verdict._replace(cleaning=dataclasses.replace(verdict.cleaning, **left_out))
     told = assumptions(problem.objective, outcome.values, few=verdict.describes) if squares else ()
     truth = truth_of(target.truth, varied.names)
     return make_result(problem, outcome, found, truth, loss, optimizer.name, verdict, told)

@@ -92,9 +92,10 @@ def scan(
     check_grid(simulation, over, points, plane)
     target = Target.of(target)
     loss = loss or target.loss
-    simulation = simulation.apart(names).without_pixels(target.unread)
     check_choice("loss", loss, LOSSES)
     target.check(simulation.detector, segments)
+    target, _ = target.read_by(simulation.detector)
+    simulation = simulation.apart(names).without_pixels(target.unread)
     hits = TargetHits(target.hits, simulation.detector, target.rounded)
     varied = unknowns_of(simulation, names)
     fixed = varied.start

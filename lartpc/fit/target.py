@@ -16,7 +16,7 @@ from lartpc.detector.detector import Detector
 from lartpc.detector.pixelvalues import PIXEL_VALUES
 from lartpc.exceptions import InputError
 from lartpc.formats.attrs import detector_of, parameters_of
-from lartpc.formats.hitfile import read_attrs, read_hits
+from lartpc.formats.hitfile import read_attrs, read_hits, read_unread
 from lartpc.formats.packetfile import has_packets, read_packets
 from lartpc.goodness.cleaning import Cleaning
 from lartpc.parameters import Parameters
@@ -57,7 +57,7 @@ class Target:
         Packets need the rest: the `segments` of all events, and the `detector` with the files that it was loaded from.
         Raises InputError: no such file, no hits in it, attributes that are damaged, packets without the rest.
         """
-        hits, rounded, unread = None, has_packets(path), np.zeros(0, dtype=np.int64)
+        rounded = has_packets(path)
         if rounded:
             purpose = f"{path}: a file of packets"
             check_layout(layout_yaml, purpose)
@@ -66,7 +66,7 @@ class Target:
             channels = Channels.load(detector, detector_yaml, layout_yaml)
             hits, unread = read_packets(path, segments, channels, detector), channels.unread(detector)
         else:
-            hits = read_hits(path)
+            hits, unread = read_hits(path), read_unread(path)
         settings = read_attrs(path)
         return Target(
             hits,
@@ -102,11 +102,26 @@ class Target:
         hits = self.hits.select(~lost)
         return dataclasses.replace(self, hits=hits, unread=unread, ignored=cleaning.spots)
 
+    def read_by(self, detector: Detector) -> tuple[Target, int]:
+        """The target with the pixels that `detector` has no hits on as unread, too; and how many hits are on unread."""
+        unread = np.union1d(np.asarray(self.unread, dtype=np.int64), detector.unread)
+        lost = np.isin(self.hits.pixel_id, unread)
+        hits = self.hits.select(~lost) if lost.any() else self.hits
+        return dataclasses.replace(self, hits=hits, unread=unread), int(lost.sum())
+
+    def at_limit(self, max_hits: int | None) -> int:
+        """Pixels of single events with `max_hits` hits or more."""
+        _, count = np.unique(np.stack((self.hits.event_id, self.hits.pixel_id)), axis=1, return_counts=True)
+        return 0 if max_hits is None else int(np.sum(count >= max_hits))
+
     def check(self, detector: Detector, segments: Segments) -> None:
         """Raise InputError where the hits are of another detector, or of other events than those of `segments`."""
         made_by = self.settings.get("detector", detector.name)
         if made_by != detector.name:
             raise InputError(f"{self.source}: hits of detector {made_by}, allowed are those of {detector.name}")
+        made_with = (self.settings.get("readout") or {}).get("max_hits")
+        if made_with != detector.max_hits and self.at_limit(made_with):
+            raise InputError(f"{self.source}: has at most {made_with} hits a pixel, allowed is --max-hits {made_with}")
         for name in PIXEL_VALUES:
             if self.settings.get(name) == "pixels" and getattr(detector, name) is None:
                 raise InputError(

@@ -19,11 +19,15 @@ from lartpc.parameters import Parameters
 def describe(detector: Detector, parameters: Parameters) -> dict[str, Any]:
     """`detector` (its name), `parameters`, `geometry` (arrays, one value a TPC) and `readout` (scalars) as a dict.
 
-    `thresholds`, `gains` and `pedestals` say whether they are those of the detector or of pixels, which are left out.
+    `thresholds`, `gains` and `pedestals` say whether they are those of the detector or of pixels, which are left out;
+    pixels that no channel reads do not count.
     """
     fields = {field.name: getattr(detector, field.name) for field in dataclasses.fields(detector)}
     del fields["parameters"]
     of_pixels = {name: fields.pop(name) for name in PIXEL_VALUES}
+    table = of_pixels["thresholds"]
+    if table is not None and table.default == detector.threshold and len(detector.unread) == len(table.keys):
+        of_pixels["thresholds"] = None
     return {
         "detector": fields.pop("name"),
         "parameters": parameters.as_dict(),

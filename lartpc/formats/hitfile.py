@@ -88,6 +88,21 @@ def write_attrs(file: h5py.File, attrs: Mapping[str, Any]) -> None:
         file.attrs[name] = json.dumps(value, sort_keys=True) if structured else value
 
 
+def write_unread(file: h5py.File, pixel: np.ndarray) -> None:
+    """Write `/unread`: the ids of the pixels that no channel reads; nothing where all are read."""
+    if len(pixel):
+        file.create_dataset("unread", data=pixel, track_times=False)
+
+
+def read_unread(path: str | os.PathLike) -> np.ndarray:
+    """Read `/unread`, ascending; empty where the file has none. Raises InputError: no HDF5 file, no whole numbers."""
+    with hdf5.open_hdf5(path) as file:
+        column = hdf5.read_column(file, "unread") if "unread" in file else np.zeros(0, dtype=np.int64)
+    if column.dtype.kind not in "iu" or column.ndim != 1:
+        raise InputError(f"{path}: unread: found {column.ndim} axes of {column.dtype}, allowed are pixel ids")
+    return np.unique(column.astype(np.int64))
+
+
 def read_hits(path: str | os.PathLike) -> Hits:
     """Read `/hits`. Raises InputError: no HDF5 file, or no hits of lartpc in it."""
     with hdf5.open_hdf5(path) as file:

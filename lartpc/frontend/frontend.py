@@ -13,6 +13,7 @@ from lartpc.kernels.frontend.digitize import digitize
 from lartpc.kernels.frontend.trigger import trigger
 from lartpc.kernels.runtime.gather import gather
 
+FEW_READS, MOST_READS = 10, 640  # of a pixel: room at first, and at last where the detector sets no limit
 SETTLE = 10  # rise times of the buffer for which a window goes on
 
 
@@ -25,7 +26,10 @@ class Pixels(NamedTuple):
 
 
 class Reads(NamedTuple):
-    """Reads of every pixel of `Windows`: (n_pixels, max_hits), of which the first `count` (n_pixels,) are used."""
+    """Reads of every pixel of `Windows`: (n_pixels, most), of which the first `count` (n_pixels,) are used.
+
+    `most` is the detector's `max_hits`; without, `FEW_READS`, doubled until no pixel has as many or `MOST_READS`.
+    """
 
     count: Any
     window: Any
@@ -89,10 +93,26 @@ def behind_buffer(waveform, windows, electronics, detector, launch: Launch):
 
 def make_reads(waveforms, batch, threshold, seed, noise, detector, launch: Launch):
     """Trigger: `Reads`. threshold (n_pixels,) [e]; without `noise` the noise charges are 0."""
+    most = detector.max_hits or FEW_READS
+    rest = (waveforms, batch, threshold, seed, noise, detector, launch)
+    reads = _reads(most, *rest)
+    while detector.max_hits is None and most < MOST_READS and bool((reads.count == most).any()):
+        most *= 2
+        reads = _reads(most, *rest)
+    return reads
+
+
+def reached_limit(reads: Reads) -> int:
+    """Pixels that have as many reads as there may be."""
+    return int((reads.count == reads.charge.shape[1]).sum())
+
+
+def _reads(most, waveforms, batch, threshold, seed, noise, detector, launch: Launch):
+    """Up to `most` reads of each pixel."""
     xp, T = namespace(waveforms.current), waveforms.current.dtype.type
     windows = waveforms.windows
     n = len(windows.pixel)
-    shape = (n, detector.max_hits)
+    shape = (n, most)
     count = xp.zeros(n, dtype=np.int64)
     window, tick, valid = (xp.zeros(shape, dtype=np.int64) for _ in range(3))
     fraction, time, charge = (xp.zeros(shape, dtype=T) for _ in range(3))

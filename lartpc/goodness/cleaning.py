@@ -27,6 +27,8 @@ NO_IDS = np.zeros(0, dtype=np.int64)
 class Cleaning:
     """What is left out of a fit; ids ascending."""
 
+    bad: int = 0  # hits on pixels that no channel reads
+    limited: int = 0  # pixels of events with as many hits as there may be, after which nothing is known
     twice: int = 0  # hits that equal another one
     noise: int = 0  # hits on pixels where the segments give no charge
     dead: np.ndarray = dataclasses.field(default_factory=lambda: NO_IDS)  # pixels that must have hits, and have none
@@ -54,6 +56,8 @@ class Cleaning:
 
     def __str__(self) -> str:
         kinds = {
+            "hits on channels that are off": self.bad,
+            "what follows the last of --max-hits on pixels": self.limited,
             "hits that occur twice": self.twice,
             "hits without charge": self.noise,
             "dead pixels": len(self.dead),

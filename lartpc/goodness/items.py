@@ -132,7 +132,7 @@ def _seen(
     u = (charge - threshold[spot] - during[spot, number]) / detector.uncorrelated_noise
     if aligned.low is not None:
         u[~np.isfinite(to_numpy(aligned.high - aligned.low))[spot, number]] = np.nan
-    ended = to_numpy(aligned.deferred) | (hits >= detector.max_hits)
+    ended = to_numpy(aligned.deferred) | (hits >= detector.most_hits)
     left, _ = log_no_hit(np.where(ended, np.inf, threshold - after), detector.reset_noise, detector.uncorrelated_noise)
     slope, time = rate[spot, number] / detector.reset_noise, to_numpy(aligned.time)[spot, number]
     return Seen(hits, left, spot, r, u, slope, time, charge, unmatched)
@@ -142,7 +142,7 @@ def _spots(simulation: Simulation, waveforms: Waveforms, batch: Batch, pixels: P
     """The spots of a batch; means weighted with what each cloud brings to the pixel, as far as it is straight above."""
     windows, detector = waveforms.windows, simulation.detector
     pixel, n = to_numpy(windows.pixel), len(windows.pixel)
-    shape = (n, detector.max_hits)
+    shape = (n, 1)
     xp = simulation.xp
     nothing = Aligned(
         count=xp.zeros(n, dtype=np.int64),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -140,9 +142,11 @@ class Check:
     """One batch, evaluated at its parameters and near them."""
 
     def __init__(self, simulation: Simulation, batch: Batch) -> None:
-        self.simulation = simulation
         self.batch = batch
         self.trace = Trace(simulation, batch)
+        self.simulation = copy.copy(simulation)  # with room for as many reads everywhere
+        most = self.trace.reads.charge.shape[1]
+        self.simulation.detector = dataclasses.replace(simulation.detector, max_hits=most)
         windows = self.trace.waveforms.windows
         if len(windows.pixel) == 0:
             raise InputError("segments: none gives charge in the detector, so there is no gradient to check")

@@ -150,7 +150,7 @@ def rounded_terms(waveforms: Waveforms, target: Aligned, pixels: Pixels, detecto
     log_none, slope = log_ending(np.where(count == 0, left, np.inf), False, *noises)
     rest, grad_left = -float(np.sum(log_none)), slope
     most = int(count.max(initial=0))
-    residual, root = np.zeros((len(count), 2 * most)), np.zeros((len(count), 2, most, 2 * most))
+    residual, roots = np.zeros((len(count), 2 * most)), []  # roots: of the pixels with as many hits each
     grad_rate, grad_during, grad_resume, grad_below, grad_above = (np.zeros(before.shape) for _ in range(5))
     for n in np.unique(count[count > 0]):
         at = np.flatnonzero(count == n)
@@ -171,7 +171,7 @@ def rounded_terms(waveforms: Waveforms, target: Aligned, pixels: Pixels, detecto
         gradient = np.stack((f.r, f.u), axis=2).reshape(len(at), 1, 2 * n)
         residual[at, : 2 * n] = (gradient @ vectors)[:, 0] / scale
         pairs = (vectors * scale[:, None, :]).reshape(len(at), n, 2, 2 * n)
-        root[at, :, :n, : 2 * n] = -pairs.transpose(0, 2, 1, 3) / np.reshape(noises, (1, 2, 1, 1))
+        roots.append((at, n, -pairs.transpose(0, 2, 1, 3) / np.reshape(noises, (1, 2, 1, 1))))
         rest += float(np.sum(f.value) - 0.5 * np.sum(residual[at] ** 2))
         grad_rate[at, :n], grad_resume[at, :n] = f.charge * detector.tick, f.resume * detector.tick
         grad_during[at, :n], grad_left[at] = 2.0 * f.swing, -f.left
@@ -184,7 +184,9 @@ def rounded_terms(waveforms: Waveforms, target: Aligned, pixels: Pixels, detecto
         for j in range(2 * most):
             chosen = np.flatnonzero(2 * count > j)
             seeds = np.zeros((2, *before.shape))
-            seeds[:, :, :most] = root[..., j].transpose(1, 0, 2)
+            for at, n, root in roots:
+                if 2 * n > j:
+                    seeds[:, at, :n] = root[..., j].transpose(1, 0, 2)
             slopes = (seeds[1] - seeds[0], seeds[1] * q / gain, seeds[1] / gain)
             of_pixels = [(array, device(of.sum(axis=1))) for array, of in zip(pixels, slopes, strict=True)]
             of_charges = [(before, device(seeds[0])), (during, device(seeds[1]))]
@@ -219,7 +221,7 @@ def left_of(
     xp = namespace(after)
     last = xp.maximum(target.count - 1, 0)
     charge = xp.where(target.deferred, before[xp.arange(len(after)), last], after)
-    left = xp.where(target.deferred | (target.count < detector.max_hits), threshold - charge, np.inf)
+    left = xp.where(target.deferred | (target.count < detector.most_hits), threshold - charge, np.inf)
     left = left if target.ignored is None else xp.where(target.ignored, np.inf, left)
     return to_numpy(left).astype(np.float64), to_numpy(target.deferred)
 

@@ -11,7 +11,7 @@ from lartpc.data.hits import Hits
 from lartpc.detector.detector import Detector
 from lartpc.detector.digitization import charge_of, whole_ticks
 from lartpc.exceptions import InputError
-from lartpc.frontend.frontend import Pixels
+from lartpc.frontend.frontend import FEW_READS, Pixels
 from lartpc.kernels.runtime.slots import GAIN_FACTOR, PEDESTAL_OFFSET
 from lartpc.losses.hitlist import HitList, make_hit_list, present_events
 from lartpc.response.windows import Windows
@@ -21,7 +21,7 @@ SOON = 1e-2  # [ticks] between the end of the busy time and a hit within which t
 
 
 class Aligned(NamedTuple):
-    """Target hits of the pixels of some windows: (n_pixels, max_hits), of which the first `count` (n_pixels,) used.
+    """Target hits of the pixels of some windows: (n_pixels, most), of which the first `count` (n_pixels,) used.
 
     A hit's time is at `fraction` (0 to 1) of tick `tick`. Where the readout is rounded, that is the middle of the
     tick, `charge` the middle of the ADC count, and the charge lies from `low` to `high`, infinite where clipped.
@@ -47,7 +47,7 @@ class TargetHits:
     nothing is used.
 
     Raises InputError: no hit, a time or charge that is not finite (rounded: a count that the ADC does not have), a
-    pixel that the detector does not have or one with more than max_hits.
+    pixel that the detector does not have or one with more hits than it can have.
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class TargetHits:
             self.t, self.charge = hits.t[order], hits.charge[order].astype(np.float64)
         self.first = np.append(run_starts(self.event, self.pixel), len(hits))
         counts = np.diff(self.first)
-        if counts.max() > detector.max_hits:
+        if counts.max() > detector.most_hits:
             at = self.first[np.argmax(counts)]
             raise InputError(
                 f"target: event {self.event[at]} has {counts.max()} hits on pixel {self.pixel[at]}, "
-                f"allowed are up to {detector.max_hits}"
+                f"allowed are up to {detector.max_hits}: see --max-hits"
             )
 
     def align(self, windows: Windows, batch: Batch, dtype: Any) -> Aligned:
@@ -98,9 +98,10 @@ class TargetHits:
         window_key = to_numpy(windows.event) * d.n_pixels + to_numpy(windows.pixel)
         at = np.minimum(np.searchsorted(window_key, key), max(len(window_key) - 1, 0))
         matched = known & (window_key[at] == key) if len(window_key) else np.zeros(len(key), dtype=bool)
-        shape = (len(window_key), d.max_hits)
-        count = np.zeros(shape[0], dtype=np.int64)
         lengths = np.diff(self.first)
+        most = max(d.max_hits or FEW_READS, int(lengths[matched].max(initial=0)))
+        shape = (len(window_key), most)
+        count = np.zeros(shape[0], dtype=np.int64)
         count[at[matched]] = lengths[matched]
         row = np.repeat(at[matched], lengths[matched])
         hit = np.arange(len(self.t))[np.repeat(matched, lengths)]

@@ -22,7 +22,7 @@ from lartpc.data.segments import Segments
 from lartpc.detector.detector import Detector
 from lartpc.detector.pixelvalues import PixelValues
 from lartpc.exceptions import InputError
-from lartpc.frontend.frontend import Pixels, Reads, make_adc, make_pixels, make_reads, settle
+from lartpc.frontend.frontend import Pixels, Reads, make_adc, make_pixels, make_reads, reached_limit, settle
 from lartpc.kernels.runtime.launch import cuda_available
 from lartpc.kernels.runtime.slots import ELECTRONICS, RESPONSE
 from lartpc.parameters import Parameters, common_name, parameter
@@ -139,7 +139,7 @@ class Simulation:
         hits = concatenate(Hits, tables)
         order = np.lexsort((hits.hit, hits.pixel_id, hits.event_id))
         hits = hits.select(order)
-        kept, electrons, drifted, cut, collected = np.sum(counts, axis=0) if results else np.zeros(5)
+        kept, electrons, drifted, cut, collected, limited = np.sum(counts, axis=0) if results else np.zeros(6)
         summary = Summary(
             segments=len(segments),
             kept=int(kept),
@@ -151,6 +151,7 @@ class Simulation:
             collected=float(collected),
             hits=len(hits),
             charge=total(hits.charge),
+            limited=int(limited),
         )
         found = join(attributions, len(segments), order) if attribution else None
         return Result(hits, join_windows(windows) if waveforms else None, summary, found)
@@ -309,7 +310,7 @@ class Simulation:
     ) -> tuple[Hits, WaveformTable | None, tuple, Attribution | None]:
         """Hits, waveforms (to `keep`), the sums of `Summary` and, given `trajectory` of segments, the attribution."""
         segment = np.arange(len(batch.dE))
-        hits, windows, attributions, sums = [], [], [], np.zeros(4)
+        hits, windows, attributions, sums = [], [], [], np.zeros(5)
         kept = np.zeros(len(segment), dtype=bool)
         arrived = np.zeros((0 if trajectory is None else len(segment), len(self.tables.tpc_pixels)))
         for rows, part in self.parts(batch):
@@ -326,6 +327,7 @@ class Simulation:
                 total(steps.charge),
                 beyond_planes(steps, self.detector, self.settings.width),
                 collected,
+                reached_limit(reads),
             )
             kept[own[to_numpy(steps.segment)]] = True
             if keep:

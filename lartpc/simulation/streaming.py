@@ -11,7 +11,7 @@ from lartpc.files.atomic import check_apart
 from lartpc.files.hdf5 import new_hdf5s
 from lartpc.formats.attrs import describe
 from lartpc.formats.eventfile import EventFile
-from lartpc.formats.hitfile import HitWriter, write_attrs
+from lartpc.formats.hitfile import HitWriter, write_attrs, write_unread
 from lartpc.formats.packetfile import PacketWriter
 from lartpc.simulation.collect import Summary, add
 from lartpc.simulation.simulation import Simulation
@@ -62,6 +62,7 @@ def simulate_file(
         deposits.copy_segments(files[0])
         deposits.copy_tables(files[0])
         hit_writer = HitWriter(files[0], waveforms)
+        write_unread(files[0], simulation.detector.unread)
         if packets is not None:
             packet_writer = PacketWriter(files[1], deposits, packets[1], simulation.detector, simulation.parameters)
         for file in files:

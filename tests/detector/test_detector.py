@@ -84,7 +84,7 @@ def test_module0_is_the_detector_of_the_paper():
 def test_default_electronics_have_their_pedestal_at_74_counts():
     d = Detector.module0()
     assert round((d.v_pedestal - d.v_cm) * d.adc_counts / (d.v_ref - d.v_cm)) == 74
-    assert (d.threshold, d.hold_ticks, d.tick, d.drift_start, d.max_hits) == (7000.0, 18, 0.1, 0.5, 10)
+    assert (d.threshold, d.hold_ticks, d.tick, d.drift_start, d.max_hits) == (7000.0, 18, 0.1, 0.5, None)
 
 
 @pytest.mark.parametrize("three_indices", [False, True])

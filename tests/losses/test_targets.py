@@ -61,9 +61,10 @@ def test_targets_that_are_refused(noiseless):
     with pytest.raises(InputError, match="target: has no hits"):
         TargetHits(noiseless.select(slice(0, 0)), detector)
     many = joined(*[noiseless.select(slice(0, 1))] * 11)
-    message = f"target: event {many.event_id[0]} has 11 hits on pixel {many.pixel_id[0]}, allowed are up to 10"
+    message = f"target: event {many.event_id[0]} has 11 hits on pixel {many.pixel_id[0]}, allowed are up to 10: see"
     with pytest.raises(InputError, match=message):
-        TargetHits(many, detector)
+        TargetHits(many, dataclasses.replace(detector, max_hits=10))
+    assert len(TargetHits(many, detector).t) == 11
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,83 @@
+"""Channels that are switched off, as files list them: larnd-sim's JSON of chips, or ids of pixels."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lartpc.checks import as_number
+from lartpc.detector.channels import Channels, check_layout
+from lartpc.detector.detector import Detector
+from lartpc.exceptions import InputError
+
+_CHIP = re.compile(r"(\d+)-(\d+)-(\d+)")
+ALL = "All"  # the key of channels that are off on every chip
+
+
+def read_bad_channels(
+    path: str | os.PathLike,
+    detector: Detector,
+    detector_yaml: str | os.PathLike = "",
+    layout_yaml: str | os.PathLike | Sequence[str | os.PathLike] = (),
+) -> np.ndarray:
+    """Ids (n,) of the pixels, ascending, whose channels a file lists as off.
+
+    The file is larnd-sim's JSON {"io_group-io_channel-chip": [channels]}, where "All" stands for every chip, for which
+    the `detector` has to have the files that it was loaded from; or pixel ids, as a JSON list or one a line. Channels
+    that read no pixel of the layout are passed over. InputError, one line: no such file, none of these forms, a pixel
+    that the detector does not have, no channel that the layout has.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except OSError as failure:
+        raise InputError(f"{path}: cannot be read: {failure.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: found no text, allowed is a JSON of chips, or pixel ids") from None
+    try:
+        content = json.loads(text)
+    except ValueError:
+        content = text.split()
+    if isinstance(content, dict):
+        check_layout(layout_yaml, f"{path}: a list of chips")
+        return _pixels_of_chips(path, content, Channels.load(detector, detector_yaml, layout_yaml), detector)
+    ids = [_whole(path, "a pixel id", one) for one in (content if isinstance(content, list) else [content])]
+    pixel = np.unique(np.array(ids, dtype=np.int64))
+    if len(pixel) and pixel[-1] >= detector.n_pixels:
+        allowed = f"0 to {detector.n_pixels - 1}, those of detector {detector.name}"
+        raise InputError(f"{path}: found pixel {pixel[-1]}, allowed are {allowed}")
+    return pixel
+
+
+def _pixels_of_chips(
+    path: str | os.PathLike, content: dict[str, Any], channels: Channels, detector: Detector
+) -> np.ndarray:
+    every = channels.of_pixels(detector, np.arange(detector.n_pixels))
+    listed, off = [], np.zeros(len(every), dtype=bool)
+    for key, numbers in content.items():
+        chip = _CHIP.fullmatch(key)
+        if not isinstance(numbers, list) or not (chip or key == ALL):
+            allowed = f'"io_group-io_channel-chip" or "{ALL}" with a list of channels'
+            raise InputError(f"{path}: {key}: found {str(numbers)[:40]}, allowed is {allowed}")
+        own = [_whole(path, f"{key}: a channel", number) for number in numbers]
+        if chip:
+            listed += [(*map(int, chip.groups()), number) for number in own]
+        else:
+            off |= (every[:, 0] >= 0) & np.isin(every[:, 3], own)
+    given = set(listed)
+    off |= np.fromiter((channel in given for channel in map(tuple, every.tolist())), dtype=bool, count=len(every))
+    if content and not off.any():
+        raise InputError(f"{path}: found no channel that reads a pixel, allowed are those of the layout")
+    return np.flatnonzero(off)
+
+
+def _whole(path: str | os.PathLike, what: str, value: Any) -> int:
+    number = None if isinstance(value, bool) else as_number(value)
+    if number is None or not 0 <= number < 2**63 or number != int(number):
+        raise InputError(f"{path}: {what}: found {str(value)[:40]!r}, allowed is a whole number from 0")
+    return int(number)
