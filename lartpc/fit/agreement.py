@@ -53,7 +53,8 @@ def differences(target: Target, simulation: Simulation, fitted: Sequence[str]) -
     own = {field.name: getattr(simulation.detector, field.name) for field in dataclasses.fields(simulation.detector)}
     for group in DESCRIBED:
         for name, value in settings.get(group, {}).items():
-            if name in own and name not in BY_PARAMETER and not same(value, own[name]):
+            reached = name != "max_hits" or target.at_limit(value) > 0
+            if name in own and name not in BY_PARAMETER and reached and not same(value, own[name]):
                 yield name, value if np.ndim(value) == 0 else "of other values", own[name]
 
 

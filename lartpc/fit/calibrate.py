@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -102,7 +103,7 @@ def calibrate(
     record = Record(journal.done, journal.report)
     problem, outcome, verdict = fit(stage, record)
     found = uncertainty_of(problem, outcome, loss, errors)
-    left_out = {"bad": bad, "limited": target.at_limit(simulation.detector.max_hits), "twice": twice}
+    left_out: dict[str, Any] = {"bad": bad, "limited": target.at_limit(simulation.detector.max_hits), "twice": twice}
     verdict = verdict._replace(cleaning=dataclasses.replace(verdict.cleaning, **left_out))
     told = assumptions(problem.objective, outcome.values, few=verdict.describes) if squares else ()
     truth = truth_of(target.truth, varied.names)
