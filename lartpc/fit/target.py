@@ -111,15 +111,18 @@ class Target:
 
     def at_limit(self, max_hits: int | None) -> int:
         """Pixels of single events with `max_hits` hits or more."""
+        if max_hits is None:
+            return 0
         _, count = np.unique(np.stack((self.hits.event_id, self.hits.pixel_id)), axis=1, return_counts=True)
-        return 0 if max_hits is None else int(np.sum(count >= max_hits))
+        return int(np.sum(count >= max_hits))
 
     def check(self, detector: Detector, segments: Segments) -> None:
         """Raise InputError where the hits are of another detector, or of other events than those of `segments`."""
         made_by = self.settings.get("detector", detector.name)
         if made_by != detector.name:
             raise InputError(f"{self.source}: hits of detector {made_by}, allowed are those of {detector.name}")
-        made_with = (self.settings.get("readout") or {}).get("max_hits")
+        readout = self.settings.get("readout")
+        made_with = readout.get("max_hits") if isinstance(readout, Mapping) else None
         if made_with != detector.max_hits and self.at_limit(made_with):
             raise InputError(f"{self.source}: has at most {made_with} hits a pixel, allowed is --max-hits {made_with}")
         for name in PIXEL_VALUES:

@@ -22,13 +22,14 @@ def matched(objective: Any, batch: Batch, parameters: Any) -> Linear:
     reads = simulation.reads(waveforms, batch, pixels, tape.launch)
     target = objective.target.align(windows, batch, simulation.dtype)
     tick = simulation.detector.tick
-    time = windows.tick[reads.window] * tick + reads.time.astype(np.float64) - target.time
-    charge = reads.charge - target.charge
+    most = min(reads.charge.shape[1], target.charge.shape[1])  # those with as many hits have no more
+    time = (windows.tick[reads.window] * tick + reads.time.astype(np.float64))[:, :most] - target.time[:, :most]
+    charge = reads.charge[:, :most] - target.charge[:, :most]
     same = (reads.count == target.count) & (target.count > 0)
     # Checks the whole tape; nothing is written after it.
     of_pixels = Jacobian(tape, waveforms, objective.unknowns.slots)
     residual, jacobian = [], []
-    for n in range(reads.charge.shape[1]):
+    for n in range(most):
         chosen = simulation.xp.flatnonzero(same & (target.count > n))
         if len(chosen) == 0:
             break
