@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import chi2
 
 from lartpc.blas import one_blas_thread
 from lartpc.checks import check_choice
@@ -21,6 +22,13 @@ from lartpc.losses.target import TargetHits
 from lartpc.parameters import TABLE, check_parameter, parameter
 from lartpc.simulation.simulation import Simulation
 
+CONTENTS = (0.6827, 0.95)  # of intervals and contours
+
+
+def rise_of(content: float, dimensions: int) -> float:
+    """The rise of -log L at the edge of the region of so many parameters that has the truth with this probability."""
+    return 0.5 * float(chi2.ppf(content, dimensions))
+
 
 class Scan(NamedTuple):
     """A loss at n_points values of the n parameters `names`; arrays in this order."""
@@ -33,6 +41,9 @@ class Scan(NamedTuple):
     fixed: np.ndarray  # (n,) where a parameter is while it does not vary
     truth: np.ndarray | None  # (n,) of the target, where known
     kind: str  # name of the loss
+    minimum: float | None = None  # of a profile: the loss where nothing is held
+    fitted: tuple[str, ...] = ()  # of a profile: the m parameters that were fitted, at each point all but those held
+    profiled: np.ndarray | None = None  # (n_points, m) their values
 
     @property
     def plane(self) -> bool:
@@ -44,6 +55,16 @@ class Scan(NamedTuple):
         at = self.along == i
         return self.values[at, i], self.loss[at], self.gradient[at, i]
 
+    def interval(self, name: str, content: float) -> tuple[float, float]:
+        """Where the profile of one parameter is chi2/2 of `content` above its minimum; NaN beyond the points."""
+        x, loss, _ = self.line(name)
+        least = loss.argmin()
+        root = np.sqrt(np.maximum(2.0 * (loss - self.minimum), 0.0)) * np.where(np.arange(len(x)) < least, -1.0, 1.0)
+        root = np.maximum.accumulate(root)
+        level = np.sqrt(2.0 * rise_of(content, 1))
+        low, high = np.interp((-level, level), root, x, left=np.nan, right=np.nan)
+        return float(low), float(high)
+
     def lowest(self) -> np.ndarray:
         """The values (n,) of the point with the least loss."""
         return self.values[np.argmin(self.loss)]
@@ -53,6 +74,16 @@ class Scan(NamedTuple):
         if self.plane:
             found = ", ".join(f"{n} {v:.7g} {unit[n]}".rstrip() for n, v in zip(self.names, self.lowest(), strict=True))
             return f"{self.kind}: {self.loss.min():.6g} at the lowest of {len(self.loss)} points, {found}"
+        if self.minimum is not None:
+            head = f"{'':3}{'name':<15} {'best':>13} " + " ".join(
+                f"{f'{content:.0%} {end}':>13}" for content in CONTENTS for end in ("from", "to")
+            )
+            lines = [f"{self.kind}, minimal in the others: {self.minimum:.6g}", f"{head}  unit"]
+            for i, name in enumerate(self.names):
+                ends = (end for content in CONTENTS for end in self.interval(name, content))
+                line = f"{i:<3}{name:<15} {self.fixed[i]:13.7g} " + " ".join(f"{end:13.7g}" for end in ends)
+                lines.append(f"{line}  {unit[name]}".rstrip())
+            return "\n".join(lines)
         head = f"{'':3}{'name':<15} {'lowest at':>13} {'loss there':>13}"
         lines = [self.kind, f"{head} {'from':>11} {'rise':>11} {'to':>11} {'rise':>11}  unit"]
         for i, name in enumerate(self.names):

@@ -9,7 +9,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from scipy.interpolate import CubicHermiteSpline, PchipInterpolator
 
-from lartpc.fit.scan import Scan
+from lartpc.fit.scan import CONTENTS, Scan, rise_of
 from lartpc.losses.catalogue import SQUARES
 from lartpc.parameters import parameter
 
@@ -87,6 +87,10 @@ def landscape(scan: Scan) -> Figure:
     ax.set_box_aspect(1.0)
     shown = np.clip(rise.T, levels[0], levels[-1])
     image = ax.contourf(fine_x, fine_y, shown, levels, norm=LogNorm(levels[0], levels[-1]), cmap="viridis")
+    if scan.minimum is not None:
+        edges = [rise_of(content, 2) for content in CONTENTS]
+        above = rise.T + scan.loss.min() - scan.minimum
+        ax.contour(fine_x, fine_y, above, edges, colors="white", linestyles=("solid", "dashed"))
     inner = slice(1, -1, -(-n // ARROWS))
     down = -scan.gradient * np.ptp(scan.values, axis=0)
     down = down / np.maximum(np.linalg.norm(down, axis=1, keepdims=True), 1e-300)

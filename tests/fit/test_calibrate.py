@@ -262,8 +262,8 @@ def test_random_starts(segments, hits):
         ({"names": ("vdrift",)}, "fit: nothing depends on vdrift .* linked to the field"),
         ({"names": ("Ab", "kb", "Ab")}, "fit: a parameter is named twice in Ab, kb, Ab"),
         ({"names": ()}, "fit: no parameter is named"),
-        ({"start": {"lifetime": 10.0}}, "start of lifetime: found 10, allowed is 500 to 5000"),
-        ({"start": {"lifetime": np.nan}}, "start of lifetime: found nan, allowed is 500 to 5000"),
+        ({"start": {"lifetime": 0.1}}, "start of lifetime: found 0.1, allowed is 1 to 1e.06"),
+        ({"start": {"lifetime": np.nan}}, "start of lifetime: found nan, allowed is 1 to 1e.06"),
         ({"start": {"lifetim": 2000.0}}, "start: lifetim is not fitted, allowed are Ab, kb"),
         ({"start": {"lifetime": 2000.0}, "names": ("Ab",)}, "start: lifetime is not fitted, allowed are Ab"),
         ({"loss": "chi2"}, "loss: found 'chi2', allowed is likelihood or residuals"),
@@ -281,9 +281,9 @@ def test_wrong_settings(segments, hits, keywords, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_simulation_outside_the_range_is_no_start(segments, hits):
-    with pytest.raises(InputError, match="start of lifetime: found 400, allowed is 500 to 5000"):
-        calibrate(Simulation(parameters=Parameters(lifetime=400.0)), segments, hits)
+def test_a_simulation_outside_the_bounds_is_no_start(segments, hits):
+    with pytest.raises(InputError, match="start of lifetime: found 0.4, allowed is 1 to 1e.06"):
+        calibrate(Simulation(parameters=Parameters(lifetime=0.4)), segments, hits)
 
 
 def test_wrong_targets(segments, hits):
