@@ -12,7 +12,6 @@ from lartpc.goodness.items import Examined
 from lartpc.losses.target import in_rows
 
 SURE = np.log(1e-9)  # log of a probability that does not happen
-FAR = 6.5  # residuals beyond which hits are no noise
 OFF = 0.3  # share of an event's pixels and hits that are off, from which the whole event is
 FEW = 5  # pixels or hits of an event from which that can be told
 NOISY = 3  # hits without charge from which a pixel is noisy
@@ -85,8 +84,7 @@ def find_spoilt(examined: Examined, hits: Hits) -> Cleaning:
     """
     spots, target = examined.spots, examined.target
     n = len(spots.event_id)
-    far = (np.abs(target.r) > FAR) | (np.abs(np.nan_to_num(target.u)) > FAR)
-    is_far = np.bincount(target.spot, far, n) > 0
+    is_far = np.bincount(target.spot, target.far, n) > 0
     sure, silent = spots.log_silence < SURE, target.hits == 0
     lost = silent & sure
     event_id, event = np.unique(spots.event_id, return_inverse=True)

@@ -20,6 +20,7 @@ from lartpc.simulation.chain import Waveforms
 from lartpc.simulation.collect import hits_of, valid
 from lartpc.simulation.simulation import Simulation
 
+FAR = 6.5  # residuals beyond which hits are no noise
 FIRST_SEED = 2**62  # of the targets that are drawn: far from those that people take
 
 
@@ -48,12 +49,13 @@ class Seen(NamedTuple):
     slope: np.ndarray  # (m,) change of r with a time that is later [1/us]
     time: np.ndarray  # (m,) [us]
     charge: np.ndarray  # (m,) [e]
+    far: np.ndarray  # (m,) whether r or u is beyond FAR by more than the rounding of the time makes it
     unmatched: int  # hits on other pixels
 
     def select(self, kept: np.ndarray) -> Seen:
         """With some of the spots (n,), a mask."""
         hit = kept[self.spot]
-        of_hits = {name: getattr(self, name)[hit] for name in ("r", "u", "slope", "time", "charge")}
+        of_hits = {name: getattr(self, name)[hit] for name in ("r", "u", "slope", "time", "charge", "far")}
         spot = (np.cumsum(kept) - 1)[self.spot[hit]]
         return Seen(self.hits[kept], self.left[kept], spot, **of_hits, unmatched=self.unmatched)
 
@@ -114,7 +116,9 @@ def _seen(
     detector, n = simulation.detector, len(waveforms.windows.pixel)
     if target is None:
         none = np.zeros(0)
-        return Seen(np.zeros(n, dtype=np.int64), np.zeros(n), none.astype(np.int64), none, none, none, none, none, 0)
+        return Seen(
+            np.zeros(n, dtype=np.int64), np.zeros(n), none.astype(np.int64), none, none, none, none, none, none > 0, 0
+        )
     aligned = target.align(waveforms.windows, batch, simulation.dtype)
     unmatched, hits = aligned.unmatched, to_numpy(aligned.count)
     if target.rounded:
@@ -135,7 +139,9 @@ def _seen(
     ended = to_numpy(aligned.deferred) | (hits >= detector.most_hits)
     left, _ = log_no_hit(np.where(ended, np.inf, threshold - after), detector.reset_noise, detector.uncorrelated_noise)
     slope, time = rate[spot, number] / detector.reset_noise, to_numpy(aligned.time)[spot, number]
-    return Seen(hits, left, spot, r, u, slope, time, charge, unmatched)
+    blur = (0.5 * detector.tick if target.rounded else 0.0) * np.abs(slope)
+    far = (np.abs(r) > FAR + blur) | (np.abs(u) > FAR + blur * detector.reset_noise / detector.uncorrelated_noise)
+    return Seen(hits, left, spot, r, u, slope, time, charge, far, unmatched)
 
 
 def _spots(simulation: Simulation, waveforms: Waveforms, batch: Batch, pixels: Pixels) -> Spots:

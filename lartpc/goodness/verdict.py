@@ -9,12 +9,11 @@ import numpy as np
 from lartpc.data.segments import Segments
 from lartpc.detector.detector import Detector
 from lartpc.goodness.cleaning import Cleaning
-from lartpc.goodness.items import Examined
+from lartpc.goodness.items import FAR, Examined
 from lartpc.goodness.statistics import OF_HITS, Check, Trend, checks, groups, labels_of, trends, worst
 
 LIMIT = 4.5  # standard deviations: of some 25 numbers one is beyond it once in 5,000 good fits
 SURE = np.log(1e-9)  # log of a probability that does not happen
-FAR = 6.5  # residuals beyond which hits are no noise
 NOISE = 0.05  # share of hits that may be on pixels without charge
 EXACT = 1e-2  # mean square of the residuals of a target without noise
 MOST = 5  # of each kind that are named
@@ -117,9 +116,8 @@ def impossible(examined: Examined) -> list[str]:
         reasons.append(f"events without any hit: {named(gone)}")
     if target.unmatched > NOISE * all_hits:
         reasons.append(f"{target.unmatched} of {all_hits} hits are on pixels without charge")
-    far = (np.abs(target.r) > FAR) | (np.abs(np.nan_to_num(target.u)) > FAR)
-    if far.any():
-        reasons.append(f"{far.sum()} of {all_hits} hits are more than {FAR:g} times the noise off")
+    if target.far.any():
+        reasons.append(f"{target.far.sum()} of {all_hits} hits are more than {FAR:g} times the noise off")
     return reasons
 
 
