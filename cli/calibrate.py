@@ -38,9 +38,12 @@ from lartpc.cli.options import (
     recombination_option,
     response_option,
     rounded_option,
+    t0_option,
     with_pixel_values,
 )
 from lartpc.cli.progress import progress_bar
+
+OFFSET = "t0_offset"  # the parameter of --t0 fit
 
 
 @click.command(epilog="Example: lartpc calibrate muons.h5 hits.h5 -o fit --fit eField,lifetime")
@@ -64,6 +67,7 @@ from lartpc.cli.progress import progress_bar
 )
 @loss_option
 @rounded_option
+@t0_option
 @click.option(
     "--optimizer",
     type=click.Choice(["gauss-newton", "trust-region", "l-bfgs-b", "minuit", "adam"]),
@@ -126,16 +130,24 @@ def calibrate(
     deposits, aim = aim_of(target, whole, simulation, truth, (detector, layout), options, optimizer)
     aim = dataclasses.replace(aim, trusted=trust_me)
     given = {name: number("start", name, value) for name, value in pairs("start", start).items()}
-    varied = unknowns_of(simulation, fitted, given, given_bounds(options["bounds"]), constraints)
+    if options["t0"] == "fit" and OFFSET in fixes:
+        raise InputError(f"--fix {OFFSET}: is what --t0 fit fits, allowed is one of them")
 
     from lartpc import calibrate as run
     from lartpc import write_hits
     from lartpc.fit.calibrate import Journal
     from lartpc.fit.store import Kept, setup_of, write_result
+    from lartpc.fit.zero import with_offset
     from lartpc.plots.figure import write_figure
     from lartpc.plots.fit import convergence_figure, correlation_figure, parameters_figure
     from lartpc.plots.residuals import residuals_figure
 
+    open_zero = aim.received is not None and aim.received.fit and OFFSET not in fixes
+    if open_zero or options["t0"] == "fit":
+        varied = with_offset(simulation, deposits, aim, fitted, given, given_bounds(options["bounds"]), constraints)
+    else:
+        varied = unknowns_of(simulation, fitted, given, given_bounds(options["bounds"]), constraints)
+    fitted = varied.names
     minimiser = with_options(optimizer, loss or aim.loss, options)
     setup = setup_of(
         simulation,
@@ -169,6 +181,7 @@ def calibrate(
         "recombination": recombination,
         "response": options["response"],
         "detector": chosen.name,
+        "packets": None if aim.received is None else aim.received._asdict(),
     }
     if options["closure"]:
         write_hits(folder / "target.h5", aim.hits, deposits, aim.settings, overwrite=True)

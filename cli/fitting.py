@@ -62,6 +62,8 @@ def check_target(target, options):
     for name, absent in (("truth", ()), ("cuts", False), ("cut", ()), ("noise", None)):
         if not options["closure"] and options[name] != absent:
             raise InputError(f"--{name}: allowed with --closure only")
+    if options["closure"] and options["t0"] not in (None, "fit"):
+        raise InputError(f"--t0 {options['t0']}: allowed is fit with --closure")
 
 
 def given_truth(names, doing, options):
@@ -118,7 +120,9 @@ def aim_of(target, whole, simulation, truth, files, options, optimizer=None):
         drawn = {"noise": options["noise"] is not False, "seed": options["seed"], "optimizer": optimizer}
         deposits, aim = closure(simulation, cut_segments(deposits, options), truth, **drawn)
     else:
-        aim = Target.read(target, whole, simulation.detector, *files).of_events(options["events"])
+        aim = Target.read(target, whole, simulation.detector, *files, options["t0"]).of_events(options["events"])
+        if aim.received is not None:
+            click.echo(f"{target}: {aim.received}")
         aim.check(simulation.detector, deposits)
         announce_compilation(options["device"])
     return deposits, dataclasses.replace(aim, rounded=aim.rounded or options["rounded"])

@@ -56,6 +56,13 @@ loss_option = click.option(
     type=click.Choice(["likelihood", "residuals", "soft-dtw", "chamfer", "mmd", "mse"]),
     help="[default: likelihood, or residuals where the target has no noise]",
 )
+t0_option = click.option(
+    "--t0",
+    type=click.Choice(["first-deposit", "trigger", "absolute", "fit"]),
+    help="Zero of time of packets: their event's trigger is at its first deposit, or deposits count from the trigger, "
+    "or from the clock's first reset; fit: and t0_offset is fitted, also to hits.  [default: absolute where an event's "
+    "trigger agrees with the clock to 100 us, else first-deposit]",
+)
 rounded_option = click.option(
     "--rounded", is_flag=True, help="Use ADC counts and clock ticks of the target only, as real data have."
 )

@@ -25,6 +25,7 @@ from lartpc.cli.options import (
     recombination_option,
     response_option,
     rounded_option,
+    t0_option,
     with_pixel_values,
 )
 from lartpc.cli.progress import progress_bar
@@ -53,6 +54,7 @@ from lartpc.cli.progress import progress_bar
 @click.option("--fix", multiple=True, metavar="NAME=VALUE", help="Value of a parameter while it is not varied.")
 @loss_option
 @rounded_option
+@t0_option
 @recombination_option
 @response_option
 @closure_options("nominal parameters")
@@ -89,6 +91,8 @@ def scan(
         raise InputError("--fit: allowed with --profile only")
     if profile and loss is not None:
         raise InputError("--loss: allowed without --profile only, which takes that of the target")
+    if options["t0"] == "fit":
+        raise InputError("--t0 fit: allowed with calibrate only; --over t0_offset scans it")
 
     from lartpc import Simulation, read_segments
 

@@ -67,7 +67,8 @@ class Channels(NamedTuple):
         pixel = np.full(len(channel), -1, dtype=np.int64)
         for v, groups in enumerate(self.io_groups):
             back = {group: of_layout for of_layout, group in groups.items()}
-            rows = np.flatnonzero(np.isin(channel[:, 0], list(back)) & (pixel < 0))
+            sane = (channel <= _HIGHEST).all(axis=1)  # codes of others would be those of other channels
+            rows = np.flatnonzero(np.isin(channel[:, 0], list(back)) & sane & (pixel < 0))
             if not len(rows):
                 continue
             own = self.of_anode[self.anode[v]]

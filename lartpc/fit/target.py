@@ -17,7 +17,8 @@ from lartpc.detector.pixelvalues import PIXEL_VALUES
 from lartpc.exceptions import InputError
 from lartpc.formats.attrs import detector_of, parameters_of
 from lartpc.formats.hitfile import read_attrs, read_hits, read_unread
-from lartpc.formats.packetfile import has_packets, read_packets
+from lartpc.formats.hits_of_packets import Received
+from lartpc.formats.packetfile import has_packets, receive
 from lartpc.goodness.cleaning import Cleaning
 from lartpc.parameters import Parameters
 
@@ -37,6 +38,7 @@ class Target:
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # what their file says of their simulation
     source: str = "target"  # the file; begins the messages
     trusted: Sequence[str] = ()  # what its file says otherwise of its simulation than the fit takes, knowingly
+    received: Received | None = None  # what became of the packets that it was read from
     ignored: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 2), dtype=np.int64))  # see `without`
 
     @staticmethod
@@ -51,21 +53,29 @@ class Target:
         detector: Detector | None = None,
         detector_yaml: str | os.PathLike = "",
         layout_yaml: str | os.PathLike | Sequence[str | os.PathLike] = (),
+        t0: str | None = None,
     ) -> Target:
         """The hits of a file that `lartpc simulate` or `write_hits` wrote, or of LArPix packets, which are rounded.
 
         Packets need the rest: the `segments` of all events, and the `detector` with the files that it was loaded from.
-        Raises InputError: no such file, no hits in it, attributes that are damaged, packets without the rest.
+        `t0` is what their zero of time means, see `packet_events.zeros_of`; hits are at the times of the segments, so
+        that it must be absolute or fit.
+
+        Raises InputError: no such file, no hits in it, attributes that are damaged, packets without the rest, another
+        `t0`, and as `receive` does.
         """
-        rounded = has_packets(path)
+        rounded, received = has_packets(path), None
         if rounded:
             purpose = f"{path}: a file of packets"
             check_layout(layout_yaml, purpose)
             if segments is None or detector is None:
                 raise InputError(f"{purpose}: needs the segments and the detector, too")
             channels = Channels.load(detector, detector_yaml, layout_yaml)
-            hits, unread = read_packets(path, segments, channels, detector), channels.unread(detector)
+            unread = channels.unread(detector)
+            hits, received = receive(path, segments, channels, detector, t0)
         else:
+            if t0 not in (None, "absolute", "fit"):
+                raise InputError(f"{path}: t0 {t0}: of hits, which are at the times of the segments, allowed is fit")
             hits, unread = read_hits(path), read_unread(path)
         settings = read_attrs(path)
         return Target(
@@ -76,6 +86,7 @@ class Target:
             unread=unread,
             settings=settings,
             source=os.fspath(path),
+            received=received,
         )
 
     @property

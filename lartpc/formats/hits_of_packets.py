@@ -3,19 +3,66 @@
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
 import numpy as np
 
 from lartpc.arrays import run_starts
+from lartpc.checks import check_choice
 from lartpc.data.hits import Hits
 from lartpc.data.segments import Segments
 from lartpc.detector.channels import NAMES, Channels
 from lartpc.detector.detector import Detector
 from lartpc.detector.digitization import charge_of
 from lartpc.exceptions import InputError
+from lartpc.formats.packet_events import ZEROS, expected, moments, told_events, triggers_of, zeros_of
 from lartpc.formats.packets import CLOCK_RESET, DATA, SYNC, TRIGGER, reset_period
 
-_EARLY = 10.0  # [us] that charge freed just above the anode may come before its trigger, by the response's own length
+MOST_UNKNOWN = 0.1  # share of packets of unknown channels from which it is the layout that is wrong
+FEW = 10  # such packets that never are too many
+
+
+class Received(NamedTuple):
+    """What packets of data became, and how the zero of their times was found; numbers, but for the last two."""
+
+    hits: int
+    parity: int  # packets of wrong parity; these and the next two are left out
+    unknown: int  # of channels that the layout does not have
+    eventless: int  # of no event
+    triggers: int  # each once for all io_groups
+    apart: int  # of these, told by packets that differ in time
+    empty: int  # of these, without charge
+    by_clock: int  # events with the times of the clock
+    by_trigger: int  # with those of their trigger
+    lost: tuple[int, ...]  # event ids without zero of time, left out
+    fit: bool  # a common offset of all times is left to be fitted: `t0_offset`
+
+    def __str__(self) -> str:
+        left = {
+            "of wrong parity": self.parity,
+            "of channels that the layout does not have": self.unknown,
+            "of no event": self.eventless,
+        }
+        told = ", ".join(f"{number} {what}" for what, number in left.items() if number)
+        notes = {
+            "told at different times": self.apart,
+            "without charge": self.empty,
+        }
+        triggers = ", ".join([f"{self.triggers} triggers", *(f"{n} {what}" for what, n in notes.items() if n)])
+        zero = [
+            *([f"the clock for {self.by_clock} events"] if self.by_clock else []),
+            *([f"the trigger for {self.by_trigger}"] if self.by_trigger else []),
+            *(["to be fitted as t0_offset"] if self.fit else []),
+        ]
+        some = ", ".join(map(str, self.lost[:5])) + (" ..." if len(self.lost) > 5 else "")
+        parts = [
+            f"{self.hits} hits",
+            f"packets left out: {told}" if told else "",
+            triggers,
+            f"zero of time: {', '.join(zero)}" if zero else "",
+            f"{len(self.lost)} events without zero of time left out: {some}" if self.lost else "",
+        ]
+        return "; ".join(part for part in parts if part)
 
 
 def find_hits(
@@ -25,43 +72,58 @@ def find_hits(
     channels: Channels,
     detector: Detector,
     path: str | os.PathLike,
-) -> Hits:
-    """The hits of packets, with the times of `segments`: an event's trigger is at its first deposit.
+    t0: str | None = None,
+) -> tuple[Hits, Received]:
+    """The hits of packets, with the times of `segments`, and what else was found.
 
-    `event_id` (n,) of each packet; where None, events are told by their triggers, in the order of the segments' event
-    ids, or without any trigger are one. Without a trigger times are those of the clock. Of a hit's time and charge only
-    the tick and the count are known: t is the middle of the tick, `charge` that of the count. Packets with wrong
-    parity are left out. InputError, one line: a channel that the layout does not have, events that cannot be told.
+    `event_id` (n,) of each packet; where None, events are told by their triggers or the clock, see `told_events`; the
+    zero of time by `t0`, see `zeros_of`. Of a hit's time and charge only the tick and the count are known: t is the
+    middle of the tick, `charge` that of the count. Packets with wrong parity, of channels that the layout does not have
+    and of no event are left out. InputError, one line: a tenth and more of unknown channels, events that cannot be
+    told, no event with a zero of time, another `t0`.
     """
-    time, data = unrolled(table, reset_period(detector)), np.flatnonzero(_is_data(table))
-    triggers = np.unique(time[table["packet_type"] == TRIGGER])
+    if t0 is not None:
+        check_choice("t0", t0, ZEROS)
+    time, due = unrolled(table, reset_period(detector)), expected(segments, detector)
+    of_data, of_trigger = table["packet_type"] == DATA, table["packet_type"] == TRIGGER
+    data = np.flatnonzero(_is_data(table))
+    parity = int(of_data.sum()) - len(data)
     channel = np.column_stack([table[name][data].astype(np.int64) for name in NAMES])
     pixel = channels.pixels_of(detector, channel)
-    if (pixel < 0).any():
+    unknown = int((pixel < 0).sum())
+    if unknown > FEW and unknown >= MOST_UNKNOWN * len(data):
         k = int(np.argmax(pixel < 0))
         found = ", ".join(f"{name} {value}" for name, value in zip(NAMES, channel[k], strict=True))
-        raise InputError(f"{path}: packet {data[k]} is of {found}, which the layout does not have")
-    early = round(_EARLY / detector.tick)
+        raise InputError(
+            f"{path}: {unknown} of {len(data)} packets are of channels which the layout does not have, as packet "
+            f"{data[k]} of {found}, allowed is less than {MOST_UNKNOWN:.0%}"
+        )
+    known = pixel >= 0
+    data, pixel = data[known], pixel[known]
+    moment = time[of_trigger]
+    triggers = moments(moment, np.full(len(moment), -1) if event_id is None else event_id[of_trigger], detector.tick)
     time = time[data]
-    if event_id is None:
-        event = _by_trigger(time, triggers, segments.events, early, path)
-    else:
-        event = event_id[data]
-        if (event < 0).any():
-            raise InputError(f"{path}: packet {data[np.argmax(event < 0)]} belongs to no event of mc_packets_assn")
+    event = told_events(time, triggers, due, path) if event_id is None else event_id[data]
+    data, pixel, time, event = (values[event >= 0] for values in (data, pixel, time, event))
+    eventless = int(known.sum()) - len(data)
     events, index = np.unique(event, return_inverse=True)
-    if len(triggers):
-        earliest = np.full(len(events), np.iinfo(np.int64).max)
-        np.minimum.at(earliest, index, time)
-        last = np.searchsorted(triggers, earliest + early, side="right") - 1
-        if (last < 0).any():
-            raise InputError(f"{path}: event {events[np.argmax(last < 0)]} has packets before the first trigger")
-        time = time - triggers[last][index] + first_ticks(events, segments, detector)[index]
+    earliest = np.full(len(events), np.iinfo(np.int64).max)
+    np.minimum.at(earliest, index, time)
+    trigger = triggers_of(events, earliest, triggers, due.early)
+    zeros = zeros_of(events, earliest, trigger, due, t0)
+    if len(events) and not zeros.known.any():
+        raise InputError(
+            f"{path}: found no zero of time for any of {len(events)} events, neither a trigger nor the clock of the "
+            "deposits, allowed is one of them"
+        )
+    timed = zeros.known[index]
+    time = (time - zeros.tick[index])[timed]
+    event, pixel, adc = event[timed], pixel[timed], table["dataword"][data][timed]
     order = np.lexsort((time, pixel, event))
-    event, pixel, time, adc = event[order], pixel[order], time[order], table["dataword"][data][order]
+    event, pixel, time, adc = event[order], pixel[order], time[order], adc[order]
     start = run_starts(event, pixel)
     tpc, ix, iy, x, y = detector.locate(pixel)
-    return Hits(
+    hits = Hits(
         event_id=event,
         pixel_id=pixel,
         tpc=tpc,
@@ -75,6 +137,20 @@ def find_hits(
         charge=charge_of(adc, detector, pixel)[0],
         adc=adc.astype(np.float32),
     )
+    received = Received(
+        hits=len(hits),
+        parity=parity,
+        unknown=unknown,
+        eventless=eventless,
+        triggers=len(triggers.time),
+        apart=triggers.apart,
+        empty=len(np.setdiff1d(triggers.time, trigger)),
+        by_clock=zeros.by_clock,
+        by_trigger=zeros.by_trigger,
+        lost=tuple(events[~zeros.known].tolist()),
+        fit=zeros.fit,
+    )
+    return hits, received
 
 
 def unrolled(table: np.ndarray, period: int) -> np.ndarray:
@@ -95,28 +171,5 @@ def unrolled(table: np.ndarray, period: int) -> np.ndarray:
     return time
 
 
-def first_ticks(events: np.ndarray, segments: Segments, detector: Detector) -> np.ndarray:
-    """The tick of the first deposit of each event (n,) int64, 0 where it has none; `events` ascending."""
-    first = np.full(len(events), np.iinfo(np.int64).max)
-    at = np.searchsorted(events, segments.event_id)
-    known = np.isin(segments.event_id, events)
-    np.minimum.at(first, at[known], np.floor(segments.t0[known] / detector.tick).astype(np.int64))
-    return np.where(first == np.iinfo(np.int64).max, 0, first)
-
-
 def _is_data(table: np.ndarray) -> np.ndarray:
     return (table["packet_type"] == DATA) & (table["valid_parity"] == 1)
-
-
-def _by_trigger(
-    time: np.ndarray, triggers: np.ndarray, events: np.ndarray, early: int, path: str | os.PathLike
-) -> np.ndarray:
-    """The event of each packet by the last trigger before it."""
-    found = max(len(triggers), 1)
-    if found != len(events):
-        what = f"{len(triggers)} triggers" if len(triggers) else "no mc_packets_assn and no trigger"
-        raise InputError(f"{path}: found {what} for the {len(events)} events of the segments, allowed is one an event")
-    if not len(triggers):
-        return np.full(len(time), events[0])
-    at = np.searchsorted(triggers, time + early, side="right") - 1
-    return events[np.maximum(at, 0)]

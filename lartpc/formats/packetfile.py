@@ -17,7 +17,7 @@ from lartpc.exceptions import InputError
 from lartpc.files import hdf5
 from lartpc.formats.edepsim import from_table
 from lartpc.formats.eventfile import EventFile
-from lartpc.formats.hits_of_packets import find_hits
+from lartpc.formats.hits_of_packets import Received, find_hits
 from lartpc.formats.larndsim_columns import filled_dtype, filled_segments
 from lartpc.formats.packets import PACKET, Packets, check_adc
 from lartpc.formats.packets_of_hits import Clock, make_packets
@@ -133,7 +133,15 @@ def has_packets(path: str | os.PathLike) -> bool:
 
 
 def read_packets(path: str | os.PathLike, segments: Segments, channels: Channels, detector: Detector) -> Hits:
-    """The hits of `/packets`, with the times of `segments` or, where the file has some, of its own.
+    """The hits of `/packets`, as `receive` has them."""
+    return receive(path, segments, channels, detector)[0]
+
+
+def receive(
+    path: str | os.PathLike, segments: Segments, channels: Channels, detector: Detector, t0: str | None = None
+) -> tuple[Hits, Received]:
+    """The hits of `/packets`, with the times of `segments` or, where the file has some, of its own, and what else was
+    found; `t0`: what zero of time means, see `zeros_of`.
 
     Events are those of `/mc_packets_assn` where there is one. Raises InputError: no HDF5 file, no packets of
     larpix-control's format 2, and as `find_hits` does.
@@ -156,4 +164,4 @@ def read_packets(path: str | os.PathLike, segments: Segments, channels: Channels
             raise InputError(f"{path}: packets have no field {name!r}, found {', '.join(hdf5.fields_of(raw.dtype))}")
     if "receipt_timestamp" not in hdf5.fields_of(raw.dtype):
         table["receipt_timestamp"] = np.minimum(table["timestamp"], 2**32 - 1)
-    return find_hits(table, event, own, channels, detector, path)
+    return find_hits(table, event, own, channels, detector, path, t0)

@@ -11,7 +11,7 @@ from lartpc.data.segments import Segments
 from lartpc.detector.channels import NAMES, Channels
 from lartpc.detector.detector import Detector
 from lartpc.detector.digitization import whole_ticks
-from lartpc.formats.hits_of_packets import first_ticks
+from lartpc.formats.packet_events import first_ticks
 from lartpc.formats.packets import (
     CLOCK_RESET,
     DATA,
@@ -37,7 +37,7 @@ _LONGEST = 1e12  # [us] without a packet that clocks are followed through: 11 da
 class Clock:
     """How far the packets of a file have come, for the events that follow."""
 
-    free: int | None = None  # tick from which an event may begin, None: from 0.1 s after a reset
+    free: int = 0  # tick from which an event may begin
     second: int = -1  # the last that was announced
 
 
@@ -49,9 +49,9 @@ def make_packets(
     Timestamps count ticks since the last clock reset, which a sync packet announces in each io_group before the first
     packet after it (one for several where nothing came between). A timestamp packet gives the second, a trigger packet
     in every io_group the tick of each event's first deposit. An event that would not begin after the one before it has
-    ended is put off, to 0.1 s after a clock reset: so are all where the time of each begins at 0. One that would begin
-    more than 11 days later is put forward by whole seconds, and hits that late in an event are left out: every 200 s of
-    a gap take a sync packet an io_group, and nuclei may decay after millions of years.
+    ended is put off, to 0.1 s after a clock reset: so are all but the first where the time of each begins at 0. One
+    that would begin more than 11 days later is put forward by whole seconds, and hits that late in an event are left
+    out: every 200 s of a gap take a sync packet an io_group, and nuclei may decay after millions of years.
     InputError: an ADC of more than 8 bits.
     """
     check_adc(detector)
@@ -102,7 +102,7 @@ def _shifts(
     event: np.ndarray,
     tick: np.ndarray,
     first: np.ndarray,
-    free: int | None,
+    free: int,
     period: int,
     lead: int,
     apart: int,
@@ -112,11 +112,11 @@ def _shifts(
     low, high = first.copy(), first.copy()
     np.minimum.at(low, event, tick)
     np.maximum.at(high, event, tick)
-    shift, free = np.zeros(len(first), dtype=np.int64), lead - apart if free is None else free
+    shift = np.zeros(len(first), dtype=np.int64)
     for k in range(len(first)):
         if low[k] < free:
             to = lead - first[k]
-            shift[k] = to - (low[k] + to - free) // period * period
+            shift[k] = to - (low[k] + to - max(free, period)) // period * period
         elif low[k] - free > longest:
             shift[k] = -((low[k] - free) // period * period)
         free = int(high[k] + shift[k] + apart)

@@ -135,21 +135,23 @@ def test_events_are_told_by_triggers_where_there_is_no_truth(described, written)
     with h5py.File(written / "p.h5") as file:
         table = file["packets"][()]
     expected = read_packets(written / "p.h5", segments, channels, detector)
-    found = find_hits(table, None, segments, channels, detector, "p.h5")
+    found, received = find_hits(table, None, segments, channels, detector, "p.h5")
+    assert (received.triggers, received.apart, received.empty, received.lost) == (2, 0, 0, ())
     for field in dataclasses.fields(found):
         np.testing.assert_array_equal(getattr(found, field.name), getattr(expected, field.name), field.name)
     no_trigger = table[table["packet_type"] != 7]
     with pytest.raises(InputError, match="no mc_packets_assn and no trigger for the 2 events"):
         find_hits(no_trigger, None, segments, channels, detector, "p.h5")
-    first = segments.select(segments.event_id == 0)
-    with pytest.raises(InputError, match="2 triggers for the 1 events"):
-        find_hits(table, None, first, channels, detector, "p.h5")
-    alone = find_hits(no_trigger, None, first, channels, detector, "p.h5")
-    assert len(alone) == len(expected) and (alone.event_id == 0).all()
-    assert alone.t.min() > 1e5  # by the clock
+    second = segments.select(segments.event_id == 1)
+    late = dataclasses.replace(second, t0=second.t0 + 3e5)  # not at the time of the clock
+    with pytest.raises(InputError, match="2 triggers, 2 with charge, for the 1 events"):
+        find_hits(table, None, late, channels, detector, "p.h5")
+    alone = find_hits(no_trigger, None, late, channels, detector, "p.h5", "absolute")[0]
+    assert len(alone) == len(expected) and (alone.event_id == 1).all()
+    assert alone.t.max() > 1e6  # by the clock
 
 
-def test_packets_of_other_channels_and_events_are_refused(described, written):
+def test_packets_of_other_channels_and_events_are_left_out(described, written):
     detector, channels, *_ = described
     segments = read_segments(written / "segments.h5")
     with h5py.File(written / "p.h5") as file:
@@ -157,13 +159,24 @@ def test_packets_of_other_channels_and_events_are_refused(described, written):
     k = np.flatnonzero(table["packet_type"] == 0)[3]
     bad = table.copy()
     bad["chip_id"][k] = 99
-    with pytest.raises(InputError, match=f"packet {k} is of io_group .*, chip_id 99, .* does not have"):
-        find_hits(bad, event, segments, channels, detector, "p.h5")
-    event[k] = -1
-    with pytest.raises(InputError, match=f"packet {k} belongs to no event"):
-        find_hits(table, event, segments, channels, detector, "p.h5")
+    n = (table["packet_type"] == 0).sum()
+
+    def counts(table):
+        hits, received = find_hits(table, event, segments, channels, detector, "p.h5")
+        assert len(hits) == received.hits == n - 1
+        return received.unknown, received.eventless, received.parity
+
+    assert counts(bad) == (1, 0, 0)
+    bad["chip_id"][k], bad["channel_id"][k] = table["chip_id"][k], table["channel_id"][k] + 64  # has no 7th bit
+    assert counts(bad) == (1, 0, 0)
+    every = table.copy()
+    every["chip_id"] = 99
+    with pytest.raises(InputError, match=f"{n} of {n} packets are of channels which .*, chip_id 99, .* less than 10%"):
+        find_hits(every, event, segments, channels, detector, "p.h5")
     bad["valid_parity"][k] = 0  # such packets are left out, as by flow
-    assert len(find_hits(bad, event, segments, channels, detector, "p.h5")) == (table["packet_type"] == 0).sum() - 1
+    assert counts(bad) == (0, 0, 1)
+    event[k] = -1
+    assert counts(table) == (0, 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +214,7 @@ def test_clock_resets_are_announced(described, t0, seconds):
         if len(set(t0)) == 3:
             kept = [0, 2] if seconds[-1] == 1200 else [0, 1, 2]
             np.testing.assert_array_equal(trigger[kept], first[kept])
-    again = find_hits(table, packets.event, segments, channels, detector, "p.h5")
+    again = find_hits(table, packets.event, segments, channels, detector, "p.h5")[0]
     read = packets.hit[packets.hit >= 0]
     np.testing.assert_array_equal(np.sort(whole_ticks(again.t, 0.1)), np.sort(whole_ticks(hits.t[read], 0.1)))
 
