@@ -1,0 +1,65 @@
+"""The command `lartpc compare`."""
+
+import json
+
+import pytest
+from commands import lartpc_command, refusal, succeeds
+from samples import protons
+
+from lartpc.formats.edepsim import write_segments
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Segments of two protons, and hits of them with a lifetime of 700 us."""
+    folder = tmp_path_factory.mktemp("files")
+    write_segments(folder / "in.h5", protons(2))
+    succeeds("simulate", folder / "in.h5", "-o", folder / "hits.h5", "--set", "lifetime=700", "--seed", "4")
+    return folder / "in.h5", folder / "hits.h5"
+
+
+def test_right_parameters(files, tmp_path):
+    folder = tmp_path / "out"
+    stdout = succeeds("compare", *files, "-o", folder, "--set", "lifetime=700")
+    assert stdout.startswith("the model describes the target\n")
+    assert {path.name for path in folder.iterdir()} == {"verdict.json", "residuals.png"}
+    assert (folder / "residuals.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    told = json.loads((folder / "verdict.json").read_text())
+    assert told["describes"] and told["reasons"] == [] and told["parameters"]["lifetime"] == 700.0
+    assert told["left_out"]["events"] == [] and told["recombination"] == "birks"
+
+
+def test_wrong_parameters(files, tmp_path):
+    done = lartpc_command("compare", *files, "-o", tmp_path / "out")
+    assert done.exit_code == 1
+    told = json.loads((tmp_path / "out/verdict.json").read_text())
+    assert not told["describes"] and "mean of the charges" in told["reasons"][0] + told["reasons"][1]
+    assert all(reason in done.stdout for reason in told["reasons"])
+
+
+def test_parameters_of_a_fit(files, tmp_path):
+    """Those fitted and those fixed; --set goes before, and --recombination."""
+    fit = tmp_path / "fit"
+    succeeds("calibrate", *files, "-o", fit, "--fit", "Ab,lifetime", "--fix", "kb=0.0486")
+    assert (fit / "residuals.png").exists()
+    succeeds("compare", *files, "-o", tmp_path / "a", "--fit", fit / "fit.json")
+    told, fitted = (json.loads(p.read_text()) for p in (tmp_path / "a/verdict.json", fit / "fit.json"))
+    assert told["parameters"]["lifetime"] == fitted["parameters"]["lifetime"]["value"]
+    assert told["parameters"]["kb"] == 0.0486
+    assert told["checks"] == pytest.approx(fitted["verdict"]["checks"])
+    options = ("--fit", fit / "fit.json", "--set", "lifetime=2200", "--recombination", "box")
+    assert lartpc_command("compare", *files, "-o", tmp_path / "b", *options).exit_code == 1
+    told = json.loads((tmp_path / "b/verdict.json").read_text())
+    assert (told["parameters"]["lifetime"], told["recombination"]) == (2200.0, "box")
+
+
+def test_refusals(files, tmp_path):
+    (tmp_path / "no.json").write_text('{"parameters": {}}')
+    line = refusal("compare", *files, "-o", tmp_path / "out", "--fit", tmp_path / "no.json")
+    assert line == f"lartpc: --fit {tmp_path / 'no.json'}: is no fit.json that lartpc calibrate writes"
+    (tmp_path / "verdict.json").write_text("")
+    assert "exists already; --overwrite replaces it" in refusal("compare", *files, "-o", tmp_path)
+    assert "nowhere.json" in refusal("compare", *files, "-o", tmp_path / "out", "--fit", tmp_path / "nowhere.json")
+    assert not (tmp_path / "out").exists()
