@@ -244,7 +244,7 @@ def every_channel(detector):
 
 
 def of_spills(segments, rng, change):
-    """Deposits up to 9.6 us after their event's spill, and hits of packets after `change`, which is told how long after."""
+    """Deposits up to 9.6 us after their spill, and hits of packets after `change`, which is told how long after."""
     detector = Simulation().detector
     index = np.searchsorted(segments.events, segments.event_id)
     after = rng.uniform(0.0, 9.6, len(segments.events))
