@@ -86,7 +86,6 @@ def read_pixel_values(
         wrong = ~(np.isfinite(column) & (column > 0))
         if wrong.any():
             raise InputError(f"{path}: {name}: found {column[wrong][0]:g}, allowed are finite values above 0 [{unit}]")
-    values, default = _in_unit(path, unit, values, default)
     keys = keys.astype(np.int64)
     if by_channel:
         if pixels_of is None:
@@ -102,7 +101,7 @@ def read_pixel_values(
     twice = keys[1:][np.diff(keys) == 0]
     if twice.size:
         raise InputError(f"{path}: keys: found pixel {twice[0]} twice, allowed is one value a pixel")
-    return PixelValues(keys, values, default)
+    return PixelValues(keys, *_in_unit(path, unit, values, default))
 
 
 def _in_unit(path: str | os.PathLike, unit: str, values: np.ndarray, default: float) -> tuple[np.ndarray, float]:

@@ -88,7 +88,7 @@ def test_ids_of_a_file_a_module_are_those_of_larndsim(tmp_path, mixed):
     expected = np.repeat([7000.0, 8000.0], [40, 96])
     expected[[0, 39, 40, 135]] = [5000.0, 5100.0, 5200.0, 5300.0]
     np.testing.assert_array_equal(found, expected)
-    with pytest.raises(InputError, match=r"1\.npz: keys: found pixel 96, allowed are 0 to 39, those of module 0"):
+    with pytest.raises(InputError, match=r"1\.npz: keys: found pixel 191, allowed are 0 to 39, those of module 0"):
         mixed.with_pixel_values(thresholds=paths[::-1])
     with pytest.raises(InputError, match=r"found 3 files for 2 modules, allowed is one file, or one a module"):
         mixed.with_pixel_values(thresholds=[paths[0]] * 3)
