@@ -99,7 +99,8 @@ def draw_spectrum(ax: Axes, examined: Examined, label: str, values: Callable[[Se
     """A spectrum of hits, up to its far tails."""
     found = values(examined.target)
     if len(found):
-        low, high = np.percentile(found, (100.0 - TAIL, TAIL))
+        low = np.percentile(found, 100.0 - TAIL, method="lower")
+        high = np.percentile(found, TAIL, method="higher")
         edges = np.linspace(low, max(high, low + 1e-9 * max(abs(low), 1.0)), BINS + 1)
         draw_histograms(ax, edges, examined, values)
     ax.set(xlabel=label, ylabel="hits")
