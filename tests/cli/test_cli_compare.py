@@ -35,7 +35,7 @@ def test_wrong_parameters(files, tmp_path):
     done = lartpc_command("compare", *files, "-o", tmp_path / "out")
     assert done.exit_code == 1
     told = json.loads((tmp_path / "out/verdict.json").read_text())
-    assert not told["describes"] and "mean of the charges" in told["reasons"][0] + told["reasons"][1]
+    assert not told["describes"] and "mean of the charges" in " ".join(told["reasons"])
     assert all(reason in done.stdout for reason in told["reasons"])
 
 
@@ -48,7 +48,8 @@ def test_parameters_of_a_fit(files, tmp_path):
     told, fitted = (json.loads(p.read_text()) for p in (tmp_path / "a/verdict.json", fit / "fit.json"))
     assert told["parameters"]["lifetime"] == fitted["parameters"]["lifetime"]["value"]
     assert told["parameters"]["kb"] == 0.0486
-    assert told["checks"] == pytest.approx(fitted["verdict"]["checks"])
+    for check, before in zip(told["checks"], fitted["verdict"]["checks"], strict=True):
+        assert check["name"] == before["name"] and check["found"] == pytest.approx(before["found"], rel=1e-4)
     options = ("--fit", fit / "fit.json", "--set", "lifetime=2200", "--recombination", "box")
     assert lartpc_command("compare", *files, "-o", tmp_path / "b", *options).exit_code == 1
     told = json.loads((tmp_path / "b/verdict.json").read_text())
@@ -58,7 +59,7 @@ def test_parameters_of_a_fit(files, tmp_path):
 def test_refusals(files, tmp_path):
     (tmp_path / "no.json").write_text('{"parameters": {}}')
     line = refusal("compare", *files, "-o", tmp_path / "out", "--fit", tmp_path / "no.json")
-    assert line == f"lartpc: --fit {tmp_path / 'no.json'}: is no fit.json that lartpc calibrate writes"
+    assert line == f"lartpc: --fit {tmp_path / 'no.json'}: is no fit.json that lartpc calibrate writes\n"
     (tmp_path / "verdict.json").write_text("")
     assert "exists already; --overwrite replaces it" in refusal("compare", *files, "-o", tmp_path)
     assert "nowhere.json" in refusal("compare", *files, "-o", tmp_path / "out", "--fit", tmp_path / "nowhere.json")
