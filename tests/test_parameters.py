@@ -40,7 +40,8 @@ def test_linked_drift_velocity_is_zero_in_the_vector():
     vector = Parameters().vector(np.float32)
     assert vector.dtype == np.float32
     assert vector[slots.VDRIFT] == 0.0
-    assert np.all(np.delete(vector[: len(slots.PARAMETERS)], slots.VDRIFT) > 0.0)
+    assert vector[slots.T0_OFFSET] == 0.0
+    assert np.all(np.delete(vector[: len(slots.PARAMETERS)], [slots.VDRIFT, slots.T0_OFFSET]) > 0.0)
     assert vector[len(slots.PARAMETERS) :].tolist() == [0.0, 0.0, 1.0, 0.0]  # what leaves the detector as it is
 
 
@@ -58,7 +59,7 @@ def test_numeric_text_counts_as_a_number():
     assert Parameters(lifetime="2.2e3").lifetime == 2200.0
 
 
-@pytest.mark.parametrize("name", slots.PARAMETERS)
+@pytest.mark.parametrize("name", [name for name in slots.PARAMETERS if name != "t0_offset"])
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 0.0, -1.0, 1e12, "much", True, [0.5], 1j])
 def test_what_is_no_physical_number_is_refused_in_one_line(name, value):
     with pytest.raises(InputError) as failure:
@@ -66,6 +67,14 @@ def test_what_is_no_physical_number_is_refused_in_one_line(name, value):
     message = str(failure.value)
     assert f"parameter {name}: found {value!r}, allowed is a number" in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -1e12, 1e12, "much", True, [0.5], 1j])
+def test_what_is_no_offset_of_times_is_refused_in_one_line(value):
+    with pytest.raises(InputError) as failure:
+        Parameters(t0_offset=value)
+    assert f"parameter t0_offset: found {value!r}, allowed is a number" in str(failure.value)
+    assert "\n" not in str(failure.value)
 
 
 @pytest.mark.parametrize("name", [name for name in slots.PARAMETERS if name != "vdrift"])

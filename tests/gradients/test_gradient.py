@@ -63,7 +63,7 @@ def test_all_that_act_are_checked_and_no_other():
     report = gradcheck(smooth(one_tpc()), segments)
     assert {row.parameter for row in report.rows} == {
         *FITTED,
-        *("MeVToElectrons", "lArDensity", "temperature", "threshold_offset"),
+        *("MeVToElectrons", "lArDensity", "temperature", "t0_offset", "threshold_offset"),
     }
     assert report.passed
 

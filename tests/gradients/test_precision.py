@@ -27,7 +27,10 @@ def hundred_cm(seed=0):
 
 @pytest.mark.slow
 def test_single_precision_agrees_with_double():
-    """Each parameter to 1e-3, and the segments' gradients to 1e-3 of their norm."""
+    """Each parameter to 1e-3, and the segments' gradients to 1e-3 of their norm.
+
+    The gradient by t0_offset is the sum of those by the segments' t0, most of which cancel: to 1e-3 of their norm.
+    """
     traces = []
     for dtype in (np.float32, np.float64):
         simulation = Simulation(dtype=dtype)
@@ -36,7 +39,10 @@ def test_single_precision_agrees_with_double():
         single, double = (everything(gradient(trace, loss)) for trace in traces)
         acts = [name in simulation.acting() for name in slots.PARAMETERS]
         assert all(single["parameters"][: len(acts)][acts] != 0.0)
-        np.testing.assert_allclose(single["parameters"], double["parameters"], rtol=1e-3, err_msg=loss)
+        found, expected = (np.delete(one["parameters"], slots.T0_OFFSET) for one in (single, double))
+        np.testing.assert_allclose(found, expected, rtol=1e-3, err_msg=loss)
+        offset = abs(single["parameters"][slots.T0_OFFSET] - double["parameters"][slots.T0_OFFSET])
+        assert offset < 1e-3 * np.linalg.norm(double["t0"]), loss
         for name in ("start", "end", "dE", "dEdx", "t0"):
             assert single[name].dtype == np.float32
             assert np.linalg.norm(single[name] - double[name]) < 1e-3 * np.linalg.norm(double[name]), (loss, name)
