@@ -57,4 +57,6 @@ def examined(simulation: Simulation, segments: Segments, target: Target, vector:
     """The target as it is given, and `n_drawn` that the model makes."""
     simulation = simulation.without_pixels(target.unread)
     hits = TargetHits(target.hits, simulation.detector, target.rounded)
-    return examine(simulation, simulation.batches(segments, whole=False), hits, vector, DRAWN if target.noise else 0)
+    batches = simulation.batches(segments, whole=False)
+    n_drawn = DRAWN if target.noise or target.rounded else 0  # what is exact needs none
+    return examine(simulation, batches, hits, vector, n_drawn, target.noise)

@@ -73,9 +73,11 @@ class Examined(NamedTuple):
         return Examined(spots, self.target.select(kept), [seen.select(kept) for seen in self.drawn])
 
 
-def examine(simulation: Simulation, batches: list[Batch], target: TargetHits, vector: Any, n_drawn: int) -> Examined:
-    """A target at the parameters `vector` of the chain, with `n_drawn` targets that are drawn with the noise."""
-    parts = [_examine(simulation, batch, target, vector, n_drawn) for batch in batches]
+def examine(
+    simulation: Simulation, batches: list[Batch], target: TargetHits, vector: Any, n_drawn: int, noise: bool
+) -> Examined:
+    """A target at the parameters `vector` of the chain, with `n_drawn` that are drawn, with `noise` or without."""
+    parts = [_examine(simulation, batch, target, vector, n_drawn, noise) for batch in batches]
     first = np.cumsum([0] + [len(part.spots.event_id) for part in parts])
     spots = Spots(*(np.concatenate([getattr(part.spots, f.name) for part in parts]) for f in dataclasses.fields(Spots)))
     drawn = [_join([part.drawn[k] for part in parts], first) for k in range(n_drawn)]
@@ -88,11 +90,15 @@ def _join(parts: list[Seen], first: np.ndarray) -> Seen:
     return Seen(**columns, unmatched=sum(part.unmatched for part in parts))
 
 
-def _examine(simulation: Simulation, batch: Batch, target: TargetHits, vector: Any, n_drawn: int) -> Examined:
+def _examine(
+    simulation: Simulation, batch: Batch, target: TargetHits, vector: Any, n_drawn: int, noise: bool
+) -> Examined:
     waveforms = simulation.waveforms(batch, vector)
     pixels = simulation.pixels(waveforms)
     drawn = [
-        _seen(draw(simulation, waveforms, batch, pixels, target.rounded, k), simulation, waveforms, batch, pixels)
+        _seen(
+            draw(simulation, waveforms, batch, pixels, target.rounded, noise, k), simulation, waveforms, batch, pixels
+        )
         for k in range(n_drawn)
     ]
     spots = _spots(simulation, waveforms, batch, pixels)
@@ -100,11 +106,11 @@ def _examine(simulation: Simulation, batch: Batch, target: TargetHits, vector: A
 
 
 def draw(
-    simulation: Simulation, waveforms: Waveforms, batch: Batch, pixels: Pixels, rounded: bool, k: int
+    simulation: Simulation, waveforms: Waveforms, batch: Batch, pixels: Pixels, rounded: bool, noise: bool, k: int
 ) -> TargetHits | None:
-    """The k-th target that the model with its noise makes of a batch; None where it has no hit."""
+    """The k-th target that the model makes of a batch; None where it has no hit."""
     detector = simulation.detector
-    reads = make_reads(waveforms, batch, pixels.threshold, FIRST_SEED + k, True, detector, plain)
+    reads = make_reads(waveforms, batch, pixels.threshold, FIRST_SEED + k, noise, detector, plain)
     adc = simulation.adc(reads, pixels, rounded=True)
     hits: Hits = hits_of(waveforms, reads, valid(reads), adc, batch, detector)
     return TargetHits(hits, detector, rounded) if len(hits) else None

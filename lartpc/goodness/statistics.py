@@ -75,10 +75,15 @@ def of_means(name: str, target: np.ndarray, drawn: np.ndarray) -> Check:
 
 
 def of_numbers(examined: Examined) -> Check:
-    """The number of all hits on pixels with charge; its variance is the sum of those of the pixels."""
+    """The number of all hits on pixels with charge.
+
+    Its variance is the sum of those of the pixels, at least that of having none, where nothing is drawn with noise.
+    """
     numbers = np.array([seen.hits for seen in examined.drawn])
     expected = float(numbers.sum(axis=1).mean())
-    spread = np.sqrt(max(float(numbers.var(axis=0, ddof=1).sum()), 1.0) * (1.0 + 1.0 / len(numbers)))
+    p = np.exp(examined.spots.log_silence)
+    variance = max(float(numbers.var(axis=0, ddof=1).sum()), float(np.sum(p * (1.0 - p))), 1.0)
+    spread = np.sqrt(variance * (1.0 + 1.0 / len(numbers)))
     found = float(examined.target.hits.sum())
     return Check("hits", found, expected, (found - expected) / spread)
 
