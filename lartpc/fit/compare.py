@@ -53,10 +53,10 @@ def verdict(simulation: Simulation, segments: Segments, target: Target, found: E
     return judge(kept, segments, simulation.detector)._replace(cleaning=cleaning)
 
 
-def examined(simulation: Simulation, segments: Segments, target: Target, vector: Any) -> Examined:
-    """The target as it is given, and `n_drawn` that the model makes."""
+def examined(simulation: Simulation, segments: Segments, target: Target, vector: Any, n_drawn: int = DRAWN) -> Examined:
+    """The target as it is given, and `n_drawn` that the model makes, none where all of it is exact."""
     simulation = simulation.without_pixels(target.unread)
     hits = TargetHits(target.hits, simulation.detector, target.rounded)
     batches = simulation.batches(segments, whole=False)
-    n_drawn = DRAWN if target.noise or target.rounded else 0  # what is exact needs none
+    n_drawn = n_drawn if target.noise or target.rounded else 0
     return examine(simulation, batches, hits, vector, n_drawn, target.noise)

@@ -205,3 +205,11 @@ def test_refusals(segments, hits):
         compare(MODEL, segments, changed(hits, event_id=np.full(len(hits), 9)))
     with pytest.raises(InputError, match="target: has no hits"):
         compare(MODEL, segments, hits.select(np.zeros(0, dtype=int)))
+
+
+def test_rounded_target_without_noise(segments):
+    """Its residuals are those that rounding makes."""
+    exact = Simulation()(segments).hits
+    assert compare(MODEL, segments, Target(exact, rounded=True, noise=False)).describes
+    late = changed(exact, t=exact.t + 0.5)
+    assert not compare(MODEL, segments, Target(late, rounded=True, noise=False)).describes
