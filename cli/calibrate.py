@@ -39,6 +39,7 @@ from lartpc.cli.options import (
     response_option,
     rounded_option,
     t0_option,
+    trust_option,
     with_pixel_values,
 )
 from lartpc.cli.progress import progress_bar
@@ -86,15 +87,11 @@ OFFSET = "t0_offset"  # the parameter of --t0 fit
     help="How a likelihood's errors are made.",
 )
 @closure_options("parameters drawn with --seed")
-@click.option(
-    "--trust-me", multiple=True, metavar="NAME", help="What may differ from what TARGET says it was simulated with."
-)
+@trust_option
 @click.option("--resume", is_flag=True, help="Continue the fit in DIR.")
 @device_option
 @overwrite_option
-def calibrate(
-    segments, target, output, detector, layout, names, fix, start, loss, trust_me, resume, overwrite, **options
-):
+def calibrate(segments, target, output, detector, layout, names, fix, start, loss, resume, overwrite, **options):
     """Fit the parameters of the detector to the hits in TARGET, which the energy deposits in SEGMENTS made.
 
     TARGET is what lartpc simulate writes, or a file of LArPix packets (then --rounded goes without saying).
@@ -128,7 +125,6 @@ def calibrate(
 
         truth = draw_truth(simulation, fitted, seed, given_truth(fitted, "fitted", options))
     deposits, aim = aim_of(target, whole, simulation, truth, (detector, layout), options, optimizer)
-    aim = dataclasses.replace(aim, trusted=trust_me)
     given = {name: number("start", name, value) for name, value in pairs("start", start).items()}
     if options["t0"] == "fit" and OFFSET in fixes:
         raise InputError(f"--fix {OFFSET}: is what --t0 fit fits, allowed is one of them")

@@ -25,6 +25,7 @@ from lartpc.cli.options import (
     response_option,
     rounded_option,
     set_option,
+    t0_option,
     with_pixel_values,
 )
 
@@ -40,6 +41,7 @@ from lartpc.cli.options import (
 @click.option("--fit", "fitted", metavar="FILE", help="fit.json with parameters, recombination and response.")
 @set_option
 @rounded_option
+@t0_option
 @recombination_option
 @response_option
 @device_option
@@ -53,12 +55,14 @@ def compare(context, segments, target, output, detector, layout, fitted, changes
     """
     started = time.perf_counter()
     folder = prepare(output, None, overwrite, ("verdict.json", "residuals.png"))
+    if options["t0"] == "fit":
+        raise InputError("--t0 fit: allowed with calibrate only; --set t0_offset=VALUE shifts the model")
     fit = read_fit(fitted) if fitted is not None else {}
 
     from lartpc import Simulation, read_segments
 
     whole = read_segments(segments)
-    chosen = with_pixel_values(load_detector(detector, layout), options)
+    chosen = with_pixel_values(load_detector(detector, layout), options, (detector, layout))
     if fit and fit["detector"] != chosen.name:
         raise InputError(f"{fitted}: fit of detector {fit['detector']}, allowed is --detector of that")
     parameters = chosen.parameters.replace(**fit.get("values", {}))

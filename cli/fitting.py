@@ -125,7 +125,9 @@ def aim_of(target, whole, simulation, truth, files, options, optimizer=None):
             click.echo(f"{target}: {aim.received}")
         aim.check(simulation.detector, deposits)
         announce_compilation(options["device"])
-    return deposits, dataclasses.replace(aim, rounded=aim.rounded or options["rounded"])
+    return deposits, dataclasses.replace(
+        aim, rounded=aim.rounded or options["rounded"], trusted=options.get("trust_me", ())
+    )
 
 
 def cut_segments(deposits, options):

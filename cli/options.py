@@ -68,6 +68,11 @@ rounded_option = click.option(
 )
 
 
+trust_option = click.option(
+    "--trust-me", multiple=True, metavar="NAME", help="What may differ from what TARGET says it was simulated with."
+)
+
+
 class EventRange(click.ParamType):
     """Event ids as a half-open `range`."""
 

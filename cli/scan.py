@@ -26,6 +26,7 @@ from lartpc.cli.options import (
     response_option,
     rounded_option,
     t0_option,
+    trust_option,
     with_pixel_values,
 )
 from lartpc.cli.progress import progress_bar
@@ -55,6 +56,7 @@ from lartpc.cli.progress import progress_bar
 @loss_option
 @rounded_option
 @t0_option
+@trust_option
 @recombination_option
 @response_option
 @closure_options("nominal parameters")

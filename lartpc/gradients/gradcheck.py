@@ -31,6 +31,7 @@ LARGEST_STEPS = (3e-3, 3e-4, 3e-5)  # relative; the first at which most pixels k
 TAYLOR_STEPS = 10.0 ** -np.arange(0.0, 3.5, 0.5)  # times the largest step: three decades
 DIFFERENCE_STEP = 1e-2  # times the largest step
 ROUNDING = 3e-15  # remainders below this, relative to the loss and its terms, are rounding
+IDLE = 100.0  # times their rounding, below which derivatives are none
 MOST = 0.8
 TOLERANCE = 1e-5
 SLOPE = (1.9, 2.1)
@@ -256,6 +257,9 @@ class Check:
         remainder = np.abs(change - scales[:, None] * gradient)
         size = np.maximum(np.abs(base), np.abs(gradient))
         size[LOSSES.index("times")] += np.linalg.norm(self.base.time[kept])  # rounded before the mean is taken off
+        # What is left by rounding where a loss does not depend on the parameter, as that of whole waveforms on a time.
+        nothing = np.maximum(np.abs(gradient), np.abs(difference)) < IDLE * ROUNDING * size / small
+        gradient, difference = (np.where(nothing, 0.0, derivative) for derivative in (gradient, difference))
         rows = []
         for i, loss in enumerate(LOSSES):
             good = remainder[:, i] > ROUNDING * size[i]

@@ -77,7 +77,8 @@ def test_scan_and_forecast_take_them(folder):
     for name, more in (("with", ()), ("without", ("--bad-channels", "bad.txt"))):
         assert lartpc_command(*scan, "-o", name, *more).exit_code == 0
     with h5py.File("with/scan.h5") as every, h5py.File("without/scan.h5") as fewer:
-        assert (fewer["loss"][:] < 0.9 * every["loss"][:]).all() and (fewer["loss"][:] > 0.0).all()
+        share = fewer["loss"][:] / every["loss"][:]
+        assert ((0.5 < share) & (share < 0.9)).all()  # 2/3, if all pixels told as much
 
 
 def test_a_list_of_chips_needs_the_layout(folder):

