@@ -82,7 +82,8 @@ def assumptions(objective: Objective, values: np.ndarray, few: bool = False) -> 
         score = gradient[k] - gradient[:n] @ follow
         value = float(wide.start[k])
         change = CHANGE * (abs(value) or float(wide.scale[k]))
-        bias = dict(zip(fitted, (-follow * change / scale[k] / errors).tolist(), strict=True))
+        moved = np.divide(-follow * change / scale[k], errors, out=np.zeros(n), where=errors > 0.0)
+        bias = dict(zip(fitted, moved.tolist(), strict=True))
         blind = left < BLIND
         step = float("nan") if blind else float(-score / left * scale[k])
         significance = 0.0 if blind else float(-score / np.sqrt(left))
