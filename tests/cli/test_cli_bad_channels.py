@@ -49,6 +49,7 @@ def values(folder):
     return [content["parameters"][name]["value"] for name in ("eField", "lifetime")], content["left_out"]
 
 
+@pytest.mark.slow
 def test_a_fit_uses_nothing_of_them(folder):
     """Three ways to say which are off: the fit's option, the file of hits, and both; all give the same fit."""
     assert (
@@ -67,6 +68,7 @@ def test_a_fit_uses_nothing_of_them(folder):
     assert found["option"] == found["file"]
 
 
+@pytest.mark.slow
 def test_scan_and_forecast_take_them(folder):
     lines = [
         lartpc_command("forecast", "in.h5", "--fit", "lifetime", *more).stdout.splitlines()[1].split()

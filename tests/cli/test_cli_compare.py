@@ -39,6 +39,7 @@ def test_wrong_parameters(files, tmp_path):
     assert all(reason in done.stdout for reason in told["reasons"])
 
 
+@pytest.mark.slow
 def test_parameters_of_a_fit(files, tmp_path):
     """Those fitted and those fixed; --set goes before, and --recombination."""
     fit = tmp_path / "fit"

@@ -27,6 +27,7 @@ def fit(files, folder, *options):
     return json.loads((folder / "fit.json").read_text()), done
 
 
+@pytest.mark.slow
 def test_a_constraint_is_told_next_to_the_data(files, tmp_path):
     """1/s^2 is the sum of both, and that of another fit can be handed on with its correlation."""
     found, told = fit(files, tmp_path / "one", "--constrain", "eField=0.5+-0.0001", "--bounds", "lifetime=100:1e5")
@@ -63,6 +64,7 @@ def test_what_calibrate_refuses(files, tmp_path, options, message):
     assert message in refusal(*arguments)
 
 
+@pytest.mark.slow
 def test_a_profile(files, tmp_path):
     """Files, contours, and the same when it is resumed."""
     arguments = ("scan", *files, "-o", tmp_path / "scan", "--profile", "--fit", "Ab,eField", "--over", "eField")
