@@ -44,8 +44,6 @@ from lartpc.cli.options import (
 )
 from lartpc.cli.progress import progress_bar
 
-OFFSET = "t0_offset"  # the parameter of --t0 fit
-
 
 @click.command(epilog="Example: lartpc calibrate muons.h5 hits.h5 -o fit --fit eField,lifetime")
 @click.argument("segments")
@@ -126,18 +124,18 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
         truth = draw_truth(simulation, fitted, seed, given_truth(fitted, "fitted", options))
     deposits, aim = aim_of(target, whole, simulation, truth, (detector, layout), options, optimizer)
     given = {name: number("start", name, value) for name, value in pairs("start", start).items()}
-    if options["t0"] == "fit" and OFFSET in fixes:
-        raise InputError(f"--fix {OFFSET}: is what --t0 fit fits, allowed is one of them")
 
     from lartpc import calibrate as run
     from lartpc import write_hits
     from lartpc.fit.calibrate import Journal
     from lartpc.fit.store import Kept, setup_of, write_result
-    from lartpc.fit.zero import with_offset
+    from lartpc.fit.zero import OFFSET, with_offset
     from lartpc.plots.figure import write_figure
     from lartpc.plots.fit import convergence_figure, correlation_figure, parameters_figure
     from lartpc.plots.residuals import residuals_figure
 
+    if options["t0"] == "fit" and OFFSET in fixes:
+        raise InputError(f"--fix {OFFSET}: is what --t0 fit fits, allowed is one of them")
     open_zero = aim.received is not None and aim.received.fit and OFFSET not in fixes
     if open_zero or options["t0"] == "fit":
         varied = with_offset(simulation, deposits, aim, fitted, given, given_bounds(options["bounds"]), constraints)

@@ -10,12 +10,11 @@ import numpy as np
 
 from lartpc.exceptions import InputError
 from lartpc.fit.target import Target
-from lartpc.parameters import common_name
+from lartpc.parameters import LINKED, common_name
 from lartpc.simulation.simulation import Simulation
 
 CLOSE = 1e-6  # relative difference up to which numbers are the same: files hold some in single precision
-LINKED = ("vdrift", "buffer_risetime")  # parameters that may be without a value of their own
-BY_PARAMETER = ("buffer_risetime",)  # of the detector, where the parameters do not say otherwise
+ELSEWHERE = ("buffer_risetime", "max_hits")  # of the detector: a parameter, and what `Target.check` compares
 DESCRIBED = ("readout", "geometry")  # groups of the detector's own values in a file
 
 
@@ -53,8 +52,7 @@ def differences(target: Target, simulation: Simulation, fitted: Sequence[str]) -
     own = {field.name: getattr(simulation.detector, field.name) for field in dataclasses.fields(simulation.detector)}
     for group in DESCRIBED:
         for name, value in settings.get(group, {}).items():
-            reached = name != "max_hits" or target.at_limit(value) > 0
-            if name in own and name not in BY_PARAMETER and reached and not same(value, own[name]):
+            if name in own and name not in ELSEWHERE and not same(value, own[name]):
                 yield name, value if np.ndim(value) == 0 else "of other values", own[name]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -31,7 +30,7 @@ from lartpc.fit.uncertainty import (
     sandwich,
 )
 from lartpc.fit.unknowns import as_unknowns, check_start
-from lartpc.goodness.cleaning import Cleaning, without_copies
+from lartpc.goodness.cleaning import Cleaning
 from lartpc.goodness.verdict import Verdict
 from lartpc.losses.catalogue import OBJECTIVES, SQUARES
 from lartpc.losses.objective import Objective
@@ -95,16 +94,13 @@ def calibrate(
     check_start(varied)
     target.check(simulation.detector, segments)
     check_agreement(target, simulation, varied.names)
-    target, bad = target.read_by(simulation.detector)
-    hits, twice = without_copies(target.hits)
-    target = dataclasses.replace(target, hits=hits)
+    target, left_out = target.usable(simulation.detector)
     quiet = simulation.apart(varied.names).without_noise()
     stage = Stage(quiet, segments, target, varied, loss, optimizer, journal.progress)
     record = Record(journal.done, journal.report)
     problem, outcome, verdict = fit(stage, record)
     found = uncertainty_of(problem, outcome, loss, errors)
-    left_out: dict[str, Any] = {"bad": bad, "limited": target.at_limit(simulation.detector.max_hits), "twice": twice}
-    verdict = verdict._replace(cleaning=dataclasses.replace(verdict.cleaning, **left_out))
+    verdict = verdict.after(left_out)
     told = assumptions(problem.objective, outcome.values, few=verdict.describes) if squares else ()
     truth = truth_of(target.truth, varied.names)
     return make_result(problem, outcome, found, truth, loss, optimizer.name, verdict, told)

@@ -11,7 +11,7 @@ from lartpc.blas import one_blas_thread
 from lartpc.data.hits import Hits
 from lartpc.data.segments import Segments
 from lartpc.fit.target import Target
-from lartpc.goodness.cleaning import Cleaning, find_spoilt, without_copies
+from lartpc.goodness.cleaning import Cleaning, find_spoilt
 from lartpc.goodness.items import Examined, examine
 from lartpc.goodness.verdict import Verdict, judge
 from lartpc.losses.target import TargetHits, in_rows
@@ -24,27 +24,24 @@ DRAWN = 4  # targets that are drawn from the model to compare with
 def compare(simulation: Simulation, segments: Segments, target: Target | Hits) -> Verdict:
     """Whether `simulation`, with its parameters as they are, describes hits that `segments` made; prints as reasons.
 
-    Copies of hits and what `goodness.cleaning.find_spoilt` finds are left out first, as `calibrate` does, and named in
-    `Verdict.cleaning`. `target`: plain hits are taken as measured, see `Target`. The simulation's own `noise` is not
-    used.
+    Copies of hits, hits on pixels that are off and what `goodness.cleaning.find_spoilt` finds are left out first, as
+    `calibrate` does, and named in `Verdict.cleaning`. `target`: plain hits are taken as measured, see `Target`. The
+    simulation's own `noise` is not used.
 
     Raises InputError: no hit, hits of another detector or of other events than the segments', a time or charge that is
     not finite.
     """
     target = Target.of(target)
     target.check(simulation.detector, segments)
-    hits, twice = without_copies(target.hits)
-    target, quiet = dataclasses.replace(target, hits=hits), simulation.without_noise()
+    (target, left_out), quiet = target.usable(simulation.detector), simulation.without_noise()
     found = examined(quiet, segments, target, quiet.vector())
-    cleaning = dataclasses.replace(find_spoilt(found, target.hits), twice=twice)
-    return verdict(quiet, segments, target, found, cleaning)
+    return verdict(quiet, segments, target, found, find_spoilt(found, target.hits)).after(left_out)
 
 
 def verdict(simulation: Simulation, segments: Segments, target: Target, found: Examined, cleaning: Cleaning) -> Verdict:
     """On the model that a target was examined with, without what `cleaning` leaves out of the target."""
     spots, hits = found.spots, target.without(cleaning).hits
-    pixels = np.union1d(cleaning.dead, cleaning.noisy)
-    lost = np.isin(spots.pixel_id, pixels) | np.isin(spots.event_id, cleaning.events)
+    lost = cleaning.wholly(spots.event_id, spots.pixel_id)
     kept = found.select(~(lost | in_rows(spots.event_id, spots.pixel_id, cleaning.spots)))
     places = np.stack((spots.event_id, spots.pixel_id), axis=1)
     unmatched = int(np.sum(~in_rows(hits.event_id, hits.pixel_id, places)))

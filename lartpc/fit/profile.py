@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -16,11 +15,10 @@ from lartpc.fit.calibrate import SIX, Journal, calibrate
 from lartpc.fit.optimizers import GaussNewton, gauss_newton
 from lartpc.fit.problem import Evaluation, Problem, Record
 from lartpc.fit.result import FitResult
-from lartpc.fit.scan import Scan, lines_of, plane_of
+from lartpc.fit.scan import Scan, check_points, lines_of, plane_of
 from lartpc.fit.stage import Stage
 from lartpc.fit.target import Target
 from lartpc.fit.unknowns import as_unknowns
-from lartpc.goodness.cleaning import without_copies
 from lartpc.simulation.simulation import Simulation
 
 ERRORS = 3.0  # from the best value to the ends of a range by default
@@ -63,7 +61,7 @@ def profile_scan(
         simulation, segments, target, varied, optimizer="gauss-newton", journal=Journal(journal.done, report)
     )
     ranges = {name: limits or around(best, name) for name, limits in asked.items()}
-    target = dataclasses.replace(target, hits=without_copies(target.hits)[0])
+    target, _ = target.usable(simulation.detector)
     quiet = simulation.apart(varied.names).without_noise()
     stage = Stage(quiet, segments, target, varied, best.loss, GaussNewton(), list)
     problem = Problem(stage.objective(best.cleaning), Record(journal.done[len(seen) :], journal.report), "profile")
@@ -99,10 +97,7 @@ def profile_scan(
 
 def check(asked: Mapping[str, tuple[float, float] | None], varied: Unknowns, points: int, plane: bool) -> None:
     """Raise InputError where there are no such points."""
-    if plane and len(asked) != 2:
-        raise InputError(f"plane: needs two parameters, found {len(asked)}: {', '.join(asked)}")
-    if points < 2:
-        raise InputError(f"points: found {points}, allowed are 2 or more")
+    check_points(asked, points, plane)
     for name, limits in asked.items():
         if name not in varied.names:
             raise InputError(f"profile: {name} is not fitted, allowed are {', '.join(varied.names)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -153,15 +154,20 @@ def scan(
 def check_grid(simulation: Simulation, over: dict[str, tuple[float, float]], points: int, plane: bool) -> None:
     """Raise InputError where there is no such grid."""
     check_names(simulation, tuple(over))
-    if plane and len(over) != 2:
-        raise InputError(f"plane: needs two parameters, found {len(over)}: {', '.join(over)}")
-    if points < 2:
-        raise InputError(f"points: found {points}, allowed are 2 or more")
+    check_points(over, points, plane)
     for name, (low, high) in over.items():
         for value in (low, high):
             check_parameter(name, value, f"range of {name}")
         if not low < high:
             raise InputError(f"range of {name}: found {low:g} to {high:g}, allowed is from a lower to a higher value")
+
+
+def check_points(over: Collection[str], points: int, plane: bool) -> None:
+    """Raise InputError where there are not that many points along the parameters `over`."""
+    if plane and len(over) != 2:
+        raise InputError(f"plane: needs two parameters, found {len(over)}: {', '.join(over)}")
+    if points < 2:
+        raise InputError(f"points: found {points}, allowed are 2 or more")
 
 
 def lines_of(over: dict[str, tuple[float, float]], points: int, fixed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

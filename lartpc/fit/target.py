@@ -19,7 +19,7 @@ from lartpc.formats.attrs import detector_of, parameters_of
 from lartpc.formats.hitfile import read_attrs, read_hits, read_unread
 from lartpc.formats.hits_of_packets import Received
 from lartpc.formats.packetfile import has_packets, receive
-from lartpc.goodness.cleaning import Cleaning
+from lartpc.goodness.cleaning import Cleaning, without_copies
 from lartpc.parameters import Parameters
 
 
@@ -107,10 +107,8 @@ class Target:
 
     def without(self, cleaning: Cleaning) -> Target:
         """The target without what is to be left out: pixels as unread, single pixels of events as `ignored` (k, 2)."""
-        pixels = np.union1d(cleaning.dead, cleaning.noisy)
-        lost = np.isin(self.hits.pixel_id, pixels) | np.isin(self.hits.event_id, cleaning.events)
-        unread = np.union1d(np.asarray(self.unread, dtype=np.int64), pixels)
-        hits = self.hits.select(~lost)
+        unread = np.union1d(np.asarray(self.unread, dtype=np.int64), cleaning.pixels)
+        hits = self.hits.select(~cleaning.wholly(self.hits.event_id, self.hits.pixel_id))
         return dataclasses.replace(self, hits=hits, unread=unread, ignored=cleaning.spots)
 
     def read_by(self, detector: Detector) -> tuple[Target, int]:
@@ -119,6 +117,13 @@ class Target:
         lost = np.isin(self.hits.pixel_id, unread)
         hits = self.hits.select(~lost) if lost.any() else self.hits
         return dataclasses.replace(self, hits=hits, unread=unread), int(lost.sum())
+
+    def usable(self, detector: Detector) -> tuple[Target, Cleaning]:
+        """The target as a fit takes it: as `read_by` gives it and without copies of hits, and what is left out."""
+        target, bad = self.read_by(detector)
+        hits, twice = without_copies(target.hits)
+        left_out = Cleaning(bad=bad, limited=target.at_limit(detector.max_hits), twice=twice)
+        return dataclasses.replace(target, hits=hits), left_out
 
     def at_limit(self, max_hits: int | None) -> int:
         """Pixels of single events with `max_hits` hits or more."""

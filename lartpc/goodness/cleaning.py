@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from lartpc.data.hits import Hits
-from lartpc.goodness.items import Examined
+from lartpc.goodness.items import SURE, Examined
 from lartpc.losses.target import in_rows
 
-SURE = np.log(1e-9)  # log of a probability that does not happen
 OFF = 0.3  # share of an event's pixels and hits that are off, from which the whole event is
 FEW = 5  # pixels or hits of an event from which that can be told
 NOISY = 3  # hits without charge from which a pixel is noisy
@@ -34,6 +33,15 @@ class Cleaning:
     noisy: np.ndarray = dataclasses.field(default_factory=lambda: NO_IDS)  # pixels with hits without charge
     events: np.ndarray = dataclasses.field(default_factory=lambda: NO_IDS)
     spots: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 2), dtype=np.int64))  # event, pixel
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """Ids of the pixels that are left out of all events, ascending."""
+        return np.union1d(self.dead, self.noisy)
+
+    def wholly(self, event_id: np.ndarray, pixel_id: np.ndarray) -> np.ndarray:
+        """Whether the events or the pixels (n,) are left out as a whole (n,)."""
+        return np.isin(pixel_id, self.pixels) | np.isin(event_id, self.events)
 
     @property
     def empty(self) -> bool:

@@ -20,6 +20,7 @@ from lartpc.simulation.chain import Waveforms
 from lartpc.simulation.collect import hits_of, valid
 from lartpc.simulation.simulation import Simulation
 
+SURE = np.log(1e-9)  # log of a probability that does not happen
 FAR = 6.5  # residuals beyond which hits are no noise
 FIRST_SEED = 2**62  # of the targets that are drawn: far from those that people take
 
@@ -164,6 +165,7 @@ def _spots(simulation: Simulation, waveforms: Waveforms, batch: Batch, pixels: P
         charge=xp.zeros(shape, dtype=simulation.dtype),
         unmatched=0,
         deferred=xp.zeros(n, dtype=bool),
+        ignored=xp.zeros(n, dtype=bool),
     )
     charge = to_numpy(make_charges(waveforms, nothing, detector)[-1]).astype(np.float64)
     threshold = to_numpy(pixels.threshold).astype(np.float64)

@@ -90,11 +90,8 @@ def of_numbers(examined: Examined) -> Check:
 
 def trends(examined: Examined, segments: Segments, detector: Detector) -> list[Trend]:
     """How the residuals depend on drift, dE/dx and angle, and on module, TPC, event, track and pixel."""
-    found = []
-    for what, name in OF_HITS.items():
-        for by, group, center in features(examined, segments, detector):
-            found.append(trend(what, name, by, group, center, examined))
-    return found
+    known = list(features(examined, segments, detector))
+    return [trend(what, name, *feature, examined) for what, name in OF_HITS.items() for feature in known]
 
 
 def features(

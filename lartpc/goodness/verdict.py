@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,11 +10,10 @@ import numpy as np
 from lartpc.data.segments import Segments
 from lartpc.detector.detector import Detector
 from lartpc.goodness.cleaning import Cleaning
-from lartpc.goodness.items import FAR, Examined
+from lartpc.goodness.items import FAR, SURE, Examined
 from lartpc.goodness.statistics import OF_HITS, Check, Trend, checks, groups, labels_of, trends, worst
 
-LIMIT = 4.5  # standard deviations: of some 25 numbers one is beyond it once in 5,000 good fits
-SURE = np.log(1e-9)  # log of a probability that does not happen
+LIMIT = 4.5  # standard deviations: of 22 normal numbers, 16 with one side, one is beyond it in 10,000 good fits
 NOISE = 0.05  # share of hits that may be on pixels without charge
 EXACT = 1e-2  # mean square of the residuals of a target without noise
 MOST = 5  # of each kind that are named
@@ -31,6 +31,11 @@ class Verdict(NamedTuple):
     common: tuple[str, ...]  # groups that have most of it
     examined: Examined  # what all this is of
     cleaning: Cleaning = Cleaning()  # what of the target was left out before
+
+    def after(self, left_out: Cleaning) -> Verdict:
+        """With what had been left out before the target was compared: hits that are off or twice, and limits."""
+        before = {name: getattr(left_out, name) for name in ("bad", "limited", "twice")}
+        return self._replace(cleaning=dataclasses.replace(self.cleaning, **before))
 
     def __str__(self) -> str:
         lines = [f"left out: {told}"] if (told := str(self.cleaning)) else []
@@ -66,15 +71,9 @@ def number(value: float) -> float | None:
 
 
 def judge(examined: Examined, segments: Segments, detector: Detector) -> Verdict:
-    """The verdict on the model that `examined` was made with, of a target with noise."""
-    if not examined.drawn:
-        return judge_exact(examined, segments, detector)
-    found, by = checks(examined), trends(examined, segments, detector)
-    reasons = [
-        f"{check.name}: {check.found:.4g}, expected {check.expected:.4g}, {check.significance:+.1f} deviations off"
-        for check in found
-        if abs(check.significance) > LIMIT
-    ]
+    """The verdict on the model that `examined` was made with."""
+    found, reasons = judge_drawn(examined) if examined.drawn else judge_exact(examined)
+    by = trends(examined, segments, detector)
     reasons += impossible(examined)
     for what in OF_HITS:
         seen = [one for one in by if one.what == what and one.significance > LIMIT]
@@ -85,8 +84,19 @@ def judge(examined: Examined, segments: Segments, detector: Detector) -> Verdict
     return Verdict(not reasons, tuple(reasons), tuple(found), tuple(by), where, common if reasons else (), examined)
 
 
-def judge_exact(examined: Examined, segments: Segments, detector: Detector) -> Verdict:
-    """The verdict where the target has no noise: its residuals are 0 but for the rounding of numbers."""
+def judge_drawn(examined: Examined) -> tuple[list[Check], list[str]]:
+    """Numbers of a target next to those of the drawn ones, and reasons."""
+    found = checks(examined)
+    reasons = [
+        f"{check.name}: {check.found:.4g}, expected {check.expected:.4g}, {check.significance:+.1f} deviations off"
+        for check in found
+        if abs(check.significance) > LIMIT
+    ]
+    return found, reasons
+
+
+def judge_exact(examined: Examined) -> tuple[list[Check], list[str]]:
+    """The same of an exact target without noise: its residuals are 0 but for the rounding of numbers."""
     found = [
         Check(f"mean square of the {what}", float(np.nanmean(getattr(examined.target, name) ** 2)), 0.0, 0.0)
         for what, name in OF_HITS.items()
@@ -96,10 +106,7 @@ def judge_exact(examined: Examined, segments: Segments, detector: Detector) -> V
         for check in found
         if not check.found < EXACT
     ]
-    reasons += impossible(examined)
-    where, common = places(examined, segments, detector)
-    by = trends(examined, segments, detector)
-    return Verdict(not reasons, tuple(reasons), tuple(found), tuple(by), where, common if reasons else (), examined)
+    return found, reasons
 
 
 def impossible(examined: Examined) -> list[str]:

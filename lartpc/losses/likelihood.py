@@ -221,8 +221,8 @@ def left_of(
     xp = namespace(after)
     last = xp.maximum(target.count - 1, 0)
     charge = xp.where(target.deferred, before[xp.arange(len(after)), last], after)
-    left = xp.where(target.deferred | (target.count < detector.most_hits), threshold - charge, np.inf)
-    left = left if target.ignored is None else xp.where(target.ignored, np.inf, left)
+    told = target.deferred | (target.count < detector.most_hits)
+    left = xp.where(told & ~target.ignored, threshold - charge, np.inf)
     return to_numpy(left).astype(np.float64), to_numpy(target.deferred)
 
 

@@ -34,9 +34,9 @@ class Aligned(NamedTuple):
     charge: Any  # [e]
     unmatched: int  # hits of the batch's events on pixels that have no window
     deferred: Any  # (n_pixels,) whether of the last hit no more is used than that it began: see `until_deferred`
+    ignored: Any  # (n_pixels,) whether nothing is known, not even that there was no hit
     low: Any = None  # [e], None where the readout is exact
     high: Any = None
-    ignored: Any = None  # (n_pixels,) whether nothing is known, not even that there was no hit; None: of no pixel
 
 
 class TargetHits:

@@ -108,3 +108,12 @@ def test_each_point_of_a_plane_has_a_neighbour_before_it():
 def test_what_is_refused(segments, hits, keywords, message):
     with pytest.raises(InputError, match=message):
         profile_scan(Simulation(), segments, hits, NAMES, **keywords)
+
+
+def test_pixels_that_are_off_say_nothing(segments, hits, one_thread):
+    """Three errors off the best value the loss is 4.5 higher, whatever the hits on them."""
+    off = Simulation().without_pixels(np.unique(hits.pixel_id)[:2])
+    best = calibrate(off, segments, hits, ("Ab",))
+    found = profile_scan(off, segments, hits, ("Ab",), points=3)
+    assert best.cleaning.bad > 0 and found.minimum == pytest.approx(best.value)
+    assert np.ptp(found.loss) == pytest.approx(4.5, rel=0.1)

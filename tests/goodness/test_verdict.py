@@ -213,3 +213,11 @@ def test_rounded_target_without_noise(segments):
     assert compare(MODEL, segments, Target(exact, rounded=True, noise=False)).describes
     late = changed(exact, t=exact.t + 0.5)
     assert not compare(MODEL, segments, Target(late, rounded=True, noise=False)).describes
+
+
+def test_hits_on_pixels_that_are_off(segments, hits, sure):
+    """They are counted, and say nothing of the model."""
+    off = sure[:2, 1]
+    found = compare(MODEL.without_pixels(np.unique(off)), segments, hits)
+    assert found.describes
+    assert_left_out(found.cleaning, bad=np.sum(np.isin(hits.pixel_id, off)))
