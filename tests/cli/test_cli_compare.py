@@ -3,10 +3,7 @@
 import json
 
 import pytest
-from commands import lartpc_command, refusal, succeeds
-from samples import protons
-
-from lartpc.formats.edepsim import write_segments
+from commands import lartpc_command, proton_files, refusal, succeeds
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -14,10 +11,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """Segments of two protons, and hits of them with a lifetime of 700 us."""
-    folder = tmp_path_factory.mktemp("files")
-    write_segments(folder / "in.h5", protons(2))
-    succeeds("simulate", folder / "in.h5", "-o", folder / "hits.h5", "--set", "lifetime=700", "--seed", "4")
-    return folder / "in.h5", folder / "hits.h5"
+    return proton_files(tmp_path_factory.mktemp("files"), 2, "--set", "lifetime=700", "--seed", "4")
 
 
 def test_right_parameters(files, tmp_path):

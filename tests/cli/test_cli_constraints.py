@@ -5,10 +5,7 @@ import json
 import h5py
 import numpy as np
 import pytest
-from commands import refusal, succeeds
-from samples import protons
-
-from lartpc.formats.edepsim import write_segments
+from commands import proton_files, refusal, succeeds
 
 pytestmark = pytest.mark.usefixtures("one_thread")  # batches are small
 
@@ -16,10 +13,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")  # batches are small
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """Segments of a stopping proton, and hits of a lifetime of 10 ms."""
-    folder = tmp_path_factory.mktemp("files")
-    write_segments(folder / "proton.h5", protons(1))
-    succeeds("simulate", folder / "proton.h5", "-o", folder / "hits.h5", "--set", "lifetime=10000", "--seed", "4")
-    return folder / "proton.h5", folder / "hits.h5"
+    return proton_files(tmp_path_factory.mktemp("files"), 1, "--set", "lifetime=10000", "--seed", "4")
 
 
 def fit(files, folder, *options):

@@ -10,9 +10,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 from click.testing import CliRunner
+from samples import protons
 
 import lartpc
 from lartpc.cli.main import main
+from lartpc.formats.edepsim import write_segments
 
 # Events 3, 7, 8 in the file's frame (x is the drift axis); the last row lies outside every TPC.
 FIELDS = "event_id segment_id x_start y_start z_start x_end y_end z_end dE dEdx t0".split()
@@ -102,3 +104,11 @@ def killed_when(done, *arguments):
             time.sleep(0.002)
         process.kill()
     assert process.returncode == -signal.SIGKILL
+
+
+def proton_files(folder, number, *options):
+    """Segments of so many stopping protons, and the hits that `lartpc simulate` makes of them with `options`."""
+    segments, hits = folder / "protons.h5", folder / "hits.h5"
+    write_segments(segments, protons(number))
+    succeeds("simulate", segments, "-o", hits, *options)
+    return segments, hits

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from helpers import PITCH, make_segments, one_tpc
+from pulls import assert_pulls_are_right
 from responses import TRACK, abrupt, small, two_tables, two_tpcs
 
 from lartpc.autodiff.kernelcheck import relative
@@ -135,14 +136,11 @@ def test_a_closure_finds_it():
 
 @pytest.mark.slow
 def test_pulls():
-    """Twenty draws of the noise: means and widths of the pulls within three of their own errors."""
     segments, truth = six_tracks(), Parameters(Ab=0.81, induction_scale=0.85)
-    start, pulls = Simulation(one_tpc(), response=small()), []
-    for seed in range(20):
+    start = Simulation(one_tpc(), response=small())
+
+    def fit(seed):
         hits = Simulation(one_tpc(), truth, response=small(), noise=True, seed=seed)(segments).hits
-        result = calibrate(start, segments, Target(hits, truth=truth), NAMES)
-        assert result.converged, str(result)
-        pulls.append((result.values - result.truth) / result.errors)
-    mean, width = np.mean(pulls, axis=0), np.std(pulls, axis=0, ddof=1)
-    assert (np.abs(mean) < 3.0 / np.sqrt(20)).all(), mean
-    assert (np.abs(width - 1.0) < 3.0 / np.sqrt(2 * 20)).all(), width
+        return calibrate(start, segments, Target(hits, truth=truth), NAMES)
+
+    assert_pulls_are_right(fit)
