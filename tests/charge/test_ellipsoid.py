@@ -83,6 +83,7 @@ def gradient(trace):
     return trace.backward(current=2e-6 * trace.waveforms.current)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["generated", *(name for name in SPECIAL if name != "zero length")])
 @pytest.mark.parametrize("column", COLUMNS)
 def test_gradient_by_segments(name, column, one_thread):
@@ -118,6 +119,7 @@ def test_a_segment_of_no_length_has_the_gradient_of_the_box():
     assert found.parameters["R_anisotropy"] == 0.0 != found.parameters["beta_90"]
 
 
+@pytest.mark.slow
 def test_gradient_by_parameters(one_thread):
     names = (*OWN, "eField", "lArDensity")
     report = gradcheck(smooth(recombination="ellipsoid"), generated(3), names)

@@ -35,6 +35,7 @@ def bad_pixels():
     return np.loadtxt("bad.txt", dtype=np.int64)
 
 
+@pytest.mark.slow
 def test_they_have_no_hits_and_the_others_are_the_same(folder):
     result = lartpc_command("simulate", "in.h5", "-o", "off.h5", "--seed", "1", "--bad-channels", "bad.txt")
     assert result.exit_code == 0
@@ -83,6 +84,7 @@ def test_scan_and_forecast_take_them(folder):
         assert ((0.5 < share) & (share < 0.9)).all()  # 2/3, if all pixels told as much
 
 
+@pytest.mark.slow
 def test_a_list_of_chips_needs_the_layout(folder):
     (folder / "bad.json").write_text('{"1-1-11": [0, 1]}')
     refused = lartpc_command("simulate", "in.h5", "-o", "off.h5", "--bad-channels", "bad.json")

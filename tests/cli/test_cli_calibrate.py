@@ -89,6 +89,7 @@ def test_fit_to_a_file(segments, target, tmp_path):
     assert not (tmp_path / "fit" / "target.h5").exists()
 
 
+@pytest.mark.slow
 def test_truth_of_a_closure(segments, tmp_path):
     succeeds(
         "calibrate",

@@ -14,6 +14,7 @@ def files(tmp_path_factory):
     return proton_files(tmp_path_factory.mktemp("files"), 2, "--set", "lifetime=700", "--seed", "4")
 
 
+@pytest.mark.slow
 def test_right_parameters(files, tmp_path):
     folder = tmp_path / "out"
     stdout = succeeds("compare", *files, "-o", folder, "--set", "lifetime=700")
@@ -25,6 +26,7 @@ def test_right_parameters(files, tmp_path):
     assert told["left_out"]["events"] == [] and told["recombination"] == "birks"
 
 
+@pytest.mark.slow
 def test_wrong_parameters(files, tmp_path):
     done = lartpc_command("compare", *files, "-o", tmp_path / "out")
     assert done.exit_code == 1

@@ -44,6 +44,7 @@ def test_commands_take_values_of_pixels(folder):
     assert refused.stderr == "lartpc: gains.npz: values: found 0, allowed are finite values above 0 [mV/e]\n"
 
 
+@pytest.mark.slow
 def test_the_keys_of_a_file_switch_it_on(folder):
     (folder / "detector.yaml").write_text("".join(f"{name}: {value}\n" for name, value in LARNDSIM.items()))
     detector = Detector.load(folder / "detector.yaml")

@@ -249,6 +249,7 @@ def test_a_layout_without_a_needed_key_is_refused(load, key):
     assert f"key {key!r} is missing" in refused(load, small_detector(), layout)
 
 
+@pytest.mark.slow
 @needs_reference
 def test_real_files_of_both_generations():
     data = Path(os.environ["LARTPC_REFERENCE_DATA"]) / "data"

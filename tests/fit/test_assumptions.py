@@ -27,6 +27,7 @@ def assumption(result, name):
     return next(one for one in result.assumptions if one.name == name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounded", [False, True])
 def test_offset_of_the_times_is_asked_for(segments, rounded):
     """By the score, within its error; a clean target does not ask."""
@@ -41,6 +42,7 @@ def test_offset_of_the_times_is_asked_for(segments, rounded):
     assert asked == [False, True] and not result.good
 
 
+@pytest.mark.slow
 def test_offset_of_the_thresholds_is_asked_for(segments):
     hits = hits_of(segments, parameters=NOMINAL.replace(threshold_offset=500.0))
     one = assumption(calibrate(Simulation(), segments, hits, FITTED), "threshold_offset")
@@ -48,6 +50,7 @@ def test_offset_of_the_thresholds_is_asked_for(segments):
     assert one.significance > LIMIT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["MeVToElectrons", "lArDensity", "long_diff"])
 def test_biases_are_those_of_another_fit(segments, name):
     """With the parameter moved by 1 %, to a hit without noise, so that nothing else moves."""
@@ -72,6 +75,7 @@ def test_what_no_target_tells(segments):
     assert {other.name for other in result.assumptions}.isdisjoint(SIX)
 
 
+@pytest.mark.slow
 def test_fit_without_what_is_spoilt(segments):
     """A dead pixel, an event of another's hits and hits twice: left out, named, and the values right."""
     hits = hits_of(segments)

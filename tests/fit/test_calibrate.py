@@ -41,6 +41,7 @@ def of(parameters, names=SIX):
 # --- values and errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_closure(segments, seed):
     """Six parameters anywhere in their ranges from nominal values, without noise, in single precision."""
@@ -55,6 +56,7 @@ def test_closure(segments, seed):
     assert "this target has none" in result.errors_from
 
 
+@pytest.mark.slow
 def test_noise(segments):
     """Every parameter within four of its errors, and the errors of the size that the noise of 100 hits makes."""
     for seed in (1, 2, 3):
@@ -71,6 +73,7 @@ def test_noise(segments):
         np.testing.assert_allclose(result.errors**2, np.diag(result.covariance))
 
 
+@pytest.mark.slow
 def test_errors_fall_with_the_size_of_the_sample(hits, segments):
     """Twice the same tracks: errors smaller by the square root of two."""
     twice = segments.select(np.tile(np.arange(len(segments)), 2))
@@ -218,6 +221,7 @@ def test_same_bits_from_some_iteration(optimizer, iterations):
         assert again == first and same(rest, lines), k
 
 
+@pytest.mark.slow
 def test_the_history_of_another_fit_is_not_believed():
     """Handed the evaluations of another target's values, it does them itself from the first that differs."""
     run = runs("gauss-newton", 3)

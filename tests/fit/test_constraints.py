@@ -191,6 +191,7 @@ def test_bounds_are_wider_than_ranges():
 # --- the chain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("truth", [{"lifetime": 10000.0}, {"eField": 0.25}, {"lifetime": 150.0, "eField": 0.6}])
 def test_a_detector_outside_the_ranges(truth, one_thread):
     """Argon of today, and half the field: from nominal values to the truth, without noise."""

@@ -25,6 +25,7 @@ def hits(segments):
     return Simulation(parameters=Parameters(Ab=0.82), noise=True, seed=3)(segments).hits
 
 
+@pytest.mark.slow
 def test_lines_agree_with_the_errors_of_a_profile(segments, hits, one_thread):
     """Ends of the 68 % intervals, to 2 % of an error, of two parameters of which each alone would be far surer."""
     result = calibrate(Simulation(), segments, hits, NAMES, errors="profile")
@@ -48,6 +49,7 @@ def test_lines_agree_with_the_errors_of_a_profile(segments, hits, one_thread):
     figure(found)
 
 
+@pytest.mark.slow
 def test_a_plane_of_two_of_three(segments, hits, one_thread):
     """The rise is that of the Gaussian of their covariance, where it is not far from the best."""
     result = calibrate(Simulation(), segments, hits, NAMES)

@@ -34,6 +34,7 @@ def objective_of(kind, rounded, names=ELECTRONICS):
     return Objective(kind, simulation, batches, target, unknowns_of(simulation, names))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["likelihood", "residuals", "soft-dtw"])
 def test_gradients_by_electronics(kind, one_thread):
     """Each against central differences; counts are by gain and pedestal, which exact charges do not see."""
@@ -130,6 +131,7 @@ def test_what_no_loss_sees_is_refused():
         calibrate(Simulation(), segments, hits, ("gain_factor",))
 
 
+@pytest.mark.slow
 def test_a_closure_finds_rise_time_and_threshold(one_thread):
     """Without noise, to a thousandth of the error that noise would make, together with three parameters of charge."""
     truth = Parameters(buffer_risetime=0.3, threshold_offset=450.0, Ab=0.82, eField=0.51)

@@ -55,6 +55,7 @@ def test_empty_hits_and_segments_without_a_file_are_valid(tmp_path, store):
     assert len(read_segments(tmp_path / "hits.h5")) == 0
 
 
+@pytest.mark.slow
 def test_the_same_input_gives_the_same_bytes(tmp_path, store):
     source = store(segments=table(NOW), mc_stack=np.arange(4))
     script = (

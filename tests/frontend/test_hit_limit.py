@@ -32,6 +32,7 @@ def test_all_hits_come_and_the_first_ones_are_those_of_a_limit(without_limit):
             np.testing.assert_array_equal(getattr(hits, name)[all_rows][: len(values)], values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounded", [False, True])
 def test_a_fit_takes_more_hits_than_there_is_room_for_at_first(without_limit, rounded):
     target = Target(without_limit.hits, rounded=rounded, truth=one_tpc().parameters)
@@ -40,6 +41,7 @@ def test_a_fit_takes_more_hits_than_there_is_room_for_at_first(without_limit, ro
     assert result.hits == len(target.hits)
 
 
+@pytest.mark.slow
 def test_a_fit_leaves_out_a_hot_pixel_without_charge(without_limit):
     hits = without_limit.hits
     hot = hits.select(np.zeros(14, dtype=np.int64))

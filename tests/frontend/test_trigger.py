@@ -117,6 +117,7 @@ def draws(pixel, sigmas, n, seed=SEED):
     return [tuple(np.multiply(draw(seed, EVENT, pixel, read, one), sigmas)) for read in range(n)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [(0.0, 0.0), (900.0, 500.0), (900.0, 4000.0)])
 @pytest.mark.parametrize("max_hits, reset_cycles, busy", [(3, 0, 0), (7, 0, 0), (7, 3, 0), (7, 0, 9), (7, 1, 25)])
 def test_reads_are_those_of_the_cumulative_charge(dense, noise, max_hits, reset_cycles, busy):

@@ -70,6 +70,7 @@ def test_stopping_protons_stop_inside_with_all_their_energy(detector, box):
     assert np.all((end > box.low + 0.01) & (end < box.high - 0.01))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sample", ["muons", "mixed", "stopping-protons", "electrons"])
 def test_segments_are_valid_edep_sim_rows(detector, box, sample):
     segments = generate(sample, detector, events=5, seed=1)

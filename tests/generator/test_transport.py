@@ -46,6 +46,7 @@ def test_scattering_is_highlands():
         assert np.sqrt(np.mean(slope**2)) == pytest.approx(highland, rel=allowed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pdg", "kinetic"), [(2212, 120.0), (13, 80.0), (211, 60.0)])
 def test_stopping_particles_deposit_their_energy_over_their_range(pdg, kinetic):
     track, _, _, length, deposit, *_ = beam(pdg, kinetic, 400, big_box())

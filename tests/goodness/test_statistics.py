@@ -61,6 +61,7 @@ def test_without_copies():
         np.testing.assert_array_equal(getattr(found, name), getattr(hits, name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind, rounded", [("likelihood", False), ("likelihood", True), ("residuals", False)])
 def test_pixel_of_an_event_that_is_ignored(kind, rounded):
     """The loss of two events without it: that of one event without the pixel, and of the other whole."""

@@ -59,6 +59,7 @@ def assert_left_out(found, **expected):
 # --- clean targets
 
 
+@pytest.mark.slow
 def test_numbers_of_clean_targets_are_standard_normal(repeated, segments):
     """Each drawn target next to the others."""
     found = {}

@@ -174,6 +174,7 @@ def test_each_coordinate_of_a_segment(name):
             assert by_adjoint == pytest.approx(expected[loss], rel=1e-5, abs=1e-7 * natural), (field, loss)
 
 
+@pytest.mark.slow
 def test_all_segments_together(sample):
     """Along a random direction of each input; positions move so little that no step and no hit's tick changes."""
     simulation = smooth()

@@ -33,6 +33,7 @@ def test_thresholds():
     assert not gradient(trace, "squares").pixels.threshold.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, key", [("gain", "gain"), ("offset", "v_pedestal")])
 def test_gain_and_offset(name, key):
     detector = Detector.module0()

@@ -56,6 +56,7 @@ def test_the_gradient_of_a_common_value_is_the_sum_over_the_modules():
         assert found[1][name] == pytest.approx(found[0][name], rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["likelihood", "matched"])
 def test_derivatives_of_a_fit_by_values_of_modules(kind, one_thread):
     """The Jacobian of all residuals, by the adjoints pixel by pixel, against differences."""

@@ -75,6 +75,7 @@ def test_backward_again_gives_the_same_bits():
         same_bits(gradient(trace, loss), first[loss])
 
 
+@pytest.mark.slow
 def test_a_batch_is_the_sum_of_its_events():
     """Parameters to rounding; each segment belongs to one event, so its gradient has the same bits."""
     simulation = Simulation(dtype=np.float64, noise=True, seed=1)

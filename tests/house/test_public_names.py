@@ -36,6 +36,7 @@ def test_name_is_what_lives_there(name):
     assert name in dir(lartpc) and name in lartpc.__all__
 
 
+@pytest.mark.slow
 def test_no_module_hides_a_name():
     """Once all modules are imported the names are still those: no module of the top level is called as one of them."""
     top = {path.stem for path in ROOT.iterdir() if path.suffix == ".py" or path.is_dir()}

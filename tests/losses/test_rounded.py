@@ -19,6 +19,7 @@ from lartpc.parameters import Parameters
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SIX)
 def test_gradient_of_the_rounded_likelihood(segments, noisy, name):
     of = objective("likelihood", segments, noisy, names=(name,), rounded=True)

@@ -44,6 +44,7 @@ def test_weighting_potentials_of_all_pads_sum_to_that_of_a_plane():
         assert total == pytest.approx(1.0 - z / 2.0, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_ramo():
     """Charge collected: 1 on the pad, 0 on neighbours, whatever they saw before; as much induced up as down."""
     detector = one_tpc()

@@ -50,6 +50,7 @@ def test_current_is_the_models_integral(kind):
     assert largest_deviation(kind, REFINED, np.float32) < 5e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "values", "falls"),
     [

@@ -55,6 +55,7 @@ def errors_of_spread(kernel, arguments):
     return np.abs(np.concatenate((x, y), axis=1))
 
 
+@pytest.mark.slow
 def test_moments_do_not_rest_on_contraction(recorded, as_written):
     """To 1e-6 of the cloud's charge, the charge itself to 3e-7; a place that is rounded by 6e-8 moves T_n by n 6e-8.
 
@@ -73,6 +74,7 @@ def test_moments_do_not_rest_on_contraction(recorded, as_written):
     assert np.median(errors_of_spread(written, found | whole).max(axis=1)) > 30.0 * np.median(error)
 
 
+@pytest.mark.slow
 def test_places_of_steps_do_not_rest_on_contraction(recorded, as_written):
     """To 1e-7 cm for segments of a centimetre, wherever on the plane; single precision of 62 cm is 4e-6 cm."""
     found = recorded["split"]

@@ -65,6 +65,7 @@ def expectation(function, position, sigma):
     return integrate.quad(integrand, -PITCH / 2, PITCH / 2, points=kinks, epsabs=1e-12)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", POINTS[1:])
 def test_moments_are_integrals_of_polynomials(point):
     """Chebyshev polynomials in the distance from the centre times the Gaussian over the main pixel, against scipy."""
@@ -90,6 +91,7 @@ def test_mirrored_positions_have_mirrored_charges():
             np.testing.assert_allclose(y, same_y, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nodes", [2, 5, 8])
 @pytest.mark.parametrize("tran_diff", [1e-6, 8.8e-6, 5e-5])
 def test_nodes_fit_into_the_rules(nodes, tran_diff):

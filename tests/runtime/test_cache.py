@@ -43,6 +43,7 @@ for path in map(Path, sys.argv[1:]):
 """
 
 
+@pytest.mark.slow
 def test_cache_folder_follows_every_kernel_source(tmp_path):
     """And them alone: the same sources have the same folder, in any process."""
     copy = tmp_path / "copy"
@@ -64,6 +65,7 @@ def test_cache_folder_follows_every_kernel_source(tmp_path):
     assert len(set(folders)) == 1 + 2 * len(planted)
 
 
+@pytest.mark.slow
 def test_sources_are_hashed_once_a_process(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(cache, "source_hash", Mock(side_effect=cache.source_hash))
@@ -89,6 +91,7 @@ def stamps(home):
     return {path: path.stat().st_mtime_ns for path in home.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_second_process_compiles_nothing_and_gives_the_same_bits(kept):
     electrons, home = kept
     before = stamps(home)
@@ -105,6 +108,7 @@ def test_same_bits_without_a_cache_with_an_empty_one_and_with_a_full_one(tmp_pat
     assert nowhere == empty == full
 
 
+@pytest.mark.slow
 def test_damaged_file_is_made_anew(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     cache_directory.cache_clear()
@@ -162,6 +166,7 @@ def test_file_that_cannot_be_read(tmp_path, monkeypatch, capsys):
     assert stamps(tmp_path) == {}
 
 
+@pytest.mark.slow
 def test_kernel_of_two_bodies_of_one_name_in_one_file(tmp_path, monkeypatch):
     """Their files on disk differ."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -180,6 +180,7 @@ def test_a_second_run_gives_the_same_bits(generated, result):
     assert_same_bits(Simulation(noise=True, seed=1)(generated, waveforms=True), result)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 1000, 10**9])
 def test_batches_of_any_size_give_the_same_bits(generated, result, steps):
     simulation = Simulation(noise=True, seed=1, settings=Settings(steps_per_batch=steps))
@@ -225,6 +226,7 @@ def test_seeds_and_noise_change_the_hits(generated, result):
     assert other.summary.collected == silent.summary.collected == result.summary.collected
 
 
+@pytest.mark.slow
 def test_thresholds_by_pixel(generated):
     plain = Simulation()(generated).hits
     pixel, count = np.unique(plain.pixel_id, return_counts=True)
