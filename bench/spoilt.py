@@ -41,10 +41,10 @@ def run(name, segments, rounded):
         "name": name,
         "good": result.good,
         "converged": result.converged,
-        "describes": result.verdict.describes,
+        "describes": result.verdicts[0].describes,
         "reasons": list(result.reasons),
-        "common": list(result.verdict.common),
-        "left_out": str(result.cleaning),
+        "common": list(result.verdicts[0].common),
+        "left_out": str(result.verdicts[0].cleaning),
         "pulls": dict(zip(result.names, pulls.tolist(), strict=True)),
         "right": right,
         "passes": right if name in ("control", *SHIFTED, *OF_PACKETS) else right or not result.good,
@@ -60,11 +60,13 @@ def clean(repetitions, segments, rounded):
         target = Target(hits_of(segments, seed=seed), rounded=rounded, truth=TRUTH)
         result = calibrate(Simulation(), segments, target)
         pulls = (result.values - result.truth) / result.errors
-        found.append({"good": result.good, "reasons": list(result.reasons), "left_out": str(result.cleaning)})
+        verdict = result.verdicts[0]
+        left_out = str(verdict.cleaning)
+        found.append({"good": result.good, "reasons": list(result.reasons), "left_out": left_out})
         found[-1]["pulls"] = pulls.tolist()
-        found[-1]["checks"] = {check.name: check.significance for check in result.verdict.checks}
-        found[-1]["trends"] = {f"{t.what} by {t.by}": t.significance for t in result.verdict.trends}
-        print(seed, "good" if result.good else result.reasons, str(result.cleaning), flush=True)
+        found[-1]["checks"] = {check.name: check.significance for check in verdict.checks}
+        found[-1]["trends"] = {f"{t.what} by {t.by}": t.significance for t in verdict.trends}
+        print(seed, "good" if result.good else result.reasons, left_out, flush=True)
     return found
 
 

@@ -183,7 +183,7 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
     write_figure(folder / "parameters.png", parameters_figure(result, kept.evaluations))
     write_figure(folder / "convergence.png", convergence_figure(result, kept.evaluations))
     write_figure(folder / "correlation.png", correlation_figure(result))
-    write_figure(folder / "residuals.png", residuals_figure(result.verdict, chosen))
+    write_figure(folder / "residuals.png", residuals_figure(result.verdicts[0], chosen))
     click.echo(str(result))
     pictures = "parameters.png, convergence.png, correlation.png, residuals.png"
     click.echo(f"{folder}: fit.json, history.h5, {pictures}; ", nl=False)

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from lartpc.data.segments import Segments
     from lartpc.detector.detector import Detector
     from lartpc.exceptions import InputError
-    from lartpc.fit.calibrate import calibrate
+    from lartpc.fit.calibrate import calibrate, calibrate_runs
     from lartpc.fit.compare import compare
     from lartpc.fit.forecast import forecast
+    from lartpc.fit.runs import Run
     from lartpc.fit.scan import scan
     from lartpc.fit.target import Target
     from lartpc.formats.edepsim import read_segments, write_segments
@@ -37,6 +38,7 @@ __all__ = [
     "InputError",
     "Parameters",
     "Response",
+    "Run",
     "Segments",
     "Settings",
     "Simulation",
@@ -44,6 +46,7 @@ __all__ = [
     "Trace",
     "__version__",
     "calibrate",
+    "calibrate_runs",
     "compare",
     "forecast",
     "generate",
@@ -62,12 +65,14 @@ _HOMES = {
     "InputError": "exceptions",
     "Parameters": "parameters",
     "Response": "pixels.response",
+    "Run": "fit.runs",
     "Segments": "data.segments",
     "Settings": "settings",
     "Simulation": "simulation.simulation",
     "Target": "fit.target",
     "Trace": "gradients.trace",
     "calibrate": "fit.calibrate",
+    "calibrate_runs": "fit.calibrate",
     "compare": "fit.compare",
     "forecast": "fit.forecast",
     "generate": "generator.generate",

@@ -120,11 +120,16 @@ class Unknowns(Protocol):
     def constraints(self) -> Any: ...  # what is known of them besides the target
     @property
     def reach(self) -> Any: ...  # (n,) the longest step by which a linear model may be believed
+
+    def size(self, values: Any) -> Any:
+        """What changes of `values` (n,) are told relative to (n,), above 0."""
+
+
+class ChainUnknowns(Unknowns, Protocol):
+    """Unknowns of one chain from segments to hits, and what they are in it."""
+
     @property
     def slots(self) -> Any: ...  # (n,) int64, of the chain's vector, by which derivatives are taken
 
     def apply(self, values: Any) -> Any:
         """The vector of the chain's parameters (n_values,) with the unknowns at `values` (n,)."""
-
-    def size(self, values: Any) -> Any:
-        """What changes of `values` (n,) are told relative to (n,), above 0."""

@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lartpc.contracts import Unknowns
 from lartpc.fit.constraint import penalty
-from lartpc.fit.unknowns import unknowns_of
+from lartpc.fit.runs import Joint, unknowns_of_runs
 from lartpc.losses.hitlist import present_events
 from lartpc.losses.objective import Objective
 from lartpc.parameters import OF_COUNTS, common_name
@@ -55,19 +54,25 @@ class Assumption(NamedTuple):
         )
 
 
-def assumptions(objective: Objective, values: np.ndarray, few: bool = False) -> list[Assumption]:
-    """Those of a fit with a sum of squares that ended at `values` (n,) of its unknowns; from a `few` of the events."""
-    fitted = objective.unknowns.names
-    names = others(objective, fitted)
+def assumptions(objective: Joint, values: np.ndarray, few: bool = False) -> list[Assumption]:
+    """Those of a fit with a sum of squares that ended at `values` (n,) of its unknowns; from a `few` of the events.
+
+    What all runs take for granted is one assumption, that it is another in all of them.
+    """
+    parts, unknowns = objective.parts, objective.unknowns
+    fitted, of_run = unknowns.names, unknowns.of_run[0].names
+    names = others(parts, of_run)
     if not names:
         return []
-    simulation = objective.simulation
     start = dict(zip(fitted, values.tolist(), strict=True))
-    wide: Unknowns = unknowns_of(simulation, (*fitted, *names), start)
-    batches, stride = some_of(objective.batches) if few else (objective.batches, 1)
-    found: Any = Objective(objective.kind, simulation, batches, objective.target, wide)(wide.start)
-    gradient, information = found.gradient * stride, found.information * stride
-    n = len(fitted)
+    wide = unknowns_of_runs([part.simulation for part in parts], (*of_run, *names), unknowns.per_run, start)
+    n, n_wide = len(fitted), len(wide.names)
+    gradient, information = np.zeros(n_wide), np.zeros((n_wide, n_wide))
+    for part, varied, columns in zip(parts, wide.of_run, wide.columns, strict=True):
+        batches, stride = some_of(part.batches) if few else (part.batches, 1)
+        found: Any = Objective(part.kind, part.simulation, batches, part.target, varied)(varied.start)
+        gradient[columns] += found.gradient * stride
+        information[np.ix_(columns, columns)] += found.information * stride
     added = penalty(objective.unknowns, values)
     gradient[:n] += added.gradient
     information[:n, :n] += added.information
@@ -99,9 +104,12 @@ def some_of(batches: Sequence[Batch]) -> tuple[list[Batch], int]:
     return [batch for batch in taken if len(batch.dE)], stride
 
 
-def others(objective: Objective, fitted: Sequence[str]) -> tuple[str, ...]:
-    """The parameters that the target depends on and that are not fitted, of modules together or apart."""
+def others(parts: Sequence[Objective], fitted: Sequence[str]) -> tuple[str, ...]:
+    """The parameters that all targets depend on and that are not fitted, of modules together or apart."""
     common = {common_name(name) for name in fitted}
-    blind = () if objective.target.rounded else OF_COUNTS
-    acting = objective.simulation.acting()
-    return tuple(name for name in acting if common_name(name) not in common and common_name(name) not in blind)
+    if not all(part.target.rounded for part in parts):
+        common |= set(OF_COUNTS)
+    acting = [part.simulation.acting() for part in parts]
+    return tuple(
+        name for name in acting[0] if common_name(name) not in common and all(name in others for others in acting)
+    )

@@ -9,7 +9,7 @@ import numpy as np
 
 from lartpc.blas import one_blas_thread
 from lartpc.checks import check_choice
-from lartpc.contracts import Unknowns
+from lartpc.contracts import ChainUnknowns
 from lartpc.data.hits import Hits
 from lartpc.data.segments import Segments
 from lartpc.exceptions import InputError
@@ -18,7 +18,8 @@ from lartpc.fit.assumptions import assumptions
 from lartpc.fit.optimizers import Optimizer, find_optimizer
 from lartpc.fit.problem import Evaluation, Outcome, Problem, Record
 from lartpc.fit.result import FitResult, make_result
-from lartpc.fit.stage import Stage
+from lartpc.fit.runs import Joint, Run, RunUnknowns, unknowns_of_runs
+from lartpc.fit.stage import Stage, Stages
 from lartpc.fit.target import Target
 from lartpc.fit.uncertainty import (
     EXPECTED,
@@ -33,7 +34,6 @@ from lartpc.fit.unknowns import as_unknowns, check_start
 from lartpc.goodness.cleaning import Cleaning
 from lartpc.goodness.verdict import Verdict
 from lartpc.losses.catalogue import OBJECTIVES, SQUARES
-from lartpc.losses.objective import Objective
 from lartpc.parameters import Parameters, common_name
 from lartpc.simulation.simulation import Simulation
 
@@ -52,12 +52,11 @@ class Journal:
     progress: Callable[[Iterable], Iterable] = lambda batches: batches
 
 
-@one_blas_thread
 def calibrate(
     simulation: Simulation,
     segments: Segments,
     target: Target | Hits,
-    unknowns: Sequence[str] | Unknowns = SIX,
+    unknowns: Sequence[str] | ChainUnknowns = SIX,
     *,
     loss: str | None = None,
     optimizer: str | Optimizer | None = None,
@@ -80,9 +79,38 @@ def calibrate(
     another detector or of other events than the segments', no hit where the segments give charge. Raises
     FloatingPointError where a loss is not finite.
     """
-    target = Target.of(target)
-    loss = loss or target.loss
-    varied = as_unknowns(simulation, unknowns)
+    varied = RunUnknowns.of(as_unknowns(simulation, unknowns))
+    run = Run(simulation, segments, target)
+    return calibrate_runs([run], varied, loss=loss, optimizer=optimizer, errors=errors, journal=journal)
+
+
+@one_blas_thread
+def calibrate_runs(
+    runs: Sequence[Run],
+    unknowns: Sequence[str] | RunUnknowns = SIX,
+    *,
+    per_run: Sequence[str] = (),
+    loss: str | None = None,
+    optimizer: str | Optimizer | None = None,
+    errors: str = "gauss-newton",
+    journal: Journal = Journal(),
+) -> FitResult:
+    """Fit the targets of several runs at once, whose detectors may differ: -log L is the sum of theirs.
+
+    Parameters are common to all runs, but those of `per_run` have a value in each: lifetime.run0, lifetime.run1, ...;
+    `unknowns`: names, or with start and bounds of one's own as `unknowns_of_runs` gives. The rest as in `calibrate`.
+
+    Raises InputError as `calibrate` does, for no run at all, and where the targets of runs need different losses.
+    """
+    if not runs:
+        raise InputError("runs: there is none, allowed are one or more")
+    simulations = [run.simulation for run in runs]
+    if isinstance(unknowns, RunUnknowns):
+        varied = unknowns
+    else:
+        varied = unknowns_of_runs(simulations, unknowns, per_run)
+    targets = [Target.of(run.target) for run in runs]
+    loss = loss or common_loss(targets)
     check_choice("loss", loss, LOSSES)
     check_choice("errors", errors, ERRORS)
     squares = loss in SQUARES
@@ -92,47 +120,66 @@ def calibrate(
         raise InputError(f"constraint: needs the loss likelihood or residuals, found {loss}")
     optimizer = find_optimizer(optimizer, squares)
     check_start(varied)
-    target.check(simulation.detector, segments)
-    check_agreement(target, simulation, varied.names)
-    target, left_out = target.usable(simulation.detector)
-    quiet = simulation.apart(varied.names).without_noise()
-    stage = Stage(quiet, segments, target, varied, loss, optimizer, journal.progress)
+    stages, left_out = [], []
+    for run, target, own in zip(runs, targets, varied.of_run, strict=True):
+        target.check(run.simulation.detector, run.segments)
+        check_agreement(target, run.simulation, own.names)
+        usable, out = target.usable(run.simulation.detector)
+        quiet = run.simulation.apart(own.names).without_noise()
+        stages.append(Stage(quiet, run.segments, usable, own, loss, optimizer, journal.progress))
+        left_out.append(out)
     record = Record(journal.done, journal.report)
-    problem, outcome, verdict = fit(stage, record)
+    problem, outcome, verdicts = fit(Stages(tuple(stages), varied, loss, optimizer), record)
     found = uncertainty_of(problem, outcome, loss, errors)
-    verdict = verdict.after(left_out)
-    told = assumptions(problem.objective, outcome.values, few=verdict.describes) if squares else ()
-    truth = truth_of(target.truth, varied.names)
-    return make_result(problem, outcome, found, truth, loss, optimizer.name, verdict, told)
+    verdicts = tuple(verdict.after(out) for verdict, out in zip(verdicts, left_out, strict=True))
+    describes = all(verdict.describes for verdict in verdicts)
+    told = assumptions(problem.objective, outcome.values, few=describes) if squares else ()
+    truths = zip(targets, varied.of_run, strict=True)
+    truth = varied.told([truth_of(target.truth, own.names) for target, own in truths])
+    return make_result(problem, outcome, found, truth, loss, optimizer.name, verdicts, told)
 
 
-def fit(stage: Stage, record: Record) -> tuple[Problem, Outcome, Verdict]:
-    """Fit the whole target; where the model does not describe it, without what is no data of the model.
+def common_loss(targets: Sequence[Target]) -> str:
+    """The loss that suits all targets."""
+    found = list(dict.fromkeys(target.loss for target in targets))
+    if len(found) > 1:
+        raise InputError(f"loss: targets of the runs need {' and '.join(found)}, allowed is one: name it")
+    return found[0]
+
+
+def fit(stages: Stages, record: Record) -> tuple[Problem, Outcome, tuple[Verdict, ...]]:
+    """Fit the whole targets; where the model does not describe them, without what is no data of the model.
 
     What that is shows at the robust start first, which hits far off do not move, then where each fit ends.
     """
-    objective, squares = stage.objective(Cleaning()), stage.loss in SQUARES
-    start = stage.robust_start(objective, record) if squares else stage.unknowns.start
-    problem, outcome = run(stage, objective, record, start)
-    examined = stage.examined(outcome.values)
-    verdict, cleaning = stage.verdict(examined, Cleaning()), stage.spoilt(examined)
-    if not squares or (verdict.describes and cleaning.empty):
-        return problem, outcome, verdict
-    values, before, at_start = start, Cleaning(), stage.spoilt(stage.examined(start))
-    cleaning = cleaning if at_start.empty else at_start
+    clean = stages.clean
+    objective, squares = stages.objective(clean), stages.loss in SQUARES
+    start = stages.robust_start(objective, record) if squares else stages.unknowns.start
+    problem, outcome = run(stages, objective, record, start)
+    examined = stages.examined(outcome.values)
+    verdicts, cleanings = stages.verdicts(examined, clean), stages.spoilt(examined)
+    if not squares or (all(verdict.describes for verdict in verdicts) and same(cleanings, clean)):
+        return problem, outcome, verdicts
+    values, before, at_start = start, clean, stages.spoilt(stages.examined(start))
+    cleanings = cleanings if same(at_start, clean) else at_start
     for _ in range(ROUNDS):
-        if cleaning.same(before):
+        if same(cleanings, before):
             break
-        problem, outcome = run(stage, stage.objective(cleaning), record, values)
-        values, before, examined = outcome.values, cleaning, stage.examined(outcome.values)
-        verdict, cleaning = stage.verdict(examined, cleaning), stage.spoilt(examined)
-    return problem, outcome, verdict
+        problem, outcome = run(stages, stages.objective(cleanings), record, values)
+        values, before, examined = outcome.values, cleanings, stages.examined(outcome.values)
+        verdicts, cleanings = stages.verdicts(examined, cleanings), stages.spoilt(examined)
+    return problem, outcome, verdicts
 
 
-def run(stage: Stage, objective: Objective, record: Record, start: np.ndarray) -> tuple[Problem, Outcome]:
+def same(these: tuple[Cleaning, ...], others: tuple[Cleaning, ...]) -> bool:
+    """Whether the same is left out of every run."""
+    return all(one.same(other) for one, other in zip(these, others, strict=True))
+
+
+def run(stages: Stages, objective: Joint, record: Record, start: np.ndarray) -> tuple[Problem, Outcome]:
     """Minimise from `start`."""
     problem = Problem(objective, record)
-    return problem, stage.optimizer.run(problem, start)
+    return problem, stages.optimizer.run(problem, start)
 
 
 def truth_of(truth: Parameters | None, names: Sequence[str]) -> np.ndarray | None:

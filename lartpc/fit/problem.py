@@ -7,14 +7,13 @@ it in order, whatever the optimizer keeps inside.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lartpc.exceptions import InputError
 from lartpc.fit.constraint import penalty
 from lartpc.losses.linear import Linear
-from lartpc.losses.objective import Objective
 from lartpc.losses.per_event import MeanLoss
 
 
@@ -66,11 +65,12 @@ class Record:
 
 
 class Problem:
-    """`objective` as a function of its unknowns within `bounds` (n, 2), by default theirs; arrays in their order."""
+    """`objective`, an `Objective` or what is like one, as a function of its unknowns; arrays in their order.
 
-    def __init__(
-        self, objective: Objective, record: Record, phase: str = "fit", bounds: np.ndarray | None = None
-    ) -> None:
+    They are within `bounds` (n, 2), by default theirs.
+    """
+
+    def __init__(self, objective: Any, record: Record, phase: str = "fit", bounds: np.ndarray | None = None) -> None:
         self.objective = objective
         self.unknowns = objective.unknowns
         self.names, self.scale = self.unknowns.names, self.unknowns.scale

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lartpc.blas import one_blas_thread
-from lartpc.contracts import Unknowns
+from lartpc.contracts import ChainUnknowns
 from lartpc.data.hits import Hits
 from lartpc.data.segments import Segments
 from lartpc.exceptions import InputError
@@ -30,7 +30,7 @@ def profile_scan(
     simulation: Simulation,
     segments: Segments,
     target: Target | Hits,
-    unknowns: Sequence[str] | Unknowns = SIX,
+    unknowns: Sequence[str] | ChainUnknowns = SIX,
     *,
     over: Mapping[str, tuple[float, float] | None] | None = None,
     points: int = 21,
@@ -64,7 +64,8 @@ def profile_scan(
     target, _ = target.usable(simulation.detector)
     quiet = simulation.apart(varied.names).without_noise()
     stage = Stage(quiet, segments, target, varied, best.loss, GaussNewton(), list)
-    problem = Problem(stage.objective(best.cleaning), Record(journal.done[len(seen) :], journal.report), "profile")
+    record = Record(journal.done[len(seen) :], journal.report)
+    problem = Problem(stage.objective(best.verdicts[0].cleaning), record, "profile")
     columns = [varied.names.index(name) for name in ranges]
     middle = best.values[columns]
     along, values = plane_of(ranges, points) if plane else lines_of(ranges, points, middle)
@@ -95,7 +96,7 @@ def profile_scan(
     )
 
 
-def check(asked: Mapping[str, tuple[float, float] | None], varied: Unknowns, points: int, plane: bool) -> None:
+def check(asked: Mapping[str, tuple[float, float] | None], varied: ChainUnknowns, points: int, plane: bool) -> None:
     """Raise InputError where there are no such points."""
     check_points(asked, points, plane)
     for name, limits in asked.items():

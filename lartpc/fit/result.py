@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,6 @@ from lartpc.fit.constraint import Contribution, contributions, penalty
 from lartpc.fit.problem import Evaluation, Outcome, Problem
 from lartpc.fit.smooth import spans_decades
 from lartpc.fit.uncertainty import Uncertainty, invert, open_components, told_open
-from lartpc.goodness.cleaning import Cleaning
 from lartpc.goodness.verdict import LIMIT, Verdict
 
 AT_BOUND = 1e-4  # of the bounds, or their logarithms where they span decades
@@ -44,14 +43,21 @@ class FitResult(NamedTuple):
     errors_from: str
     open_direction: dict[str, float] | None  # components of the direction, relative to the values, that data leave open
     pushed: tuple[str, ...] = ()  # parameters at a bound beyond which the loss falls
-    verdict: Verdict | None = None  # on the model: whether it describes the target
+    verdicts: tuple[Verdict, ...] = ()  # on the model: whether it describes the target; one a run
     assumptions: Sequence[Assumption] = ()  # what was taken for granted
     contributions: Sequence[Contribution] = ()  # of data and constraints, where there are constraints
 
     @property
-    def cleaning(self) -> Cleaning:
-        """What of the target was left out."""
-        return Cleaning() if self.verdict is None else self.verdict.cleaning
+    def describes(self) -> bool:
+        """Whether the model describes the targets of all runs."""
+        return all(verdict.describes for verdict in self.verdicts)
+
+    def of_runs(self, told: Callable[[Verdict], Iterable[str]]) -> list[str]:
+        """Lines of each run's verdict, with the run where there are several."""
+        several = len(self.verdicts) > 1
+        return [
+            f"run {k}: {line}" if several else line for k, verdict in enumerate(self.verdicts) for line in told(verdict)
+        ]
 
     @property
     def good(self) -> bool:
@@ -74,7 +80,7 @@ class FitResult(NamedTuple):
             for one in self.contributions
             if abs(one.tension) > LIMIT
         ]
-        return (*reasons, *(self.verdict.reasons if self.verdict else ()))
+        return (*reasons, *self.of_runs(lambda verdict: verdict.reasons))
 
     @property
     def correlation(self) -> np.ndarray:
@@ -114,10 +120,10 @@ class FitResult(NamedTuple):
             "open_direction": self.open_direction,
             "mean_square": self.mean_square if np.isfinite(self.mean_square) else None,
             "good": self.good,
-            "describes": None if self.verdict is None else self.verdict.describes,
+            "describes": self.describes,
             "reasons": list(self.reasons),
-            "verdict": None if self.verdict is None else self.verdict.as_dict(),
-            "left_out": self.cleaning.as_dict(),
+            "verdict": one_or_all([verdict.as_dict() for verdict in self.verdicts]),
+            "left_out": one_or_all([verdict.cleaning.as_dict() for verdict in self.verdicts]),
             "constraints": {one.name: one.as_dict() for one in self.contributions},
             "assumptions": [one.as_dict() for one in self.assumptions],
             **{name: getattr(self, name) for name in keep},
@@ -150,14 +156,17 @@ class FitResult(NamedTuple):
         if self.open_direction is not None:
             lines.append(told_open(self.open_direction))
         lines += [str(one) for one in self.contributions]
-        if told := str(self.cleaning):
-            lines.append(f"left out: {told}")
+        lines += [f"left out: {told}" for told in self.of_runs(lambda one: filter(None, [str(one.cleaning)]))]
         lines += [f"not tested by the target: {one}" for one in self.assumptions if not one.tested]
-        if self.verdict is not None:
-            lines.append(f"verdict: {'good' if self.good else 'not to be used'}")
-            lines += [f"  {reason}" for reason in self.reasons]
-            lines += [f"  most of it is in {group}" for group in self.verdict.common]
+        lines.append(f"verdict: {'good' if self.good else 'not to be used'}")
+        lines += [f"  {reason}" for reason in self.reasons]
+        lines += [f"  most of it is in {group}" for group in self.of_runs(lambda verdict: verdict.common)]
         return "\n".join(lines)
+
+
+def one_or_all(of_runs: list[Any]) -> Any:
+    """What there is of a single run, a list of several."""
+    return of_runs[0] if len(of_runs) == 1 else of_runs
 
 
 def at_bound(value: float, bounds: np.ndarray) -> bool:
@@ -181,7 +190,7 @@ def make_result(
     truth: np.ndarray | None,
     loss: str,
     optimizer: str,
-    verdict: Verdict | None = None,
+    verdicts: tuple[Verdict, ...] = (),
     assumptions: Sequence[Assumption] = (),
 ) -> FitResult:
     """The result of a fit that ended at `outcome`."""
@@ -223,7 +232,7 @@ def make_result(
         errors_from=uncertainty.made_from,
         open_direction=open_components(names, uncertainty.open_direction),
         pushed=tuple(pushed),
-        verdict=verdict,
+        verdicts=verdicts,
         assumptions=assumptions,
         contributions=contributions_at(problem.unknowns, last) if problem.unknowns.constraints else (),
     )

@@ -8,8 +8,8 @@ import numpy as np
 
 from lartpc.fit.optimizers import newton_step
 from lartpc.fit.problem import Problem
+from lartpc.fit.runs import Joint
 from lartpc.losses.linear import Linear
-from lartpc.losses.objective import Objective
 
 STEPS = 8  # iterations at most
 TOLERANCE = 1e-3  # largest step, relative to the scales, at which it hands over
@@ -19,7 +19,7 @@ GAIN = 0.7  # or when the loss has not fallen to this fraction: what is left is 
 class Robust:
     """The objective `matched` with weights: wrongly matched hits count little."""
 
-    def __init__(self, objective: Objective) -> None:
+    def __init__(self, objective: Joint) -> None:
         self.objective = objective
         self.unknowns, self.batches = objective.unknowns, objective.batches
 

@@ -1,4 +1,4 @@
-"""A fit with what is left out of its target, and what the target says of the model where it ended."""
+"""A fit with what is left out of its targets, and what these say of the model where it ended."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lartpc.contracts import Unknowns
+from lartpc.contracts import ChainUnknowns
 from lartpc.data.segments import Segments
 from lartpc.data.selection import length_batches
 from lartpc.fit.compare import examined, verdict
 from lartpc.fit.optimizers import Adam, Optimizer
 from lartpc.fit.problem import Problem, Record
 from lartpc.fit.robust import Robust, warm_up
+from lartpc.fit.runs import Joint, RunUnknowns
 from lartpc.fit.target import Target
 from lartpc.goodness.cleaning import Cleaning, find_spoilt
 from lartpc.goodness.items import Examined
@@ -28,12 +29,12 @@ WARM_STEPS_PER_BATCH = 16384  # the robust start needs no more than the first ba
 
 
 class Stage(NamedTuple):
-    """Segments and a target as they are given, and how they are fitted."""
+    """Segments and a target of one run as they are given, and how they are fitted."""
 
     simulation: Simulation  # without noise, with its parameters apart
     segments: Segments
     target: Target
-    unknowns: Unknowns
+    unknowns: ChainUnknowns  # of this run
     loss: str
     optimizer: Optimizer
     progress: Callable[[Iterable], Iterable]
@@ -54,11 +55,10 @@ class Stage(NamedTuple):
             return [simulation.batch(segments.select(rows)) for rows in chosen]
         return simulation.batches(segments, whole=self.loss not in SQUARES)
 
-    def robust_start(self, objective: Objective, record: Record) -> np.ndarray:
-        """Where the fit begins: after a robust fit of matched hits on the first events."""
+    def matched(self, objective: Objective) -> Objective:
+        """The loss of matched hits on the first events."""
         first = objective.simulation.batches(self.segments, WARM_STEPS_PER_BATCH, whole=False)[:1]
-        matched: Any = Robust(Objective("matched", objective.simulation, first, objective.target, self.unknowns))
-        return warm_up(Problem(matched, record, "warm-up"), self.unknowns.start)
+        return Objective("matched", objective.simulation, first, objective.target, self.unknowns)
 
     def vector(self, values: np.ndarray) -> Any:
         """All parameters of the chain, with the unknowns at `values`."""
@@ -75,3 +75,41 @@ class Stage(NamedTuple):
     def verdict(self, found: Examined, cleaning: Cleaning) -> Verdict:
         """On the model there, without what is left out."""
         return verdict(self.simulation, self.segments, self.target, found, cleaning)
+
+
+class Stages(NamedTuple):
+    """All runs of a fit; what is told of a run is in a tuple, in their order."""
+
+    runs: tuple[Stage, ...]
+    unknowns: RunUnknowns
+    loss: str
+    optimizer: Optimizer
+
+    @property
+    def clean(self) -> tuple[Cleaning, ...]:
+        """Nothing left out."""
+        return tuple(Cleaning() for _ in self.runs)
+
+    def objective(self, cleanings: tuple[Cleaning, ...]) -> Joint:
+        """The loss of all runs without what is left out of each."""
+        parts = [run.objective(cleaning) for run, cleaning in zip(self.runs, cleanings, strict=True)]
+        return Joint(parts, self.unknowns)
+
+    def robust_start(self, objective: Joint, record: Record) -> np.ndarray:
+        """Where the fit begins: after a robust fit of matched hits on the first events of each run."""
+        parts = [run.matched(part) for run, part in zip(self.runs, objective.parts, strict=True)]
+        matched: Any = Robust(Joint(parts, self.unknowns))
+        return warm_up(Problem(matched, record, "warm-up"), self.unknowns.start)
+
+    def examined(self, values: np.ndarray) -> tuple[Examined, ...]:
+        """The targets as they are given, with the unknowns at `values`."""
+        columns = self.unknowns.columns
+        return tuple(run.examined(values[of]) for run, of in zip(self.runs, columns, strict=True))
+
+    def spoilt(self, found: tuple[Examined, ...]) -> tuple[Cleaning, ...]:
+        """What is no data of the model there."""
+        return tuple(run.spoilt(one) for run, one in zip(self.runs, found, strict=True))
+
+    def verdicts(self, found: tuple[Examined, ...], cleanings: tuple[Cleaning, ...]) -> tuple[Verdict, ...]:
+        """On the model there, without what is left out."""
+        return tuple(run.verdict(one, out) for run, one, out in zip(self.runs, found, cleanings, strict=True))

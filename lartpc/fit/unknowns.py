@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lartpc.checks import nearest
-from lartpc.contracts import Unknowns
+from lartpc.contracts import ChainUnknowns, Unknowns
 from lartpc.exceptions import InputError
 from lartpc.fit.constraint import Constraint
 from lartpc.parameters import SINGLE, TABLE, check_parameter, common_name, is_known, parameter
@@ -92,7 +92,7 @@ def unknowns_of(
     )
 
 
-def as_unknowns(simulation: Simulation, unknowns: Sequence[str] | Unknowns) -> Unknowns:
+def as_unknowns(simulation: Simulation, unknowns: Sequence[str] | ChainUnknowns) -> ChainUnknowns:
     """What is given as unknowns: names of parameters, as `unknowns_of` makes of them, or unknowns as they are."""
     return unknowns_of(simulation, unknowns) if isinstance(unknowns, Sequence) else unknowns
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lartpc.contracts import Unknowns
+from lartpc.contracts import ChainUnknowns
 from lartpc.losses import per_event
 from lartpc.losses.catalogue import OBJECTIVES, check_acting, check_noise
 from lartpc.losses.linear import Linear, join
@@ -30,7 +30,7 @@ class Objective:
         simulation: Simulation,
         batches: Sequence[Batch],
         target: TargetHits,
-        unknowns: Unknowns,
+        unknowns: ChainUnknowns,
         progress: Callable[[Iterable], Iterable] = lambda batches: batches,
     ) -> None:
         check_noise(kind, simulation.detector)

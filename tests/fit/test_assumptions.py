@@ -86,10 +86,10 @@ def test_fit_without_what_is_spoilt(segments):
     kept = np.sort(np.concatenate((kept, kept[:7])))
     spoilt = hits.select(kept)
     result = calibrate(Simulation(), segments, spoilt.select(spoilt.pixel_id != dead), FITTED)
-    assert result.cleaning.events.tolist() == [2] and dead in result.cleaning.dead
-    assert result.cleaning.twice > 0
+    assert result.verdicts[0].cleaning.events.tolist() == [2] and dead in result.verdicts[0].cleaning.dead
+    assert result.verdicts[0].cleaning.twice > 0
     assert result.converged and result.good, result.reasons
     assert (np.abs(pulls(result, FITTED)) < 3.5).all()
-    assert f"left out: {result.cleaning}" in str(result)
+    assert f"left out: {result.verdicts[0].cleaning}" in str(result)
     told = result.as_dict()
     assert told["left_out"]["events"] == [2] and told["good"] and told["describes"]

@@ -117,5 +117,5 @@ def test_pixels_that_are_off_say_nothing(segments, hits, one_thread):
     off = Simulation().without_pixels(np.unique(hits.pixel_id)[:2])
     best = calibrate(off, segments, hits, ("Ab",))
     found = profile_scan(off, segments, hits, ("Ab",), points=3)
-    assert best.cleaning.bad > 0 and found.minimum == pytest.approx(best.value)
+    assert best.verdicts[0].cleaning.bad > 0 and found.minimum == pytest.approx(best.value)
     assert np.ptp(found.loss) == pytest.approx(4.5, rel=0.1)

@@ -49,5 +49,5 @@ def test_a_fit_leaves_out_a_hot_pixel_without_charge(without_limit):
     hot = dataclasses.replace(hot, pixel_id=np.full(14, free), t=20.0 + 10.0 * np.arange(14), hit=np.arange(14))
     columns = {f.name: np.concatenate((getattr(hits, f.name), getattr(hot, f.name))) for f in dataclasses.fields(hits)}
     result = calibrate(Simulation(one_tpc()), end_on(), Hits(**columns), ["eField"])
-    np.testing.assert_array_equal(result.cleaning.noisy, [free])
+    np.testing.assert_array_equal(result.verdicts[0].cleaning.noisy, [free])
     assert "1 noisy pixels" in str(result)
