@@ -15,7 +15,8 @@ import common
 import numpy as np
 from spoil import OF_PACKETS, SHIFTED, SPOILT, TRUTH, hits_of
 
-from lartpc.fit.calibrate import SIX, calibrate
+from lartpc.fit.calibrate import SIX, calibrate, calibrate_runs
+from lartpc.fit.runs import Run
 from lartpc.fit.target import Target
 from lartpc.fit.zero import with_offset
 from lartpc.formats.attrs import parameters_of
@@ -31,8 +32,8 @@ def run(name, segments, rounded):
     target = Target(hits, rounded=rounded or name in OF_PACKETS, truth=truth, settings=settings)
     started = time.perf_counter()
     try:
-        unknowns = with_offset(Simulation(), given, target, SIX) if name in SHIFTED else SIX
-        result = calibrate(Simulation(), given, target, unknowns)
+        runs = [Run(Simulation(), given, target)]
+        result = calibrate_runs(runs, with_offset(runs, SIX) if name in SHIFTED else SIX)
     except (ValueError, FloatingPointError) as refused:
         return {"name": name, "good": False, "refused": str(refused), "passes": True}
     pulls = (result.values - result.truth) / result.errors

@@ -9,16 +9,7 @@ import time
 import click
 
 from lartpc import InputError
-from lartpc.cli.fitting import (
-    aim_of,
-    check_target,
-    fitted_names,
-    given_bounds,
-    given_constraints,
-    given_truth,
-    prepare,
-    showing,
-)
+from lartpc.cli.fitting import fitted_names, given_bounds, given_constraints, prepare, showing
 from lartpc.cli.info import versions
 from lartpc.cli.options import (
     closure_options,
@@ -28,7 +19,6 @@ from lartpc.cli.options import (
     fit_option,
     folder_option,
     layout_option,
-    load_detector,
     loss_option,
     number,
     overwrite_option,
@@ -40,14 +30,13 @@ from lartpc.cli.options import (
     rounded_option,
     t0_option,
     trust_option,
-    with_pixel_values,
 )
 from lartpc.cli.progress import progress_bar
+from lartpc.cli.runs import data_argument, detector_of, load_run, runs_given
 
 
 @click.command(epilog="Example: lartpc calibrate muons.h5 hits.h5 -o fit --fit eField,lifetime")
-@click.argument("segments")
-@click.argument("target", required=False)
+@data_argument
 @folder_option
 @detector_option
 @layout_option
@@ -55,6 +44,7 @@ from lartpc.cli.progress import progress_bar
 @pixel_options
 @fit_option
 @per_module_option
+@click.option("--per-run", metavar="NAME,...", help="Of these, one value a run, where there are several.")
 @click.option("--fix", multiple=True, metavar="NAME=VALUE", help="Value of a parameter that is not fitted.")
 @click.option("--start", multiple=True, metavar="NAME=VALUE", help="Where to start [default: the nominal value].")
 @click.option("--bounds", multiple=True, metavar="NAME=LOW:HIGH", help="How far a parameter may go [default: far].")
@@ -89,10 +79,12 @@ from lartpc.cli.progress import progress_bar
 @click.option("--resume", is_flag=True, help="Continue the fit in DIR.")
 @device_option
 @overwrite_option
-def calibrate(segments, target, output, detector, layout, names, fix, start, loss, resume, overwrite, **options):
+def calibrate(data, output, names, per_run, start, loss, resume, overwrite, **options):
     """Fit the parameters of the detector to the hits in TARGET, which the energy deposits in SEGMENTS made.
 
-    TARGET is what lartpc simulate writes, or a file of LArPix packets (then --rounded goes without saying).
+    TARGET is what lartpc simulate writes, or a file of LArPix packets (then --rounded goes without saying). Several
+    runs: SEGMENTS:TARGET of each, or a YAML list of mappings with segments and target, and whatever else is a run's
+    own: detector, layout, events, response, thresholds, gains, pedestals, bad_channels, fix.
 
     All at once, with errors and correlations, by default by Gauss-Newton on the likelihood of the hit list. Writes
     fit.json, history.h5 and pictures into DIR, and prints a table. Exit code 1 where the result is not to be used: the
@@ -100,96 +92,83 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
     """
     started = time.perf_counter()
     folder = prepare(output, resume, overwrite)
-    check_target(target, options)
+    given = runs_given(data, options)
 
-    from lartpc import Simulation, read_segments
-    from lartpc.fit.unknowns import unknowns_of
-
-    whole = read_segments(segments)
-    chosen = with_pixel_values(load_detector(detector, layout), options, (detector, layout))
-    fitted = fitted_names(names, options["per_module"], chosen.n_modules)
-    recombination, device, seed, optimizer = (
-        options[name] for name in ("recombination", "device", "seed", "optimizer")
-    )
-    fixes = pairs("fix", fix)
-    fixed = chosen.parameters.replace(**fixes)
-    if any(name in fitted for name in fixes):
-        raise InputError("--fix: names a parameter that --fit names too, allowed is one of them")
-    simulation = Simulation(chosen, fixed, recombination=recombination, response=options["response"], device=device)
-    constraints = given_constraints(options["constrain"], fitted)
-    truth = None
-    if options["closure"]:
-        from lartpc.fit.closure import draw_truth
-
-        truth = draw_truth(simulation, fitted, seed, given_truth(fitted, "fitted", options))
-    deposits, aim = aim_of(target, whole, simulation, truth, (detector, layout), options, optimizer)
-    given = {name: number("start", name, value) for name, value in pairs("start", start).items()}
-
-    from lartpc import calibrate as run
-    from lartpc import write_hits
+    from lartpc import calibrate_runs, write_hits
     from lartpc.fit.calibrate import Journal
-    from lartpc.fit.store import Kept, setup_of, write_result
-    from lartpc.fit.zero import OFFSET, with_offset
+    from lartpc.fit.store import Kept, setup_of_runs, write_result
     from lartpc.plots.figure import write_figure
     from lartpc.plots.fit import convergence_figure, correlation_figure, parameters_figure
     from lartpc.plots.residuals import residuals_figure
 
-    if options["t0"] == "fit" and OFFSET in fixes:
-        raise InputError(f"--fix {OFFSET}: is what --t0 fit fits, allowed is one of them")
-    open_zero = aim.received is not None and aim.received.fit and OFFSET not in fixes
-    if open_zero or options["t0"] == "fit":
-        varied = with_offset(simulation, deposits, aim, fitted, given, given_bounds(options["bounds"]), constraints)
-    else:
-        varied = unknowns_of(simulation, fitted, given, given_bounds(options["bounds"]), constraints)
-    fitted = varied.names
-    minimiser = with_options(optimizer, loss or aim.loss, options)
-    setup = setup_of(
-        simulation,
-        deposits,
-        aim,
+    detectors = [detector_of(run) for run in given]
+    fitted = fitted_names(names, options["per_module"], detectors[0].n_modules)
+    apart = [name.strip() for name in per_run.split(",")] if per_run is not None else []
+    loaded = [load_run(run, detector, fitted) for run, detector in zip(given, detectors, strict=True)]
+    runs = [run.run for run in loaded]
+    varied = unknowns_given(runs, fitted, apart, start, options)
+    optimizer, seed = options["optimizer"], options["seed"]
+    minimiser = with_options(optimizer, loss or runs[0].target.loss, options)
+    setup = setup_of_runs(
+        runs,
         loss,
-        fit=list(fitted),
+        fit=list(varied.names),
         start=sorted(start),
         bounds=varied.bounds.tolist(),
-        constraints=[[list(one.names), one.values.tolist(), one.covariance.tolist()] for one in constraints],
+        constraints=[[list(one.names), one.values.tolist(), one.covariance.tolist()] for one in varied.constraints],
         optimizer=optimizer,
         batches=[minimiser.batch_length, seed] if optimizer == "adam" else None,
-        response=options["response"],
+        response=[run.told["response"] for run in loaded],
     )
-    with Kept(folder, fitted, setup, resume) as kept:
-        result = run(
-            simulation,
-            deposits,
-            aim,
+    with Kept(folder, varied.names, setup, resume) as kept:
+        result = calibrate_runs(
+            runs,
             varied,
             loss=loss,
             optimizer=minimiser,
             errors=options["errors"],
-            journal=Journal(kept.done, showing(kept, fitted), functools.partial(progress_bar, doing="fitting")),
+            journal=Journal(kept.done, showing(kept, varied.names), functools.partial(progress_bar, doing="fitting")),
         )
+    of_runs = [run.told for run in loaded]
     more = {
         "versions": versions(),
         "command": shlex.join(["lartpc", *sys.argv[1:]]),
         "seed": seed,
-        "fixed": {name: value for name, value in fixed.as_dict().items() if name not in fitted},
-        "recombination": recombination,
-        "response": options["response"],
-        "detector": chosen.name,
-        "packets": None if aim.received is None else aim.received._asdict(),
+        **(of_runs[0] if len(runs) == 1 else {"runs": of_runs}),
     }
     if options["closure"]:
-        write_hits(folder / "target.h5", aim.hits, deposits, aim.settings, overwrite=True)
+        target = runs[0].target
+        write_hits(folder / "target.h5", target.hits, runs[0].segments, target.settings, overwrite=True)
     write_result(folder, result, more)
     write_figure(folder / "parameters.png", parameters_figure(result, kept.evaluations))
     write_figure(folder / "convergence.png", convergence_figure(result, kept.evaluations))
     write_figure(folder / "correlation.png", correlation_figure(result))
-    write_figure(folder / "residuals.png", residuals_figure(result.verdicts[0], chosen))
+    pictures = ["parameters.png", "convergence.png", "correlation.png"]
+    for k, (verdict, detector) in enumerate(zip(result.verdicts, detectors, strict=True)):
+        pictures.append("residuals.png" if len(runs) == 1 else f"residuals-run{k}.png")
+        write_figure(folder / pictures[-1], residuals_figure(verdict, detector))
     click.echo(str(result))
-    pictures = "parameters.png, convergence.png, correlation.png, residuals.png"
-    click.echo(f"{folder}: fit.json, history.h5, {pictures}; ", nl=False)
+    click.echo(f"{folder}: fit.json, history.h5, {', '.join(pictures)}; ", nl=False)
     click.echo(f"{time.perf_counter() - started:.1f} s")
     if not result.good:
         sys.exit(1)
+
+
+def unknowns_given(runs, fitted, apart, start, options):
+    """The unknowns of all runs, with --start, --bounds and --constrain, and the zero of time where that is open."""
+    from lartpc.fit.runs import names_of_runs, unknowns_of_runs
+    from lartpc.fit.zero import OFFSET, with_offset
+
+    begin = {name: number("start", name, value) for name, value in pairs("start", start).items()}
+    bounds = given_bounds(options["bounds"])
+    constraints = given_constraints(options["constrain"], names_of_runs(fitted, apart, len(runs))[0])
+    fixed = OFFSET in pairs("fix", options["fix"])
+    if options["t0"] == "fit" and fixed:
+        raise InputError(f"--fix {OFFSET}: is what --t0 fit fits, allowed is one of them")
+    packets = [run.target.received for run in runs if run.target.received is not None]
+    if options["t0"] == "fit" or (any(received.fit for received in packets) and not fixed):
+        return with_offset(runs, fitted, apart, begin, bounds, constraints)
+    return unknowns_of_runs([run.simulation for run in runs], fitted, apart, begin, bounds, constraints)
 
 
 def with_options(name, loss, options):

@@ -15,11 +15,11 @@ from lartpc.exceptions import InputError
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def read_mapping(path: str | os.PathLike, known: Collection[str]) -> dict[str, Any]:
-    """The top-level mapping of a YAML file. InputError: no such file, no YAML, no mapping, a key not in `known`."""
+def read_yaml(path: str | os.PathLike) -> Any:
+    """What a YAML file holds. InputError: no such file, no YAML."""
     try:
         with open(path, "rb") as file:
-            content = yaml.load(file, Loader=_LOADER)
+            return yaml.load(file, Loader=_LOADER)
     except OSError as failure:
         raise InputError(f"{path}: cannot be read: {failure.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError, ValueError) as failure:
@@ -28,12 +28,22 @@ def read_mapping(path: str | os.PathLike, known: Collection[str]) -> dict[str, A
         raise InputError(
             f"{path}: not a YAML file{where}: {getattr(failure, 'problem', None) or type(failure).__name__}"
         ) from None
+
+
+def read_mapping(path: str | os.PathLike, known: Collection[str]) -> dict[str, Any]:
+    """The top-level mapping of a YAML file. InputError: as `read_yaml`, no mapping, a key not in `known`."""
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a YAML mapping of keys to values, found {_kind(content)}")
+    check_keys(path, content, known)
+    return content
+
+
+def check_keys(what: str | os.PathLike, content: dict[str, Any], known: Collection[str]) -> None:
+    """Raise InputError for a key that is not among `known`."""
     for key in content:
         if key not in known:
-            raise InputError(f"{path}: key {key!r} is not known, nearest is {nearest(key, known)!r}")
-    return content
+            raise InputError(f"{what}: key {short(key)} is not known, nearest is {nearest(str(key), known)!r}")
 
 
 def number(path: str | os.PathLike, key: str, value: Any, low: float, high: float, unit: str = "") -> float:

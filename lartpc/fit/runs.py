@@ -74,6 +74,17 @@ class RunUnknowns:
         return result
 
 
+def names_of_runs(
+    names: Sequence[str], per_run: Sequence[str], n_runs: int
+) -> tuple[tuple[str, ...], list[dict[str, str]]]:
+    """The names of all unknowns, and for each run those of `names` there. Raises InputError as `unknowns_of_runs`."""
+    for name in per_run:
+        if name not in names:
+            raise InputError(f"per-run: {name} is not fitted, allowed are {', '.join(names)}")
+    owned = [{name: f"{name}.run{k}" if name in per_run else name for name in names} for k in range(n_runs)]
+    return tuple(dict.fromkeys(owned[k][name] for name in names for k in range(n_runs))), owned
+
+
 def unknowns_of_runs(
     simulations: Sequence[Simulation],
     names: Sequence[str],
@@ -88,11 +99,7 @@ def unknowns_of_runs(
     `unknowns_of` has it, those in common by the first run. Raises InputError as that does, and for what `per_run` names
     and `names` does not.
     """
-    for name in per_run:
-        if name not in names:
-            raise InputError(f"per-run: {name} is not fitted, allowed are {', '.join(names)}")
-    owned = [{name: f"{name}.run{k}" if name in per_run else name for name in names} for k in range(len(simulations))]
-    every = tuple(dict.fromkeys(owned[k][name] for name in names for k in range(len(simulations))))
+    every, owned = names_of_runs(names, per_run, len(simulations))
     for what, given in (("start", start or {}), ("bounds", bounds or {})):
         for name in given:
             if name not in every and name not in names:

@@ -18,6 +18,7 @@ from lartpc.files import hdf5
 from lartpc.files.atomic import new_file
 from lartpc.fit.problem import Evaluation
 from lartpc.fit.result import FitResult
+from lartpc.fit.runs import Run
 from lartpc.fit.scan import Scan
 from lartpc.fit.target import Target
 from lartpc.goodness.verdict import Verdict
@@ -47,6 +48,14 @@ def setup_of(
         "rounded": target.rounded,
         "recombination": simulation.recombination,
     }
+
+
+def setup_of_runs(runs: Sequence[Run], loss: str | None, **more: Any) -> dict[str, Any]:
+    """The same of a fit of runs: `more` comes first, then what is of each."""
+    several = len(runs) > 1
+    of_runs = [setup_of(run.simulation, run.segments, Target.of(run.target), loss) for run in runs]
+    own = {f"run {k}: {key}" if several else key: one[key] for k, one in enumerate(of_runs) for key in one}
+    return {**more, **own}
 
 
 def _leaves(value: Any) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""The zero of time of a target as an unknown of its fit: `t0_offset`, common to all events."""
+"""The zero of time of a target as an unknown of its fit: `t0_offset`, common to all events of a run."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from lartpc.data.segments import Segments
 from lartpc.exceptions import InputError
 from lartpc.fit.constraint import Constraint
 from lartpc.fit.robust import cauchy_weights
+from lartpc.fit.runs import Run, RunUnknowns, names_of_runs, unknowns_of_runs
 from lartpc.fit.target import Target
-from lartpc.fit.unknowns import ParameterUnknowns, unknowns_of
 from lartpc.parameters import parameter
 from lartpc.simulation.simulation import Simulation
 
@@ -21,26 +21,31 @@ _ROUNDS = 20  # of weights
 
 
 def with_offset(
-    simulation: Simulation,
-    segments: Segments,
-    target: Target,
+    runs: Sequence[Run],
     names: Sequence[str],
+    per_run: Sequence[str] = (),
     start: Mapping[str, float] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
     constraints: Sequence[Constraint] = (),
-) -> ParameterUnknowns:
+) -> RunUnknowns:
     """The parameters `names` and `t0_offset` as unknowns, which begins at its `start` or else where it is estimated.
 
-    Its bounds are as far from there as its range reaches. Raises InputError: no hit to estimate it from, an estimate
-    that is no sane value, and as `unknowns_of` does.
+    Each run has its own. Its bounds are as far from there as its range reaches. Raises InputError: no hit to estimate
+    it from, an estimate that is no sane value, and as `unknowns_of_runs` does.
     """
-    begin = dict(start or {})
-    if OFFSET not in begin:
-        begin[OFFSET] = estimated(simulation, segments, target.hits)
-    offset = begin[OFFSET]
-    low, high = parameter(OFFSET).range
     every = (*names, *(() if OFFSET in names else (OFFSET,)))
-    return unknowns_of(simulation, every, begin, {OFFSET: (offset + low, offset + high), **(bounds or {})}, constraints)
+    apart = (*per_run, OFFSET) if len(runs) > 1 and OFFSET not in per_run else per_run
+    begin, within = dict(start or {}), {}
+    low, high = parameter(OFFSET).range
+    for run, own in zip(runs, names_of_runs(every, apart, len(runs))[1], strict=True):
+        name = own[OFFSET]
+        if name not in begin:
+            target = Target.of(run.target)
+            given = begin.get(OFFSET)
+            begin[name] = estimated(run.simulation, run.segments, target.hits) if given is None else given
+        within[name] = begin[name] + low, begin[name] + high
+    simulations = [run.simulation for run in runs]
+    return unknowns_of_runs(simulations, every, apart, begin, {**within, **(bounds or {})}, constraints)
 
 
 def estimated(simulation: Simulation, segments: Segments, hits: Hits) -> float:
