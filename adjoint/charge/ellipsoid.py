@@ -3,6 +3,7 @@
 import math
 
 from lartpc.kernels.charge.ellipsoid import axes
+from lartpc.kernels.charge.quench import guarded
 from lartpc.kernels.runtime.launch import kernel
 from lartpc.kernels.runtime.slots import R_ANISOTROPY
 
@@ -31,7 +32,9 @@ def ellipsoid_adjoint(
     c = step_cos[i]
     s = axes(c, R)
     scale = T(1.0) / math.sqrt(s)
-    grad_step_dEdx[i] += grad_step_dEdx_90[i] * scale
-    grad = grad_step_dEdx_90[i] * step_dEdx[i] * scale / s
+    dEdx = guarded(step_dEdx[i])
+    if dEdx == step_dEdx[i]:
+        grad_step_dEdx[i] += grad_step_dEdx_90[i] * scale
+    grad = grad_step_dEdx_90[i] * dEdx * scale / s
     grad_step_cos[i] += grad * c * (T(1.0) - T(1.0) / (R * R))
     grad_parameters[i, R_ANISOTROPY] += grad * c * c / (R * R * R)

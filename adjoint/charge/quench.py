@@ -2,7 +2,7 @@
 
 import math
 
-from lartpc.kernels.charge.quench import recombination
+from lartpc.kernels.charge.quench import guarded, recombination
 from lartpc.kernels.charge.recombination import BIRKS, BOX, ELLIPSOID
 from lartpc.kernels.runtime.launch import device, kernel
 from lartpc.kernels.runtime.slots import AB, ALPHA, ALPHA_EMB, BETA, BETA_90, KB, LAR_DENSITY, MEV_TO_ELECTRONS
@@ -57,11 +57,13 @@ def quench_adjoint(
     x = dEdx/(E lArDensity): dx/d(dEdx) = x/dEdx, dx/dE = -x/E, dx/d(lArDensity) = -x/lArDensity
     Birks, D = 1 + kb x: dR/dAb = 1/D, dR/dkb = -R x/D, dR/dx = -R kb/D
     Box and ellipsoidal, xi = beta x, A = alpha + xi: dR/dalpha = 1/(A xi), dR/dxi = (1/A - R)/xi; 0 where R is 0 or 1
+    Below 1 MeV/cm these do not depend on dEdx.
     """
     T = type(step_dE[i])
     module = step_module[i]
     field = step_field[i] * parameters[module, LAR_DENSITY]
-    x = step_dEdx[i] / field
+    dEdx = guarded(step_dEdx[i]) if model == BOX else step_dEdx[i]
+    x = dEdx / field
     R = recombination(step_dEdx[i], step_field[i], parameters, module, model)
     W = parameters[module, MEV_TO_ELECTRONS]
     grad_R, by_dE, by_W = escaping_adjoint(grad_electrons[i], R, step_dE[i], W)
@@ -80,6 +82,7 @@ def quench_adjoint(
         grad_x = by_xi * parameters[module, beta]
     else:
         grad_x = T(math.nan)
-    grad_step_dEdx[i] += grad_x / field
+    if dEdx == step_dEdx[i]:
+        grad_step_dEdx[i] += grad_x / field
     grad_step_field[i] -= grad_x * x / step_field[i]
     grad_parameters[i, LAR_DENSITY] -= grad_x * x / parameters[module, LAR_DENSITY]

@@ -2,6 +2,7 @@
 
 import math
 
+from lartpc.kernels.charge.quench import guarded
 from lartpc.kernels.runtime.launch import device, kernel
 from lartpc.kernels.runtime.slots import R_ANISOTROPY
 
@@ -19,7 +20,8 @@ def ellipsoid(i, step_dEdx, step_cos, parameters, step_module, step_dEdx_90):
 
     dEdx_90 = dEdx/sqrt(sin^2 phi + cos^2 phi/R_anisotropy^2), phi the angle between track and field: the model's
     beta(phi) = beta_90/sqrt(...) and dEdx enter as a product (ICARUS, JINST 20 (2025) P01033, arXiv:2407.12969).
+    Below 1 MeV/cm dEdx is as there: see `quench`.
     step_dEdx [MeV/cm], step_cos = cos phi (n_steps,); parameters (n_modules, n_parameters); step_module (n_steps,).
     """
     R = parameters[step_module[i], R_ANISOTROPY]
-    step_dEdx_90[i] = step_dEdx[i] / math.sqrt(axes(step_cos[i], R))
+    step_dEdx_90[i] = guarded(step_dEdx[i]) / math.sqrt(axes(step_cos[i], R))

@@ -6,13 +6,20 @@ from lartpc.kernels.charge.recombination import BIRKS, BOX, ELLIPSOID
 from lartpc.kernels.runtime.launch import device, kernel
 from lartpc.kernels.runtime.slots import AB, ALPHA, ALPHA_EMB, BETA, BETA_90, KB, LAR_DENSITY, MEV_TO_ELECTRONS
 
+LEAST = 1.0  # dE/dx [MeV/cm] below which the Box models, fitted to ionizing tracks, would lose all charge; as LArSoft
+
+
+@device
+def guarded(dEdx):
+    """dEdx [MeV/cm], where it is below `LEAST` that."""
+    T = type(dEdx)
+    return T(LEAST) if dEdx < T(LEAST) else dEdx
+
 
 @device
 def box(xi, alpha):
-    """ln(alpha + xi)/xi, but within 0 to 1; at xi = 0 its limit, which is 0 for alpha below 1, and 1 otherwise."""
+    """ln(alpha + xi)/xi, but within 0 to 1."""
     T = type(xi)
-    if xi == T(0.0):
-        return T(0.0) if alpha < T(1.0) else T(1.0)
     R = math.log1p((alpha - T(1.0)) + xi) / xi
     if R < T(0.0):
         return T(0.0)
@@ -26,7 +33,7 @@ def recombination(dEdx, E, parameters, module, model):
     Birks: R = Ab / (1 + kb dEdx/(E lArDensity))  (Amoruso et al., NIM A 523 (2004) 275)
     Box:   R = ln(alpha + xi)/xi, xi = beta dEdx/(E lArDensity), 0 <= R <= 1  (Acciarri et al., JINST 8 P08005)
     Ellipsoidal: the same with alpha_emb and beta_90, dEdx that of `ellipsoid`
-    At dEdx = 0, as files have it for deposits of no length, each is at its limit: R = Ab; 0 for alpha < 1, else 1.
+    Below 1 MeV/cm Box is as there; at dEdx = 0, as files have it for deposits of no length, Birks is Ab.
     Another number is no model and gives NaN.
     """
     T = type(dEdx)
@@ -34,7 +41,7 @@ def recombination(dEdx, E, parameters, module, model):
     if model == BIRKS:
         return parameters[module, AB] / (T(1.0) + parameters[module, KB] * dEdx / field)
     if model == BOX:
-        return box(parameters[module, BETA] * dEdx / field, parameters[module, ALPHA])
+        return box(parameters[module, BETA] * guarded(dEdx) / field, parameters[module, ALPHA])
     if model == ELLIPSOID:
         return box(parameters[module, BETA_90] * dEdx / field, parameters[module, ALPHA_EMB])
     return T(math.nan)

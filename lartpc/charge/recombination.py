@@ -32,7 +32,7 @@ RECOMBINATION = {
             "box",
             BOX,
             ("alpha", "beta"),
-            "R = ln(alpha + xi)/xi, xi = beta dEdx/(E lArDensity), 0 <= R <= 1",
+            "R = ln(alpha + xi)/xi, xi = beta dEdx/(E lArDensity), 0 <= R <= 1, dEdx >= 1 MeV/cm",
             "Acciarri et al., JINST 8 (2013) P08005",
         ),
         Recombination(
@@ -40,7 +40,7 @@ RECOMBINATION = {
             ELLIPSOID,
             ("alpha_emb", "beta_90", "R_anisotropy"),
             "R = ln(alpha_emb + xi)/xi, xi = beta_90 dEdx/(E lArDensity sqrt(sin^2 phi + cos^2 phi/R_anisotropy^2)), "
-            "0 <= R <= 1, phi between track and field",
+            "0 <= R <= 1, dEdx >= 1 MeV/cm, phi between track and field",
             "ICARUS, JINST 20 (2025) P01033",
             by_angle=True,
         ),

@@ -21,6 +21,11 @@ def random_table(rng, n):
     return {"parameters": parameters, "step_module": rng.integers(0, 3, n), "step_field": rng.uniform(0.45, 0.55, n)}
 
 
+def random_dEdx(rng, n):
+    """[MeV/cm], the first five below 1, where the Box models do not follow it."""
+    return rng.uniform(1.0, 60.0, n) * np.where(np.arange(n) < 5, 0.016, 1.0)
+
+
 def random_field(rng):
     return Case(30, {**random_table(rng, 30), "step_field": np.zeros(30)})
 
@@ -39,7 +44,7 @@ def random_split(rng):
 
 def random_quench(rng, model=1):
     n = 30
-    inputs = {"step_dE": rng.uniform(0.01, 1.0, n), "step_dEdx": rng.uniform(1.0, 60.0, n)}
+    inputs = {"step_dE": rng.uniform(0.01, 1.0, n), "step_dEdx": random_dEdx(rng, n)}
     return Case(n, {**inputs, **random_table(rng, n), "model": model, "electrons": np.zeros(n)})
 
 
@@ -69,7 +74,7 @@ def random_angle(rng):
 def random_ellipsoid(rng):
     n = 30
     table = random_table(rng, n)
-    inputs = {"step_dEdx": rng.uniform(1.0, 60.0, n), "step_cos": rng.uniform(-1.0, 1.0, n)}
+    inputs = {"step_dEdx": random_dEdx(rng, n), "step_cos": rng.uniform(-1.0, 1.0, n)}
     of_module = {name: table[name] for name in ("parameters", "step_module")}
     return Case(n, {**inputs, **of_module, "step_dEdx_90": np.zeros(n)})
 

@@ -155,3 +155,11 @@ def test_commands(tmp_path, compiled):
     fit = json.loads((tmp_path / "fit" / "fit.json").read_text())["parameters"]
     for name, value in (("beta_90", 0.204), ("R_anisotropy", 1.25)):
         assert abs(fit[name]["value"] - value) < 5.0 * fit[name]["error"] < 0.2 * value
+
+
+def test_little_dEdx_is_taken_for_1_MeV_per_cm():
+    angle = np.array([0.0, 45.0, 90.0])
+    at_one = electrons(pointing(angle, 0.0, 1.0))
+    for dEdx in (0.0, 0.5):
+        np.testing.assert_array_equal(electrons(pointing(angle, 0.0, dEdx)), at_one)
+    assert (electrons(pointing(angle, 0.0, 1.5)) > at_one).all()
