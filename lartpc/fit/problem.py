@@ -13,7 +13,7 @@ import numpy as np
 
 from lartpc.exceptions import InputError
 from lartpc.fit.constraint import penalty
-from lartpc.losses.linear import Linear
+from lartpc.losses.linear import Linear, Parts
 from lartpc.losses.objective import Objective
 from lartpc.losses.per_event import MeanLoss
 
@@ -116,7 +116,7 @@ class Problem:
         )
 
 
-def evaluate(phase: str, batch: int, values: np.ndarray, found: Linear | MeanLoss) -> Evaluation:
+def evaluate(phase: str, batch: int, values: np.ndarray, found: Linear | Parts | MeanLoss) -> Evaluation:
     """What is kept of a result of the objective."""
     n = len(values)
     nothing = np.full((n, n), np.nan)
