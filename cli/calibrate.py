@@ -13,6 +13,7 @@ from lartpc.cli.fitting import (
     aim_of,
     check_target,
     fitted_names,
+    fitted_of_events,
     given_bounds,
     given_constraints,
     given_truth,
@@ -33,6 +34,7 @@ from lartpc.cli.options import (
     number,
     overwrite_option,
     pairs,
+    per_event_option,
     per_module_option,
     pixel_options,
     recombination_option,
@@ -55,6 +57,7 @@ from lartpc.cli.progress import progress_bar
 @pixel_options
 @fit_option
 @per_module_option
+@per_event_option
 @click.option("--fix", multiple=True, metavar="NAME=VALUE", help="Value of a parameter that is not fitted.")
 @click.option("--start", multiple=True, metavar="NAME=VALUE", help="Where to start [default: the nominal value].")
 @click.option("--bounds", multiple=True, metavar="NAME=LOW:HIGH", help="How far a parameter may go [default: far].")
@@ -108,6 +111,7 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
     whole = read_segments(segments)
     chosen = with_pixel_values(load_detector(detector, layout), options, (detector, layout))
     fitted = fitted_names(names, options["per_module"], chosen.n_modules)
+    fitted = fitted_of_events(fitted, whole.of_events(options["events"]), options)
     recombination, device, seed, optimizer = (
         options[name] for name in ("recombination", "device", "seed", "optimizer")
     )
@@ -134,10 +138,11 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
     from lartpc.plots.fit import convergence_figure, correlation_figure, parameters_figure
     from lartpc.plots.residuals import residuals_figure
 
-    if options["t0"] == "fit" and OFFSET in fixes:
-        raise InputError(f"--fix {OFFSET}: is what --t0 fit fits, allowed is one of them")
+    for option, asked in (("--t0 fit", options["t0"] == "fit"), ("--per-event", options["per_event"] is not None)):
+        if asked and OFFSET in fixes:
+            raise InputError(f"--fix {OFFSET}: is what {option} fits, allowed is one of them")
     open_zero = aim.received is not None and aim.received.fit and OFFSET not in fixes
-    if open_zero or options["t0"] == "fit":
+    if open_zero or options["t0"] == "fit" or options["per_event"] is not None:
         varied = with_offset(simulation, deposits, aim, fitted, given, given_bounds(options["bounds"]), constraints)
     else:
         varied = unknowns_of(simulation, fitted, given, given_bounds(options["bounds"]), constraints)

@@ -22,9 +22,7 @@ class Tables(NamedTuple):
     slot: Any  # (n_rows, n_parameters) int64: which of the parameters' values each module has, a row each
     gauss_point: Any
     gauss_weight: Any
-    first_row: Any = (
-        None  # (n_events,) int64 of a batch: of `slot`, row of module 0 in each, where events have their own
-    )
+    first_row: Any = None  # (n_events,) int64, row of module 0 in each event of a batch, where some have their own
 
 
 def make_tables(detector: Detector, parameters: Parameters, settings: Settings, dtype: Any, xp: Any) -> Tables:

@@ -29,7 +29,7 @@ from lartpc.fit.uncertainty import (
     profile,
     sandwich,
 )
-from lartpc.fit.unknowns import as_unknowns, check_start
+from lartpc.fit.unknowns import as_unknowns, check_events, check_start
 from lartpc.goodness.cleaning import Cleaning
 from lartpc.goodness.verdict import Verdict
 from lartpc.losses.catalogue import OBJECTIVES, SQUARES
@@ -92,6 +92,7 @@ def calibrate(
         raise InputError(f"constraint: needs the loss likelihood or residuals, found {loss}")
     optimizer = find_optimizer(optimizer, squares)
     check_start(varied)
+    check_events(varied.names, segments.events)
     target.check(simulation.detector, segments)
     check_agreement(target, simulation, varied.names)
     target, left_out = target.usable(simulation.detector)

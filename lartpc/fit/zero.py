@@ -1,8 +1,9 @@
-"""The zero of time of a target as an unknown of its fit: `t0_offset`, common to all events."""
+"""The zero of time of a target as an unknown of its fit: `t0_offset`, common to all events or of each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,11 +14,12 @@ from lartpc.fit.constraint import Constraint
 from lartpc.fit.robust import cauchy_weights
 from lartpc.fit.target import Target
 from lartpc.fit.unknowns import ParameterUnknowns, unknowns_of
-from lartpc.parameters import parameter
+from lartpc.parameters import common_name, event_of, parameter
 from lartpc.simulation.simulation import Simulation
 
 OFFSET = "t0_offset"
 _ROUNDS = 20  # of weights
+_FEW = 5  # pixels of an event below which they do not tell its own offset
 
 
 def with_offset(
@@ -31,24 +33,39 @@ def with_offset(
 ) -> ParameterUnknowns:
     """The parameters `names` and `t0_offset` as unknowns, which begins at its `start` or else where it is estimated.
 
-    Its bounds are as far from there as its range reaches. Raises InputError: no hit to estimate it from, an estimate
-    that is no sane value, and as `unknowns_of` does.
+    Where `names` have offsets of single events, as `per_event` makes them, each begins where its own event has it, or
+    with fewer than 5 pixels to tell that, at the median of the others; a start or bounds of `t0_offset` are then those
+    of each. Bounds are as far from the start as the range of `t0_offset` reaches. Raises InputError: no hit to estimate
+    it from, an estimate that is no sane value, and as `unknowns_of` does.
     """
-    begin = dict(start or {})
-    if OFFSET not in begin:
-        begin[OFFSET] = estimated(simulation, segments, target.hits)
-    offset = begin[OFFSET]
+    begin, limits = dict(start or {}), dict(bounds or {})
+    offsets = [name for name in names if common_name(name) == OFFSET] or [OFFSET]
+    if OFFSET not in offsets:
+        given = begin.pop(OFFSET, None)
+        begin = ({} if given is None else dict.fromkeys(offsets, given)) | begin
+        all_limits = limits.pop(OFFSET, None)
+        limits = ({} if all_limits is None else dict.fromkeys(offsets, all_limits)) | limits
+    if any(name not in begin for name in offsets):
+        pairs = matched(simulation, segments, target.hits)
+        own = {} if OFFSET in offsets else offsets_of_events(pairs)
+        common = float(np.median([*own.values()])) if own else offset(pairs)
+        begin = {name: own.get(event_of(name), common) for name in offsets} | begin
     low, high = parameter(OFFSET).range
-    every = (*names, *(() if OFFSET in names else (OFFSET,)))
-    return unknowns_of(simulation, every, begin, {OFFSET: (offset + low, offset + high), **(bounds or {})}, constraints)
+    limits = {name: (begin[name] + low, begin[name] + high) for name in offsets} | limits
+    every = (*names, *(name for name in offsets if name not in names))
+    return unknowns_of(simulation, every, begin, limits, constraints)
 
 
-def estimated(simulation: Simulation, segments: Segments, hits: Hits) -> float:
-    """The offset [us] of `hits` from where the simulation has them.
+class Pairs(NamedTuple):
+    """First hits of pixels in a target and in the simulation, columns (n,)."""
 
-    The first hits of pixels are off by offset + slope (drift time), the slope for a velocity that is not the
-    simulation's; a line with weights, so that hits of others count little.
-    """
+    event_id: np.ndarray
+    drift: np.ndarray  # from the event's first deposit to the simulated hit [us]
+    off: np.ndarray  # time of the target's hit less that of the simulated one [us]
+
+
+def matched(simulation: Simulation, segments: Segments, hits: Hits) -> Pairs:
+    """The pixels that have hits in both. Raises InputError where there are fewer than two."""
     model = simulation.without_noise()(segments).hits
     mine, theirs = (table.select(table.hit == 0) for table in (model, hits))
     places = np.concatenate([np.stack((t.event_id, t.pixel_id), axis=1) for t in (mine, theirs)])
@@ -56,13 +73,40 @@ def estimated(simulation: Simulation, segments: Segments, hits: Hits) -> float:
     _, i, j = np.intersect1d(place[: len(mine)], place[len(mine) :], return_indices=True)
     if len(i) < 2:
         raise InputError(f"{OFFSET}: no two pixels have hits in target and simulation, allowed is to give its start")
-    begin = np.full(len(segments.events), np.inf)
-    np.minimum.at(begin, np.searchsorted(segments.events, segments.event_id), segments.t0)
-    drift = mine.t[i] - begin[np.searchsorted(segments.events, mine.event_id[i])]
-    off = theirs.t[j] - mine.t[i]
-    line = np.stack((np.ones(len(i)), drift), axis=1)
-    value = np.array([np.median(off), 0.0])
+    events = segments.events
+    drift = mine.t[i] - segments.begins(events)[np.searchsorted(events, mine.event_id[i])]
+    return Pairs(mine.event_id[i], drift, theirs.t[j] - mine.t[i])
+
+
+def offset(pairs: Pairs) -> float:
+    """The offset [us] of all hits from where the simulation has them.
+
+    They are off by offset + slope drift, the slope for a velocity that is not the simulation's; a line with weights, so
+    that hits of others count little.
+    """
+    line = np.stack((np.ones(len(pairs.off)), pairs.drift), axis=1)
+    value = np.array([np.median(pairs.off), 0.0])
     for _ in range(_ROUNDS):
-        root = np.sqrt(cauchy_weights(off - line @ value))
-        value = np.linalg.lstsq(root[:, None] * line, root * off, rcond=None)[0]
+        root = np.sqrt(cauchy_weights(pairs.off - line @ value))
+        value = np.linalg.lstsq(root[:, None] * line, root * pairs.off, rcond=None)[0]
     return float(value[0])
+
+
+def offsets_of_events(pairs: Pairs) -> dict[int | None, float]:
+    """The offset [us] of each event by its id, as `offset` has it, with one slope for all.
+
+    Events may lie at few drift times, which tell no slope. Those with fewer than `_FEW` pixels are left out.
+    """
+    events, event = np.unique(pairs.event_id, return_inverse=True)
+    n = len(events)
+    value, slope = np.array([np.median(pairs.off[event == e]) for e in range(n)]), 0.0
+    for _ in range(_ROUNDS):
+        weight = cauchy_weights(pairs.off - value[event] - slope * pairs.drift)
+        total = np.bincount(event, weight, n)
+        drift, off = (np.bincount(event, weight * column, n) / total for column in (pairs.drift, pairs.off))
+        along = pairs.drift - drift[event]
+        spread = float(np.sum(weight * along**2))
+        slope = float(np.sum(weight * along * (pairs.off - off[event]))) / spread if spread > 0.0 else 0.0
+        value = off - slope * drift
+    enough = np.bincount(event, minlength=n) >= _FEW
+    return dict(zip(events[enough].tolist(), value[enough].tolist(), strict=True))
