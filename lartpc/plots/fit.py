@@ -61,8 +61,9 @@ def events_panel(ax: Axes, result: FitResult) -> None:
     """The values of the parameter of single events against these, those that are open left out."""
     events = np.array([-1 if (event := event_of(name)) is None else event for name in result.names])
     at = np.flatnonzero((events >= 0) & np.isfinite(result.errors))
-    style = {"fmt": ".", "color": "tab:blue", "markersize": 3, "linewidth": 0.8}
-    ax.errorbar(events[at], result.values[at], result.errors[at], **style)
+    ax.errorbar(
+        events[at], result.values[at], result.errors[at], fmt=".", color="tab:blue", markersize=3, linewidth=0.8
+    )
     if result.truth is not None:
         ax.plot(events[at], result.truth[at], "_", color="tab:red", markersize=4)
     of_events = [i for i in range(len(events)) if events[i] >= 0]
