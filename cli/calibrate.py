@@ -23,6 +23,7 @@ from lartpc.cli.options import (
     number,
     overwrite_option,
     pairs,
+    per_event_option,
     per_module_option,
     pixel_options,
     recombination_option,
@@ -45,6 +46,7 @@ from lartpc.cli.runs import data_argument, detector_of, load_run, runs_given
 @fit_option
 @per_module_option
 @click.option("--per-run", metavar="NAME,...", help="Of these, one value a run, where there are several.")
+@per_event_option
 @click.option("--fix", multiple=True, metavar="NAME=VALUE", help="Value of a parameter that is not fitted.")
 @click.option("--start", multiple=True, metavar="NAME=VALUE", help="Where to start [default: the nominal value].")
 @click.option("--bounds", multiple=True, metavar="NAME=LOW:HIGH", help="How far a parameter may go [default: far].")
@@ -101,12 +103,14 @@ def calibrate(data, output, names, per_run, start, loss, resume, overwrite, **op
     from lartpc.plots.fit import convergence_figure, correlation_figure, parameters_figure
     from lartpc.plots.residuals import residuals_figure
 
+    if len(given) > 1 and options["per_event"] is not None:
+        raise InputError(f"--per-event: allowed with one run, found {len(given)}")
     detectors = [detector_of(run) for run in given]
     fitted = fitted_names(names, options["per_module"], detectors[0].n_modules)
     apart = [name.strip() for name in per_run.split(",")] if per_run is not None else []
     loaded = [load_run(run, detector, fitted) for run, detector in zip(given, detectors, strict=True)]
     runs = [run.run for run in loaded]
-    varied = unknowns_given(runs, fitted, apart, start, options)
+    varied = unknowns_given(runs, loaded[0].fitted, apart, start, options)
     optimizer, seed = options["optimizer"], options["seed"]
     minimiser = with_options(optimizer, loss or runs[0].target.loss, options)
     setup = setup_of_runs(
@@ -163,10 +167,11 @@ def unknowns_given(runs, fitted, apart, start, options):
     bounds = given_bounds(options["bounds"])
     constraints = given_constraints(options["constrain"], names_of_runs(fitted, apart, len(runs))[0])
     fixed = OFFSET in pairs("fix", options["fix"])
-    if options["t0"] == "fit" and fixed:
-        raise InputError(f"--fix {OFFSET}: is what --t0 fit fits, allowed is one of them")
+    asked = {"--t0 fit": options["t0"] == "fit", "--per-event": options["per_event"] is not None}
+    for option in (option for option in asked if asked[option] and fixed):
+        raise InputError(f"--fix {OFFSET}: is what {option} fits, allowed is one of them")
     packets = [run.target.received for run in runs if run.target.received is not None]
-    if options["t0"] == "fit" or (any(received.fit for received in packets) and not fixed):
+    if any(asked.values()) or (any(received.fit for received in packets) and not fixed):
         return with_offset(runs, fitted, apart, begin, bounds, constraints)
     return unknowns_of_runs([run.simulation for run in runs], fitted, apart, begin, bounds, constraints)
 

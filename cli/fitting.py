@@ -23,15 +23,30 @@ def fitted_names(names, per_module, n_modules):
     return single(fitted, apart, n_modules)
 
 
+def fitted_of_events(fitted, deposits, options):
+    """The names `fitted`, with those of --per-event once for each event of `deposits`, which are those of --events."""
+    from lartpc.fit.unknowns import per_event
+    from lartpc.fit.zero import OFFSET
+
+    if options["per_event"] is None:
+        return fitted
+    if options["closure"] and options["optimizer"] == "adam":
+        raise InputError("--per-event: with --optimizer adam allowed without --closure only, where tracks are events")
+    apart = [name.strip() for name in options["per_event"].split(",")]
+    added = [OFFSET] if OFFSET in apart and OFFSET not in fitted else []
+    return per_event((*fitted, *added), apart, cut_segments(deposits, options).events)
+
+
 def showing(kept, names):
     """A report that shows an evaluation, of batches every fiftieth, once it is `kept`."""
+    from lartpc.fit.shown import listed
 
     def report(evaluation):
         kept(evaluation)
         count = len(kept.evaluations)
         if evaluation.batch < 0 or count % 50 == 0:
-            shown = ", ".join(f"{name} {value:.5g}" for name, value in zip(names, evaluation.values, strict=True))
-            click.echo(f"{evaluation.phase} {count}: loss {evaluation.value:.6g}; {shown}")
+            shown = [f"{name} {value:.5g}" for name, value in zip(names, evaluation.values, strict=True)]
+            click.echo(f"{evaluation.phase} {count}: loss {evaluation.value:.6g}; {listed(shown, names)}")
 
     return report
 

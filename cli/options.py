@@ -103,6 +103,9 @@ fit_option = click.option(
 per_module_option = click.option(
     "--per-module", metavar="NAME,...", help="Of these, one value a module: eField, lifetime (as --fit eField.0,...)."
 )
+per_event_option = click.option(
+    "--per-event", metavar="NAME,...", help="One value an event, fitted by the hits of that event: t0_offset."
+)
 CUTS = ("max_cos", "min_abs_z", "max_abs_z", "min_track", "min_dx")
 PIXEL_VALUES = {"thresholds": "e", "gains": "mV/e", "pedestals": "mV"}
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import click
 
 from lartpc import InputError
-from lartpc.cli.fitting import aim_of, check_target, given_truth
+from lartpc.cli.fitting import aim_of, check_target, fitted_of_events, given_truth
 from lartpc.cli.options import EventRange, load_detector, pairs, with_pixel_values
 
 # What a run of a YAML list may have of its own; options of the command line of these names are for all the others.
@@ -31,6 +31,7 @@ class Loaded(NamedTuple):
     """A run that is loaded, and what fit.json tells of it."""
 
     run: object
+    fitted: tuple  # names of what is fitted in it
     told: dict
 
 
@@ -94,13 +95,14 @@ def of_yaml(what, key, value, folder):
 
 
 def load_run(options, detector, fitted):
-    """A run with its `options`; `detector`: as they have it, loaded; `fitted`: the names of what is fitted in it."""
+    """A run with its `options`; `detector`: as they have it, loaded; `fitted`: of what is fitted in any."""
     from lartpc import Run, Simulation, read_segments
 
     fixes = pairs("fix", options["fix"])
     if any(name in fitted for name in fixes):
         raise InputError("--fix: names a parameter that --fit names too, allowed is one of them")
     whole = read_segments(options["segments"])
+    fitted = fitted_of_events(fitted, whole.of_events(options["events"]), options)
     fixed = detector.parameters.replace(**fixes)
     chain = {name: options[name] for name in ("recombination", "response", "device")}
     simulation = Simulation(detector, fixed, **chain)
@@ -118,7 +120,7 @@ def load_run(options, detector, fitted):
         "detector": detector.name,
         "packets": None if aim.received is None else aim.received._asdict(),
     }
-    return Loaded(Run(simulation, deposits, aim), told)
+    return Loaded(Run(simulation, deposits, aim), fitted, told)
 
 
 def detector_of(run):

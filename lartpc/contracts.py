@@ -23,7 +23,7 @@ class Deposits(Protocol):
     @property
     def tpc(self) -> Any: ...  # int64, TPC
     @property
-    def module(self) -> Any: ...  # int64
+    def module(self) -> Any: ...  # int64, row of the parameters: that of its module, or of its module in its event
     @property
     def column(self) -> Any: ...  # int64, of the pixel on the TPC's plane, or where it would be beyond it
     @property
@@ -49,6 +49,8 @@ class Clouds(Protocol):
     def segment(self) -> Any: ...  # int64, index into the batch's segments
     @property
     def tpc(self) -> Any: ...  # int64, TPC
+    @property
+    def module(self) -> Any: ...  # int64, as that of the deposit
     @property
     def column(self) -> Any: ...  # int64, of the pixel on the TPC's plane, or where it would be beyond it
     @property
@@ -93,7 +95,7 @@ class Readout(Protocol):
     ) -> tuple[Any, Any, Any]:
         """Current of every channel that sees charge [e/us], `Pairs` and `Windows`, which go on for `settle` ticks.
 
-        parameters (n_modules, n_parameters).
+        parameters (n_modules, n_parameters), row by `Clouds.module`.
         """
 
     def slopes(self, forward: dict[str, dict[str, Any]], columns: list[int]) -> dict[str, Any]:

@@ -82,6 +82,9 @@ SINGLE = ("eField", "lifetime", *slots.ELECTRONICS)
 # Of those of the electronics a TPC or a pixel may have one, too: threshold_offset.tpc1, gain_factor.pixel1234.
 _OF_CHARGE = "(?:0|[1-9][0-9]{0,8})"
 _OF_ELECTRONICS = f"(?:tpc|pixel)?{_OF_CHARGE}"
+# Of these an event may have a value of its own, named by its id: t0_offset.event12.
+OF_EVENTS = ("t0_offset",)
+_EVENT = "event(0|[1-9][0-9]{0,17})"
 OF_COUNTS = ("gain_factor", "pedestal_offset")  # act on ADC counts alone
 COMMON = (*slots.PARAMETERS, *slots.ELECTRONICS)
 # Without a value these follow: the velocity from the field, the rise time from the detector's description.
@@ -89,28 +92,36 @@ LINKED = ("vdrift", "buffer_risetime")
 
 
 def common_name(name: str) -> str:
-    """`name` without the number of its module."""
+    """`name` without the number of its module or event."""
     return name.partition(".")[0]
 
 
 def parameter(name: str) -> Parameter:
-    """The row of `TABLE` of a parameter, also of one of a single module."""
+    """The row of `TABLE` of a parameter, also of one of a single module or event."""
     return TABLE[common_name(name)]
 
 
 def is_known(name: str) -> bool:
-    """Whether `name` is that of a parameter, or of one of a single module, TPC or pixel, written in the one way."""
+    """Whether `name` is that of a parameter, or of one of a single module, TPC, pixel or event, in the one spelling."""
     common, single, of = name.partition(".")
     if common not in TABLE or not single:
         return common in TABLE
+    if common in OF_EVENTS:
+        return bool(re.fullmatch(_EVENT, of))
     return common in SINGLE and bool(re.fullmatch(_OF_ELECTRONICS if common in slots.ELECTRONICS else _OF_CHARGE, of))
 
 
 def single_of(name: str) -> tuple[str, int]:
-    """What a parameter of single ones is of: 'module', 'tpc' or 'pixel', and its number."""
+    """What a parameter of single ones is of: 'module', 'tpc', 'pixel' or 'event', and its number."""
     of = name.partition(".")[2]
     kind = of.rstrip("0123456789")
     return kind or "module", int(of.removeprefix(kind))
+
+
+def event_of(name: str) -> int | None:
+    """The id of the event that a parameter is of, None where it is not of a single event."""
+    found = re.fullmatch(_EVENT, name.partition(".")[2])
+    return int(found[1]) if found else None
 
 
 def check_parameter(name: str, value: Any, what: str) -> float:
@@ -131,7 +142,8 @@ class Parameters:
 
     `vdrift` None: the drift velocity follows from `eField` and `temperature` (mobility of Li et al.,
     Nucl. Instrum. Meth. A 816 (2016) 160). `buffer_risetime` None: as the detector has it. `modules`: values of single
-    modules, {"eField.0": 0.49}, of electronics of single TPCs and pixels, too; the others have the common one.
+    modules, {"eField.0": 0.49}, of electronics of single TPCs and pixels, too, and {"t0_offset.event12": 0.4} of single
+    events; the others have the common one.
     Raises InputError for what is no finite number or not physical, and unknown names in `modules`.
     """
 
@@ -166,7 +178,8 @@ class Parameters:
         for name in self.modules:
             if not is_known(name) or name in TABLE:
                 raise InputError(f"parameter {name}: allowed for single modules are {_of_modules()}")
-        ordered = sorted(self.modules, key=lambda name: (SINGLE.index(common_name(name)), single_of(name)))
+        kinds = (*SINGLE, *OF_EVENTS)
+        ordered = sorted(self.modules, key=lambda name: (kinds.index(common_name(name)), single_of(name)))
         own = {name: check_parameter(name, self.modules[name], f"parameter {name}") for name in ordered}
         object.__setattr__(self, "modules", own)
 
@@ -191,6 +204,11 @@ class Parameters:
         return {name: getattr(self, name) for name in COMMON} | dict(self.modules)
 
     @property
+    def of_events(self) -> list[str]:
+        """The names of those of single events."""
+        return [name for name in self.modules if event_of(name) is not None]
+
+    @property
     def names(self) -> tuple[str, ...]:
         """What `vector` holds."""
         return (*COMMON, *self.modules)
@@ -212,9 +230,26 @@ class Parameters:
         """The slots of each module's values in the vector, (n_modules, n_parameters) int64, in the order of `slots`."""
         slot = np.tile(np.arange(len(slots.PARAMETERS)), (n_modules, 1))
         for k, name in enumerate(self.modules, start=len(COMMON)):
-            if common_name(name) in slots.PARAMETERS:
+            if common_name(name) in slots.PARAMETERS and event_of(name) is None:
                 slot[single_of(name)[1], slots.PARAMETERS.index(common_name(name))] = k
         return slot
+
+    def slots_of_events(self, events: np.ndarray, slot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The slots of the modules' values in `events` (n,), ids ascending: those of all modules in each are together.
+
+        `slot` (n_modules, n_parameters), as `slots_of_modules` gives, comes first, then those in each event that has
+        values of its own: (n_rows, n_parameters); and the row (n,) of module 0 in each event.
+        """
+        ids = [(event_of(name), name, k) for k, name in enumerate(self.modules, start=len(COMMON))]
+        own = [(number, slots.PARAMETERS.index(common_name(name)), k) for number, name, k in ids if number is not None]
+        event, column, k = np.array(own, dtype=np.int64).reshape(-1, 3).T
+        here = np.isin(event, events)
+        which, place = np.unique(event[here], return_inverse=True)
+        of_events = np.tile(slot, (len(which), 1, 1))
+        of_events[place, :, column[here]] = k[here, None]
+        at = np.searchsorted(which, events)
+        first = np.where(np.isin(events, which), len(slot) * (1 + at), 0)
+        return np.concatenate((slot, of_events.reshape(-1, slot.shape[1]))), first
 
     def slots_of_electronics(self, **single: np.ndarray) -> np.ndarray:
         """The slots of the values of each pixel's electronics, (n_pixels, 4) int64, as `slots` has them.
@@ -235,7 +270,7 @@ class Parameters:
         """Raise InputError where a module, tpc or pixel is named of which the detector has no such number (`count`)."""
         for name in self.modules:
             kind, number = single_of(name)
-            if number >= count[kind]:
+            if kind in count and number >= count[kind]:
                 word = {"tpc": "TPC"}.get(kind, kind)
                 allowed = f"{word} 0" if count[kind] == 1 else f"{word}s 0 to {count[kind] - 1}"
                 raise InputError(f"parameter {name}: the detector has no {word} {number}, allowed are {allowed}")
@@ -246,4 +281,5 @@ class Parameters:
 
 
 def _of_modules() -> str:
-    return ", ".join(f"{name}.0, {name}.1 ..." for name in SINGLE)
+    of_events = ", ".join(f"{name}.event0 ..." for name in OF_EVENTS)
+    return ", ".join(f"{name}.0, {name}.1 ..." for name in SINGLE) + f", and of single events {of_events}"

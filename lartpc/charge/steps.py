@@ -46,6 +46,7 @@ class Steps(NamedTuple):
 
     segment: Any
     tpc: Any
+    module: Any
     column: Any
     row: Any
     x: Any
@@ -101,7 +102,10 @@ def make_deposits(batch, cut, tables, settings, launch: Launch):
         piece_tpc=cut.tpc,
         first_step=cut.first_step,
     )
-    return Deposits(segment, tpc, tables.module[tpc], **position, **deposit)
+    module = tables.module[tpc]
+    if tables.first_row is not None:
+        module = module + tables.first_row[batch.event[segment]]
+    return Deposits(segment, tpc, module, **position, **deposit)
 
 
 def dEdx_by_angle(batch, cut, deposits, local, launch):
@@ -125,7 +129,10 @@ def dEdx_by_angle(batch, cut, deposits, local, launch):
 
 
 def of_modules(values, tables, launch: Launch = plain):
-    """The parameters of each module (n_modules, n_parameters), from all values (n_values,)."""
+    """The parameters of each module (n_modules, n_parameters), from all values (n_values,).
+
+    Where events have values of their own the modules in each of them come after: (n_rows, n_parameters).
+    """
     parameters = namespace(values).zeros(tables.slot.shape, dtype=values.dtype)
     gathered = {"values": values, "slot": tables.slot, "module_parameters": parameters}
     launch(gather, len(parameters), **gathered, adjoint_threads=len(values))
@@ -147,5 +154,5 @@ def make_steps(batch, parameters, recombination, tables, detector, settings, lau
     of_deposits = {"electrons": electrons, "distance": deposits.distance}
     drift_start = T(detector.drift_start)
     launch(drift, n, **of_deposits, step_time=deposits.time, **local, drift_start=drift_start, **clouds)
-    position = {name: getattr(deposits, name) for name in ("segment", "tpc", "column", "row", "x", "y")}
+    position = {name: getattr(deposits, name) for name in ("segment", "tpc", "module", "column", "row", "x", "y")}
     return Steps(**position, **of_deposits, **clouds)

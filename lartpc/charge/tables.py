@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lartpc.arrays import namespace, to_numpy
 from lartpc.charge.quadrature import gauss_rules
 from lartpc.detector.detector import Detector
 from lartpc.parameters import Parameters
@@ -18,9 +19,10 @@ class Tables(NamedTuple):
     tpcs: Any  # (n_tpcs, 9), see `kernels.charge.split`
     tpc_pixels: Any  # (n_tpcs, 3) int64: pixels along x and y, first pixel
     module: Any  # (n_tpcs,) int64
-    slot: Any  # (n_modules, n_parameters) int64: which of the parameters' values each module has
+    slot: Any  # (n_rows, n_parameters) int64: which of the parameters' values each module has, a row each
     gauss_point: Any
     gauss_weight: Any
+    first_row: Any = None  # (n_events,) int64, row of module 0 in each event of a batch, where some have their own
 
 
 def make_tables(detector: Detector, parameters: Parameters, settings: Settings, dtype: Any, xp: Any) -> Tables:
@@ -34,3 +36,13 @@ def make_tables(detector: Detector, parameters: Parameters, settings: Settings, 
     slot = parameters.slots_of_modules(d.n_modules)
     arrays = (tpcs.astype(dtype), tpc_pixels, d.module, slot, *rules)
     return Tables(*(xp.asarray(array) for array in arrays))
+
+
+def in_events(tables: Tables, batch: Any, parameters: Parameters) -> Tables:
+    """The tables for the events of a batch, where some event has parameters of its own."""
+    if not parameters.of_events:
+        return tables
+    here, first = np.unique(to_numpy(batch.event)), np.zeros(len(batch.event_id), dtype=np.int64)
+    slot, first[here] = parameters.slots_of_events(to_numpy(batch.event_id)[here], to_numpy(tables.slot))
+    xp = namespace(batch.event)
+    return tables._replace(slot=xp.asarray(slot), first_row=xp.asarray(first))

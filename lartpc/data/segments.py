@@ -42,6 +42,13 @@ class Segments:
         """The event ids that occur, ascending."""
         return np.unique(self.event_id)
 
+    def begins(self, events: np.ndarray) -> np.ndarray:
+        """The time of the first deposit [us] of each of `events` (n,), ids ascending; infinite where it has none."""
+        first = np.full(len(events), np.inf)
+        known = np.isin(self.event_id, events)
+        np.minimum.at(first, np.searchsorted(events, self.event_id[known]), self.t0[known])
+        return first
+
     def of_events(self, events: range | None) -> Segments:
         """Those whose event ids lie in a range, half-open as Python's; all where it is None. InputError: none does."""
         if events is None:

@@ -15,9 +15,10 @@ import numpy as np
 
 from lartpc.fit.constraint import penalty
 from lartpc.fit.runs import Joint, unknowns_of_runs
+from lartpc.fit.shown import listed
 from lartpc.losses.hitlist import present_events
 from lartpc.losses.objective import Objective
-from lartpc.parameters import OF_COUNTS, common_name
+from lartpc.parameters import OF_COUNTS, common_name, event_of
 from lartpc.simulation.batches import Batch
 
 CHANGE = 0.01  # of a value, or of its scale where it is nominally 0, that a bias is told for
@@ -46,11 +47,11 @@ class Assumption(NamedTuple):
         return {**self._asdict(), "step": self.step if self.tested else None}
 
     def __str__(self) -> str:
-        told = [f"{name} {bias:+.2g}" for name, bias in self.bias.items() if abs(bias) > NOTABLE]
+        moved = {name: f"{name} {bias:+.2g}" for name, bias in self.bias.items() if abs(bias) > NOTABLE}
         return (
             f"{self.name} = {self.value:g} {self.unit}".rstrip()
             + f"; {self.change:.3g} more would move "
-            + (f"{', '.join(told)} errors" if told else f"nothing by {NOTABLE:g} errors")
+            + (f"{listed([*moved.values()], [*moved])} errors" if moved else f"nothing by {NOTABLE:g} errors")
         )
 
 
@@ -79,7 +80,7 @@ def assumptions(objective: Joint, values: np.ndarray, few: bool = False) -> list
     scale = 1.0 / np.sqrt(np.maximum(np.diag(information), np.finfo(float).tiny))
     gradient, information = gradient * scale, information * np.outer(scale, scale)
     own = np.linalg.pinv(information[:n, :n], rcond=1e-10, hermitian=True)
-    errors = np.sqrt(np.diag(own))
+    errors = np.sqrt(np.diag(own)) * (np.diag(information)[:n] > 0.0)  # none where no hit tells of an event
     result = []
     for k, name in enumerate(names, start=n):
         follow = own @ information[:n, k]
@@ -105,11 +106,20 @@ def some_of(batches: Sequence[Batch]) -> tuple[list[Batch], int]:
 
 
 def others(parts: Sequence[Objective], fitted: Sequence[str]) -> tuple[str, ...]:
-    """The parameters that all targets depend on and that are not fitted, of modules together or apart."""
+    """The parameters that all targets depend on and that are not fitted, of modules together or apart.
+
+    Not those of single events, and not the common one of what single ones have values of their own of.
+    """
     common = {common_name(name) for name in fitted}
     if not all(part.target.rounded for part in parts):
         common |= set(OF_COUNTS)
+    apart = {common_name(name) for part in parts for name in part.simulation.parameters.modules}
     acting = [part.simulation.acting() for part in parts]
     return tuple(
-        name for name in acting[0] if common_name(name) not in common and all(name in others for others in acting)
+        name
+        for name in acting[0]
+        if common_name(name) not in common
+        and event_of(name) is None
+        and name not in apart
+        and all(name in others for others in acting)
     )

@@ -30,7 +30,7 @@ from lartpc.fit.uncertainty import (
     profile,
     sandwich,
 )
-from lartpc.fit.unknowns import as_unknowns, check_start
+from lartpc.fit.unknowns import as_unknowns, check_events, check_start
 from lartpc.goodness.cleaning import Cleaning
 from lartpc.goodness.verdict import Verdict
 from lartpc.losses.catalogue import OBJECTIVES, SQUARES
@@ -122,6 +122,7 @@ def calibrate_runs(
     check_start(varied)
     stages, left_out = [], []
     for run, target, own in zip(runs, targets, varied.of_run, strict=True):
+        check_events(own.names, run.segments.events)
         target.check(run.simulation.detector, run.segments)
         check_agreement(target, run.simulation, own.names)
         usable, out = target.usable(run.simulation.detector)

@@ -136,8 +136,9 @@ def contributions(
     at = np.flatnonzero(np.diag(added.information))
     of_constraints = np.linalg.inv(added.information[np.ix_(at, at)])
     centre = values[at] - of_constraints @ added.gradient[at]
-    alone = values - covariance @ (gradient - added.gradient)
     errors = np.sqrt(np.diag(covariance))
+    told = np.where(np.isfinite(covariance), covariance, 0.0)
+    alone = np.where(np.isfinite(errors), values - told @ (gradient - added.gradient), np.nan)
     return tuple(
         Contribution(unknowns.names[i], float(c), float(np.sqrt(v)), float(alone[i]), float(errors[i]))
         for i, c, v in zip(at, centre, np.diag(of_constraints), strict=True)

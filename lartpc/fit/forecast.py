@@ -11,7 +11,7 @@ from lartpc.blas import one_blas_thread
 from lartpc.data.segments import Segments
 from lartpc.fit.calibrate import SIX
 from lartpc.fit.uncertainty import invert, open_components, told_open
-from lartpc.fit.unknowns import unknowns_of
+from lartpc.fit.unknowns import check_events, unknowns_of
 from lartpc.losses.objective import Objective
 from lartpc.losses.target import TargetHits
 from lartpc.simulation.simulation import Simulation
@@ -65,6 +65,7 @@ def forecast(
     Soc. 37 (1945) 81; Review of Particle Physics, Statistics. Raises InputError where there are no hits, and for names
     that cannot be fitted.
     """
+    check_events(names, segments.events)
     quiet = simulation.apart(names).without_noise()
     target = TargetHits(quiet(segments).hits, quiet.detector, rounded)
     batches = quiet.batches(segments, whole=False)

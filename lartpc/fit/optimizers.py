@@ -46,13 +46,18 @@ def step_within(information: np.ndarray, gradient: np.ndarray, low: np.ndarray, 
 def newton_step(problem: Problem, evaluation: Evaluation) -> np.ndarray:
     """The Gauss-Newton step from an evaluation, within the bounds and reach, relative to the scales.
 
-    What spans decades falls by a factor of `FALL` at most.
+    What spans decades falls by a factor of `FALL` at most, and what no hit tells of (`Problem.untold`) stays.
     """
     scale, values, reach = problem.scale, evaluation.values, problem.unknowns.reach
     low, high = problem.bounds.T - values
     fall = np.where(spans_decades(problem.bounds), np.minimum(reach, (1.0 - 1.0 / FALL) * values), reach)
     span = np.maximum(low, -fall) / scale, np.minimum(high, reach) / scale
-    return step_within(evaluation.information * np.outer(scale, scale), evaluation.gradient * scale, *span)
+    told, step = np.flatnonzero(~problem.untold(evaluation)), np.zeros(len(values))
+    if len(told):
+        information = evaluation.information * np.outer(scale, scale)
+        low, high = (limit[told] for limit in span)
+        step[told] = step_within(information[np.ix_(told, told)], (evaluation.gradient * scale)[told], low, high)
+    return step
 
 
 def gauss_newton(problem: Problem, start: np.ndarray, most: int) -> Outcome:

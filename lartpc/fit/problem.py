@@ -13,8 +13,10 @@ import numpy as np
 
 from lartpc.exceptions import InputError
 from lartpc.fit.constraint import penalty
-from lartpc.losses.linear import Linear
+from lartpc.fit.shown import listed
+from lartpc.losses.linear import Linear, Parts
 from lartpc.losses.per_event import MeanLoss
+from lartpc.parameters import event_of
 
 
 class Evaluation(NamedTuple):
@@ -82,6 +84,11 @@ class Problem:
     def n_batches(self) -> int:
         return len(self.objective.batches)
 
+    def untold(self, at: Evaluation) -> np.ndarray:
+        """Which of the unknowns (n,) are of single events of which no hit is used, so that nothing depends on them."""
+        of_events = np.array([event_of(name) is not None for name in self.names], dtype=bool)
+        return of_events & (np.diag(at.information) == 0.0)
+
     def __call__(self, values: np.ndarray, batch: int = -1) -> Evaluation:
         """The loss with the unknowns at `values` (n,), all else as in the simulation.
 
@@ -90,7 +97,7 @@ class Problem:
         known = self.record.find(self.phase, batch, values)
         if known is not None:
             return self.record.add(known)
-        where = ", ".join(f"{name} = {value:g}" for name, value in zip(self.names, values, strict=True))
+        where = listed([f"{name} = {value:g}" for name, value in zip(self.names, values, strict=True)], self.names)
         try:
             found = self.objective(values, None if batch < 0 else [batch])
         except FloatingPointError as failure:
@@ -116,7 +123,7 @@ class Problem:
         )
 
 
-def evaluate(phase: str, batch: int, values: np.ndarray, found: Linear | MeanLoss) -> Evaluation:
+def evaluate(phase: str, batch: int, values: np.ndarray, found: Linear | Parts | MeanLoss) -> Evaluation:
     """What is kept of a result of the objective."""
     n = len(values)
     nothing = np.full((n, n), np.nan)

@@ -11,9 +11,11 @@ from lartpc.contracts import Unknowns
 from lartpc.fit.assumptions import Assumption
 from lartpc.fit.constraint import Contribution, contributions, penalty
 from lartpc.fit.problem import Evaluation, Outcome, Problem
+from lartpc.fit.shown import listed, others, shown, spread_of
 from lartpc.fit.smooth import spans_decades
 from lartpc.fit.uncertainty import Uncertainty, invert, open_components, told_open
 from lartpc.goodness.verdict import LIMIT, Verdict
+from lartpc.parameters import event_of
 
 AT_BOUND = 1e-4  # of the bounds, or their logarithms where they span decades
 
@@ -42,6 +44,7 @@ class FitResult(NamedTuple):
     message: str
     errors_from: str
     open_direction: dict[str, float] | None  # components of the direction, relative to the values, that data leave open
+    open_events: tuple[str, ...] = ()  # parameters of single events of which no hit is used; they are where they began
     pushed: tuple[str, ...] = ()  # parameters at a bound beyond which the loss falls
     verdicts: tuple[Verdict, ...] = ()  # on the model: whether it describes the target; one a run
     assumptions: Sequence[Assumption] = ()  # what was taken for granted
@@ -118,6 +121,7 @@ class FitResult(NamedTuple):
             "parameters": parameters,
             "correlation": self.correlation.tolist(),
             "open_direction": self.open_direction,
+            "open_events": list(self.open_events),
             "mean_square": self.mean_square if np.isfinite(self.mean_square) else None,
             "good": self.good,
             "describes": self.describes,
@@ -139,8 +143,8 @@ class FitResult(NamedTuple):
             )
         known = self.truth is not None
         lines.append(head + ("   (value - truth)/truth     /error" if known else ""))
-        for i, name in enumerate(self.names):
-            value, error = self.values[i], self.errors[i]
+        for i in shown(self.names):
+            name, value, error = self.names[i], self.values[i], self.errors[i]
             line = f"{i:<3}{name:<15} {value:13.7g} {error:11.3g} {error / self.size[i]:10.1e} {self.start[i]:11.5g}"
             line += f"  {self.units[i]}"
             if self.truth is not None:
@@ -152,9 +156,16 @@ class FitResult(NamedTuple):
             if at_bound(value, self.bounds[i]):
                 line += "  at its bound"
             lines.append(line)
+        if others(self.names):
+            of_events = [i for i, name in enumerate(self.names) if event_of(name) is not None]
+            spread = spread_of([self.names[i] for i in of_events], self.values[of_events], self.units[of_events[0]])
+            lines.append(f"   {spread}; all are in fit.json")
         lines.append(f"errors: {self.errors_from}")
         if self.open_direction is not None:
             lines.append(told_open(self.open_direction))
+        if self.open_events:
+            named = listed(self.open_events, self.open_events)
+            lines.append(f"no hit is used that tells of {named}: where the fit began, with infinite errors")
         lines += [str(one) for one in self.contributions]
         lines += [f"left out: {told}" for told in self.of_runs(lambda one: filter(None, [str(one.cleaning)]))]
         lines += [f"not tested by the target: {one}" for one in self.assumptions if not one.tested]
@@ -231,6 +242,7 @@ def make_result(
         message=message,
         errors_from=uncertainty.made_from,
         open_direction=open_components(names, uncertainty.open_direction),
+        open_events=tuple(name for name, untold in zip(names, problem.untold(last), strict=True) if untold),
         pushed=tuple(pushed),
         verdicts=verdicts,
         assumptions=assumptions,

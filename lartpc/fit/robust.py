@@ -9,7 +9,7 @@ import numpy as np
 from lartpc.fit.optimizers import newton_step
 from lartpc.fit.problem import Problem
 from lartpc.fit.runs import Joint
-from lartpc.losses.linear import Linear
+from lartpc.losses.linear import Linear, Parts
 
 STEPS = 8  # iterations at most
 TOLERANCE = 1e-3  # largest step, relative to the scales, at which it hands over
@@ -23,12 +23,12 @@ class Robust:
         self.objective = objective
         self.unknowns, self.batches = objective.unknowns, objective.batches
 
-    def __call__(self, values: np.ndarray, batches: list[int] | None = None) -> Linear:
+    def __call__(self, values: np.ndarray, batches: list[int] | None = None) -> Linear | Parts:
         linear: Any = self.objective(values, batches)
         weights = cauchy_weights(linear.residual)
         root = np.sqrt(weights)
         rest = 0.5 * float(linear.residual @ ((1.0 - weights) * linear.residual))
-        return linear._replace(residual=root * linear.residual, jacobian=root[:, None] * linear.jacobian, rest=rest)
+        return linear.weighted(root, rest)
 
 
 def cauchy_weights(residual: np.ndarray) -> np.ndarray:

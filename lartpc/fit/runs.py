@@ -16,7 +16,7 @@ from lartpc.fit.constraint import Constraint
 from lartpc.fit.target import Target
 from lartpc.fit.unknowns import unknowns_of
 from lartpc.losses import per_event
-from lartpc.losses.linear import Linear, join
+from lartpc.losses.linear import Linear, Parts, join
 from lartpc.losses.per_event import MeanLoss
 from lartpc.simulation.simulation import Simulation
 
@@ -146,28 +146,14 @@ class Joint:
         self.unknowns = unknowns
         self.batches = [(k, batch) for k, part in enumerate(parts) for batch in range(len(part.batches))]
 
-    def __call__(self, values: np.ndarray, chosen: Sequence[int] | None = None) -> Linear | MeanLoss:
+    def __call__(self, values: np.ndarray, chosen: Sequence[int] | None = None) -> Linear | Parts | MeanLoss:
         """The sum (of events, their mean) over the batches of all runs, or over those `chosen`."""
         found: list[Any] = []
         for k, (part, columns) in enumerate(zip(self.parts, self.unknowns.columns, strict=True)):
             own = None if chosen is None else [batch for run, batch in (self.batches[i] for i in chosen) if run == k]
             if own is None or own:
-                found.append(placed(part(values[columns], own), columns, len(self.unknowns.names)))
+                one = part(values[columns], own)
+                found.append(one if len(self.parts) == 1 else one.among(columns, len(values)))
         if len(found) == 1:
             return found[0]
         return per_event.join(found) if isinstance(found[0], MeanLoss) else join(found)
-
-
-def placed(found: Any, columns: np.ndarray, n: int) -> Any:
-    """A loss of a run with its derivatives at `columns` of all n unknowns."""
-    if len(columns) == n:
-        return found  # all unknowns are the run's, in their order
-
-    def wide(derivatives: np.ndarray) -> np.ndarray:
-        result = np.zeros((*derivatives.shape[:-1], n))
-        result[..., columns] = derivatives
-        return result
-
-    if isinstance(found, MeanLoss):
-        return found._replace(gradients=wide(found.gradients))
-    return found._replace(jacobian=wide(found.jacobian), gradient_rest=wide(found.gradient_rest))

@@ -16,7 +16,7 @@ from lartpc.exceptions import InputError
 from lartpc.fit.calibrate import LOSSES, SIX, Journal, truth_of
 from lartpc.fit.problem import Problem, Record
 from lartpc.fit.target import Target
-from lartpc.fit.unknowns import check_names, unknowns_of
+from lartpc.fit.unknowns import check_events, check_names, unknowns_of
 from lartpc.losses.catalogue import SQUARES
 from lartpc.losses.objective import Objective
 from lartpc.losses.target import TargetHits
@@ -122,6 +122,7 @@ def scan(
     over = over if over is not None else {name: TABLE[name].range for name in SIX}
     names = tuple(over)
     check_grid(simulation, over, points, plane)
+    check_events(names, segments.events)
     target = Target.of(target)
     loss = loss or target.loss
     check_choice("loss", loss, LOSSES)

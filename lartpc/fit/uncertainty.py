@@ -9,6 +9,7 @@ import numpy as np
 
 from lartpc.fit.optimizers import TOLERANCE, gauss_newton, newton_step
 from lartpc.fit.problem import Evaluation, Problem
+from lartpc.fit.shown import listed
 
 DEGENERATE = 1e-6  # ratio of the smallest to the largest eigenvalue of the scaled information: a direction is open
 HESSIAN_STEP = 0.5  # in units of the error that a parameter had alone
@@ -45,11 +46,12 @@ class Uncertainty(NamedTuple):
 def hessian(problem: Problem, at: Evaluation) -> np.ndarray:
     """(n, n) by central differences of the gradient, by steps of about half an error, within the bounds."""
     n = len(at.values)
-    alone = np.diag(at.information)
+    untold = problem.untold(at)
+    alone = np.where(untold, 1.0, np.diag(at.information))
     steps = HESSIAN_STEP / np.sqrt(alone) if (alone > 0.0).all() else LOSS_STEP * problem.scale
     steps = np.minimum(steps, 0.1 * np.diff(problem.bounds, axis=1)[:, 0])
     matrix = np.zeros((n, n))
-    for i in range(n):
+    for i in np.flatnonzero(~untold):
         low, high = (np.clip(at.values + s * np.eye(n)[i] * steps, *problem.bounds.T) for s in (-1.0, 1.0))
         matrix[i] = (problem(high).gradient - problem(low).gradient) / (high[i] - low[i])
     return 0.5 * (matrix + matrix.T)
@@ -74,6 +76,19 @@ def invert(matrix: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return inverse, direction
 
 
+def invert_told(matrix: np.ndarray, size: np.ndarray, untold: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """The same without the `untold` (n,), a mask: their variances are infinite, no direction is open for them."""
+    told = np.flatnonzero(~untold)
+    inner, inner_direction = invert(matrix[np.ix_(told, told)], size[told])
+    inverse = np.diag(np.where(untold, np.inf, 0.0))
+    inverse[np.ix_(told, told)] = inner
+    if inner_direction is None:
+        return inverse, None
+    direction = np.zeros(len(size))
+    direction[told] = inner_direction
+    return inverse, direction
+
+
 def open_components(names: Sequence[str], direction: np.ndarray | None) -> dict[str, float] | None:
     """The components of an open direction (n,), as `invert` gives it, by parameter; None where none is."""
     if direction is None:
@@ -83,7 +98,7 @@ def open_components(names: Sequence[str], direction: np.ndarray | None) -> dict[
 
 def told_open(components: dict[str, float]) -> str:
     """The line that tells an open direction."""
-    changes = ", ".join(f"{name} {component:+.2g}" for name, component in components.items())
+    changes = listed([f"{name} {component:+.2g}" for name, component in components.items()], list(components))
     return f"the data leave a direction open: relative changes {changes} change nothing; errors are infinite"
 
 
@@ -112,7 +127,9 @@ def from_hessian(problem: Problem, at: Evaluation) -> Uncertainty:
 
 def of_likelihood(problem: Problem, at: Evaluation, information: np.ndarray, made_from: str) -> Uncertainty:
     """Errors from an information of the likelihood."""
-    uncertainty = Uncertainty(*invert(information, problem.unknowns.size(at.values)), made_from)
+    uncertainty = Uncertainty(
+        *invert_told(information, problem.unknowns.size(at.values), problem.untold(at)), made_from
+    )
     allowed = TOLERANCE + LEFT * np.sqrt(np.diag(uncertainty.covariance)) / problem.scale
     return uncertainty.after(newton_step(problem, at), allowed)
 
@@ -145,7 +162,7 @@ def profile(problem: Problem, at: Evaluation, uncertainty: Uncertainty) -> Uncer
     intervals = np.full((n, 2), np.nan)
     if uncertainty.open_direction is not None:
         return uncertainty
-    for i in range(n):
+    for i in np.flatnonzero(np.isfinite(sigma)).tolist():
         along = uncertainty.covariance[i] / uncertainty.covariance[i, i]
         for side, sign in enumerate((-1.0, 1.0)):
             intervals[i, side] = crossing(problem, at, i, sign * sigma[i], along)

@@ -11,7 +11,7 @@ from lartpc.checks import nearest
 from lartpc.contracts import ChainUnknowns, Unknowns
 from lartpc.exceptions import InputError
 from lartpc.fit.constraint import Constraint
-from lartpc.parameters import SINGLE, TABLE, check_parameter, common_name, is_known, parameter
+from lartpc.parameters import OF_EVENTS, SINGLE, TABLE, check_parameter, common_name, event_of, is_known, parameter
 from lartpc.simulation.simulation import Simulation
 
 
@@ -116,7 +116,8 @@ def check_names(simulation: Simulation, names: Sequence[str]) -> None:
     for name in names:
         own = [other for other in single if other != name and common_name(other) == name]
         if own:
-            raise InputError(f"fit: {name} is that of all modules, but {', '.join(own)} are of single ones: fit these")
+            of = "modules" if event_of(own[0]) is None else "events"
+            raise InputError(f"fit: {name} is that of all {of}, but {', '.join(own)} are of single ones: fit these")
         if name not in acting:
             raise InputError(
                 f"fit: nothing depends on {name} with recombination {simulation.recombination}, vdrift "
@@ -139,3 +140,29 @@ def per_module(names: Sequence[str], single: Sequence[str], n_modules: int) -> t
             raise InputError(f"per-module {name}: is not fitted")
     of_modules = {name: tuple(f"{name}.{m}" for m in range(n_modules)) for name in single}
     return tuple(one for name in names for one in of_modules.get(name, (name,)))
+
+
+def per_event(names: Sequence[str], single: Sequence[str], events: np.ndarray) -> tuple[str, ...]:
+    """`names` with those in `single` replaced by one for each of `events`, ids: t0_offset by t0_offset.event3 ...
+
+    Raises InputError for one that events do not have, or that is not among `names`.
+    """
+    for name in single:
+        if name not in OF_EVENTS:
+            raise InputError(f"per-event {name}: allowed are {', '.join(OF_EVENTS)}")
+        if name not in names:
+            raise InputError(f"per-event {name}: is not fitted")
+    of_events = {name: tuple(f"{name}.event{event}" for event in events.tolist()) for name in single}
+    return tuple(one for name in names for one in of_events.get(name, (name,)))
+
+
+def check_events(names: Sequence[str], events: np.ndarray) -> None:
+    """Raise InputError where one of `names` is of an event that is not among `events`, ids."""
+    here = set(events.tolist())
+    for name in names:
+        event = event_of(name)
+        if event is not None and event not in here:
+            raise InputError(
+                f"fit: {name}: the segments have no event {event}, allowed are their {len(events)} events from "
+                f"{events.min()} to {events.max()}"
+            )

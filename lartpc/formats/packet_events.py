@@ -62,11 +62,8 @@ def expected(segments: Segments, detector: Detector) -> Expected:
 
 def first_ticks(events: np.ndarray, segments: Segments, detector: Detector) -> np.ndarray:
     """The tick of the first deposit of each event (n,) int64, 0 where it has none; `events` ascending."""
-    first = np.full(len(events), np.iinfo(np.int64).max)
-    at = np.searchsorted(events, segments.event_id)
-    known = np.isin(segments.event_id, events)
-    np.minimum.at(first, at[known], np.floor(segments.t0[known] / detector.tick).astype(np.int64))
-    return np.where(first == np.iinfo(np.int64).max, 0, first)
+    first = segments.begins(events)
+    return np.floor(np.where(np.isfinite(first), first, 0.0) / detector.tick).astype(np.int64)
 
 
 def moments(time: np.ndarray, event: np.ndarray, tick: float) -> Triggers:

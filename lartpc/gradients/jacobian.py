@@ -115,13 +115,14 @@ def event_gradients(tape: Tape, steps: Any, event: np.ndarray, n_events: int, sl
     induced = INDUCTION_SCALE in columns and "couple" in forward
     grad_coefficient = tape.gradient(forward["couple"]["coefficient"]) if induced else None
     of_step = to_numpy(parameter_rows(forward, grad_step, grad_coefficient))[:, columns]
-    n_modules = len(forward["gather"]["slot"])
-    both = event * n_modules + to_numpy(forward["drift"]["step_module"])
-    sums = np.zeros((n_events * n_modules, len(columns)))
+    n_modules = len(forward["gather"]["slot"])  # in each event that has values of its own, too
+    both, at = np.unique(event * n_modules + to_numpy(forward["drift"]["step_module"]), return_inverse=True)
+    sums = np.zeros((len(both), len(columns)))
     for c, column in enumerate(of_step.T):
-        sums[:, c] = np.bincount(both, column, n_events * n_modules)
-    of_both = by_slot(forward, sums, np.tile(np.arange(n_modules), n_events), columns, slots)
-    return of_both.reshape(n_events, n_modules, len(slots)).sum(axis=1)
+        sums[:, c] = np.bincount(at, column, len(both))
+    result = np.zeros((n_events, len(slots)))
+    np.add.at(result, both // n_modules, by_slot(forward, sums, both % n_modules, columns, slots))
+    return result
 
 
 def arguments_of(tape: Tape) -> dict[str, dict[str, Any]]:

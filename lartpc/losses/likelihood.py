@@ -71,7 +71,7 @@ def hit_list(objective: Any, batch: Batch, parameters: Any, whole: bool) -> Line
     terms_of = rounded_terms if whole and objective.target.rounded else exact_terms
     terms = terms_of(waveforms, target, pixels, simulation.detector, tape)
     # Checks the whole tape; nothing is written after it.
-    of_pixels = Jacobian(tape, waveforms, objective.unknowns.slots)
+    of_pixels = Jacobian(tape, waveforms, objective.slots)
     residual, jacobian = [], []
     for chosen, values, seeds in terms.squares:
         residual.append(values)

@@ -18,6 +18,14 @@ class Linear(NamedTuple):
     hits: int  # target hits that are used
     unmatched: int  # target hits that do not
 
+    def weighted(self, root: np.ndarray, rest: float) -> Linear:
+        """With residuals times `root` (m,), and another rest."""
+        return self._replace(residual=root * self.residual, jacobian=root[:, None] * self.jacobian, rest=rest)
+
+    def among(self, columns: np.ndarray, n: int) -> Parts:
+        """By all of n parameters, of which these are `columns`."""
+        return Parts((self,), (columns,), n)
+
     @property
     def value(self) -> float:
         return 0.5 * float(self.residual @ self.residual) + self.rest
@@ -32,8 +40,64 @@ class Linear(NamedTuple):
         return self.jacobian.T @ self.jacobian
 
 
-def join(results: Sequence[Linear]) -> Linear:
-    """The sum over batches."""
+class Parts(NamedTuple):
+    """A sum of objectives, each near some parameters and by the `columns` alone that it depends on, of n parameters.
+
+    With parameters of single events a Jacobian of all rows and columns is large, and nearly all of it 0.
+    """
+
+    parts: tuple[Linear, ...]
+    columns: tuple[np.ndarray, ...]
+    n: int
+    rest: float = 0.0
+
+    def among(self, columns: np.ndarray, n: int) -> Parts:
+        """By all of n parameters, of which these are `columns`."""
+        return self._replace(columns=tuple(columns[own] for own in self.columns), n=n)
+
+    def weighted(self, root: np.ndarray, rest: float) -> Parts:
+        """With residuals times `root` (m,), and another rest."""
+        pieces = np.split(root, np.cumsum([len(part.residual) for part in self.parts])[:-1])
+        return self._replace(
+            parts=tuple(part.weighted(piece, 0.0) for part, piece in zip(self.parts, pieces, strict=True)), rest=rest
+        )
+
+    @property
+    def residual(self) -> np.ndarray:
+        return np.concatenate([part.residual for part in self.parts])
+
+    @property
+    def hits(self) -> int:
+        return sum(part.hits for part in self.parts)
+
+    @property
+    def unmatched(self) -> int:
+        return sum(part.unmatched for part in self.parts)
+
+    @property
+    def value(self) -> float:
+        return sum(part.value for part in self.parts) + self.rest
+
+    @property
+    def gradient(self) -> np.ndarray:
+        total = np.zeros(self.n)
+        for part, columns in zip(self.parts, self.columns, strict=True):
+            total[columns] += part.gradient
+        return total
+
+    @property
+    def information(self) -> np.ndarray:
+        """The Gauss-Newton form of the Hessian (n, n)."""
+        total = np.zeros((self.n, self.n))
+        for part, columns in zip(self.parts, self.columns, strict=True):
+            total[np.ix_(columns, columns)] += part.information
+        return total
+
+
+def join(results: Sequence[Any]) -> Linear | Parts:
+    """The sum over batches, `Linear` of all or `Parts` of all."""
+    if isinstance(results[0], Parts):
+        return Parts(sum((p.parts for p in results), ()), sum((p.columns for p in results), ()), results[0].n)
     return Linear(
         np.concatenate([p.residual for p in results]),
         np.concatenate([p.jacobian for p in results]),
@@ -53,7 +117,7 @@ def linear(
     hits: int,
     unmatched: int,
 ) -> Linear:
-    n = len(objective.unknowns.slots)
+    n = len(objective.slots)
     return Linear(
         np.concatenate(residual or [np.zeros(0)]),
         np.concatenate(jacobian or [np.zeros((0, n))]),

@@ -27,7 +27,7 @@ def matched(objective: Any, batch: Batch, parameters: Any) -> Linear:
     charge = reads.charge[:, :most] - target.charge[:, :most]
     same = (reads.count == target.count) & (target.count > 0)
     # Checks the whole tape; nothing is written after it.
-    of_pixels = Jacobian(tape, waveforms, objective.unknowns.slots)
+    of_pixels = Jacobian(tape, waveforms, objective.slots)
     residual, jacobian = [], []
     for n in range(most):
         chosen = simulation.xp.flatnonzero(same & (target.count > n))

@@ -37,6 +37,12 @@ class MeanLoss(NamedTuple):
         off, n = self.gradients - self.gradient, len(self.values)
         return off.T @ off / (n * (n - 1)) if n > 1 else np.full((off.shape[1],) * 2, np.inf)
 
+    def among(self, columns: np.ndarray, n: int) -> MeanLoss:
+        """By all of n parameters, of which these are `columns`."""
+        gradients = np.zeros((len(self.values), n))
+        gradients[:, columns] = self.gradients
+        return self._replace(gradients=gradients)
+
 
 def join(results: Sequence[MeanLoss]) -> MeanLoss:
     """All events of several batches."""
@@ -68,7 +74,7 @@ def event_loss(name: str) -> Callable[[Any, Batch, Any], MeanLoss]:
         tape.backward(seeds, until=(steps.charge, waveforms.electronics))
         present = present_events(batch)
         event = np.searchsorted(present, to_numpy(batch.event[steps.segment]))
-        slots = objective.unknowns.slots
+        slots = objective.slots
         gradients = event_gradients(tape, steps, event, len(present), slots)
         if has_electronics(tape, slots):
             rows = electronics_rows(tape, tape.gradient(waveforms.electronics), np.arange(len(windows.pixel)), slots)

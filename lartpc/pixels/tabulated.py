@@ -75,7 +75,7 @@ class TabulatedReadout:
             bins=table.bins,
             space=table.space,
             parameters=parameters,
-            step_module=self.tables.module[clouds.tpc],
+            step_module=clouds.module,
             coefficient=coefficient,
             adjoint_threads=len(clouds.x),
             first_pair=pairs.first,

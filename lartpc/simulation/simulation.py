@@ -14,7 +14,7 @@ from lartpc.arrays import to_numpy
 from lartpc.autodiff.launch import plain
 from lartpc.charge.recombination import RECOMBINATION, idle
 from lartpc.charge.steps import make_pieces, make_steps, of_modules
-from lartpc.charge.tables import make_tables
+from lartpc.charge.tables import in_events, make_tables
 from lartpc.checks import check_choice
 from lartpc.data.attribution import Attribution
 from lartpc.data.hits import Hits, WaveformTable
@@ -194,7 +194,8 @@ class Simulation:
         used = np.unique(to_numpy(self.tables.slot))
         names = self.parameters.names
         charge = [names[k] for k in used if names[k] not in off]
-        return charge + [name for name in names if common_name(name) in ELECTRONICS and common_name(name) not in off]
+        electronics = [name for name in names if common_name(name) in ELECTRONICS and common_name(name) not in off]
+        return [*charge, *self.parameters.of_events, *electronics]
 
     def settling(self, risetimes: Iterable[float]) -> int | None:
         """Ticks for which windows go on behind the slowest of the buffers, None where none has a rise time [us]."""
@@ -287,8 +288,9 @@ class Simulation:
     def waveforms(self, batch: Batch, parameters: Any, launch: Callable = plain) -> Waveforms:
         """Clouds of the steps, their currents by the readout, and these behind the buffer."""
         model = RECOMBINATION[self.recombination]
-        local = of_modules(parameters, self.tables, launch)
-        steps = make_steps(batch, local, model, self.tables, self.detector, self.settings, launch)
+        tables = in_events(self.tables, batch, self.parameters)
+        local = of_modules(parameters, tables, launch)
+        steps = make_steps(batch, local, model, tables, self.detector, self.settings, launch)
         slots_of = self.parameters.slots_of_electronics
         rest = (self.readout, self.detector, self.settle, launch)
         return make_waveforms(steps, batch, local, parameters, slots_of, *rest)
