@@ -98,11 +98,11 @@ def load_run(options, detector, fitted):
     """A run with its `options`; `detector`: as they have it, loaded; `fitted`: of what is fitted in any."""
     from lartpc import Run, Simulation, read_segments
 
+    whole = read_segments(options["segments"])
+    fitted = fitted_of_events(fitted, whole.of_events(options["events"]), options)
     fixes = pairs("fix", options["fix"])
     if any(name in fitted for name in fixes):
         raise InputError("--fix: names a parameter that --fit names too, allowed is one of them")
-    whole = read_segments(options["segments"])
-    fitted = fitted_of_events(fitted, whole.of_events(options["events"]), options)
     fixed = detector.parameters.replace(**fixes)
     chain = {name: options[name] for name in ("recombination", "response", "device")}
     simulation = Simulation(detector, fixed, **chain)
