@@ -120,7 +120,7 @@ def single_of(name: str) -> tuple[str, int]:
 
 def event_of(name: str) -> int | None:
     """The id of the event that a parameter is of, None where it is not of a single event."""
-    found = re.fullmatch(_EVENT, name.partition(".")[2])
+    found = re.fullmatch(_EVENT, name.partition(".")[2]) if ".event" in name else None
     return int(found[1]) if found else None
 
 

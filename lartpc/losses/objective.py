@@ -46,7 +46,8 @@ class Objective:
         self.target = target
         self.unknowns = unknowns
         self.slots = unknowns.slots  # by which derivatives are taken
-        self.event = [event_of(simulation.parameters.names[k]) for k in unknowns.slots]  # of each that is of one alone
+        names = simulation.parameters.names
+        self.event = [event_of(names[k]) for k in unknowns.slots]  # of each that is of a single one
         self.progress = progress
 
     def __call__(self, values: np.ndarray, chosen: Sequence[int] | None = None) -> Linear | Parts | MeanLoss:
