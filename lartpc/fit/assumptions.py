@@ -15,14 +15,10 @@ import numpy as np
 
 from lartpc.contracts import Unknowns
 from lartpc.fit.constraint import penalty
-from lartpc.fit.unknowns import unknowns_of
-from lartpc.losses.hitlist import present_events
 from lartpc.losses.objective import Objective
 from lartpc.parameters import OF_COUNTS, common_name
-from lartpc.simulation.batches import Batch
 
 CHANGE = 0.01  # of a value, or of its scale where it is nominally 0, that a bias is told for
-ENOUGH = 8  # events that tell the size of a bias
 NOTABLE = 0.1  # errors below which a bias is not told
 BLIND = 1e-4  # share of the information by one parameter that must be left for a target to tell of it
 
@@ -55,20 +51,16 @@ class Assumption(NamedTuple):
         )
 
 
-def assumptions(objective: Objective, values: np.ndarray, few: bool = False) -> list[Assumption]:
-    """Those of a fit with a sum of squares that ended at `values` (n,) of its unknowns; from a `few` of the events."""
-    fitted = objective.unknowns.names
-    names = others(objective, fitted)
-    if not names:
-        return []
-    simulation = objective.simulation
-    start = dict(zip(fitted, values.tolist(), strict=True))
-    wide: Unknowns = unknowns_of(simulation, (*fitted, *names), start)
-    batches, stride = some_of(objective.batches) if few else (objective.batches, 1)
-    found: Any = Objective(objective.kind, simulation, batches, objective.target, wide)(wide.start)
-    gradient, information = found.gradient * stride, found.information * stride
-    n = len(fitted)
-    added = penalty(objective.unknowns, values)
+def assumptions(
+    unknowns: Unknowns, values: np.ndarray, wide: Unknowns, gradient: np.ndarray, information: np.ndarray
+) -> list[Assumption]:
+    """Those of a fit that ended at `values` (n,) of its unknowns, with the derivatives of its loss by all N of `wide`.
+
+    gradient (N,), information (N, N), of the n unknowns first; without constraints.
+    """
+    n, names = len(unknowns.names), wide.names[len(unknowns.names) :]
+    added = penalty(unknowns, values)
+    gradient, information = gradient.copy(), information.copy()
     gradient[:n] += added.gradient
     information[:n, :n] += added.information
     scale = 1.0 / np.sqrt(np.maximum(np.diag(information), np.finfo(float).tiny))
@@ -83,20 +75,12 @@ def assumptions(objective: Objective, values: np.ndarray, few: bool = False) -> 
         value = float(wide.start[k])
         change = CHANGE * (abs(value) or float(wide.scale[k]))
         moved = np.divide(-follow * change / scale[k], errors, out=np.zeros(n), where=errors > 0.0)
-        bias = dict(zip(fitted, moved.tolist(), strict=True))
+        bias = dict(zip(unknowns.names, moved.tolist(), strict=True))
         blind = left < BLIND
         step = float("nan") if blind else float(-score / left * scale[k])
         significance = 0.0 if blind else float(-score / np.sqrt(left))
         result.append(Assumption(name, value, wide.units[k], change, bias, step, significance))
     return result
-
-
-def some_of(batches: Sequence[Batch]) -> tuple[list[Batch], int]:
-    """The segments of `ENOUGH` events or a few more, spread over all, and of how many events one is taken."""
-    n_events = len(np.unique(np.concatenate([present_events(batch) for batch in batches])))
-    stride = max(n_events // ENOUGH, 1)
-    taken = [batch.select(batch.event % stride == 0) for batch in batches]
-    return [batch for batch in taken if len(batch.dE)], stride
 
 
 def others(objective: Objective, fitted: Sequence[str]) -> tuple[str, ...]:

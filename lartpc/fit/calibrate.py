@@ -14,7 +14,7 @@ from lartpc.data.hits import Hits
 from lartpc.data.segments import Segments
 from lartpc.exceptions import InputError
 from lartpc.fit.agreement import check_agreement
-from lartpc.fit.assumptions import assumptions
+from lartpc.fit.ending import Ending
 from lartpc.fit.optimizers import Optimizer, find_optimizer
 from lartpc.fit.problem import Evaluation, Outcome, Problem, Record
 from lartpc.fit.result import FitResult, make_result
@@ -98,40 +98,45 @@ def calibrate(
     quiet = simulation.apart(varied.names).without_noise()
     stage = Stage(quiet, segments, target, varied, loss, optimizer, journal.progress)
     record = Record(journal.done, journal.report)
-    problem, outcome, verdict = fit(stage, record)
+    problem, outcome, verdict, ending = fit(stage, record)
     found = uncertainty_of(problem, outcome, loss, errors)
     verdict = verdict.after(left_out)
-    told = assumptions(problem.objective, outcome.values, few=verdict.describes) if squares else ()
+    told = () if ending is None else ending.at(outcome).assumptions()
     truth = truth_of(target.truth, varied.names)
     return make_result(problem, outcome, found, truth, loss, optimizer.name, verdict, told)
 
 
-def fit(stage: Stage, record: Record) -> tuple[Problem, Outcome, Verdict]:
+def fit(stage: Stage, record: Record) -> tuple[Problem, Outcome, Verdict, Ending | None]:
     """Fit the whole target; where the model does not describe it, without what is no data of the model.
 
     What that is shows at the robust start first, which hits far off do not move, then where each fit ends.
     """
     objective, squares = stage.objective(Cleaning()), stage.loss in SQUARES
     start = stage.robust_start(objective, record) if squares else stage.unknowns.start
-    problem, outcome = run(stage, objective, record, start)
-    examined = stage.examined(outcome.values)
+    ending = stage.ending(objective, Cleaning()) if squares else None
+    problem, outcome = run(stage, objective, record, start, ending)
+    examined = stage.examined(outcome.values) if ending is None else ending.at(outcome).examined()
     verdict, cleaning = stage.verdict(examined, Cleaning()), stage.spoilt(examined)
-    if not squares or (verdict.describes and cleaning.empty):
-        return problem, outcome, verdict
+    if ending is None or (verdict.describes and cleaning.empty):
+        return problem, outcome, verdict, ending
     values, before, at_start = start, Cleaning(), stage.spoilt(stage.examined(start))
     cleaning = cleaning if at_start.empty else at_start
     for _ in range(ROUNDS):
         if cleaning.same(before):
             break
-        problem, outcome = run(stage, stage.objective(cleaning), record, values)
+        objective = stage.objective(cleaning)
+        ending = stage.ending(objective, cleaning)
+        problem, outcome = run(stage, objective, record, values, ending)
         values, before, examined = outcome.values, cleaning, stage.examined(outcome.values)
         verdict, cleaning = stage.verdict(examined, cleaning), stage.spoilt(examined)
-    return problem, outcome, verdict
+    return problem, outcome, verdict, ending
 
 
-def run(stage: Stage, objective: Objective, record: Record, start: np.ndarray) -> tuple[Problem, Outcome]:
+def run(
+    stage: Stage, objective: Objective, record: Record, start: np.ndarray, ending: Ending | None
+) -> tuple[Problem, Outcome]:
     """Minimise from `start`."""
-    problem = Problem(objective, record)
+    problem = Problem(objective, record, ending=ending)
     return problem, stage.optimizer.run(problem, start)
 
 

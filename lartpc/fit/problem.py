@@ -7,7 +7,7 @@ it in order, whatever the optimizer keeps inside.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -66,10 +66,18 @@ class Record:
 
 
 class Problem:
-    """`objective` as a function of its unknowns within `bounds` (n, 2), by default theirs; arrays in their order."""
+    """`objective` as a function of its unknowns within `bounds` (n, 2), by default theirs; arrays in their order.
+
+    `ending` is called instead where a fit may end: it gives the same, and keeps more than that.
+    """
 
     def __init__(
-        self, objective: Objective, record: Record, phase: str = "fit", bounds: np.ndarray | None = None
+        self,
+        objective: Objective,
+        record: Record,
+        phase: str = "fit",
+        bounds: np.ndarray | None = None,
+        ending: Callable[[np.ndarray], Linear] | None = None,
     ) -> None:
         self.objective = objective
         self.unknowns = objective.unknowns
@@ -77,22 +85,27 @@ class Problem:
         self.bounds = self.unknowns.bounds if bounds is None else bounds
         self.record = record
         self.phase = phase
+        self.ending = ending
 
     @property
     def n_batches(self) -> int:
         return len(self.objective.batches)
 
-    def __call__(self, values: np.ndarray, batch: int = -1) -> Evaluation:
-        """The loss with the unknowns at `values` (n,), all else as in the simulation.
+    def __call__(self, values: np.ndarray, batch: int = -1, last: bool = False) -> Evaluation:
+        """The loss with the unknowns at `values` (n,), all else as in the simulation; `last`: a fit may end there.
 
         Raises FloatingPointError where the loss or a derivative is not finite, InputError where no hit is used.
         """
         known = self.record.find(self.phase, batch, values)
         if known is not None:
             return self.record.add(known)
+        found: Any
         where = ", ".join(f"{name} = {value:g}" for name, value in zip(self.names, values, strict=True))
         try:
-            found = self.objective(values, None if batch < 0 else [batch])
+            if last and self.ending is not None:
+                found = self.ending(values)
+            else:
+                found = self.objective(values, None if batch < 0 else [batch])
         except FloatingPointError as failure:
             raise FloatingPointError(f"{failure} at {where}") from None
         evaluation = self.constrained(evaluate(self.phase, batch, values.copy(), found))

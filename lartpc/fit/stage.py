@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -10,13 +11,14 @@ import numpy as np
 from lartpc.contracts import Unknowns
 from lartpc.data.segments import Segments
 from lartpc.data.selection import length_batches
-from lartpc.fit.compare import examined, verdict
+from lartpc.fit.compare import examined, number_drawn, verdict
+from lartpc.fit.ending import Ending
 from lartpc.fit.optimizers import Adam, Optimizer
 from lartpc.fit.problem import Problem, Record
 from lartpc.fit.robust import Robust, warm_up
 from lartpc.fit.target import Target
 from lartpc.goodness.cleaning import Cleaning, find_spoilt
-from lartpc.goodness.items import Examined
+from lartpc.goodness.items import Examined, examine_batch
 from lartpc.goodness.verdict import Verdict
 from lartpc.losses.catalogue import SQUARES
 from lartpc.losses.objective import Objective
@@ -53,6 +55,11 @@ class Stage(NamedTuple):
             chosen = length_batches(segments, self.optimizer.batch_length, self.optimizer.seed)
             return [simulation.batch(segments.select(rows)) for rows in chosen]
         return simulation.batches(segments, whole=self.loss not in SQUARES)
+
+    def ending(self, objective: Objective, cleaning: Cleaning) -> Ending:
+        """Of a fit of the objective of `cleaning`, which examines the target where nothing is left out of it."""
+        given = (objective.simulation, objective.target, number_drawn(self.target), self.target.noise)
+        return Ending(objective, functools.partial(examine_batch, *given) if cleaning.empty else None)
 
     def robust_start(self, objective: Objective, record: Record) -> np.ndarray:
         """Where the fit begins: after a robust fit of matched hits on the first events."""

@@ -8,17 +8,21 @@ from typing import Any
 import numpy as np
 
 from lartpc.contracts import Unknowns
+from lartpc.frontend.frontend import Pixels
 from lartpc.losses import per_event
 from lartpc.losses.catalogue import OBJECTIVES, check_acting, check_noise
 from lartpc.losses.linear import Linear, join
 from lartpc.losses.per_event import MeanLoss
 from lartpc.losses.target import TargetHits
 from lartpc.simulation.batches import Batch
+from lartpc.simulation.chain import Waveforms
 from lartpc.simulation.simulation import Simulation
 
 
 class Objective:
     """One of `OBJECTIVES` on batches of segments; call with values of the unknowns for value and derivatives.
+
+    `watch` is shown the waveforms and pixels of each batch where it is a likelihood or residuals.
 
     Raises InputError: the likelihood with a detector that has discriminator noise, an unknown on which no such loss
     depends.
@@ -32,6 +36,7 @@ class Objective:
         target: TargetHits,
         unknowns: Unknowns,
         progress: Callable[[Iterable], Iterable] = lambda batches: batches,
+        watch: Callable[[Batch, Waveforms, Pixels], None] = lambda batch, waveforms, pixels: None,
     ) -> None:
         check_noise(kind, simulation.detector)
         check_acting(kind, target.rounded, unknowns.names)
@@ -42,6 +47,7 @@ class Objective:
         self.target = target
         self.unknowns = unknowns
         self.progress = progress
+        self.watch = watch
 
     def __call__(self, values: np.ndarray, chosen: Sequence[int] | None = None) -> Linear | MeanLoss:
         """The sum (of events, their mean) over the batches, or over those `chosen`."""
