@@ -92,6 +92,7 @@ def profile_scan(
         minimum=min(best.value, float(losses.min())),
         fitted=varied.names,
         profiled=everything,
+        left_out=str(best.cleaning),
     )
 
 
