@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -32,7 +32,7 @@ class Ending:
         self.objective = objective
         fitted = objective.unknowns.names
         self.wide: Unknowns = unknowns_of(objective.simulation, (*fitted, *others(objective, fitted)))
-        self.values = np.full(len(fitted), np.nan)
+        self.values, self.known = np.full(len(fitted), np.nan), False
         self.gradient, self.information = np.zeros(0), np.zeros((0, 0))
         self.parts: list[Examined] = []
 
@@ -45,11 +45,20 @@ class Ending:
 
     def __call__(self, values: np.ndarray) -> Linear:
         """The objective at `values` (n,)."""
-        n, vector = len(values), self.objective.unknowns.apply(values)
-        self.values, self.parts = values.copy(), []
+        self.passed(values)
+        return self.evaluate(self.objective.progress(range(len(self.objective.batches))))
+
+    def passed(self, values: np.ndarray) -> None:
+        """Take `values` (n,) for those of the last call, where an interrupted fit had its result already."""
+        self.values, self.known = values.copy(), False
+
+    def evaluate(self, batches: Iterable[int]) -> Linear:
+        """The objective at `self.values`, through all its batches."""
+        n, vector = len(self.values), self.objective.unknowns.apply(self.values)
+        self.known, self.parts = True, []
         self.gradient, self.information = np.zeros(len(self.wide.names)), np.zeros((len(self.wide.names),) * 2)
         results = []
-        for k in self.objective.progress(range(len(self.objective.batches))):
+        for k in batches:
             found = self.whole.at(vector, [k])
             assert isinstance(found, Linear)
             self.gradient += found.gradient
@@ -62,7 +71,9 @@ class Ending:
         """Called where a fit ended, or a step from there that changes nothing."""
         off = outcome.values - self.values
         if not 0.5 * float(off @ outcome.last.information @ off) < NEGLIGIBLE:
-            self(outcome.values)
+            self.passed(outcome.values)
+        if not self.known:
+            self.evaluate(range(len(self.objective.batches)))
         return self
 
     def assumptions(self) -> list[Assumption]:

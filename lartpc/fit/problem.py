@@ -7,7 +7,7 @@ it in order, whatever the optimizer keeps inside.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from lartpc.fit.constraint import penalty
 from lartpc.losses.linear import Linear
 from lartpc.losses.objective import Objective
 from lartpc.losses.per_event import MeanLoss
+
+if TYPE_CHECKING:
+    from lartpc.fit.ending import Ending
 
 
 class Evaluation(NamedTuple):
@@ -77,7 +80,7 @@ class Problem:
         record: Record,
         phase: str = "fit",
         bounds: np.ndarray | None = None,
-        ending: Callable[[np.ndarray], Linear] | None = None,
+        ending: Ending | None = None,
     ) -> None:
         self.objective = objective
         self.unknowns = objective.unknowns
@@ -97,15 +100,14 @@ class Problem:
         Raises FloatingPointError where the loss or a derivative is not finite, InputError where no hit is used.
         """
         known = self.record.find(self.phase, batch, values)
+        ending = self.ending if last else None
         if known is not None:
+            if ending is not None:
+                ending.passed(values)
             return self.record.add(known)
-        found: Any
         where = ", ".join(f"{name} = {value:g}" for name, value in zip(self.names, values, strict=True))
         try:
-            if last and self.ending is not None:
-                found = self.ending(values)
-            else:
-                found = self.objective(values, None if batch < 0 else [batch])
+            found: Any = ending(values) if ending else self.objective(values, None if batch < 0 else [batch])
         except FloatingPointError as failure:
             raise FloatingPointError(f"{failure} at {where}") from None
         evaluation = self.constrained(evaluate(self.phase, batch, values.copy(), found))

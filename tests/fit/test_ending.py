@@ -25,8 +25,8 @@ def stage(request):
     return Stage(Simulation(), segments, target, varied, "likelihood", GaussNewton(), list)
 
 
-def evaluations(stage, ending):
-    record = Record((), lambda evaluation: None)
+def evaluations(stage, ending, done=()):
+    record = Record(done, lambda evaluation: None)
     _, outcome = run(stage, stage.objective(Cleaning()), record, stage.unknowns.start, ending)
     return record.history, outcome
 
@@ -43,6 +43,19 @@ def test_a_fit_with_it_has_the_same_bits(stage):
     where = ending.values
     assert np.isfinite(where).all()
     assert ending.at(outcome).values is where
+
+
+@pytest.mark.slow
+def test_an_interrupted_fit_tells_the_same(stage):
+    """At the same values, to which it goes for what it tells alone."""
+    whole, again = (stage.ending(stage.objective(Cleaning()), Cleaning()) for _ in range(2))
+    history, outcome = evaluations(stage, whole)
+    _, continued = evaluations(stage, again, history)
+    assert not again.known and again.parts == []
+    whole.at(outcome), again.at(continued)
+    for name in ("values", "gradient", "information"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(again, name))
+    np.testing.assert_array_equal(whole.examined().target.r, again.examined().target.r)
 
 
 @pytest.mark.slow
