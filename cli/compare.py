@@ -1,6 +1,5 @@
 """lartpc compare: segments, hits and parameters in, whether the one makes the other out."""
 
-import json
 import shlex
 import sys
 import time
@@ -57,7 +56,7 @@ def compare(context, segments, target, output, detector, layout, fitted, changes
     folder = prepare(output, None, overwrite, ("verdict.json", "residuals.png"))
     if options["t0"] == "fit":
         raise InputError("--t0 fit: allowed with calibrate only; --set t0_offset=VALUE shifts the model")
-    fit = read_fit(fitted) if fitted is not None else {}
+    fit = model_of(fitted) if fitted is not None else {}
 
     from lartpc import Simulation, read_segments
 
@@ -96,12 +95,14 @@ def compare(context, segments, target, output, detector, layout, fitted, changes
         sys.exit(1)
 
 
-def read_fit(path):
+def model_of(path):
     """Values, detector, recombination and response of a fit.json."""
+    from lartpc.fit.fitfile import read_fit
+
+    otherwise = f"--fit {path}: is no fit.json that lartpc calibrate writes"
+    rows, content = read_fit(path, otherwise)
     try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
-        values = dict(content["fixed"]) | {name: row["value"] for name, row in content["parameters"].items()}
+        values = dict(content["fixed"]) | {name: value for name, (value, _) in rows.items()}
         return {"values": values, **{name: content[name] for name in ("detector", "recombination", "response")}}
-    except (ValueError, KeyError, TypeError, AttributeError) as failure:
-        raise InputError(f"--fit {path}: is no fit.json that lartpc calibrate writes") from failure
+    except (ValueError, KeyError, TypeError) as failure:
+        raise InputError(otherwise) from failure

@@ -60,6 +60,18 @@ def read_column(file: h5py.File, name: str) -> np.ndarray:
     return read_rows(_open_rows(file, (name,), lambda dtype: dtype.kind in "iuf", "a column of numbers"))
 
 
+def read_array(file: h5py.File, name: str, kinds: str) -> np.ndarray:
+    """A dataset (n, ...) of one of these kinds of types, as NumPy names them; raises as `open_table` does."""
+    with _damaged(file.filename):
+        if name not in file:
+            raise InputError(f"{file.filename}: no dataset {name!r}, found {', '.join(sorted(file)) or 'nothing'}")
+        dataset = file[name]
+        if not isinstance(dataset, h5py.Dataset) or dataset.ndim == 0 or dataset.dtype.kind not in kinds:
+            kind = f"{dataset.ndim}-dimensional, of {dataset.dtype}" if isinstance(dataset, h5py.Dataset) else "a group"
+            raise InputError(f"{file.filename}: {name!r} is {kind}, allowed is an array of the kind that was written")
+        return dataset[()]
+
+
 def _open_rows(file: h5py.File, names: Sequence[str], fits: Callable[[np.dtype], bool], allowed: str) -> h5py.Dataset:
     """The dataset of shape (n,) and a type that `fits` under the first of `names` that exists."""
     path = file.filename

@@ -13,16 +13,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lartpc.contracts import Unknowns
 from lartpc.fit.constraint import penalty
-from lartpc.fit.runs import Joint, unknowns_of_runs
 from lartpc.fit.shown import listed
-from lartpc.losses.hitlist import present_events
 from lartpc.losses.objective import Objective
 from lartpc.parameters import OF_COUNTS, common_name, event_of
-from lartpc.simulation.batches import Batch
 
 CHANGE = 0.01  # of a value, or of its scale where it is nominally 0, that a bias is told for
-ENOUGH = 8  # events that tell the size of a bias
 NOTABLE = 0.1  # errors below which a bias is not told
 BLIND = 1e-4  # share of the information by one parameter that must be left for a target to tell of it
 
@@ -55,26 +52,16 @@ class Assumption(NamedTuple):
         )
 
 
-def assumptions(objective: Joint, values: np.ndarray, few: bool = False) -> list[Assumption]:
-    """Those of a fit with a sum of squares that ended at `values` (n,) of its unknowns; from a `few` of the events.
+def assumptions(
+    unknowns: Unknowns, values: np.ndarray, wide: Unknowns, gradient: np.ndarray, information: np.ndarray
+) -> list[Assumption]:
+    """Those of a fit that ended at `values` (n,) of its unknowns, with the derivatives of its loss by all N of `wide`.
 
-    What all runs take for granted is one assumption, that it is another in all of them.
+    gradient (N,), information (N, N), of the n unknowns first; without constraints.
     """
-    parts, unknowns = objective.parts, objective.unknowns
-    fitted, of_run = unknowns.names, unknowns.of_run[0].names
-    names = others(parts, of_run)
-    if not names:
-        return []
-    start = dict(zip(fitted, values.tolist(), strict=True))
-    wide = unknowns_of_runs([part.simulation for part in parts], (*of_run, *names), unknowns.per_run, start)
-    n, n_wide = len(fitted), len(wide.names)
-    gradient, information = np.zeros(n_wide), np.zeros((n_wide, n_wide))
-    for part, varied, columns in zip(parts, wide.of_run, wide.columns, strict=True):
-        batches, stride = some_of(part.batches) if few else (part.batches, 1)
-        found: Any = Objective(part.kind, part.simulation, batches, part.target, varied)(varied.start)
-        gradient[columns] += found.gradient * stride
-        information[np.ix_(columns, columns)] += found.information * stride
-    added = penalty(objective.unknowns, values)
+    n, names = len(unknowns.names), wide.names[len(unknowns.names) :]
+    added = penalty(unknowns, values)
+    gradient, information = gradient.copy(), information.copy()
     gradient[:n] += added.gradient
     information[:n, :n] += added.information
     scale = 1.0 / np.sqrt(np.maximum(np.diag(information), np.finfo(float).tiny))
@@ -89,20 +76,12 @@ def assumptions(objective: Joint, values: np.ndarray, few: bool = False) -> list
         value = float(wide.start[k])
         change = CHANGE * (abs(value) or float(wide.scale[k]))
         moved = np.divide(-follow * change / scale[k], errors, out=np.zeros(n), where=errors > 0.0)
-        bias = dict(zip(fitted, moved.tolist(), strict=True))
+        bias = dict(zip(unknowns.names, moved.tolist(), strict=True))
         blind = left < BLIND
         step = float("nan") if blind else float(-score / left * scale[k])
         significance = 0.0 if blind else float(-score / np.sqrt(left))
         result.append(Assumption(name, value, wide.units[k], change, bias, step, significance))
     return result
-
-
-def some_of(batches: Sequence[Batch]) -> tuple[list[Batch], int]:
-    """The segments of `ENOUGH` events or a few more, spread over all, and of how many events one is taken."""
-    n_events = len(np.unique(np.concatenate([present_events(batch) for batch in batches])))
-    stride = max(n_events // ENOUGH, 1)
-    taken = [batch.select(batch.event % stride == 0) for batch in batches]
-    return [batch for batch in taken if len(batch.dE)], stride
 
 
 def others(parts: Sequence[Objective], fitted: Sequence[str]) -> tuple[str, ...]:

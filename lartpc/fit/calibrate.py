@@ -14,7 +14,7 @@ from lartpc.data.hits import Hits
 from lartpc.data.segments import Segments
 from lartpc.exceptions import InputError
 from lartpc.fit.agreement import check_agreement
-from lartpc.fit.assumptions import assumptions
+from lartpc.fit.ending import Endings
 from lartpc.fit.optimizers import Optimizer, find_optimizer
 from lartpc.fit.problem import Evaluation, Outcome, Problem, Record
 from lartpc.fit.result import FitResult, make_result
@@ -130,11 +130,10 @@ def calibrate_runs(
         stages.append(Stage(quiet, run.segments, usable, own, loss, optimizer, journal.progress))
         left_out.append(out)
     record = Record(journal.done, journal.report)
-    problem, outcome, verdicts = fit(Stages(tuple(stages), varied, loss, optimizer), record)
+    problem, outcome, verdicts, endings = fit(Stages(tuple(stages), varied, loss, optimizer), record)
     found = uncertainty_of(problem, outcome, loss, errors)
     verdicts = tuple(verdict.after(out) for verdict, out in zip(verdicts, left_out, strict=True))
-    describes = all(verdict.describes for verdict in verdicts)
-    told = assumptions(problem.objective, outcome.values, few=describes) if squares else ()
+    told = () if endings is None else endings.at(outcome).assumptions()
     truths = zip(targets, varied.of_run, strict=True)
     truth = varied.told([truth_of(target.truth, own.names) for target, own in truths])
     return make_result(problem, outcome, found, truth, loss, optimizer.name, verdicts, told)
@@ -148,7 +147,7 @@ def common_loss(targets: Sequence[Target]) -> str:
     return found[0]
 
 
-def fit(stages: Stages, record: Record) -> tuple[Problem, Outcome, tuple[Verdict, ...]]:
+def fit(stages: Stages, record: Record) -> tuple[Problem, Outcome, tuple[Verdict, ...], Endings | None]:
     """Fit the whole targets; where the model does not describe them, without what is no data of the model.
 
     What that is shows at the robust start first, which hits far off do not move, then where each fit ends.
@@ -156,20 +155,24 @@ def fit(stages: Stages, record: Record) -> tuple[Problem, Outcome, tuple[Verdict
     clean = stages.clean
     objective, squares = stages.objective(clean), stages.loss in SQUARES
     start = stages.robust_start(objective, record) if squares else stages.unknowns.start
-    problem, outcome = run(stages, objective, record, start)
-    examined = stages.examined(outcome.values)
+    endings = stages.endings(objective, clean) if squares else None
+    problem, outcome = run(stages, objective, record, start, endings)
+    seen = None if endings is None else endings.at(outcome).examined()
+    examined = stages.examined(outcome.values) if seen is None else seen
     verdicts, cleanings = stages.verdicts(examined, clean), stages.spoilt(examined)
-    if not squares or (all(verdict.describes for verdict in verdicts) and same(cleanings, clean)):
-        return problem, outcome, verdicts
+    if endings is None or (all(verdict.describes for verdict in verdicts) and same(cleanings, clean)):
+        return problem, outcome, verdicts, endings
     values, before, at_start = start, clean, stages.spoilt(stages.examined(start))
     cleanings = cleanings if same(at_start, clean) else at_start
     for _ in range(ROUNDS):
         if same(cleanings, before):
             break
-        problem, outcome = run(stages, stages.objective(cleanings), record, values)
+        objective = stages.objective(cleanings)
+        endings = stages.endings(objective, cleanings)
+        problem, outcome = run(stages, objective, record, values, endings)
         values, before, examined = outcome.values, cleanings, stages.examined(outcome.values)
         verdicts, cleanings = stages.verdicts(examined, cleanings), stages.spoilt(examined)
-    return problem, outcome, verdicts
+    return problem, outcome, verdicts, endings
 
 
 def same(these: tuple[Cleaning, ...], others: tuple[Cleaning, ...]) -> bool:
@@ -177,9 +180,11 @@ def same(these: tuple[Cleaning, ...], others: tuple[Cleaning, ...]) -> bool:
     return all(one.same(other) for one, other in zip(these, others, strict=True))
 
 
-def run(stages: Stages, objective: Joint, record: Record, start: np.ndarray) -> tuple[Problem, Outcome]:
+def run(
+    stages: Stages, objective: Joint, record: Record, start: np.ndarray, endings: Endings | None
+) -> tuple[Problem, Outcome]:
     """Minimise from `start`."""
-    problem = Problem(objective, record)
+    problem = Problem(objective, record, endings=endings)
     return problem, stages.optimizer.run(problem, start)
 
 

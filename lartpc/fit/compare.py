@@ -55,5 +55,9 @@ def examined(simulation: Simulation, segments: Segments, target: Target, vector:
     simulation = simulation.without_pixels(target.unread)
     hits = TargetHits(target.hits, simulation.detector, target.rounded)
     batches = simulation.batches(segments, whole=False)
-    n_drawn = n_drawn if target.noise or target.rounded else 0
-    return examine(simulation, batches, hits, vector, n_drawn, target.noise)
+    return examine(simulation, batches, hits, vector, number_drawn(target, n_drawn), target.noise)
+
+
+def number_drawn(target: Target, n_drawn: int = DRAWN) -> int:
+    """How many targets are drawn: `n_drawn`, none where all of it is exact."""
+    return n_drawn if target.noise or target.rounded else 0

@@ -6,16 +6,15 @@ Statistics); a fit to data alone that ends at p_d with information H_d then ends
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from lartpc.checks import as_number
 from lartpc.contracts import Unknowns
 from lartpc.exceptions import InputError
+from lartpc.fit.fitfile import read_fit
 from lartpc.parameters import check_parameter
 
 
@@ -42,21 +41,20 @@ class Constraint(NamedTuple):
         the parameters; without correlation they have none. What is not among `names` is integrated over. Raises
         InputError: no such file, not of this form, none of `names` in it, an error that is missing or infinite.
         """
+        otherwise = f'{path}: is no fit.json, allowed is JSON with "parameters" and "correlation"'
+        found, content = read_fit(path, otherwise)
+        rows = [(name, *row) for name, row in found.items()]
         try:
-            with open(path, encoding="utf-8") as file:
-                found = json.load(file)
-            rows = found["parameters"]
-            correlation = np.array(found.get("correlation", np.eye(len(rows))), dtype=np.float64)
-            rows = [(name, as_number(row["value"]), as_number(row["error"])) for name, row in rows.items()]
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise InputError(f'{path}: is no fit.json, allowed is JSON with "parameters" and "correlation"') from None
+            correlation = np.array(content.get("correlation", np.eye(len(rows))), dtype=np.float64)
+        except (ValueError, TypeError):
+            raise InputError(otherwise) from None
         if correlation.shape != (len(rows), len(rows)):
             raise InputError(f"{path}: correlation has the shape {correlation.shape}, allowed is {(len(rows),) * 2}")
         kept = [k for k, (name, _, _) in enumerate(rows) if name in names]
         if not kept:
             raise InputError(f"{path}: constrains {', '.join(row[0] for row in rows)}, fitted are {', '.join(names)}")
-        for name, value, error in (rows[k] for k in kept):
-            if value is None or error is None or not 0.0 < error < np.inf:
+        for name, _, error in (rows[k] for k in kept):
+            if error is None or not 0.0 < error < np.inf:
                 raise InputError(f"{path}: {name} has the error {error}, allowed is a number above 0")
         errors = np.array([rows[k][2] for k in kept], dtype=np.float64)
         covariance = correlation[np.ix_(kept, kept)] * np.outer(errors, errors)

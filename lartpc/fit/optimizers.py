@@ -23,6 +23,8 @@ from lartpc.fit.smooth import Function, spans_decades
 TOLERANCE = 1e-5  # largest step, relative to the scales, at which a fit has converged; single precision gives 3e-6
 DECREASE = 1e-4  # or a predicted decrease of -log L below this: a hundredth of an error
 NOISE = 1e-2  # an increase below this is the rounding of single precision, no reason to halve a step
+NEGLIGIBLE = 1e-3  # such a decrease changes nothing that is told of a fit but its values
+LIKELY = 1.0  # predicted decrease from which the next evaluation is likely the last
 NOISELESS = 1e-2  # mean square of the residuals below which there is no noise that would give the loss a scale
 DAMPING = 1e-12  # relative, so that a direction that nothing fixes does not move
 HALVINGS = 8
@@ -73,7 +75,9 @@ def gauss_newton(problem: Problem, start: np.ndarray, most: int) -> Outcome:
             return Outcome(best, best.values, True, "converged")
         for _ in range(HALVINGS):
             with suppress(FloatingPointError):  # so far away that the chain has no result
-                trial = problem(np.clip(best.values + step * scale, *problem.bounds.T))
+                trial = problem(
+                    np.clip(best.values + step * scale, *problem.bounds.T), last=NEGLIGIBLE < decrease < LIKELY
+                )
                 if trial.value <= best.value + NOISE:
                     break
             step = step / 2.0

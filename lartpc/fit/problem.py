@@ -7,7 +7,7 @@ it in order, whatever the optimizer keeps inside.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from lartpc.fit.shown import listed
 from lartpc.losses.linear import Linear, Parts
 from lartpc.losses.per_event import MeanLoss
 from lartpc.parameters import event_of
+
+if TYPE_CHECKING:
+    from lartpc.fit.ending import Endings
 
 
 class Evaluation(NamedTuple):
@@ -69,16 +72,25 @@ class Record:
 class Problem:
     """`objective`, an `Objective` or what is like one, as a function of its unknowns; arrays in their order.
 
-    They are within `bounds` (n, 2), by default theirs.
+    They are within `bounds` (n, 2), by default theirs. `endings` are called instead where a fit may end: they give the
+    same, and keep more than that.
     """
 
-    def __init__(self, objective: Any, record: Record, phase: str = "fit", bounds: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        objective: Any,
+        record: Record,
+        phase: str = "fit",
+        bounds: np.ndarray | None = None,
+        endings: Endings | None = None,
+    ) -> None:
         self.objective = objective
         self.unknowns = objective.unknowns
         self.names, self.scale = self.unknowns.names, self.unknowns.scale
         self.bounds = self.unknowns.bounds if bounds is None else bounds
         self.record = record
         self.phase = phase
+        self.endings = endings
 
     @property
     def n_batches(self) -> int:
@@ -89,17 +101,20 @@ class Problem:
         of_events = np.array([event_of(name) is not None for name in self.names], dtype=bool)
         return of_events & (np.diag(at.information) == 0.0)
 
-    def __call__(self, values: np.ndarray, batch: int = -1) -> Evaluation:
-        """The loss with the unknowns at `values` (n,), all else as in the simulation.
+    def __call__(self, values: np.ndarray, batch: int = -1, last: bool = False) -> Evaluation:
+        """The loss with the unknowns at `values` (n,), all else as in the simulation; `last`: a fit may end there.
 
         Raises FloatingPointError where the loss or a derivative is not finite, InputError where no hit is used.
         """
         known = self.record.find(self.phase, batch, values)
+        endings = self.endings if last else None
         if known is not None:
+            if endings is not None:
+                endings.passed(values)
             return self.record.add(known)
         where = listed([f"{name} = {value:g}" for name, value in zip(self.names, values, strict=True)], self.names)
         try:
-            found = self.objective(values, None if batch < 0 else [batch])
+            found: Any = endings(values) if endings else self.objective(values, None if batch < 0 else [batch])
         except FloatingPointError as failure:
             raise FloatingPointError(f"{failure} at {where}") from None
         evaluation = self.constrained(evaluate(self.phase, batch, values.copy(), found))

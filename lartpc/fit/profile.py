@@ -93,6 +93,7 @@ def profile_scan(
         minimum=min(best.value, float(losses.min())),
         fitted=varied.names,
         profiled=everything,
+        left_out=str(best.verdicts[0].cleaning),
     )
 
 

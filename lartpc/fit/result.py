@@ -17,6 +17,7 @@ from lartpc.fit.uncertainty import Uncertainty, invert, open_components, told_op
 from lartpc.goodness.verdict import LIMIT, Verdict
 from lartpc.parameters import event_of
 
+MOST = 3  # of what a target asks for that are named
 AT_BOUND = 1e-4  # of the bounds, or their logarithms where they span decades
 
 
@@ -72,12 +73,8 @@ class FitResult(NamedTuple):
         """Why the result is not to be used; none where it may be."""
         reasons = [] if self.converged else [f"the minimiser has not converged: {self.message}"]
         reasons += [f"{name} is at its bound, and the loss falls beyond it" for name in self.pushed]
-        reasons += [
-            f"the target asks for {one.name} = {one.value + one.step:.6g} {one.unit}".rstrip()
-            + f", {one.significance:+.1f} of its errors from the {one.value:g} taken"
-            for one in self.assumptions
-            if abs(one.significance) > LIMIT
-        ]
+        if told := asked(self.assumptions):
+            reasons.append(told)
         reasons += [
             f"data and constraint of {one.name} are {one.tension:+.1f} of their errors apart"
             for one in self.contributions
@@ -178,6 +175,20 @@ class FitResult(NamedTuple):
 def one_or_all(of_runs: list[Any]) -> Any:
     """What there is of a single run, a list of several."""
     return of_runs[0] if len(of_runs) == 1 else of_runs
+
+
+def asked(assumptions: Sequence[Assumption]) -> str:
+    """What the target asks for, one of them in place of the others: the most significant first; empty if nothing."""
+    found = sorted(
+        (one for one in assumptions if abs(one.significance) > LIMIT), key=lambda one: -abs(one.significance)
+    )
+    told = [
+        f"{one.name} = {one.value + one.step:.6g} {one.unit}".rstrip()
+        + f", {one.significance:+.1f} of its errors from the {one.value:g} taken"
+        for one in found[:MOST]
+    ]
+    told += [f"{len(found) - MOST} others"] if len(found) > MOST else []
+    return f"the target asks for {'; or instead for '.join(told)}" if told else ""
 
 
 def at_bound(value: float, bounds: np.ndarray) -> bool:

@@ -45,6 +45,7 @@ class Scan(NamedTuple):
     minimum: float | None = None  # of a profile: the loss where nothing is held
     fitted: tuple[str, ...] = ()  # of a profile: the m parameters that were fitted, at each point all but those held
     profiled: np.ndarray | None = None  # (n_points, m) their values
+    left_out: str = ""  # of the target, as `Cleaning` tells it
 
     @property
     def plane(self) -> bool:
@@ -71,6 +72,10 @@ class Scan(NamedTuple):
         return self.values[np.argmin(self.loss)]
 
     def __str__(self) -> str:
+        return f"left out: {self.left_out}\n{self.table()}" if self.left_out else self.table()
+
+    def table(self) -> str:
+        """Where the loss is lowest, and how it rises."""
         unit = {name: parameter(name).unit for name in self.names}
         if self.plane:
             found = ", ".join(f"{n} {v:.7g} {unit[n]}".rstrip() for n, v in zip(self.names, self.lowest(), strict=True))
@@ -127,7 +132,7 @@ def scan(
     loss = loss or target.loss
     check_choice("loss", loss, LOSSES)
     target.check(simulation.detector, segments)
-    target, _ = target.read_by(simulation.detector)
+    target, left_out = target.usable(simulation.detector)
     simulation = simulation.apart(names).without_pixels(target.unread)
     hits = TargetHits(target.hits, simulation.detector, target.rounded)
     varied = unknowns_of(simulation, names)
@@ -149,6 +154,7 @@ def scan(
         fixed=fixed,
         truth=truth_of(target.truth, names),
         kind=loss,
+        left_out=str(left_out),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -10,19 +11,22 @@ import numpy as np
 from lartpc.contracts import ChainUnknowns
 from lartpc.data.segments import Segments
 from lartpc.data.selection import length_batches
-from lartpc.fit.compare import examined, verdict
+from lartpc.fit.compare import examined, number_drawn, verdict
+from lartpc.fit.ending import Endings
 from lartpc.fit.optimizers import Adam, Optimizer
 from lartpc.fit.problem import Problem, Record
 from lartpc.fit.robust import Robust, warm_up
 from lartpc.fit.runs import Joint, RunUnknowns
 from lartpc.fit.target import Target
+from lartpc.frontend.frontend import Pixels
 from lartpc.goodness.cleaning import Cleaning, find_spoilt
-from lartpc.goodness.items import Examined
+from lartpc.goodness.items import Examined, examine_batch
 from lartpc.goodness.verdict import Verdict
 from lartpc.losses.catalogue import SQUARES
 from lartpc.losses.objective import Objective
 from lartpc.losses.target import TargetHits
 from lartpc.simulation.batches import Batch
+from lartpc.simulation.chain import Waveforms
 from lartpc.simulation.simulation import Simulation
 
 WARM_STEPS_PER_BATCH = 16384  # the robust start needs no more than the first batch of about this many steps
@@ -54,6 +58,16 @@ class Stage(NamedTuple):
             chosen = length_batches(segments, self.optimizer.batch_length, self.optimizer.seed)
             return [simulation.batch(segments.select(rows)) for rows in chosen]
         return simulation.batches(segments, whole=self.loss not in SQUARES)
+
+    def look(self, objective: Objective, cleaning: Cleaning) -> Callable[[Batch, Waveforms, Pixels], Examined] | None:
+        """What examines the target batch by batch where the objective is evaluated.
+
+        None where something is left out of it, or batches hold parts of events.
+        """
+        if not cleaning.empty or isinstance(self.optimizer, Adam):
+            return None
+        given = (objective.simulation, objective.target, number_drawn(self.target), self.target.noise)
+        return functools.partial(examine_batch, *given)
 
     def matched(self, objective: Objective) -> Objective:
         """The loss of matched hits on the first events."""
@@ -100,6 +114,11 @@ class Stages(NamedTuple):
         parts = [run.matched(part) for run, part in zip(self.runs, objective.parts, strict=True)]
         matched: Any = Robust(Joint(parts, self.unknowns))
         return warm_up(Problem(matched, record, "warm-up"), self.unknowns.start)
+
+    def endings(self, objective: Joint, cleanings: tuple[Cleaning, ...]) -> Endings:
+        """Of a fit of the objective without what is left out."""
+        looks = [run.look(*of) for run, *of in zip(self.runs, objective.parts, cleanings, strict=True)]
+        return Endings(objective, looks)
 
     def examined(self, values: np.ndarray) -> tuple[Examined, ...]:
         """The targets as they are given, with the unknowns at `values`."""

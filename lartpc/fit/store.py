@@ -27,6 +27,7 @@ from lartpc.simulation.simulation import Simulation
 HISTORY, RESULT, SCAN, VERDICT = "history.h5", "fit.json", "scan.h5", "verdict.json"
 RESULTS = (RESULT, SCAN)
 SCALARS = ("batch", "value", "events", "hits", "unmatched", "mean_square")
+RANKS = {"values": 1, "gradient": 1, "information": 2, "spread": 2}  # of an evaluation's fields that are arrays
 PAUSE = 1.0  # [s] between two writings of history.h5
 
 
@@ -115,16 +116,24 @@ def write_history(folder: Path, history: Sequence[Evaluation], names: Sequence[s
 
 
 def read_history(folder: Path, setup: dict[str, Any]) -> list[Evaluation]:
-    """The evaluations in history.h5, none where it does not exist. Raises InputError where `setup` is another one."""
+    """The evaluations in history.h5, none where it does not exist. Raises InputError where `setup` is another one, or a
+    dataset is missing, no array of its kind, or has another shape than it was written with.
+    """
     path = folder / HISTORY
     if not path.exists():
         return []
     with hdf5.open_hdf5(path) as file:
         try:
-            before = json.loads(file.attrs["setup"])
-            columns = {name: file[name][()] for name in Evaluation._fields}
-        except (KeyError, ValueError):
+            before = dict(json.loads(file.attrs["setup"]))
+            n = len(json.loads(file.attrs["names"]))
+        except (KeyError, ValueError, TypeError):
             raise InputError(f"{path}: is not the history of a fit, so there is nothing to --resume") from None
+        columns: dict[str, Any] = {}
+        for name in Evaluation._fields:
+            columns[name] = hdf5.read_array(file, name, "O" if name == "phase" else "iuf")
+            shape = (len(columns["phase"]), *(n,) * RANKS.get(name, 0))
+            if columns[name].shape != shape:
+                raise InputError(f"{path}: {name!r} has the shape {columns[name].shape}, allowed is {shape}")
     now = json.loads(json.dumps(setup))
     for key in now:
         if before.get(key) != now[key]:

@@ -78,7 +78,16 @@ def examine(
     simulation: Simulation, batches: list[Batch], target: TargetHits, vector: Any, n_drawn: int, noise: bool
 ) -> Examined:
     """A target at the parameters `vector` of the chain, with `n_drawn` that are drawn, with `noise` or without."""
-    parts = [_examine(simulation, batch, target, vector, n_drawn, noise) for batch in batches]
+    parts = []
+    for batch in batches:
+        waveforms = simulation.waveforms(batch, vector)
+        parts.append(examine_batch(simulation, target, n_drawn, noise, batch, waveforms, simulation.pixels(waveforms)))
+    return joined(parts)
+
+
+def joined(parts: list[Examined]) -> Examined:
+    """Of batches, as one."""
+    n_drawn = len(parts[0].drawn)
     first = np.cumsum([0] + [len(part.spots.event_id) for part in parts])
     spots = Spots(*(np.concatenate([getattr(part.spots, f.name) for part in parts]) for f in dataclasses.fields(Spots)))
     drawn = [_join([part.drawn[k] for part in parts], first) for k in range(n_drawn)]
@@ -91,11 +100,16 @@ def _join(parts: list[Seen], first: np.ndarray) -> Seen:
     return Seen(**columns, unmatched=sum(part.unmatched for part in parts))
 
 
-def _examine(
-    simulation: Simulation, batch: Batch, target: TargetHits, vector: Any, n_drawn: int, noise: bool
+def examine_batch(
+    simulation: Simulation,
+    target: TargetHits,
+    n_drawn: int,
+    noise: bool,
+    batch: Batch,
+    waveforms: Waveforms,
+    pixels: Pixels,
 ) -> Examined:
-    waveforms = simulation.waveforms(batch, vector)
-    pixels = simulation.pixels(waveforms)
+    """As `examine`, of one batch where its waveforms are known."""
     drawn = [
         _seen(
             draw(simulation, waveforms, batch, pixels, target.rounded, noise, k), simulation, waveforms, batch, pixels

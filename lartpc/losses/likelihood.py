@@ -81,6 +81,7 @@ def hit_list(objective: Any, batch: Batch, parameters: Any, whole: bool) -> Line
         rest, (chosen, seeds) = terms.rest, terms.of_rest
         gradient_rest = of_pixels.of_seeds(seeds, chosen).sum(axis=0)
     used = int((target.count - target.deferred).sum())
+    objective.watch(batch, waveforms, pixels)
     return linear(objective, residual, jacobian, rest, gradient_rest, used, target.unmatched)
 
 

@@ -22,6 +22,10 @@ class Linear(NamedTuple):
         """With residuals times `root` (m,), and another rest."""
         return self._replace(residual=root * self.residual, jacobian=root[:, None] * self.jacobian, rest=rest)
 
+    def narrowed(self, n: int) -> Linear:
+        """By the first n parameters alone."""
+        return self._replace(jacobian=np.ascontiguousarray(self.jacobian[:, :n]), gradient_rest=self.gradient_rest[:n])
+
     def among(self, columns: np.ndarray, n: int) -> Parts:
         """By all of n parameters, of which these are `columns`."""
         return Parts((self,), (columns,), n)
@@ -50,6 +54,11 @@ class Parts(NamedTuple):
     columns: tuple[np.ndarray, ...]
     n: int
     rest: float = 0.0
+
+    def narrowed(self, n: int) -> Parts:
+        """By the first n parameters alone."""
+        parts = tuple(part.narrowed(int(np.sum(own < n))) for part, own in zip(self.parts, self.columns, strict=True))
+        return self._replace(parts=parts, columns=tuple(own[own < n] for own in self.columns), n=n)
 
     def among(self, columns: np.ndarray, n: int) -> Parts:
         """By all of n parameters, of which these are `columns`."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from lartpc.arrays import to_numpy
 from lartpc.contracts import ChainUnknowns
+from lartpc.frontend.frontend import Pixels
 from lartpc.losses import per_event
 from lartpc.losses.catalogue import OBJECTIVES, check_acting, check_noise
 from lartpc.losses.hitlist import present_events
@@ -18,11 +19,14 @@ from lartpc.losses.per_event import MeanLoss
 from lartpc.losses.target import TargetHits
 from lartpc.parameters import event_of
 from lartpc.simulation.batches import Batch
+from lartpc.simulation.chain import Waveforms
 from lartpc.simulation.simulation import Simulation
 
 
 class Objective:
     """One of `OBJECTIVES` on batches of segments; call with values of the unknowns for value and derivatives.
+
+    `watch` is shown the waveforms and pixels of each batch where it is a likelihood or residuals.
 
     Raises InputError: the likelihood with a detector that has discriminator noise, an unknown on which no such loss
     depends.
@@ -36,6 +40,7 @@ class Objective:
         target: TargetHits,
         unknowns: ChainUnknowns,
         progress: Callable[[Iterable], Iterable] = lambda batches: batches,
+        watch: Callable[[Batch, Waveforms, Pixels], None] = lambda batch, waveforms, pixels: None,
     ) -> None:
         check_noise(kind, simulation.detector)
         check_acting(kind, target.rounded, unknowns.names)
@@ -49,6 +54,7 @@ class Objective:
         names = simulation.parameters.names
         self.event = [event_of(names[k]) for k in unknowns.slots]  # of each that is of a single one
         self.progress = progress
+        self.watch = watch
 
     def __call__(self, values: np.ndarray, chosen: Sequence[int] | None = None) -> Linear | Parts | MeanLoss:
         """The sum (of events, their mean) over the batches, or over those `chosen`."""

@@ -131,6 +131,17 @@ def test_hits_of_something_else(segments, hits):
         scan(Simulation(), segments, far, over={"kb": (0.045, 0.052)}, points=2)
 
 
+def test_copies_of_hits_are_left_out_and_told(segments, noisy):
+    over = {"lifetime": (1500.0, 3000.0)}
+    found = [scan(Simulation(), segments, hits, over=over, points=2) for hits in (noisy, twice(noisy, 3))]
+    np.testing.assert_array_equal(found[0].loss, found[1].loss)
+    assert str(found[1]) == f"left out: 3 hits that occur twice\n{found[0]}"
+
+
+def twice(hits, n):
+    return hits.select(np.append(np.arange(len(hits)), np.arange(n)))
+
+
 # --- figures
 
 
