@@ -94,9 +94,9 @@ def dead_10(segments, rng):
 
 @spoilt
 def noise_hits_2(segments, rng):
-    made = simulation()
-    seconds = 1e-6 * readout_window(made.detector, TRUTH) * made.detector.n_pixels * len(segments.events)
-    return segments, hits_of(segments, noise_hits=0.02 * len(made(segments).hits) / seconds)
+    d = Simulation().detector
+    seconds = 1e-6 * readout_window(d, TRUTH) * d.n_pixels * len(segments.events)
+    return segments, hits_of(segments, noise_hits=0.02 * len(hits_of(segments)) / seconds)
 
 
 @spoilt
