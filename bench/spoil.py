@@ -12,6 +12,7 @@ from lartpc.formats.attrs import describe
 from lartpc.formats.hits_of_packets import find_hits
 from lartpc.formats.packets import TRIGGER
 from lartpc.formats.packets_of_hits import make_packets
+from lartpc.simulation.noise_hits import readout_window
 from lartpc.simulation.simulation import Simulation
 
 TRUTH = common.TRUTH
@@ -93,16 +94,9 @@ def dead_10(segments, rng):
 
 @spoilt
 def noise_hits_2(segments, rng):
-    hits, d = hits_of(segments), Simulation().detector
-    n = int(0.02 * len(hits))
-    pixel = rng.integers(0, d.n_pixels, n)
-    tpc, ix, iy, x, y = d.locate(pixel)
-    charge = rng.uniform(7000.0, 12000.0, n)
-    noise = Hits(
-        event_id=rng.choice(hits.event_id, n), pixel_id=pixel, tpc=tpc, ix=ix, iy=iy, hit=np.zeros(n, dtype=int),
-        x=x, y=y, z_anode=d.z_anode[tpc], t=rng.uniform(0.0, 190.0, n), charge=charge, adc=d.adc(charge, pixel),
-    )  # fmt: skip
-    return segments, joined(hits, noise)
+    d = Simulation().detector
+    seconds = 1e-6 * readout_window(d, TRUTH) * d.n_pixels * len(segments.events)
+    return segments, hits_of(segments, noise_hits=0.02 * len(hits_of(segments)) / seconds)
 
 
 @spoilt

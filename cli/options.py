@@ -114,6 +114,8 @@ def pixel_options(command):
     """The decorator with what is known of pixels and channels; see `with_pixel_values`."""
     text = "Channels that are off: larnd-sim's JSON of chips, or pixel ids, as a JSON list or one a line."
     most = "Hits of a pixel in an event, at most.  [default: as many as there are]"
+    dead = "How long after a hit and its reset no other begins [us].  [default: adc_busy_delay of the detector]"
+    command = click.option("--dead-time", type=float, metavar="US", help=dead)(command)
     command = click.option("--max-hits", type=click.IntRange(1), help=most)(command)
     command = click.option("--bad-channels", metavar="FILE", help=text)(command)
     for name, unit in reversed(PIXEL_VALUES.items()):
@@ -138,6 +140,9 @@ def with_pixel_values(detector, options, files):
     bad = options.pop("bad_channels")
     if bad is not None:
         changed = changed.without_pixels(read_bad_channels(bad, detector, *files))
+    dead_time = options.pop("dead_time")
+    if dead_time is not None:
+        changed = changed.with_dead_time(dead_time)
     return dataclasses.replace(changed, max_hits=options.pop("max_hits"))
 
 

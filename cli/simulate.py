@@ -35,6 +35,9 @@ from lartpc.cli.progress import announce_compilation, progress_bar
 @recombination_option
 @response_option
 @click.option("--noise/--no-noise", default=True, show_default=True, help="Reset and readout noise.")
+@click.option(
+    "--noise-hits", type=float, default=0.0, metavar="RATE", help="Hits that no charge makes [Hz a pixel; default: 0]."
+)
 @seed_option
 @pixel_options
 @click.option("--packets", metavar="FILE", help="Write LArPix packets with their attribution, too (needs --layout).")
@@ -51,6 +54,7 @@ def simulate(
     recombination,
     response,
     noise,
+    noise_hits,
     seed,
     packets,
     waveforms,
@@ -92,6 +96,7 @@ def simulate(
         parameters,
         recombination=recombination,
         noise=noise,
+        noise_hits=noise_hits,
         seed=seed,
         response=response,
         device=device,
@@ -124,9 +129,10 @@ def report(output, s, n_off, seconds):
     """What went in and what came out, in one line; with `n_off` pixels off."""
     off = f"; {n_off} pixels are off" if n_off else ""
     limited = f"; {s.limited} pixels have as many hits as there may be" if s.limited else ""
+    noise = f", {s.noise_hits} of noise" if s.noise_hits else ""
     dropped = f", {s.outside} dropped (outside every TPC)" if s.outside else ""
     return (
         f"{output}: {s.segments} segments read, {s.kept} kept{dropped}; "
         f"{s.energy:.1f} MeV deposited, {s.electrons:.4g} e freed, {s.drifted:.4g} e at the anodes, "
-        f"{s.collected:.4g} e on pixels; {s.hits} hits with {s.charge:.4g} e{limited}{off}; {seconds:.1f} s"
+        f"{s.collected:.4g} e on pixels; {s.hits} hits with {s.charge:.4g} e{noise}{limited}{off}; {seconds:.1f} s"
     )

@@ -20,3 +20,9 @@ def drift_velocities(detector: Detector, parameters: Parameters) -> np.ndarray:
     """The drift velocity in each module (n_modules,) [cm/us]."""
     table = parameters.table(detector.n_modules)
     return np.array([drift_velocity(table[m, EFIELD], table, m) for m in range(len(table))])
+
+
+def longest_drift(detector: Detector, parameters: Parameters) -> float:
+    """The time from a cathode to its anode [us], of the TPC where it is longest."""
+    length = np.abs(detector.z_cathode - detector.z_anode)
+    return float(np.max(length / drift_velocities(detector, parameters)[detector.module]))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lartpc.detector.builtin import BUILT_IN
-from lartpc.detector.larndsim_yaml import HOLD_OFFSET, V_CM, V_REF, read_detector
+from lartpc.detector.larndsim_yaml import HOLD_OFFSET, MOST_TICKS, V_CM, V_REF, read_detector
 from lartpc.detector.pixelfiles import read_files
 from lartpc.detector.pixelvalues import (
     NEVER,
@@ -133,6 +133,24 @@ class Detector:
     def unread(self) -> np.ndarray:
         """Ids of the pixels without hits, see `without_pixels`, ascending."""
         return np.zeros(0, dtype=np.int64) if self.thresholds is None else unreachable(self.thresholds)
+
+    def with_dead_time(self, time: float) -> Detector:
+        """The same where no hit begins for a `time` [us] after another and its reset; charge counts meanwhile.
+
+        Raises InputError where it is no whole number of ticks from 0 to `MOST_TICKS`.
+        """
+        ticks = time / self.tick
+        if not 0.0 <= ticks <= MOST_TICKS or abs(ticks - round(ticks)) > 1e-6:
+            raise InputError(
+                f"dead time: found {time:g} us, allowed is a whole number of ticks of {self.tick:g} us from 0 to "
+                f"{MOST_TICKS * self.tick:g} us"
+            )
+        return dataclasses.replace(self, adc_busy_delay=round(ticks))
+
+    @property
+    def dead_ticks(self) -> int:
+        """From the crossing of a hit to when the next may be: hold, reset and dead time."""
+        return self.hold_ticks + self.reset_cycles + self.adc_busy_delay
 
     @property
     def most_hits(self) -> float:

@@ -18,6 +18,7 @@ from lartpc.parameters import SINGLE, Parameters, check_parameter
 
 _TOUCHING = 1e-3  # by which TPCs may overlap: rounding of their positions [cm]
 HOLD_OFFSET = 3  # clock cycles between the crossing and the start of the hold delay
+MOST_TICKS = 100_000  # of a hold, a reset and a dead time
 V_CM, V_REF = 288.0, 1300.0  # [mV] where a file does not say it
 
 # key of the file: (field, unit, lowest, highest, whole number)
@@ -28,14 +29,14 @@ _ELECTRONICS = {
     "v_ref": ("v_ref", "mV", 0.0, 1e5, False),
     "v_pedestal": ("v_pedestal", "mV", 0.0, 1e5, False),
     "adc_counts": ("adc_counts", "", 2, 65536, True),
-    "adc_hold_delay": ("hold_ticks", "", 0, 100_000, True),
+    "adc_hold_delay": ("hold_ticks", "", 0, MOST_TICKS, True),
     "clock_cycle": ("tick", "us", 1e-3, 10.0, False),
     "reset_noise_charge": ("reset_noise", "e", 0.0, 1e9, False),
     "uncorrelated_noise_charge": ("uncorrelated_noise", "e", 0.0, 1e9, False),
     "discriminator_noise": ("discriminator_noise", "e", 0.0, 1e9, False),
     "buffer_risetime": ("buffer_risetime", "us", 0.0, 100.0, False),
-    "adc_busy_delay": ("adc_busy_delay", "", 0, 100_000, True),
-    "reset_cycles": ("reset_cycles", "", 0, 100_000, True),
+    "adc_busy_delay": ("adc_busy_delay", "", 0, MOST_TICKS, True),
+    "reset_cycles": ("reset_cycles", "", 0, MOST_TICKS, True),
 }
 _FIELD_KEYS = ("e_field", "eField")  # now, and in the older generation
 _GEOMETRY_KEYS = ("drift_length", "tpc_offsets", "tpc_centers")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lartpc.charge.velocity import drift_velocities
+from lartpc.charge.velocity import longest_drift
 from lartpc.data.segments import Segments
 from lartpc.detector.detector import Detector
 from lartpc.exceptions import InputError
@@ -54,8 +54,7 @@ class Zeros(NamedTuple):
 
 def expected(segments: Segments, detector: Detector) -> Expected:
     """When packets of `segments` come."""
-    length = np.abs(detector.z_cathode - detector.z_anode).max()
-    drift = float(length / np.min(drift_velocities(detector, detector.parameters)))
+    drift = longest_drift(detector, detector.parameters)
     early, clock, window = (round(time / detector.tick) for time in (_EARLY, _CLOCK, _SLACK * drift))
     return Expected(segments.events, first_ticks(segments.events, segments, detector), early, clock, window)
 

@@ -45,13 +45,13 @@ def settle(risetime: float, tick: float) -> int:
     return math.ceil(SETTLE * risetime / tick)
 
 
-def make_electronics(windows, parameters, detector, slots_of, launch: Launch):
-    """The electronics parameters of the pixels of `windows` (n_pixels, 4), in the order of `slots.ELECTRONICS`.
+def make_electronics(pixel, parameters, detector, slots_of, launch: Launch):
+    """The electronics parameters (n_pixels, 4) of pixels by their ids (n_pixels,), in the order of `slots.ELECTRONICS`.
 
     slots_of: `Parameters.slots_of_electronics` of the parameters that the vector `parameters` holds.
     """
     xp = namespace(parameters)
-    pixel = to_numpy(windows.pixel)
+    pixel = to_numpy(pixel)
     tpc = detector.tpc_of(pixel)
     slot = xp.asarray(slots_of(module=detector.module[tpc], tpc=tpc, pixel=pixel))
     electronics = xp.zeros(slot.shape, dtype=parameters.dtype)
@@ -60,10 +60,10 @@ def make_electronics(windows, parameters, detector, slots_of, launch: Launch):
     return electronics
 
 
-def make_pixels(windows, electronics, detector, launch: Launch):
-    """Threshold, gain and offset of the pixels of `windows`, the detector's adjusted by `electronics`: `Pixels`."""
+def make_pixels(pixel, electronics, detector, launch: Launch):
+    """Threshold, gain and offset of pixels by their ids, the detector's adjusted by `electronics`: `Pixels`."""
     xp, T = namespace(electronics), electronics.dtype
-    pixel = to_numpy(windows.pixel)
+    pixel = to_numpy(pixel)
     gain, offset, _ = detector.adc_scale(pixel)
     of_detector = {"threshold": detector.of_pixels("threshold", pixel), "gain": gain, "offset": offset}
     base = {f"base_{name}": xp.asarray(column.astype(T)) for name, column in of_detector.items()}

@@ -172,10 +172,9 @@ def until_deferred(target: Aligned, detector: Detector) -> Aligned:
     """
     xp = namespace(target.fraction)
     wait = xp.diff(target.tick, axis=1) + xp.diff(target.fraction, axis=1)
-    busy = detector.hold_ticks + detector.reset_cycles + detector.adc_busy_delay
     deferred = xp.arange(target.fraction.shape[1]) < target.count[:, None]
     deferred[:, :1] = False
-    deferred[:, 1:] &= xp.abs(wait - busy) < SOON
+    deferred[:, 1:] &= xp.abs(wait - detector.dead_ticks) < SOON
     any_deferred = deferred.any(axis=1)
     count = xp.where(any_deferred, deferred.argmax(axis=1) + 1, target.count)
     fraction = target.fraction

@@ -140,14 +140,15 @@ def file_trajectories(segments: Segments) -> np.ndarray:
 
 
 def join(parts: list[tuple[np.ndarray, Attribution]], n_segments: int, order: np.ndarray) -> Attribution:
-    """The `Attribution` of batches, given with the rows of their segments; `order`: of the hits of all batches."""
+    """The `Attribution` of batches, given with the rows of their segments; `order`: of the hits of all batches,
+    -1 where nothing contributes."""
     electrons, tpc = np.zeros(n_segments), np.full(n_segments, -1, dtype=np.int64)
     columns = []
     for rows, part in parts:
         electrons[rows], tpc[rows] = part.electrons, part.tpc
         columns.append((np.append(rows, -1)[part.segment], *part[1:4]))
-    none = [np.zeros((0, STORED), dtype=kind) for kind in (np.int64, float, np.int64, float)]
-    joined = [np.concatenate(column)[order] for column in zip(none, *columns, strict=True)]
+    none = [np.full((1, STORED), value) for value in (-1, 0.0, -1, 0.0)]
+    joined = [np.concatenate(column)[order] for column in zip(*columns, none, strict=True)]
     return Attribution._make([*joined, electrons, tpc])
 
 

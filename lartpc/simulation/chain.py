@@ -27,7 +27,7 @@ def make_waveforms(steps, batch, parameters, values, slots_of, readout, detector
     settle: ticks for which windows go on after the last current, None where no pixel has a buffer with a rise time.
     """
     current, pairs, windows = readout.currents(steps, batch, parameters, settle or 0, launch)
-    electronics = make_electronics(windows, values, detector, slots_of, launch)
+    electronics = make_electronics(windows.pixel, values, detector, slots_of, launch)
     slow = settle is not None
     buffered = behind_buffer(current, windows, electronics, detector, launch) if slow else current
     return Waveforms(current, steps, pairs, windows, electronics, buffered, readout)

@@ -12,6 +12,7 @@ from scipy.special import ndtr
 from lartpc.arrays import namespace, to_numpy
 from lartpc.charge.steps import Steps
 from lartpc.data.hits import Hits, WaveformTable
+from lartpc.data.segments import Segments
 from lartpc.detector.detector import Detector
 from lartpc.frontend.frontend import Reads
 from lartpc.response.windows import Windows
@@ -33,12 +34,32 @@ class Summary(NamedTuple):
     hits: int
     charge: float  # of the hits, as read
     limited: int  # pixels of single events with as many reads as there may be, after which they have no more
+    noise_hits: int  # of the hits, those that no charge made
 
 
 def add(summaries: Iterable[Summary]) -> Summary:
     """The summary of all together."""
-    none = Summary(0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0.0, 0)
+    none = Summary(0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0.0, 0, 0)
     return Summary(*map(sum, zip(none, *summaries, strict=True)))
+
+
+def summarise(segments: Segments, counts: Iterable[tuple], hits: Hits, noise_hits: int) -> Summary:
+    """Of the sums of batches: kept, electrons, drifted, cut, collected and limited, as `Simulation.simulate` gives."""
+    kept, electrons, drifted, cut, collected, limited = np.sum([(0,) * 6, *counts], axis=0).tolist()
+    return Summary(
+        segments=len(segments),
+        kept=int(kept),
+        outside=len(segments) - int(kept),
+        energy=float(np.sum(segments.dE, dtype=np.float64)),
+        electrons=electrons,
+        drifted=drifted,
+        cut=cut,
+        collected=collected,
+        hits=len(hits),
+        charge=total(hits.charge),
+        limited=int(limited),
+        noise_hits=noise_hits,
+    )
 
 
 def total(array: Any) -> float:

@@ -38,10 +38,12 @@ from lartpc.simulation.collect import (
     concatenate,
     hits_of,
     join_windows,
+    summarise,
     total,
     valid,
     windows_of,
 )
+from lartpc.simulation.noise_hits import check_rate, make_noise_hits, merged
 
 DEVICES = ("cpu", "cuda")
 ON_CUDA = 8  # times as large are batches on a device, which needs many threads; memory used again suits a processor
@@ -60,11 +62,12 @@ class Simulation:
     `thresholds` [e], `gains` [mV/e], `pedestals` [mV]: (pixel ids, values, default) as `read_pixel_values` gives, else
     the detector's. `noise` adds the detector's reset, readout and discriminator noise, drawn by counter from `seed`,
     event id, pixel id and number of the read or tick, so that results are the same bits for any number of threads,
-    batch size and order of events. `response`: `parametric`, `electrostatic`, a `Response`, or the file of one; or
+    batch size and order of events. `noise_hits` [Hz a pixel] is the rate of hits that no charge makes, drawn likewise
+    (`noise_hits.make_noise_hits`). `response`: `parametric`, `electrostatic`, a `Response`, or the file of one; or
     several, one for each pixel pitch of the TPCs, ascending.
 
-    Raises InputError: unknown `recombination` or `device`, no CUDA device, a seed that is no whole number from 0, no
-    such response or one that does not fit the detector's pixels.
+    Raises InputError: unknown `recombination` or `device`, no CUDA device, a seed that is no whole number from 0, a
+    rate that is none or without `noise`, no such response or one that does not fit the detector's pixels.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Simulation:
         *,
         recombination: str = "birks",
         noise: bool = False,
+        noise_hits: float = 0.0,
         seed: int = 0,
         thresholds: PixelValues | None = None,
         gains: PixelValues | None = None,
@@ -99,6 +103,7 @@ class Simulation:
             self.parameters = dataclasses.replace(self.parameters, buffer_risetime=self.detector.buffer_risetime)
         self.recombination = recombination
         self.noise = noise
+        self.noise_hits = check_rate(noise_hits, noise)
         self.seed = int(seed)
         self.response = find_response(response, self.detector)
         self.device = device
@@ -139,20 +144,10 @@ class Simulation:
         hits = concatenate(Hits, tables)
         order = np.lexsort((hits.hit, hits.pixel_id, hits.event_id))
         hits = hits.select(order)
-        kept, electrons, drifted, cut, collected, limited = np.sum(counts, axis=0) if results else np.zeros(6)
-        summary = Summary(
-            segments=len(segments),
-            kept=int(kept),
-            outside=len(segments) - int(kept),
-            energy=float(np.sum(segments.dE, dtype=np.float64)),
-            electrons=float(electrons),
-            drifted=float(drifted),
-            cut=float(cut),
-            collected=float(collected),
-            hits=len(hits),
-            charge=total(hits.charge),
-            limited=int(limited),
-        )
+        if self.noise and self.noise_hits > 0.0 and results:
+            hits, row = merged(hits, make_noise_hits(segments, self.noise_hits, self.seed, self), self.detector)
+            order = np.append(order, -1)[row]
+        summary = summarise(segments, counts, hits, int(np.sum(order < 0)))
         found = join(attributions, len(segments), order) if attribution else None
         return Result(hits, join_windows(windows) if waveforms else None, summary, found)
 
@@ -297,7 +292,7 @@ class Simulation:
 
     def pixels(self, waveforms: Waveforms, launch: Callable = plain) -> Pixels:
         """Threshold, gain and offset of the pixels: adjust."""
-        return make_pixels(waveforms.windows, waveforms.electronics, self.detector, launch)
+        return make_pixels(waveforms.windows.pixel, waveforms.electronics, self.detector, launch)
 
     def reads(self, waveforms: Waveforms, batch: Batch, pixels: Pixels, launch: Callable = plain) -> Reads:
         """Trigger, with thresholds and noise."""

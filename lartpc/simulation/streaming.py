@@ -53,6 +53,7 @@ def simulate_file(
         **describe(simulation.detector, simulation.parameters),
         "recombination": simulation.recombination,
         "noise": simulation.noise,
+        "noise_hits": simulation.noise_hits,
         "seed": simulation.seed,
         "events": None if events is None else [events.start, events.stop],
         **(attrs or {}),
