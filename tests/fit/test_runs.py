@@ -96,6 +96,10 @@ def test_halves_of_a_sample_are_the_sample(segments):
     np.testing.assert_allclose((found.values - whole.values) / whole.errors, 0.0, atol=0.02)
     np.testing.assert_allclose(found.covariance, whole.covariance, rtol=1e-3)
     assert len(found.verdicts) == 2 and len(found.as_dict()["verdict"]) == 2
+    assert [one.name for one in found.assumptions] == [one.name for one in whole.assumptions]
+    for one, other in zip(found.assumptions, whole.assumptions, strict=True):
+        assert one.significance == pytest.approx(other.significance, abs=0.02)
+        assert one.bias == pytest.approx(other.bias, rel=1e-2, abs=1e-2)
 
 
 @pytest.mark.slow
