@@ -43,6 +43,7 @@ from lartpc.cli.options import (
     with_pixel_values,
 )
 from lartpc.cli.progress import progress_bar
+from lartpc.cli.thresholds import channels_of
 
 
 @click.command(epilog="Example: lartpc calibrate muons.h5 hits.h5 -o fit --fit eField,lifetime")
@@ -84,6 +85,9 @@ from lartpc.cli.progress import progress_bar
     show_default=True,
     help="How a likelihood's errors are made.",
 )
+@click.option(
+    "--estimate-thresholds", is_flag=True, help="Fit the threshold of each pixel, too; writes thresholds.npz into DIR."
+)
 @closure_options("parameters drawn with --seed")
 @trust_option
 @click.option("--resume", is_flag=True, help="Continue the fit in DIR.")
@@ -101,12 +105,19 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
     started = time.perf_counter()
     folder = prepare(output, resume, overwrite)
     check_target(target, options)
+    estimated = options["estimate_thresholds"]
+    if estimated and (loss not in (None, "likelihood") or options["errors"] != "gauss-newton"):
+        raise InputError("--estimate-thresholds: needs --loss likelihood and --errors gauss-newton")
 
     from lartpc import Simulation, read_segments
+    from lartpc.fit.thresholds import check_ids, with_table
     from lartpc.fit.unknowns import unknowns_of
 
     whole = read_segments(segments)
     chosen = with_pixel_values(load_detector(detector, layout), options, (detector, layout))
+    if estimated:
+        chosen, channels = with_table(chosen), channels_of(chosen, detector, layout)
+        check_ids(chosen, channels)
     fitted = fitted_names(names, options["per_module"], chosen.n_modules)
     recombination, device, seed, optimizer = (
         options[name] for name in ("recombination", "device", "seed", "optimizer")
@@ -128,6 +139,7 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
     from lartpc import calibrate as run
     from lartpc import write_hits
     from lartpc.fit.calibrate import Journal
+    from lartpc.fit.jointly import calibrate_with_thresholds
     from lartpc.fit.store import Kept, setup_of, write_result
     from lartpc.fit.zero import OFFSET, with_offset
     from lartpc.plots.figure import write_figure
@@ -155,18 +167,15 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
         optimizer=optimizer,
         batches=[minimiser.batch_length, seed] if optimizer == "adam" else None,
         response=options["response"],
+        **({"thresholds": "estimated"} if estimated else {}),
     )
     with Kept(folder, fitted, setup, resume) as kept:
-        result = run(
-            simulation,
-            deposits,
-            aim,
-            varied,
-            loss=loss,
-            optimizer=minimiser,
-            errors=options["errors"],
-            journal=Journal(kept.done, showing(kept, fitted), functools.partial(progress_bar, doing="fitting")),
-        )
+        journal = Journal(kept.done, showing(kept, fitted), functools.partial(progress_bar, doing="fitting"))
+        given = {"optimizer": minimiser, "journal": journal}
+        if estimated:
+            result, thresholds = calibrate_with_thresholds(simulation, deposits, aim, varied, **given)
+        else:
+            result = run(simulation, deposits, aim, varied, loss=loss, errors=options["errors"], **given)
     more = {
         "versions": versions(),
         "command": shlex.join(["lartpc", *sys.argv[1:]]),
@@ -179,12 +188,17 @@ def calibrate(segments, target, output, detector, layout, names, fix, start, los
     }
     if options["closure"]:
         write_hits(folder / "target.h5", aim.hits, deposits, aim.settings, overwrite=True)
+    if estimated:
+        more["thresholds"] = thresholds.as_dict()
+        thresholds.write(folder / "thresholds.npz", chosen, channels, overwrite=True)
     write_result(folder, result, more)
     write_figure(folder / "parameters.png", parameters_figure(result, kept.evaluations))
     write_figure(folder / "convergence.png", convergence_figure(result, kept.evaluations))
     write_figure(folder / "correlation.png", correlation_figure(result))
     write_figure(folder / "residuals.png", residuals_figure(result.verdict, chosen))
     click.echo(str(result))
+    if estimated:
+        click.echo(str(thresholds))
     pictures = "parameters.png, convergence.png, correlation.png, residuals.png"
     click.echo(f"{folder}: fit.json, history.h5, {pictures}; ", nl=False)
     click.echo(f"{time.perf_counter() - started:.1f} s")
