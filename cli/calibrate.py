@@ -34,6 +34,7 @@ from lartpc.cli.options import (
 )
 from lartpc.cli.progress import progress_bar
 from lartpc.cli.runs import data_argument, detector_of, load_run, runs_given
+from lartpc.cli.thresholds import channels_of
 
 
 @click.command(epilog="Example: lartpc calibrate muons.h5 hits.h5 -o fit --fit eField,lifetime")
@@ -76,6 +77,9 @@ from lartpc.cli.runs import data_argument, detector_of, load_run, runs_given
     show_default=True,
     help="How a likelihood's errors are made.",
 )
+@click.option(
+    "--estimate-thresholds", is_flag=True, help="Fit the threshold of each pixel, too; writes thresholds.npz into DIR."
+)
 @closure_options("parameters drawn with --seed")
 @trust_option
 @click.option("--resume", is_flag=True, help="Continue the fit in DIR.")
@@ -95,17 +99,29 @@ def calibrate(data, output, names, per_run, start, loss, resume, overwrite, **op
     started = time.perf_counter()
     folder = prepare(output, resume, overwrite)
     given = runs_given(data, options)
+    estimated = options["estimate_thresholds"]
+    if estimated and (loss not in (None, "likelihood") or options["errors"] != "gauss-newton"):
+        raise InputError("--estimate-thresholds: needs --loss likelihood and --errors gauss-newton")
+    for option in ("per_event", "estimate_thresholds"):
+        if len(given) > 1 and options[option]:
+            raise InputError(f"--{option.replace('_', '-')}: allowed with one run, found {len(given)}")
+    if estimated and options["per_event"]:
+        raise InputError("--estimate-thresholds: allowed without --per-event")
 
     from lartpc import calibrate_runs, write_hits
     from lartpc.fit.calibrate import Journal
+    from lartpc.fit.jointly import calibrate_with_thresholds
     from lartpc.fit.store import Kept, setup_of_runs, write_result
+    from lartpc.fit.thresholds import check_ids, with_table
     from lartpc.plots.figure import write_figure
     from lartpc.plots.fit import convergence_figure, correlation_figure, parameters_figure
     from lartpc.plots.residuals import residuals_figure
 
-    if len(given) > 1 and options["per_event"] is not None:
-        raise InputError(f"--per-event: allowed with one run, found {len(given)}")
     detectors = [detector_of(run) for run in given]
+    if estimated:
+        channels = channels_of(detectors[0], given[0]["detector"], given[0]["layout"])
+        detectors = [with_table(detectors[0])]
+        check_ids(detectors[0], channels)
     fitted = fitted_names(names, options["per_module"], detectors[0].n_modules)
     apart = [name.strip() for name in per_run.split(",")] if per_run is not None else []
     loaded = [load_run(run, detector, fitted) for run, detector in zip(given, detectors, strict=True)]
@@ -123,16 +139,17 @@ def calibrate(data, output, names, per_run, start, loss, resume, overwrite, **op
         optimizer=optimizer,
         batches=[minimiser.batch_length, seed] if optimizer == "adam" else None,
         response=[run.told["response"] for run in loaded],
+        **({"thresholds": "estimated"} if estimated else {}),
     )
     with Kept(folder, varied.names, setup, resume) as kept:
-        result = calibrate_runs(
-            runs,
-            varied,
-            loss=loss,
-            optimizer=minimiser,
-            errors=options["errors"],
-            journal=Journal(kept.done, showing(kept, varied.names), functools.partial(progress_bar, doing="fitting")),
-        )
+        report = showing(kept, varied.names)
+        journal = Journal(kept.done, report, functools.partial(progress_bar, doing="fitting"))
+        if estimated:
+            (own,) = varied.of_run
+            result, thresholds = calibrate_with_thresholds(*runs[0], own, optimizer=minimiser, journal=journal)
+        else:
+            rest = {"loss": loss, "optimizer": minimiser, "errors": options["errors"]}
+            result = calibrate_runs(runs, varied, journal=journal, **rest)
     of_runs = [run.told for run in loaded]
     more = {
         "versions": versions(),
@@ -143,6 +160,9 @@ def calibrate(data, output, names, per_run, start, loss, resume, overwrite, **op
     if options["closure"]:
         target = runs[0].target
         write_hits(folder / "target.h5", target.hits, runs[0].segments, target.settings, overwrite=True)
+    if estimated:
+        more["thresholds"] = thresholds.as_dict()
+        thresholds.write(folder / "thresholds.npz", detectors[0], channels, overwrite=True)
     write_result(folder, result, more)
     write_figure(folder / "parameters.png", parameters_figure(result, kept.evaluations))
     write_figure(folder / "convergence.png", convergence_figure(result, kept.evaluations))
@@ -152,6 +172,8 @@ def calibrate(data, output, names, per_run, start, loss, resume, overwrite, **op
         pictures.append("residuals.png" if len(runs) == 1 else f"residuals-run{k}.png")
         write_figure(folder / pictures[-1], residuals_figure(verdict, detector))
     click.echo(str(result))
+    if estimated:
+        click.echo(str(thresholds))
     click.echo(f"{folder}: fit.json, history.h5, {', '.join(pictures)}; ", nl=False)
     click.echo(f"{time.perf_counter() - started:.1f} s")
     if not result.good:

@@ -1,5 +1,6 @@
 """lartpc compare: segments, hits and parameters in, whether the one makes the other out."""
 
+import functools
 import shlex
 import sys
 import time
@@ -29,21 +30,19 @@ from lartpc.cli.options import (
 )
 
 
+def model_options(command):
+    """The decorator with the options of `model_of`."""
+    fit = click.option("--fit", "fitted", metavar="FILE", help="fit.json with parameters, recombination and response.")
+    options = (detector_option, layout_option, events_option, pixel_options, fit, set_option, rounded_option, t0_option)
+    options += (recombination_option, response_option, device_option)
+    return functools.reduce(lambda made, option: option(made), reversed(options), command)
+
+
 @click.command(epilog="Example: lartpc compare muons.h5 hits.h5 -o comparison --fit fit/fit.json")
 @click.argument("segments")
 @click.argument("target")
 @folder_option
-@detector_option
-@layout_option
-@events_option
-@pixel_options
-@click.option("--fit", "fitted", metavar="FILE", help="fit.json with parameters, recombination and response.")
-@set_option
-@rounded_option
-@t0_option
-@recombination_option
-@response_option
-@device_option
+@model_options
 @overwrite_option
 @click.pass_context
 def compare(context, segments, target, output, detector, layout, fitted, changes, overwrite, **options):
@@ -54,11 +53,40 @@ def compare(context, segments, target, output, detector, layout, fitted, changes
     """
     started = time.perf_counter()
     folder = prepare(output, None, overwrite, ("verdict.json", "residuals.png"))
+    simulation, deposits, aim, chain = model_of(context, segments, target, detector, layout, fitted, changes, options)
+
+    from lartpc import compare as run
+    from lartpc.fit.store import write_verdict
+    from lartpc.plots.figure import write_figure
+    from lartpc.plots.residuals import residuals_figure
+
+    verdict = run(simulation, deposits, aim)
+    more = {
+        "versions": versions(),
+        "command": shlex.join(["lartpc", *sys.argv[1:]]),
+        "parameters": simulation.parameters.as_dict(),
+        **chain,
+        "detector": simulation.detector.name,
+    }
+    write_verdict(folder, verdict, more)
+    write_figure(folder / "residuals.png", residuals_figure(verdict, simulation.detector))
+    click.echo(str(verdict))
+    click.echo(f"{folder}: verdict.json, residuals.png; {time.perf_counter() - started:.1f} s")
+    if not verdict.describes:
+        sys.exit(1)
+
+
+def model_of(context, segments, target, detector, layout, fitted, changes, options, estimated=False):
+    """The simulation that `model_options` ask for, the segments, the `Target`, and the options of the simulation.
+
+    `estimated`: thresholds of pixels will be, so that a target with some that are not known is allowed.
+    """
     if options["t0"] == "fit":
         raise InputError("--t0 fit: allowed with calibrate only; --set t0_offset=VALUE shifts the model")
-    fit = model_of(fitted) if fitted is not None else {}
+    fit = values_of(fitted) if fitted is not None else {}
 
     from lartpc import Simulation, read_segments
+    from lartpc.fit.thresholds import with_table
 
     whole = read_segments(segments)
     chosen = with_pixel_values(load_detector(detector, layout), options, (detector, layout))
@@ -71,31 +99,12 @@ def compare(context, segments, target, output, detector, layout, fitted, changes
     for name in ("recombination", "response"):
         if fit and context.get_parameter_source(name) is ParameterSource.DEFAULT:
             chain[name] = fit[name]
-    simulation = Simulation(chosen, parameters, **chain)
-    deposits, aim = aim_of(target, whole, simulation, None, (detector, layout), {**options, "closure": False})
-
-    from lartpc import compare as run
-    from lartpc.fit.store import write_verdict
-    from lartpc.plots.figure import write_figure
-    from lartpc.plots.residuals import residuals_figure
-
-    verdict = run(simulation, deposits, aim)
-    more = {
-        "versions": versions(),
-        "command": shlex.join(["lartpc", *sys.argv[1:]]),
-        "parameters": parameters.as_dict(),
-        **chain,
-        "detector": chosen.name,
-    }
-    write_verdict(folder, verdict, more)
-    write_figure(folder / "residuals.png", residuals_figure(verdict, chosen))
-    click.echo(str(verdict))
-    click.echo(f"{folder}: verdict.json, residuals.png; {time.perf_counter() - started:.1f} s")
-    if not verdict.describes:
-        sys.exit(1)
+    simulation = Simulation(with_table(chosen) if estimated else chosen, parameters, **chain)
+    files = detector, layout
+    return simulation, *aim_of(target, whole, simulation, None, files, {**options, "closure": False}), chain
 
 
-def model_of(path):
+def values_of(path):
     """Values, detector, recombination and response of a fit.json."""
     from lartpc.fit.fitfile import read_fit
 

@@ -17,6 +17,7 @@ from lartpc.cli.plot import plot
 from lartpc.cli.response import response
 from lartpc.cli.scan import scan
 from lartpc.cli.simulate import simulate
+from lartpc.cli.thresholds import thresholds
 
 
 class Lartpc(click.Group):
@@ -80,5 +81,19 @@ def main(context):
         click.echo(context.get_help())
 
 
-for command in (simulate, calibrate, compare, scan, forecast, generate, response, plot, info, gradcheck, demo):
+COMMANDS = (
+    simulate,
+    calibrate,
+    compare,
+    thresholds,
+    scan,
+    forecast,
+    generate,
+    response,
+    plot,
+    info,
+    gradcheck,
+    demo,
+)
+for command in COMMANDS:
     main.add_command(command)

@@ -36,8 +36,8 @@ def values_of(table: PixelValues, pixel: np.ndarray) -> np.ndarray:
     return np.where(keys[at] == pixel, values[at], default)
 
 
-def with_values(table: PixelValues, pixel: np.ndarray, value: float) -> PixelValues:
-    """The table with one `value` for the pixels of these ids, ascending (n,)."""
+def with_values(table: PixelValues, pixel: np.ndarray, value: float | np.ndarray) -> PixelValues:
+    """The table with one `value`, or one for each (n,), for the pixels of these ids, ascending (n,)."""
     kept = ~np.isin(table[0], pixel)
     keys = np.concatenate((table[0][kept], pixel))
     values = np.concatenate((table[1][kept], np.full(len(pixel), value)))

@@ -27,7 +27,7 @@ the noise, 0.9 (measured) for module0, where f' is bounded by the ends of ticks 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,8 +72,9 @@ def hit_list(objective: Any, batch: Batch, parameters: Any, whole: bool) -> Line
     terms = terms_of(waveforms, target, pixels, simulation.detector, tape)
     # Checks the whole tape; nothing is written after it.
     of_pixels = Jacobian(tape, waveforms, objective.slots)
-    residual, jacobian = [], []
+    residual, jacobian, pixel = [], [], []
     for chosen, values, seeds in terms.squares:
+        pixel.append(to_numpy(waveforms.windows.pixel[chosen]))
         residual.append(values)
         jacobian.append(of_pixels.of_seeds(seeds, chosen))
     rest, gradient_rest = 0.0, 0.0
@@ -82,7 +83,7 @@ def hit_list(objective: Any, batch: Batch, parameters: Any, whole: bool) -> Line
         gradient_rest = of_pixels.of_seeds(seeds, chosen).sum(axis=0)
     used = int((target.count - target.deferred).sum())
     objective.watch(batch, waveforms, pixels)
-    return linear(objective, residual, jacobian, rest, gradient_rest, used, target.unmatched)
+    return linear(objective, residual, jacobian, rest, gradient_rest, used, target.unmatched, pixel)
 
 
 Seed = tuple[Any, Any]  # an output of a kernel, and what its derivatives count with
@@ -155,17 +156,8 @@ def rounded_terms(waveforms: Waveforms, target: Aligned, pixels: Pixels, detecto
     grad_rate, grad_during, grad_resume, grad_below, grad_above = (np.zeros(before.shape) for _ in range(5))
     for n in np.unique(count[count > 0]):
         at = np.flatnonzero(count == n)
-        hits = RoundedHits(
-            (limit - before_)[at, :n] / noises[0],
-            (q - limit - during_)[at, :n] / noises[1],
-            rate_[at, :n] * detector.tick,
-            2.0 * (during_ - start_)[at, :n],
-            resume_[at, :n] * detector.tick,
-            (q - low)[at, :n] / noises[1],
-            (high - q)[at, :n] / noises[1],
-            left[at],
-            deferred[at],
-        )
+        columns = (limit, q, low, high, before_, during_, start_, rate_, resume_)
+        hits = rounded_hits(columns, at, n, left[at], deferred[at], detector)
         f = log_hits(hits, *noises)
         squared, vectors = np.linalg.eigh(f.hessian)
         scale = np.sqrt(np.maximum(squared, LEAST_CURVATURE))
@@ -202,6 +194,28 @@ def rounded_terms(waveforms: Waveforms, target: Aligned, pixels: Pixels, detecto
     seeds += [(array, of.sum(axis=1)) for array, of in zip(pixels, of_pixels, strict=True)]
     seeds = [(output, device(seed)) for output, seed in seeds]
     return Terms(squares(), rest, (chosen, seeds + seeds_of_left(grad_left, before, after, target, threshold)))
+
+
+def rounded_hits(
+    columns: Sequence[np.ndarray], at: np.ndarray, n: int, left: np.ndarray, deferred: np.ndarray, detector: Detector
+) -> RoundedHits:
+    """The first `n` hits of the pixels `at`, of columns (n_pixels, most).
+
+    These are threshold (n_pixels, 1), charge of the hit, from low to high, and of the simulation before, during, during
+    from the start of the tick of the crossing, rate, resume; see `make_charges`. `left`, `deferred` (len(at),).
+    """
+    limit, charge, low, high, before, during, start, rate, resume = (column[at, :n] for column in columns)
+    return RoundedHits(
+        (limit - before) / detector.reset_noise,
+        (charge - limit - during) / detector.uncorrelated_noise,
+        rate * detector.tick,
+        2.0 * (during - start),
+        resume * detector.tick,
+        (charge - low) / detector.uncorrelated_noise,
+        (high - charge) / detector.uncorrelated_noise,
+        left,
+        deferred,
+    )
 
 
 def seeds_of_charge(pixels: Pixels, slope: Any, charge: Any) -> list[Seed]:

@@ -17,6 +17,7 @@ class Linear(NamedTuple):
     gradient_rest: np.ndarray  # (n,)
     hits: int  # target hits that are used
     unmatched: int  # target hits that do not
+    pixel: np.ndarray  # (m,) int64, ids of those that the residuals are of
 
     def weighted(self, root: np.ndarray, rest: float) -> Linear:
         """With residuals times `root` (m,), and another rest."""
@@ -114,6 +115,7 @@ def join(results: Sequence[Any]) -> Linear | Parts:
         np.sum([p.gradient_rest for p in results], axis=0),
         sum(p.hits for p in results),
         sum(p.unmatched for p in results),
+        np.concatenate([p.pixel for p in results]),
     )
 
 
@@ -125,6 +127,7 @@ def linear(
     gradient_rest: Any,
     hits: int,
     unmatched: int,
+    pixel: list[np.ndarray],
 ) -> Linear:
     n = len(objective.slots)
     return Linear(
@@ -134,4 +137,5 @@ def linear(
         np.zeros(n) + gradient_rest,
         hits,
         unmatched,
+        np.concatenate(pixel or [np.zeros(0, dtype=np.int64)]),
     )

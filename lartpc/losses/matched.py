@@ -28,7 +28,7 @@ def matched(objective: Any, batch: Batch, parameters: Any) -> Linear:
     same = (reads.count == target.count) & (target.count > 0)
     # Checks the whole tape; nothing is written after it.
     of_pixels = Jacobian(tape, waveforms, objective.slots)
-    residual, jacobian = [], []
+    residual, jacobian, pixel = [], [], []
     for n in range(most):
         chosen = simulation.xp.flatnonzero(same & (target.count > n))
         if len(chosen) == 0:
@@ -36,7 +36,9 @@ def matched(objective: Any, batch: Batch, parameters: Any) -> Linear:
         for what, difference, unit in (("time", time, 0.1), ("charge", charge, 1000.0)):
             seed = simulation.xp.zeros_like(reads.charge)
             seed[chosen, n] = 1.0
+            pixel.append(to_numpy(windows.pixel[chosen]))
             residual.append(to_numpy(difference[chosen, n]) / unit)
             jacobian.append(of_pixels.of_seeds([(getattr(reads, what), seed)], chosen) / unit)
     hits = int(target.count[same].sum())
-    return linear(objective, residual, jacobian, 0.0, 0.0, hits, int(target.count.sum()) - hits + target.unmatched)
+    unmatched = int(target.count.sum()) - hits + target.unmatched
+    return linear(objective, residual, jacobian, 0.0, 0.0, hits, unmatched, pixel)

@@ -38,7 +38,9 @@ def problem(function, low, high, names=NAMES, batches=1, report=lambda evaluatio
 def squares(residual, jacobian, rest=0.0, gradient_rest=0.0):
     """Half the sum of squares of residuals (m,) with their Jacobian (m, n), and a rest."""
     jacobian = np.asarray(jacobian, dtype=np.float64)
-    return Linear(np.asarray(residual, np.float64), jacobian, rest, np.zeros(jacobian.shape[1]) + gradient_rest, 1, 0)
+    gradient_rest = np.zeros(jacobian.shape[1]) + gradient_rest
+    pixel = np.zeros(len(jacobian), dtype=np.int64)
+    return Linear(np.asarray(residual, np.float64), jacobian, rest, gradient_rest, 1, 0, pixel)
 
 
 def quadratic(centre, information):
