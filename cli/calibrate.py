@@ -124,7 +124,7 @@ def calibrate(data, output, names, per_run, start, loss, resume, overwrite, **op
         batches=[minimiser.batch_length, seed] if optimizer == "adam" else None,
         response=[run.told["response"] for run in loaded],
     )
-    with Kept(folder, varied.names, setup, resume) as kept:
+    with Kept(folder, varied.names, setup, resume, overwrite) as kept:
         result = calibrate_runs(
             runs,
             varied,

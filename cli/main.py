@@ -18,6 +18,8 @@ from lartpc.cli.response import response
 from lartpc.cli.scan import scan
 from lartpc.cli.simulate import simulate
 
+LONGEST = 300  # characters of a message
+
 
 class Lartpc(click.Group):
     """A group whose failures are one line on stderr: exit code 2 for wrong input, 1 for a loss that is not finite,
@@ -61,8 +63,9 @@ def keep_memory():
 
 
 def fail(message, code):
-    """Print one line and exit."""
-    click.echo(f"lartpc: {' '.join(str(message).split())}", err=True)
+    """Print one line, of bounded length whatever an input holds, and exit."""
+    line = " ".join(f"lartpc: {message}".split())
+    click.echo(line if len(line) < LONGEST else f"{line[: LONGEST - 4]} ...", err=True)
     sys.exit(code)
 
 

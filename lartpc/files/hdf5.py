@@ -44,6 +44,12 @@ def open_table(file: h5py.File, *names: str) -> h5py.Dataset:
     return _open_rows(file, names, lambda dtype: dtype.names is not None, "a table with named fields")
 
 
+def read_attributes(file: h5py.File) -> dict[str, Any]:
+    """All attributes by name. Raises InputError where they are damaged, or of a type that h5py does not know."""
+    with _damaged(file.filename):
+        return dict(file.attrs.items())
+
+
 def read_rows(dataset: h5py.Dataset, start: int = 0, end: int | None = None) -> np.ndarray:
     """Rows `start` to `end` (excluded; None: all). Raises InputError where they are damaged."""
     with _damaged(dataset.file.filename):
@@ -80,7 +86,7 @@ def _damaged(path: str | os.PathLike) -> Iterator[None]:
     """Raise InputError, naming `path`, for what h5py raises in the block for a damaged object."""
     try:
         yield
-    except (OSError, RuntimeError, KeyError) as failure:
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as failure:
         message = " ".join(str(failure).split())
         raise InputError(f"{path}: HDF5 file is truncated or damaged: {message}") from None
 
