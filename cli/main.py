@@ -1,7 +1,9 @@
 """The command `lartpc`: its subcommands, and the one place where a failure becomes a line and an exit code."""
 
 import errno
+import signal
 import sys
+import threading
 
 import click
 
@@ -46,6 +48,7 @@ class Lartpc(click.Group):
 
     def main(self, *arguments, standalone_mode=True, **keywords):
         keep_memory()
+        end_in_order()
         try:
             status = super().main(*arguments, standalone_mode=False, **keywords)
         except click.ClickException as failure:
@@ -60,6 +63,14 @@ def keep_memory():
     command does it: a process that imports the library keeps its own ways.
     """
     bytes(2**25 - 2**13)
+
+
+def end_in_order():
+    """Let a request to end, as of a batch system or a terminal that closes, end a command as an interrupt does."""
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_DFL:  # not under nohup
+                signal.signal(getattr(signal, name), signal.default_int_handler)
 
 
 def fail(message, code):

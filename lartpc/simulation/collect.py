@@ -33,11 +33,12 @@ class Summary(NamedTuple):
     hits: int
     charge: float  # of the hits, as read
     limited: int  # pixels of single events with as many reads as there may be, after which they have no more
+    repeated: int  # segments whose id another one of their event has
 
 
 def add(summaries: Iterable[Summary]) -> Summary:
     """The summary of all together."""
-    none = Summary(0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0.0, 0)
+    none = Summary(0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0.0, 0, 0)
     return Summary(*map(sum, zip(none, *summaries, strict=True)))
 
 

@@ -152,6 +152,7 @@ class Simulation:
             hits=len(hits),
             charge=total(hits.charge),
             limited=int(limited),
+            repeated=segments.repeated,
         )
         found = join(attributions, len(segments), order) if attribution else None
         return Result(hits, join_windows(windows) if waveforms else None, summary, found)
