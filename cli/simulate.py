@@ -128,7 +128,10 @@ def doubts(deposits, detector, summary):
     """Lines on what may be wrong with the segments; looked for where the result is nothing, or ids are twice."""
     from lartpc.formats.contents import deposits_of, hints
 
-    return hints(deposits_of(deposits, detector), detector) if nothing(summary) or summary.repeated else []
+    if not nothing(summary) and not summary.repeated:
+        return []
+    found = hints(deposits_of(deposits, detector), detector)
+    return found or ["there is no hit, though most of the deposits are in the TPCs: are thresholds too high?"]
 
 
 def packets_report(path, c):
