@@ -141,7 +141,7 @@ def calibrate(data, output, names, per_run, start, loss, resume, overwrite, **op
         response=[run.told["response"] for run in loaded],
         **({"thresholds": "estimated"} if estimated else {}),
     )
-    with Kept(folder, varied.names, setup, resume) as kept:
+    with Kept(folder, varied.names, setup, resume, overwrite) as kept:
         report = showing(kept, varied.names)
         journal = Journal(kept.done, report, functools.partial(progress_bar, doing="fitting"))
         if estimated:

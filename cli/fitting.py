@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from lartpc import InputError
-from lartpc.cli.options import number, pairs
+from lartpc.cli.options import check_no_input, number, pairs
 from lartpc.cli.progress import announce_compilation
 
 RESULTS = ("fit.json", "scan.h5", "history.h5")
@@ -59,6 +59,8 @@ def prepare(output, resume, overwrite, results=RESULTS):
     folder = Path(output)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{output}: is a file, allowed is the name of a folder")
+    for name in results:
+        check_no_input(folder / name)
     there = [name for name in results if (folder / name).exists()]
     resumed = "" if resume is None else "--resume continues it, "
     if there and not (resume or overwrite):
@@ -92,11 +94,13 @@ def given_truth(names, doing, options):
 
 def given_bounds(texts):
     """Name to (low, high), of the NAME=LOW:HIGH of --bounds."""
+    from lartpc.checks import short
+
     found = {}
     for name, limits in pairs("bounds", texts).items():
         low, colon, high = limits.partition(":")
         if not colon:
-            raise InputError(f"--bounds {name}: found {limits!r}, allowed is LOW:HIGH")
+            raise InputError(f"--bounds {name}: found {short(limits)}, allowed is LOW:HIGH")
         found[name] = number("bounds", name, low), number("bounds", name, high)
     return found
 

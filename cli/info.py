@@ -29,9 +29,18 @@ PACKAGES = (
 @detector_option
 @layout_option
 @set_option
-def info(detector, layout, changes):
-    """Print versions, devices, detector, parameters and models of recombination as JSON."""
+@click.argument("file", required=False)
+def info(detector, layout, changes, file):
+    """Print versions, devices, detector, parameters and models of recombination as JSON.
+
+    With a FILE: what it is, what it holds, ranges of coordinates [cm] and times [us], and how it fits the detector.
+    """
     chosen = load_detector(detector, layout)
+    if file is not None:
+        from lartpc.formats.contents import contents
+
+        click.echo(json.dumps(contents(file, chosen), indent=2))
+        return
     parameters = load_parameters(chosen, changes)
 
     from lartpc.formats.attrs import describe

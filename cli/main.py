@@ -1,7 +1,9 @@
 """The command `lartpc`: its subcommands, and the one place where a failure becomes a line and an exit code."""
 
 import errno
+import signal
 import sys
+import threading
 
 import click
 
@@ -18,6 +20,8 @@ from lartpc.cli.response import response
 from lartpc.cli.scan import scan
 from lartpc.cli.simulate import simulate
 from lartpc.cli.thresholds import thresholds
+
+LONGEST = 300  # characters of a message
 
 
 class Lartpc(click.Group):
@@ -45,6 +49,7 @@ class Lartpc(click.Group):
 
     def main(self, *arguments, standalone_mode=True, **keywords):
         keep_memory()
+        end_in_order()
         try:
             status = super().main(*arguments, standalone_mode=False, **keywords)
         except click.ClickException as failure:
@@ -61,9 +66,18 @@ def keep_memory():
     bytes(2**25 - 2**13)
 
 
+def end_in_order():
+    """Let a request to end, as of a batch system or a terminal that closes, end a command as an interrupt does."""
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_DFL:  # not under nohup
+                signal.signal(getattr(signal, name), signal.default_int_handler)
+
+
 def fail(message, code):
-    """Print one line and exit."""
-    click.echo(f"lartpc: {' '.join(str(message).split())}", err=True)
+    """Print one line, of bounded length whatever an input holds, and exit."""
+    line = " ".join(f"lartpc: {message}".split())
+    click.echo(line if len(line) < LONGEST else f"{line[: LONGEST - 4]} ...", err=True)
     sys.exit(code)
 
 

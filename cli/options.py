@@ -79,9 +79,11 @@ class EventRange(click.ParamType):
     name = "events"
 
     def convert(self, value, parameter, context):
-        found = re.fullmatch(r"\s*(\d+)?\s*(:)?\s*(\d+)?\s*", value) if isinstance(value, str) else None
+        found = re.fullmatch(r"\s*(\d{1,100})?\s*(:)?\s*(\d{1,100})?\s*", str(value))
         if not found or not (found[1] or found[3]) or (found[3] and not found[2]):
-            raise InputError(f"--events {value}: allowed are event ids A:B (B not included), A:, :B, or A alone")
+            raise InputError(
+                f"--events {str(value)[:60]}: allowed are event ids A:B (B not included), A:, :B, or A alone"
+            )
         low = int(found[1]) if found[1] else -(2**63)
         high = int(found[3]) if found[3] else 2**63 if found[2] else low + 1
         if low >= high:
@@ -199,11 +201,11 @@ def pairs(option, texts):
 
 def number(option, name, value):
     """A value of NAME=VALUE as a number."""
-    from lartpc.checks import as_number
+    from lartpc.checks import as_number, short
 
     result = as_number(value)
     if result is None:
-        raise InputError(f"--{option} {name}: found {value!r}, allowed is a number")
+        raise InputError(f"--{option} {name}: found {short(value)}, allowed is a number")
     return result
 
 
@@ -215,11 +217,27 @@ def load_parameters(detector, changes):
 
 
 def check_output(path, overwrite):
-    """Raise InputError now, before any work, where `path` cannot be written."""
+    """Raise InputError now, before any work, where `path` cannot be written, or is a file that the command reads."""
     from lartpc.files.atomic import new_file
+
+    check_no_input(path)
 
     class Checked(Exception):
         pass
 
     with contextlib.suppress(Checked), new_file(path, overwrite):
         raise Checked
+
+
+OUTPUTS = ("output", "packets")  # options that name what is written
+
+
+def check_no_input(path):
+    """Raise InputError where `path` is a file that another option or argument of the command names."""
+    if not os.path.exists(path):
+        return
+    for name, value in click.get_current_context().params.items():
+        texts = [text for text in (value if isinstance(value, tuple) else [value]) if isinstance(text, str)]
+        for file in (part for text in texts for part in (text, *text.split(":")) if name not in OUTPUTS):
+            if os.path.exists(file) and os.path.samefile(file, path):
+                raise InputError(f"{path}: is the input {name}, another name is needed for the output")

@@ -76,7 +76,7 @@ def listed(path):
 
 def of_yaml(what, key, value, folder):
     """A value of a YAML list as the option of that name has it."""
-    from lartpc.files.yamlfile import short
+    from lartpc.checks import short
 
     if key == "fix":
         if not isinstance(value, dict):

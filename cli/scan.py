@@ -141,7 +141,7 @@ def scan(
         plane=plane,
         response=options["response"],
     )
-    with Kept(folder, list(fitted if profile else ranges), setup, resume) as kept:
+    with Kept(folder, list(fitted if profile else ranges), setup, resume, overwrite) as kept:
         journal = Journal(kept.done, kept, functools.partial(progress_bar, doing="scanning", unit="point"))
         given = {"over": ranges, "points": points, "plane": plane, "journal": journal}
         if profile:

@@ -1,6 +1,7 @@
 """lartpc simulate: segments in, hits out."""
 
 import functools
+import sys
 import time
 
 import click
@@ -114,8 +115,28 @@ def simulate(
         progress=functools.partial(progress_bar, unit="part"),
     )
     click.echo(report(output, summary, len(chosen.unread), time.perf_counter() - started))
+    told = doubts(deposits, chosen, summary)
     if counts is not None:
         click.echo(packets_report(packets, counts))
+    for line in told:
+        click.echo(f"lartpc: {segments}: {line}", err=True)
+    if nothing(summary):
+        sys.exit(1)
+
+
+def nothing(summary):
+    """Whether nobody wants the result: most segments are outside every TPC, or there is no hit."""
+    return summary.segments > 0 and (2 * summary.kept < summary.segments or summary.hits == 0)
+
+
+def doubts(deposits, detector, summary):
+    """Lines on what may be wrong with the segments; looked for where the result is nothing, or ids are twice."""
+    from lartpc.formats.contents import deposits_of, hints
+
+    if not nothing(summary) and not summary.repeated:
+        return []
+    found = hints(deposits_of(deposits, detector), detector)
+    return found or ["there is no hit, though most of the deposits are in the TPCs: are thresholds too high?"]
 
 
 def packets_report(path, c):

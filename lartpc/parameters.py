@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lartpc.checks import as_number, nearest
+from lartpc.checks import as_number, nearest, short
 from lartpc.exceptions import InputError
 from lartpc.kernels.runtime import slots
 
@@ -132,7 +132,9 @@ def check_parameter(name: str, value: Any, what: str) -> float:
     if number is None or not math.isfinite(number) or not (low < number <= high or number == row.off):
         unit = f" [{row.unit}]" if row.unit else ""
         off = "" if row.off is None else f", or {row.off:g}"
-        raise InputError(f"{what}: found {value!r}, allowed is a number above {low:g} and up to {high:g}{unit}{off}")
+        raise InputError(
+            f"{what}: found {short(value)}, allowed is a number above {low:g} and up to {high:g}{unit}{off}"
+        )
     return number
 
 
@@ -183,7 +185,7 @@ class Parameters:
         own = {name: check_parameter(name, self.modules[name], f"parameter {name}") for name in ordered}
         object.__setattr__(self, "modules", own)
 
-    def replace(self, **values: Any) -> Parameters:
+    def replace(self, /, **values: Any) -> Parameters:
         """A copy with some values changed: eField is that of all modules, eField.0 that of one.
 
         InputError for an unknown name, naming the nearest known one.

@@ -38,6 +38,13 @@ class Segments:
         return len(self.event_id)
 
     @property
+    def repeated(self) -> int:
+        """Segments whose id another one of their event has, as where files with the same ids are joined."""
+        order = np.lexsort((self.segment_id, self.event_id))
+        event_id, segment_id = self.event_id[order], self.segment_id[order]
+        return int(np.sum((event_id[1:] == event_id[:-1]) & (segment_id[1:] == segment_id[:-1])))
+
+    @property
     def events(self) -> np.ndarray:
         """The event ids that occur, ascending."""
         return np.unique(self.event_id)

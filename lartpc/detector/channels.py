@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lartpc.checks import short
 from lartpc.detector.detector import Detector
 from lartpc.detector.larndsim_yaml import KNOWN_KEYS, layout_files
 from lartpc.detector.layout import KNOWN_KEYS as LAYOUT_KEYS
@@ -146,7 +147,7 @@ def _anodes(path: str | os.PathLike, content: dict[str, Any]) -> np.ndarray:
         _, up_y, up_x = content["tile_orientations"][tile]
         io = content["tile_chip_to_io"].get(tile, {})
         if not isinstance(io, dict):
-            raise InputError(f"{path}: tile_chip_to_io[{tile}]: found {io!r}, allowed is a mapping of chips")
+            raise InputError(f"{path}: tile_chip_to_io[{tile}]: found {short(io)}, allowed is a mapping of chips")
         for (chip, channel), (i, j) in chips.items():
             if chip not in io:
                 continue
@@ -187,8 +188,8 @@ def _module_groups(
         own = known.get(m + 1) if isinstance(known, dict) else None
         if not isinstance(own, list) or len(own) < max(groups):
             raise InputError(
-                f"{path}: module_to_io_groups: found {own!r} for module {m + 1}, allowed is a list of the io_groups "
-                f"of its {max(groups)} anodes"
+                f"{path}: module_to_io_groups: found {short(own)} for module {m + 1}, allowed is a list of the "
+                f"io_groups of its {max(groups)} anodes"
             )
         key = f"module_to_io_groups[{m + 1}]"
         found[m] = {group: yamlfile.integer(path, key, own[group - 1], 1, _HIGHEST[0]) for group in groups}

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lartpc.checks import short
 from lartpc.detector.builtin import BUILT_IN
 from lartpc.detector.layout import Anode, Layout, read_layout
 from lartpc.detector.placement import geometry_of, place_modules
@@ -100,7 +101,7 @@ def _place(
     key = "tpc_offsets" if "tpc_offsets" in content else "tpc_centers"
     rows = content[key]
     if not isinstance(rows, list) or not rows:
-        raise InputError(f"{path}: {key}: found {rows!r}, allowed is a list of offsets [x, y, z] [cm]")
+        raise InputError(f"{path}: {key}: found {short(rows)}, allowed is a list of offsets [x, y, z] [cm]")
     offsets = [yamlfile.vector(path, f"{key}[{i}]", row, 3, 1e5, "cm")[::-1] for i, row in enumerate(rows)]
     if key == "tpc_offsets":
         if len(layouts) not in (1, len(offsets)):
@@ -171,7 +172,9 @@ def _electronics(path: str | os.PathLike, content: dict[str, Any], n_modules: in
             values[field] = yamlfile.number(path, key, value, low, high, unit)
     for key, value in _FIXED.items():
         if content.get(key, value) != value:
-            raise InputError(f"{path}: {key}: found {content[key]!r}, allowed is {value}: others are not supported yet")
+            raise InputError(
+                f"{path}: {key}: found {short(content[key])}, allowed is {value}: others are not supported yet"
+            )
     if "hold_ticks" in values:
         values["hold_ticks"] += HOLD_OFFSET
     v_cm, v_ref = values.get("v_cm", V_CM), values.get("v_ref", V_REF)
@@ -189,8 +192,7 @@ def _common_value(path: str | os.PathLike, key: str, value: Any, n_modules: int)
         raise InputError(f"{path}: {key}: found a list of {len(value)} values, allowed is {allowed}")
     if any(element != value[0] for element in value):
         raise InputError(
-            f"{path}: {key}: found {yamlfile.short(value)}; "
-            "allowed is one value, modules may differ in field and lifetime only"
+            f"{path}: {key}: found {short(value)}; allowed is one value, modules may differ in field and lifetime only"
         )
     return value[0]
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lartpc.checks import short
 from lartpc.exceptions import InputError
 from lartpc.files import yamlfile
 
@@ -74,7 +75,9 @@ def layout_of(path: str | os.PathLike, content: dict[str, Any]) -> Layout:
         if key not in content:
             raise InputError(f"{path}: key {key!r} is missing, found are {', '.join(map(str, content))}")
         if key != "pixel_pitch" and not (isinstance(content[key], dict) and content[key]):
-            raise InputError(f"{path}: {key}: found {content[key]!r}, allowed is a mapping with at least one entry")
+            raise InputError(
+                f"{path}: {key}: found {short(content[key])}, allowed is a mapping with at least one entry"
+            )
     pitch = yamlfile.number(path, "pixel_pitch", content["pixel_pitch"], 0.1, 100.0, "mm") * _MM
     tile_pixels = _tile_pixels(path, content["chip_channel_to_position"])
     anodes = []
@@ -146,7 +149,7 @@ def _planes(path: str | os.PathLike, indices: dict[Any, Any]) -> dict[tuple[int,
     for tile, index in indices.items():
         if not isinstance(index, list) or len(index) not in (2, 3):
             raise InputError(
-                f"{path}: tile_indeces[{tile}]: found {index!r}, allowed is [anode, tile] or [module, anode, tile]"
+                f"{path}: tile_indeces[{tile}]: found {short(index)}, allowed is [anode, tile] or [module, anode, tile]"
             )
         plane = tuple(yamlfile.integer(path, f"tile_indeces[{tile}]", i, 0, 100_000) for i in index[:-1])
         planes.setdefault(plane, []).append(tile)

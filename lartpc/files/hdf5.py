@@ -44,6 +44,12 @@ def open_table(file: h5py.File, *names: str) -> h5py.Dataset:
     return _open_rows(file, names, lambda dtype: dtype.names is not None, "a table with named fields")
 
 
+def read_attributes(file: h5py.File) -> dict[str, Any]:
+    """All attributes by name. Raises InputError where they are damaged, or of a type that h5py does not know."""
+    with _damaged(file.filename):
+        return dict(file.attrs.items())
+
+
 def read_rows(dataset: h5py.Dataset, start: int = 0, end: int | None = None) -> np.ndarray:
     """Rows `start` to `end` (excluded; None: all). Raises InputError where they are damaged."""
     with _damaged(dataset.file.filename):
@@ -84,7 +90,29 @@ def _open_rows(file: h5py.File, names: Sequence[str], fits: Callable[[np.dtype],
         if not isinstance(dataset, h5py.Dataset) or not fits(dataset.dtype) or dataset.ndim != 1:
             kind = f"an array of {dataset.dtype}" if isinstance(dataset, h5py.Dataset) else "a group"
             raise InputError(f"{path}: {name!r} is {kind}, allowed is {allowed}")
+        _check_stored(path, name, dataset)
         return dataset
+
+
+def _check_stored(path: str | os.PathLike, name: str, dataset: h5py.Dataset) -> None:
+    """Raise InputError where rows cannot be had: HDF5 gives zeros for those of missing files, or never written."""
+    properties = dataset.id.get_create_plist()
+    for k in range(properties.get_nfilters()):
+        code, _, _, called = properties.get_filter(k)
+        if not h5py.h5z.filter_avail(code):
+            called = called.decode(errors="replace") or "without a name"
+            raise InputError(
+                f"{path}: {name!r} is compressed by the HDF5 filter {code} ({called}), which is not installed: "
+                "HDF5_PLUGIN_PATH says where it is, the package hdf5plugin has many"
+            )
+    folder = os.path.dirname(os.path.abspath(path))
+    elsewhere = [source.file_name for source in dataset.virtual_sources()] if dataset.is_virtual else []
+    elsewhere += [os.fsdecode(source[0]) for source in dataset.external or ()]
+    for file in elsewhere:
+        if file != "." and not os.path.exists(os.path.join(folder, file)):
+            raise InputError(f"{path}: {name!r} has its rows in {file}, which does not exist")
+    if len(dataset) and not elsewhere and dataset.id.get_storage_size() == 0:
+        raise InputError(f"{path}: {name!r} has {len(dataset)} rows that were never written")
 
 
 @contextlib.contextmanager
@@ -92,9 +120,15 @@ def _damaged(path: str | os.PathLike) -> Iterator[None]:
     """Raise InputError, naming `path`, for what h5py raises in the block for a damaged object."""
     try:
         yield
-    except (OSError, RuntimeError, KeyError) as failure:
-        message = " ".join(str(failure).split())
-        raise InputError(f"{path}: HDF5 file is truncated or damaged: {message}") from None
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as failure:
+        raise InputError(f"{path}: {_reason(' '.join(str(failure).split()))}") from None
+
+
+def _reason(message: str) -> str:
+    """What h5py's message of a failure means."""
+    if "unable to lock file" in message:
+        return "is open in another program, which has locked it; HDF5_USE_FILE_LOCKING=FALSE reads it all the same"
+    return f"HDF5 file is truncated or damaged: {message}"
 
 
 class NewFile(h5py.File):

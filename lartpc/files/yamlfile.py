@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from lartpc.checks import as_number, nearest
+from lartpc.checks import as_number, nearest, short
 from lartpc.exceptions import InputError
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -22,7 +22,8 @@ def read_yaml(path: str | os.PathLike) -> Any:
             return yaml.load(file, Loader=_LOADER)
     except OSError as failure:
         raise InputError(f"{path}: cannot be read: {failure.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as failure:
+    # the loader passes on what its constructors of numbers, dates and truth values raise
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as failure:
         mark = getattr(failure, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark is not None else ""
         raise InputError(
@@ -68,12 +69,6 @@ def vector(path: str | os.PathLike, key: str, value: Any, length: int, limit: fl
     if not isinstance(value, list) or len(value) != length:
         raise InputError(f"{path}: {key}: found {short(value)}, allowed is a list of {length} numbers [{unit}]")
     return [number(path, key, element, -limit, limit, unit) for element in value]
-
-
-def short(value: Any) -> str:
-    """A value as a message shows it."""
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _kind(value: Any) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lartpc.checks import short
 from lartpc.data.segments import Segments
 from lartpc.exceptions import InputError
 from lartpc.files import hdf5
@@ -74,14 +75,18 @@ class Kept:
     """The evaluations of a fit or scan, kept in a folder while it goes on: pass `done` and the object to `calibrate`.
 
     `done`: those in the folder, where they are to be continued (`resume`). In a `with` block: the first is written at
-    once, later ones every `PAUSE`, all at its end. Raises InputError where the folder has those of another `setup`.
+    once, later ones every `PAUSE`, all at its end. Raises InputError where the folder has those of another `setup`, and
+    where it has some that were not there when the fit began and are not to be replaced (`overwrite`).
     """
 
-    def __init__(self, folder: Path, names: Sequence[str], setup: dict[str, Any], resume: bool = False) -> None:
+    def __init__(
+        self, folder: Path, names: Sequence[str], setup: dict[str, Any], resume: bool = False, overwrite: bool = False
+    ) -> None:
         self.folder, self.names, self.setup = folder, names, setup
         self.done = read_history(folder, setup) if resume else []
         self.evaluations: list[Evaluation] = []
         self.written = -float("inf")
+        self.overwrite = resume or overwrite
 
     def __enter__(self) -> Kept:
         return self
@@ -101,14 +106,17 @@ class Kept:
         """Write history.h5, and remove the results that it replaces."""
         if self.evaluations:
             self.folder.mkdir(exist_ok=True)
-            for name in RESULTS:
+            for name in RESULTS if self.overwrite else ():
                 (self.folder / name).unlink(missing_ok=True)
-            write_history(self.folder, self.evaluations, self.names, self.setup)
+            write_history(self.folder, self.evaluations, self.names, self.setup, self.overwrite)
+            self.overwrite = True
 
 
-def write_history(folder: Path, history: Sequence[Evaluation], names: Sequence[str], setup: dict[str, Any]) -> None:
-    """Replace history.h5: one row an evaluation, a dataset for each field of `Evaluation`, and `setup` as JSON."""
-    with hdf5.new_hdf5(folder / HISTORY, overwrite=True) as file:
+def write_history(
+    folder: Path, history: Sequence[Evaluation], names: Sequence[str], setup: dict[str, Any], overwrite: bool
+) -> None:
+    """Write history.h5, in place of another with `overwrite`: a dataset for each field of `Evaluation`, and `setup`."""
+    with hdf5.new_hdf5(folder / HISTORY, overwrite) as file:
         file.attrs["setup"] = json.dumps(setup, sort_keys=True)
         file.attrs["names"] = json.dumps(list(names))
         for name in Evaluation._fields:
@@ -138,7 +146,8 @@ def read_history(folder: Path, setup: dict[str, Any]) -> list[Evaluation]:
     for key in now:
         if before.get(key) != now[key]:
             raise InputError(
-                f"{path}: {key} was {before.get(key)!r}, now {now[key]!r}: --resume continues the same fit only"
+                f"{path}: {key} was {short(before.get(key))}, now {short(now[key])}: "
+                "--resume continues the same fit only"
             )
     columns["phase"] = [phase.decode() for phase in columns["phase"]]
     scalars = {name: column.tolist() for name, column in columns.items() if name in SCALARS}

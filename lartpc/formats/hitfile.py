@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from lartpc import __version__
+from lartpc.checks import short
 from lartpc.data.hits import Hits, WaveformTable
 from lartpc.data.segments import Segments
 from lartpc.exceptions import InputError
@@ -34,6 +35,18 @@ _HIT = np.dtype(
         ("adc", "f4"),
     ]
 )
+# What those attributes of a file hold that are read again, and how that is told.
+_ATTRS: dict[str, tuple[type, str]] = {
+    "detector": (str, "a name"),
+    "events": (list, "two event ids"),
+    "geometry": (dict, "JSON of an object"),
+    "noise": (bool, "true or false"),
+    "parameters": (dict, "JSON of an object"),
+    "readout": (dict, "JSON of an object"),
+    "recombination": (str, "a name"),
+    "response": (str, "a name"),
+    **dict.fromkeys(("thresholds", "gains", "pedestals"), (str, "detector or pixels")),
+}
 _WINDOW = np.dtype([("event_id", "i8"), ("pixel_id", "i8"), ("start_tick", "i8"), ("offset", "i8"), ("ticks", "i4")])
 
 
@@ -121,15 +134,22 @@ def read_waveforms(path: str | os.PathLike) -> WaveformTable | None:
 def read_attrs(path: str | os.PathLike) -> dict[str, Any]:
     """The attributes that `write_hits` was given, and `lartpc_version`. InputError: no HDF5 file, damaged."""
     with hdf5.open_hdf5(path) as file:
-        attrs = {name: file.attrs[name] for name in file.attrs}
-    return {name: _plain(path, name, value) for name, value in attrs.items()}
+        attrs = hdf5.read_attributes(file)
+    plain = {name: _plain(path, name, value) for name, value in attrs.items()}
+    for name, (kind, allowed) in _ATTRS.items():
+        if name in plain and not (plain[name] is None or isinstance(plain[name], kind)):
+            raise InputError(f"{path}: attribute {name!r} is {short(plain[name])}, allowed is {allowed}")
+    events = plain.get("events")
+    if events is not None and not (len(events) == 2 and all(isinstance(one, int) for one in events)):
+        raise InputError(f"{path}: attribute 'events' is {short(events)}, allowed are two event ids")
+    return plain
 
 
 def _plain(path: str | os.PathLike, name: str, value: Any) -> Any:
     if isinstance(value, str) and (value[:1] in ("{", "[") or value == "null"):
         try:
             return json.loads(value)
-        except ValueError as failure:
+        except (ValueError, RecursionError) as failure:
             raise InputError(f"{path}: attribute {name!r} is damaged: {failure}") from None
     return value.item() if isinstance(value, np.generic) else value
 
@@ -145,4 +165,6 @@ def _columns(path: str | os.PathLike, what: str, table: np.ndarray, dtype: np.dt
     for name in hdf5.fields_of(dtype):
         if name not in hdf5.fields_of(table.dtype):
             raise InputError(f"{path}: {what} have no field {name!r}, found {', '.join(hdf5.fields_of(table.dtype))}")
+        if table[name].ndim != 1 or table[name].dtype.kind not in "iuf":
+            raise InputError(f"{path}: {what} field {name!r} has type {table.dtype[name]}, allowed are numbers")
     return {name: table[name].astype(dtype[name]) for name in hdf5.fields_of(dtype)}

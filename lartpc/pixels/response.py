@@ -18,6 +18,7 @@ from lartpc.pixels.electrostatics import weighting_potential
 from lartpc.pixels.parametric_tables import coefficients
 
 BINS = 10  # bins a pitch, of tables made here and of those that do not say it
+MOST_SAMPLES = 5000  # of a table in time
 REACH = 45  # bins of a quadrant: the pixel itself and four neighbours on each side
 HEIGHT = 5.0  # [cm] of the grounded plane over the pads of `electrostatic`
 LOOKBACK = 24.0  # [us] before its edge from which `from_parametric` follows the response
@@ -91,12 +92,18 @@ class Response:
         The pads fill the anode's plane; a grounded plane at `height` [cm] stands for what lies beyond. current =
         d(phi_w)/dt, so that charge collected is exactly 1 on the pad and 0 on others. `pitch` [cm] of the pads (None:
         the detector's), `bins` a pitch, `reach` bins of a quadrant, `time_tick` [us] of the table (None: the clock
-        cycle). Raises InputError: pitches that differ, where none is given.
+        cycle). Raises InputError: pitches that differ, where none is given; more than `MOST_SAMPLES` in time.
         """
         pitch = _pitch("response", detector) if pitch is None else pitch
         tick = detector.tick if time_tick is None else time_tick
         v = common_velocity(detector)
-        edges = (np.arange(math.ceil(height / v / tick) + 2) - 0.5) * tick
+        samples = math.ceil(height / v / tick) + 1
+        if samples > MOST_SAMPLES:
+            raise InputError(
+                f"response: the drift over {height:g} cm takes {height / v:.4g} us at {v:.4g} cm/us, "
+                f"{samples} samples of {tick:g} us, allowed are up to {MOST_SAMPLES}"
+            )
+        edges = (np.arange(samples + 1) - 0.5) * tick
         z = np.clip(height - v * edges, 0.0, height)
         x = (np.arange(reach) + 0.5) * pitch / bins
         i, j = np.tril_indices(reach)

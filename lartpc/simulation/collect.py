@@ -35,11 +35,12 @@ class Summary(NamedTuple):
     charge: float  # of the hits, as read
     limited: int  # pixels of single events with as many reads as there may be, after which they have no more
     noise_hits: int  # of the hits, those that no charge made
+    repeated: int  # segments whose id another one of their event has
 
 
 def add(summaries: Iterable[Summary]) -> Summary:
     """The summary of all together."""
-    none = Summary(0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0.0, 0, 0)
+    none = Summary(0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0.0, 0, 0, 0)
     return Summary(*map(sum, zip(none, *summaries, strict=True)))
 
 
@@ -59,6 +60,7 @@ def summarise(segments: Segments, counts: Iterable[tuple], hits: Hits, noise_hit
         charge=total(hits.charge),
         limited=int(limited),
         noise_hits=noise_hits,
+        repeated=segments.repeated,
     )
 
 

@@ -15,7 +15,7 @@ from lartpc.autodiff.launch import plain
 from lartpc.charge.recombination import RECOMBINATION, idle
 from lartpc.charge.steps import make_pieces, make_steps, of_modules
 from lartpc.charge.tables import in_events, make_tables
-from lartpc.checks import check_choice
+from lartpc.checks import check_choice, short
 from lartpc.data.attribution import Attribution
 from lartpc.data.hits import Hits, WaveformTable
 from lartpc.data.segments import Segments
@@ -90,7 +90,7 @@ class Simulation:
         check_choice("recombination", recombination, RECOMBINATION)
         check_choice("device", device, DEVICES)
         if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
-            raise InputError(f"seed: found {seed!r}, allowed is a whole number from 0 to 2^63 - 1")
+            raise InputError(f"seed: found {short(seed)}, allowed is a whole number from 0 to 2^63 - 1")
         if device == "cuda" and not cuda_available():
             raise InputError("device: found 'cuda', but there is no CUDA device with the packages of lartpc[cuda]")
         self.detector = Detector.module0() if detector is None else detector

@@ -128,8 +128,10 @@ def test_options_change_what_they_say(folder):
     assert charge("--no-noise", "--recombination", "box") != quiet
     assert charge("--no-noise", "--set", "lifetime=300") < 0.9 * quiet
     np.savez("high.npz", keys=np.array([0]), values=np.array([5000.0]), default=1e6)
-    assert charge("--no-noise", "--thresholds", "high.npz") == 0
-    assert read_attrs("new.h5")["thresholds"] == "pixels"
+    done = lartpc_command("simulate", "in.h5", "-o", "none.h5", "--no-noise", "--thresholds", "high.npz")
+    assert done.exit_code == 1 and "in.h5: there is no hit" in done.stderr  # a result that nobody wants
+    assert len(read_hits("none.h5")) == 0
+    assert read_attrs("none.h5")["thresholds"] == "pixels"
     np.savez("none.npz", keys=np.zeros(0, dtype=np.int64), values=np.zeros(0), default=1e6)
     assert charge("--no-noise", "--thresholds", "none.npz") == 0
     Path("detector.yaml").write_text("discrimination_threshold: 1.0e+6\nlifetime: 900\n")
