@@ -18,6 +18,7 @@ from lartpc.simulation.simulation import Simulation
 TRUTH = common.TRUTH
 SPOILT = {}
 SHIFTED = {"t0_plus_0_1": 0.1, "t0_plus_2": 2.0}  # [us]
+OF_THRESHOLDS = ("thresholds_of_pixels",)
 OF_PACKETS = ("packets_without_triggers", "triggers_at_spill_start")
 SPILL = 1.2e6  # [us] from one to the next
 
