@@ -33,8 +33,9 @@ from lartpc.cli.options import (
 def model_options(command):
     """The decorator with the options of `model_of`."""
     fit = click.option("--fit", "fitted", metavar="FILE", help="fit.json with parameters, recombination and response.")
-    options = (detector_option, layout_option, events_option, pixel_options, fit, set_option, rounded_option, t0_option)
-    options += (recombination_option, response_option, device_option)
+    run = click.option("--run", type=click.IntRange(0), help="Which run of --fit, where that is of several.")
+    options = (detector_option, layout_option, events_option, pixel_options, fit, run, set_option, rounded_option)
+    options += (t0_option, recombination_option, response_option, device_option)
     return functools.reduce(lambda made, option: option(made), reversed(options), command)
 
 
@@ -83,7 +84,9 @@ def model_of(context, segments, target, detector, layout, fitted, changes, optio
     """
     if options["t0"] == "fit":
         raise InputError("--t0 fit: allowed with calibrate only; --set t0_offset=VALUE shifts the model")
-    fit = values_of(fitted) if fitted is not None else {}
+    if options["run"] is not None and fitted is None:
+        raise InputError("--run: allowed with --fit only")
+    fit = values_of(fitted, options["run"]) if fitted is not None else {}
 
     from lartpc import Simulation, read_segments
     from lartpc.fit.thresholds import with_table
@@ -104,14 +107,28 @@ def model_of(context, segments, target, detector, layout, fitted, changes, optio
     return simulation, *aim_of(target, whole, simulation, None, files, {**options, "closure": False}), chain
 
 
-def values_of(path):
-    """Values, detector, recombination and response of a fit.json."""
+def values_of(path, run):
+    """Values, detector, recombination and response of a fit.json, of a `run` where it is of several."""
     from lartpc.fit.fitfile import read_fit
 
     otherwise = f"--fit {path}: is no fit.json that lartpc calibrate writes"
     rows, content = read_fit(path, otherwise)
     try:
-        values = dict(content["fixed"]) | {name: value for name, (value, _) in rows.items()}
-        return {"values": values, **{name: content[name] for name in ("detector", "recombination", "response")}}
-    except (ValueError, KeyError, TypeError) as failure:
+        several = len(content.get("runs", ()))
+        if several and (run is None or run >= several):
+            raise InputError(f"--run: found {run}, allowed is 0 to {several - 1}: --fit is of {several} runs")
+        if not several and run is not None:
+            raise InputError(f"--run: found {run}, allowed with a fit of several runs only")
+        told = content["runs"][run] if several else content
+        own = f".run{run}"
+        fitted = {
+            name.removesuffix(own): value
+            for name, (value, _) in rows.items()
+            if name.endswith(own) or ".run" not in name
+        }
+        values = dict(told["fixed"]) | fitted
+        return {"values": values, **{name: told[name] for name in ("detector", "recombination", "response")}}
+    except InputError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as failure:
         raise InputError(otherwise) from failure

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import yaml
-from commands import lartpc_command, refuses, succeeds
+from commands import lartpc_command, refusal, refuses, succeeds
 from samples import protons
 
 from lartpc.detector.detector import Detector
@@ -61,6 +61,14 @@ def test_pairs(tmp_path):
         assert row["truth"] == truth and abs(row["value"] - truth) < 4.0 * row["error"]
     assert len(told["verdict"]) == len(told["runs"]) == 2 and told["runs"][0]["detector"] == "module0"
     assert {path.name for path in fit.glob("residuals*")} == {"residuals-run0.png", "residuals-run1.png"}
+    compared = ("compare", "run1.h5", "hits1.h5", "-o", tmp_path / "out", "--fit", fit / "fit.json")
+    succeeds(*compared, "--run", "1")
+    values = json.loads((tmp_path / "out" / "verdict.json").read_text())["parameters"]
+    assert [values[name] for name in ("eField", "lifetime")] == [row["value"] for row in told["parameters"].values()][
+        ::2
+    ]
+    for run, what in (((), "found None, allowed is 0 to 1"), (("--run", "2"), "found 2, allowed is 0 to 1")):
+        assert what in refusal(*compared, "--overwrite", *run)
 
 
 @pytest.mark.slow
