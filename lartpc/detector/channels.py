@@ -114,6 +114,8 @@ def _read_anodes(path: str | os.PathLike) -> np.ndarray:
     if not isinstance(content.get("tile_chip_to_io"), dict):
         raise InputError(f"{path}: key 'tile_chip_to_io' is missing, packets need it")
     of_anode = _anodes(path, content)
+    if not (of_anode >= 0).any():
+        raise InputError(f"{path}: tile_chip_to_io: names no chip of any tile, packets need it")
     _check_unique(path, of_anode)
     return of_anode
 
@@ -171,6 +173,14 @@ def _chip_channels(path: str | os.PathLike, positions: dict[Any, Any]) -> dict[t
                 f"and channels up to {_HIGHEST[3]}"
             )
         found[chip, channel] = (int(position[0]), int(position[1]))
+    first: dict[tuple[int, int], int] = {}
+    for (chip, channel), (i, j) in found.items():
+        other = first.setdefault((i, j), 1000 * chip + channel)
+        if other != 1000 * chip + channel:
+            raise InputError(
+                f"{path}: chip_channel_to_position: {other} and {1000 * chip + channel} are both at [{i}, {j}], "
+                "allowed is one channel a pixel"
+            )
     return found
 
 

@@ -81,6 +81,8 @@ def test_channels_of_module0(reference, version, name, chips):
         (lambda d, c: c["tile_chip_to_io"][3].update({12: 1900}), "tile_chip_to_io[3][12]: found 1900"),
         (lambda d, c: c["tile_chip_to_io"].update({3: c["tile_chip_to_io"][1]}), "reads 2 pixels, allowed is one"),
         (lambda d, c: c["chip_channel_to_position"].update({300_001: [0, 0]}), "found 300001, allowed are chips up to"),
+        (lambda d, c: c["chip_channel_to_position"].update({13_063: [0, 0]}), "are both at [0, 0], allowed is one"),
+        (lambda d, c: c.update({"tile_chip_to_io": {}}), "tile_chip_to_io: names no chip of any tile"),
         (lambda d, c: d.pop("module_to_io_groups"), "'module_to_io_groups' is missing"),
         (lambda d, c: d["module_to_io_groups"].update({2: [8]}), "module_to_io_groups: found [8] for module 2"),
         (lambda d, c: d["module_to_io_groups"].update({2: [8, 5]}), "found an io_group twice"),
