@@ -20,6 +20,7 @@ from lartpc.losses.objective import Objective
 from lartpc.parameters import OF_COUNTS, common_name, event_of
 
 CHANGE = 0.01  # of a value, or of its scale where it is nominally 0, that a bias is told for
+IMPRECISION = 0.015  # of the reset noise, by which the likelihood misplaces thresholds: 10 +- 2 e of 900, measured
 NOTABLE = 0.1  # errors below which a bias is not told
 BLIND = 1e-4  # share of the information by one parameter that must be left for a target to tell of it
 
@@ -53,11 +54,17 @@ class Assumption(NamedTuple):
 
 
 def assumptions(
-    unknowns: Unknowns, values: np.ndarray, wide: Unknowns, gradient: np.ndarray, information: np.ndarray
+    unknowns: Unknowns,
+    values: np.ndarray,
+    wide: Unknowns,
+    gradient: np.ndarray,
+    information: np.ndarray,
+    reset_noise: float,
 ) -> list[Assumption]:
     """Those of a fit that ended at `values` (n,) of its unknowns, with the derivatives of its loss by all N of `wide`.
 
-    gradient (N,), information (N, N), of the n unknowns first; without constraints.
+    gradient (N,), information (N, N), of the n unknowns first; without constraints. `reset_noise` [e]: the detector's,
+    with which goes how well the likelihood knows of thresholds.
     """
     n, names = len(unknowns.names), wide.names[len(unknowns.names) :]
     added = penalty(unknowns, values)
@@ -79,7 +86,8 @@ def assumptions(
         bias = dict(zip(unknowns.names, moved.tolist(), strict=True))
         blind = left < BLIND
         step = float("nan") if blind else float(-score / left * scale[k])
-        significance = 0.0 if blind else float(-score / np.sqrt(left))
+        known_to = IMPRECISION * reset_noise if common_name(name) == "threshold_offset" else 0.0
+        significance = 0.0 if blind else float(step / np.hypot(scale[k] / np.sqrt(left), known_to))
         result.append(Assumption(name, value, wide.units[k], change, bias, step, significance))
     return result
 

@@ -100,7 +100,8 @@ class Endings:
         for ending, columns in zip(self.of_run, self.wide.columns, strict=True):
             gradient[columns] += ending.gradient
             information[np.ix_(columns, columns)] += ending.information
-        return assumptions(self.unknowns, self.values, self.wide, gradient, information)
+        noise = max(ending.objective.simulation.detector.reset_noise for ending in self.of_run)
+        return assumptions(self.unknowns, self.values, self.wide, gradient, information, noise)
 
     def examined(self) -> tuple[Examined, ...] | None:
         """What was found of all batches of each run; None where a run was not looked at."""
