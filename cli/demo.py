@@ -39,4 +39,4 @@ def demo(context, output, overwrite):
     click.echo(f"$ lartpc plot {hits} -o {picture}")
     context.invoke(plot, hits=hits, output=picture, overwrite=overwrite)
     click.echo(f"$ lartpc calibrate {segments} --closure --seed {SEED} -o {fit}")
-    context.invoke(calibrate, segments=segments, closure=True, seed=SEED, output=fit, overwrite=overwrite)
+    context.invoke(calibrate, data=(segments,), closure=True, seed=SEED, output=fit, overwrite=overwrite)

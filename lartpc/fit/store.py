@@ -113,7 +113,7 @@ class Kept:
 
 
 def write_history(
-    folder: Path, history: Sequence[Evaluation], names: Sequence[str], setup: dict[str, Any], overwrite: bool
+    folder: Path, history: Sequence[Evaluation], names: Sequence[str], setup: dict[str, Any], overwrite: bool = True
 ) -> None:
     """Write history.h5, in place of another with `overwrite`: a dataset for each field of `Evaluation`, and `setup`."""
     with hdf5.new_hdf5(folder / HISTORY, overwrite) as file:

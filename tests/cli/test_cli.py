@@ -121,6 +121,12 @@ def test_options_change_what_they_say(folder):
         succeeds("simulate", "in.h5", "-o", "new.h5", "--overwrite", *options)
         return read_hits("new.h5").charge.sum(dtype="f8")
 
+    def assert_no_hit(*options):
+        """A result that nobody wants."""
+        done = lartpc_command("simulate", "in.h5", "-o", "new.h5", "--overwrite", "--no-noise", *options)
+        assert done.exit_code == 1 and "in.h5: there is no hit" in done.stderr
+        assert len(read_hits("new.h5")) == 0
+
     quiet = charge("--no-noise")
     assert charge("--no-noise", "--seed", "5") == quiet
     assert charge() == charge("--seed", "0") != quiet
@@ -128,14 +134,12 @@ def test_options_change_what_they_say(folder):
     assert charge("--no-noise", "--recombination", "box") != quiet
     assert charge("--no-noise", "--set", "lifetime=300") < 0.9 * quiet
     np.savez("high.npz", keys=np.array([0]), values=np.array([5000.0]), default=1e6)
-    done = lartpc_command("simulate", "in.h5", "-o", "none.h5", "--no-noise", "--thresholds", "high.npz")
-    assert done.exit_code == 1 and "in.h5: there is no hit" in done.stderr  # a result that nobody wants
-    assert len(read_hits("none.h5")) == 0
-    assert read_attrs("none.h5")["thresholds"] == "pixels"
+    assert_no_hit("--thresholds", "high.npz")
+    assert read_attrs("new.h5")["thresholds"] == "pixels"
     np.savez("none.npz", keys=np.zeros(0, dtype=np.int64), values=np.zeros(0), default=1e6)
-    assert charge("--no-noise", "--thresholds", "none.npz") == 0
+    assert_no_hit("--thresholds", "none.npz")
     Path("detector.yaml").write_text("discrimination_threshold: 1.0e+6\nlifetime: 900\n")
-    assert charge("--no-noise", "--detector", "detector.yaml") == 0
+    assert_no_hit("--detector", "detector.yaml")
     assert read_attrs("new.h5")["detector"] == "detector"
     assert read_attrs("new.h5")["parameters"]["lifetime"] == 900
 
@@ -144,7 +148,9 @@ def test_options_change_what_they_say(folder):
 @pytest.mark.parametrize("rows", [[], [ROWS[OUTSIDE]]])
 def test_nothing_to_see_gives_valid_empty_hits_and_a_picture(folder, rows):
     store("some.h5", table(rows))
-    printed = succeeds("simulate", "some.h5", "-o", "new.h5", "--waveforms")
+    done = lartpc_command("simulate", "some.h5", "-o", "new.h5", "--waveforms")
+    printed = done.stdout
+    assert done.exit_code == (1 if rows else 0) and ("0% of the deposits are in TPCs" in done.stderr) == bool(rows)
     assert f"new.h5: {len(rows)} segments read, 0 kept" in printed
     assert "0 hits with 0 e" in printed
     assert len(read_hits("new.h5")) == 0

@@ -63,7 +63,7 @@ def test_noise_hits_are_left_out(muons, share, rounded):
     assert abs(made.summary.noise_hits - share * clean) < 3.0 * np.sqrt(share * clean)
     result = calibrate(Simulation(), muons, Target(made.hits, truth=TRUTH, rounded=rounded), FIT)
     assert result.good, result.reasons
-    assert result.cleaning.noise == made.summary.noise_hits
+    assert result.verdicts[0].cleaning.noise == made.summary.noise_hits
     assert f"{made.summary.noise_hits} hits without charge" in str(result)
     assert (np.abs(pulls(result)) < 3.0).all()
 

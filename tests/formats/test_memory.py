@@ -41,6 +41,7 @@ def test_late_segments_allocate_nothing_for_the_gap(tmp_path, late, compiled):
     prompt = file_table(layouts.tracks(2))
     decay = prompt.copy()  # at the same position of the other module
     decay["t0"] = late
+    decay["segment_id"] += len(prompt)
     for name in ("y_start", "y_end"):
         decay[name] += 30.0
     found = {}
