@@ -12,6 +12,7 @@ from lartpc import InputError
 from lartpc.cli.fitting import aim_of, prepare
 from lartpc.cli.info import versions
 from lartpc.cli.options import (
+    config_option,
     detector_option,
     device_option,
     events_option,
@@ -34,6 +35,7 @@ from lartpc.cli.options import (
 @click.argument("segments")
 @click.argument("target")
 @folder_option
+@config_option
 @detector_option
 @layout_option
 @events_option

@@ -20,6 +20,8 @@ FRONT_ENDS = {
     "busy": {"adc_busy_delay": 9},
     "discriminator": {"discriminator_noise": 650.0},
     "all": {"reset_cycles": 1, "adc_busy_delay": 9, "discriminator_noise": 650.0},
+    "periodic": {"periodic_reset_cycles": 64},
+    "all, often": {"reset_cycles": 1, "adc_busy_delay": 25, "discriminator_noise": 650.0, "periodic_reset_cycles": 16},
 }
 
 
@@ -56,6 +58,7 @@ def run(
     noise=(0.0, 0.0, 0.0),
     ids=None,
     seed=SEED,
+    periodic=0,
 ):
     """Reads of the pixels with currents `dense` (n, ticks), in windows of the blocks that are not all zero."""
     n = len(dense)
@@ -71,7 +74,7 @@ def run(
             first[-1] += BLOCK
         of_pixel.append(len(starts))
     count = np.zeros(n, dtype=np.int64)
-    window, at, valid = (np.zeros((n, max_hits), dtype=np.int64) for _ in range(3))
+    window, at, reset, valid = (np.zeros((n, max_hits), dtype=np.int64) for _ in range(4))
     fraction, time, charge = (np.zeros((n, max_hits), dtype=dtype) for _ in range(3))
     ids = np.arange(n) if ids is None else ids
     starts = np.array(starts)
@@ -89,12 +92,14 @@ def run(
         hold_ticks=hold,
         reset_cycles=reset_cycles,
         adc_busy_delay=busy,
+        periodic_reset_cycles=periodic,
         seed=seed,
         **{name: dtype(sigma) for name, sigma in zip(names, noise, strict=True)},
         read_count=count,
         read_window=window,
         read_tick=at,
         read_fraction=fraction,
+        read_reset=reset,
         hit_time=time,
         hit_charge=charge,
         hit_valid=valid,
