@@ -30,7 +30,7 @@ def volumes_of(tpcs: Mapping[str, np.ndarray]) -> Volumes:
     z = np.stack((tpcs["z_anode"], tpcs["z_cathode"]))
     kept = [[(float(low), float(high))] for low, high in np.sort(z, axis=0).T]
     anode = tpcs["z_anode"]
-    for i, j, _ in _overlaps(tpcs):
+    for i, j, *_ in _overlaps(tpcs):
         first, second = (i, j) if anode[i] < anode[j] else (j, i)
         low, high = max(z[:, i].min(), z[:, j].min()), min(z[:, i].max(), z[:, j].max())
         middle = float(np.clip(0.5 * (anode[i] + anode[j]), low, high))
@@ -47,29 +47,32 @@ def check_apart(path: str | os.PathLike, tpcs: Mapping[str, np.ndarray]) -> str 
     Raises InputError where TPCs overlap otherwise: both would collect the charge of what they share.
     """
     found = _overlaps(tpcs)
-    for i, j, shared in found:
+    for i, j, shared, deep in found:
         length = abs(tpcs["z_cathode"][i] - tpcs["z_anode"][i])
         across = max(abs(tpcs[name][i] - tpcs[name][j]) for name in ("x_lo", "x_hi", "y_lo", "y_hi"))
         facing = across < min(tpcs["pitch"][i], tpcs["pitch"][j]) and tpcs["z_anode"][i] != tpcs["z_anode"][j]
-        if not facing or shared > SHALLOW * length:
+        if not facing or deep > SHALLOW * length:
             raise InputError(
                 f"{path}: tpc_offsets or tpc_centers: TPCs {i} and {j} overlap by {shared:g} cm, allowed are TPCs apart"
             )
     if not found:
         return None
-    i, j, shared = found[0]
+    i, j, _, deep = found[0]
     others = f" and {len(found) - 1} other pairs" if len(found) > 1 else ""
-    return f"{path}: TPCs {i} and {j}{others} overlap by {shared:.3g} cm; a deposit there belongs to the nearer anode"
+    return f"{path}: TPCs {i} and {j}{others} overlap by {deep:.3g} cm; a deposit there belongs to the nearer anode"
 
 
-def _overlaps(tpcs: Mapping[str, np.ndarray]) -> list[tuple[int, int, float]]:
-    """Pairs of TPCs that share space, and by how much where they do the least [cm]."""
+def _overlaps(tpcs: Mapping[str, np.ndarray]) -> list[tuple[int, int, float, float]]:
+    """Pairs of TPCs that share space, by how much along the axis where they do the least, and along the drift [cm]."""
     z = np.stack((tpcs["z_anode"], tpcs["z_cathode"]))
     low = np.stack((tpcs["x_lo"], tpcs["y_lo"], z.min(axis=0)), axis=1)
     high = np.stack((tpcs["x_hi"], tpcs["y_hi"], z.max(axis=0)), axis=1)
-    shared = (np.minimum(high[:, None], high) - np.maximum(low[:, None], low)).min(axis=2)
+    along = np.minimum(high[:, None], high) - np.maximum(low[:, None], low)
+    shared, deep = along.min(axis=2), along[..., 2]
     first, second = np.nonzero(np.triu(shared, 1) > TOUCHING)
-    return [(i, j, float(shared[i, j])) for i, j in zip(first.tolist(), second.tolist(), strict=True)]
+    return [
+        (i, j, float(shared[i, j]), float(deep[i, j])) for i, j in zip(first.tolist(), second.tolist(), strict=True)
+    ]
 
 
 def _without(part: tuple[float, float], low: float, high: float) -> list[tuple[float, float]]:
