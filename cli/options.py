@@ -72,7 +72,7 @@ response_option = click.option(
     multiple=True,
     default=("parametric",),
     show_default="parametric",
-    callback=lambda context, parameter, given: given[0] if len(given) == 1 else given,
+    callback=lambda context, parameter, given: given[0] if len(given) == 1 else list(given),
     metavar="parametric|electrostatic|FILE",
     help="Induced currents: on the pixel alone, or with its neighbours by a table (larnd-sim's npz or npy); FILE once, "
     "or once a pixel pitch in the order of the modules, or once a module.",

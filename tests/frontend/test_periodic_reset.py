@@ -8,7 +8,9 @@ from traces import smooth
 from trigger_runs import BLOCK, EVENT, FIRST, HOLD, SEED, TICK, draws, run
 
 from lartpc.exceptions import InputError
+from lartpc.fit.compare import compare
 from lartpc.fit.forecast import forecast
+from lartpc.fit.target import Target
 from lartpc.kernels.runtime.random import draw_reset, reset_phase
 from lartpc.simulation.attribution import Recorder, contributions
 from lartpc.simulation.collect import valid
@@ -123,3 +125,6 @@ def test_likelihood_and_residuals_are_refused():
     simulation = smooth(one_tpc(periodic_reset_cycles=64))
     with pytest.raises(InputError, match="periodic_reset_cycles: found 64, the loss likelihood has no term for resets"):
         forecast(simulation, end_on(), ("Ab",))
+    segments = end_on()
+    with pytest.raises(InputError, match="periodic_reset_cycles: found 64, a comparison has no term for resets"):
+        compare(simulation, segments, Target(simulation(segments).hits))
