@@ -13,6 +13,7 @@ from lartpc.cli.fitting import fitted_names, given_bounds, given_constraints, pr
 from lartpc.cli.info import versions
 from lartpc.cli.options import (
     closure_options,
+    config_option,
     detector_option,
     device_option,
     events_option,
@@ -40,6 +41,7 @@ from lartpc.cli.thresholds import channels_of
 @click.command(epilog="Example: lartpc calibrate muons.h5 hits.h5 -o fit --fit eField,lifetime")
 @data_argument
 @folder_option
+@config_option
 @detector_option
 @layout_option
 @events_option

@@ -12,6 +12,7 @@ from lartpc import InputError
 from lartpc.cli.fitting import aim_of, prepare
 from lartpc.cli.info import versions
 from lartpc.cli.options import (
+    config_option,
     detector_option,
     device_option,
     events_option,
@@ -34,7 +35,17 @@ def model_options(command):
     """The decorator with the options of `model_of`."""
     fit = click.option("--fit", "fitted", metavar="FILE", help="fit.json with parameters, recombination and response.")
     run = click.option("--run", type=click.IntRange(0), help="Which run of --fit, where that is of several.")
-    options = (detector_option, layout_option, events_option, pixel_options, fit, run, set_option, rounded_option)
+    options = (
+        config_option,
+        detector_option,
+        layout_option,
+        events_option,
+        pixel_options,
+        fit,
+        run,
+        set_option,
+        rounded_option,
+    )
     options += (t0_option, recombination_option, response_option, device_option)
     return functools.reduce(lambda made, option: option(made), reversed(options), command)
 

@@ -5,6 +5,7 @@ import click
 from lartpc import InputError
 from lartpc.cli.fitting import cut_segments, fitted_names, given_truth
 from lartpc.cli.options import (
+    config_option,
     cut_options,
     detector_option,
     device_option,
@@ -25,6 +26,7 @@ from lartpc.cli.progress import announce_compilation
 
 @click.command(epilog="Example: lartpc forecast muons.h5 --fit eField,lifetime")
 @click.argument("segments")
+@config_option
 @detector_option
 @layout_option
 @events_option

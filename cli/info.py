@@ -7,7 +7,7 @@ import click
 
 from lartpc import __version__
 from lartpc.charge.recombination import RECOMBINATION
-from lartpc.cli.options import detector_option, layout_option, load_detector, load_parameters, set_option
+from lartpc.cli.options import config_option, detector_option, layout_option, load_detector, load_parameters, set_option
 
 PACKAGES = (
     "numpy",
@@ -26,6 +26,7 @@ PACKAGES = (
 
 
 @click.command(epilog="Example: lartpc info --set eField=0.45")
+@config_option
 @detector_option
 @layout_option
 @set_option

@@ -15,6 +15,31 @@ overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the o
 seed_option = click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Seed of the random numbers."
 )
+
+
+def take_configuration(context, parameter, text):
+    """What --config names, as the defaults of the options that say the same."""
+    from lartpc.detector.configuration import read_configuration
+
+    if text is None or context.resilient_parsing:
+        return
+    given = read_configuration(text)
+    for note in given.notes:
+        say(note)
+    options = {"detector": given.detector, "layout": given.layouts, "max_hits": given.max_hits}
+    options["response"] = given.responses or None
+    taken = {name: value for name, value in options.items() if value is not None}
+    context.default_map = {**(context.default_map or {}), **taken}
+
+
+config_option = click.option(
+    "--config",
+    metavar="FILE:NAME|NAME",
+    is_eager=True,
+    expose_value=False,
+    callback=take_configuration,
+    help="A configuration of larnd-sim's config.yaml: detector, layouts and responses at once, from files beside it.",
+)
 detector_option = click.option(
     "--detector",
     default="module0",
@@ -44,10 +69,13 @@ recombination_option = click.option(
 )
 response_option = click.option(
     "--response",
-    default="parametric",
-    show_default=True,
+    multiple=True,
+    default=("parametric",),
+    show_default="parametric",
+    callback=lambda context, parameter, given: given[0] if len(given) == 1 else list(given),
     metavar="parametric|electrostatic|FILE",
-    help="Induced currents: on the pixel alone, or with its neighbours by a table (larnd-sim's npz or npy).",
+    help="Induced currents: on the pixel alone, or with its neighbours by a table (larnd-sim's npz or npy); FILE once, "
+    "or once a pixel pitch in the order of the modules, or once a module.",
 )
 device_option = click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 folder_option = click.option("-o", "--output", required=True, metavar="DIR", help="The folder to write to.")
@@ -174,7 +202,7 @@ def output_option(metavar):
 
 
 def load_detector(detector, layout):
-    """The `Detector` that --detector and --layout name."""
+    """The `Detector` that --detector and --layout name; what is to be said of their files is said."""
     from lartpc import Detector
     from lartpc.detector.builtin import BUILT_IN
 
@@ -185,7 +213,18 @@ def load_detector(detector, layout):
     if not os.path.exists(detector):
         names = ", ".join(BUILT_IN)
         raise InputError(f"--detector {detector}: no such file, allowed is {names} or a detector YAML of larnd-sim")
-    return Detector.load(detector, layout)
+    loaded = Detector.load(detector, layout)
+    for note in loaded.notes:
+        say(note)
+    return loaded
+
+
+def say(note):
+    """Print a line on stderr, once a command."""
+    said = click.get_current_context().find_root().meta.setdefault("lartpc.said", set())
+    if note not in said:
+        said.add(note)
+        click.echo(note, err=True)
 
 
 def pairs(option, texts):

@@ -84,11 +84,12 @@ def of_yaml(what, key, value, folder):
         return tuple(f"{name}={number}" for name, number in value.items())
     if key == "events":
         return EventRange().convert(str(value), None, None)
-    if key in SEVERAL:
+    several = key in SEVERAL or (key == "response" and isinstance(value, list))
+    if several:
         value = value if isinstance(value, list) else [value]
-    if not all(isinstance(one, str) for one in (value if key in SEVERAL else [value])):
+    if not all(isinstance(one, str) for one in (value if several else [value])):
         raise InputError(f"{what}: {key}: found {short(value)}, allowed is the name of a file")
-    if key in SEVERAL:
+    if several:
         return tuple(os.path.join(folder, one) for one in value)
     here = os.path.join(folder, value)
     return here if key in FILES or os.path.exists(here) else value  # a file, or what is built in

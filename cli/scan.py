@@ -11,6 +11,7 @@ from lartpc import InputError
 from lartpc.cli.fitting import aim_of, check_target, fitted_names, given_truth, prepare
 from lartpc.cli.options import (
     closure_options,
+    config_option,
     detector_option,
     device_option,
     events_option,
@@ -36,6 +37,7 @@ from lartpc.cli.progress import progress_bar
 @click.argument("segments")
 @click.argument("target", required=False)
 @folder_option
+@config_option
 @detector_option
 @layout_option
 @events_option

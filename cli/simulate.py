@@ -8,6 +8,7 @@ import click
 
 from lartpc.cli.options import (
     check_output,
+    config_option,
     detector_option,
     device_option,
     events_option,
@@ -29,6 +30,7 @@ from lartpc.cli.progress import announce_compilation, progress_bar
 @click.command(epilog="Example: lartpc simulate muons.h5 -o hits.h5 --set lifetime=1500 --seed 1")
 @click.argument("segments")
 @output_option("HITS")
+@config_option
 @detector_option
 @layout_option
 @events_option

@@ -2,6 +2,7 @@
 
 from lartpc.adjoint.frontend.current import add_between
 from lartpc.kernels.frontend.current import current_at
+from lartpc.kernels.frontend.trigger import NO_RESET
 from lartpc.kernels.runtime.launch import kernel
 
 
@@ -23,6 +24,7 @@ def trigger_adjoint(
     read_window,
     read_tick,
     read_fraction,
+    read_reset,
     hit_valid,
     # gradients of outputs
     grad_hit_time,
@@ -40,6 +42,8 @@ def trigger_adjoint(
     A read that starts as soon as the pixel is free, where noise or what came while the ADC was busy is above the
     threshold, has dt_n = de_{n-1}. One that starts with a tick, whose threshold is below that of the tick before, has
     dt_n = 0. The charge of both is reset noise + integral of I from s_n to e_n + readout noise.
+    After a periodic reset s_n is the end of its tick, which does not move; where its noise is above the threshold, the
+    read starts with the next tick.
     """
     T = type(tick)
     low = pixel_window[i]
@@ -56,12 +60,17 @@ def trigger_adjoint(
             before = window_tick[read_window[i, n - 1]] + read_tick[i, n - 1] + hold_ticks + reset_cycles
             free = before + (adc_busy_delay if hit_valid[i, n - 1] == 1 else 0)
             before_fraction = read_fraction[i, n - 1]
+        at_once = start == free and fraction == before_fraction
+        cleared = read_reset[i, n] != NO_RESET
         current_before = current_at(waveform, window_tick, window_first, low, high, before)
+        if cleared:
+            before = read_reset[i, n]
+            before_fraction = T(1.0)
+            current_before = T(0.0)
         current_start = current_at(waveform, window_tick, window_first, low, high, start)
         current_end = current_at(waveform, window_tick, window_first, low, high, end)
         value = grad_hit_charge[i, n] * tick
-        at_once = start == free and fraction == before_fraction
-        with_tick = discriminator_noise > T(0.0) and fraction == T(0.0) and not at_once
+        with_tick = (discriminator_noise > T(0.0) or cleared) and fraction == T(0.0) and not at_once
         if at_once or with_tick or current_start == T(0.0):
             add_between(
                 grad_waveform, window_tick, window_first, low, high, before, before_fraction, end, fraction, value

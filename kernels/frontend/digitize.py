@@ -16,7 +16,7 @@ def digitize(i, hit_charge, read_count, gain, offset, full_scale, adc_counts, ro
     """adc = clip((charge gain + offset) adc_counts/full_scale, 0, adc_counts - 1), rounded where `rounded`.
 
     Pixel i: hit_charge (n_pixels, max_hits) [e], of which the first read_count[i] are used; gain [mV/e] and offset =
-    v_pedestal - v_cm [mV] (n_pixels,); full_scale = v_ref - v_cm [mV]; adc (n_pixels, max_hits).
+    v_pedestal - v_cm [mV] (n_pixels,); full_scale = (v_ref - v_cm) adc_scale_factor [mV]; adc (n_pixels, max_hits).
     """
     T = type(full_scale)
     for n in range(read_count[i]):

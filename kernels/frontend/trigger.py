@@ -12,12 +12,17 @@ adc_busy_delay: so long after a hit and its reset no other begins; charge counts
 meanwhile, a hit begins as soon as the ADC is free.
 discriminator_noise: the threshold in each tick, and the one that a read must reach, has a noise of its own. Where no
 current is, between and after windows, it has none (larnd-sim adds readout noise to each comparison, too).
+periodic_reset_cycles: a pixel that waits for its threshold or for its ADC resets every so many ticks. The charge of
+that tick and all before it is lost, and Q begins anew with noise of its own. Nothing resets between a crossing and the
+end of the read's reset. The phase is random for each pixel and event; that noise alone reaches the threshold between
+windows is left out.
 """
 
 from lartpc.kernels.runtime.launch import device, kernel
-from lartpc.kernels.runtime.random import FURTHEST, draw, draw_tick
+from lartpc.kernels.runtime.random import FURTHEST, draw, draw_reset, draw_tick, reset_phase
 
 ARMED, HOLD, RESET, BUSY = range(4)  # what a pixel does; all but the first until a certain tick
+NO_RESET = -(2**62)  # tick of a periodic reset that has not been
 
 
 @device
@@ -40,7 +45,30 @@ def thresholds_at(seed, event, pixel, t, limit, charge, discriminator_noise):
     return limit + d * discriminator_noise, limit + v * discriminator_noise
 
 
-@kernel("read_count", "read_window", "read_tick", "read_fraction", "hit_time", "hit_charge", "hit_valid", light=True)
+@device
+def last_reset(t, phase, cycles):
+    """The last tick up to t in which a pixel resets periodically."""
+    return t - (t - phase) % cycles
+
+
+@device
+def level_after(seed, event, pixel, t, reset_noise):
+    """The charge [e] with which a pixel begins after its periodic reset in tick t."""
+    T = type(reset_noise)
+    return T(0.0) if reset_noise == T(0.0) else draw_reset(seed, event, pixel, t, reset_noise) * reset_noise
+
+
+@kernel(
+    "read_count",
+    "read_window",
+    "read_tick",
+    "read_fraction",
+    "read_reset",
+    "hit_time",
+    "hit_charge",
+    "hit_valid",
+    light=True,
+)
 def trigger(
     i,
     waveform,
@@ -54,6 +82,7 @@ def trigger(
     hold_ticks,
     reset_cycles,
     adc_busy_delay,
+    periodic_reset_cycles,
     seed,
     reset_noise,
     uncorrelated_noise,
@@ -62,6 +91,7 @@ def trigger(
     read_window,
     read_tick,
     read_fraction,
+    read_reset,
     hit_time,
     hit_charge,
     hit_valid,
@@ -69,10 +99,11 @@ def trigger(
     """The reads of pixel i: windows pixel_window[i] to pixel_window[i + 1] of `waveform` [e/us], in time order.
 
     window_first (n_windows + 1,): first sample; window_tick (n_windows,) int64: its tick; threshold (n_pixels,) [e];
-    reset_cycles, adc_busy_delay [ticks]. Outputs: read_count (n_pixels,) and, for read n < read_count[i] of at most
-    read_window.shape[1]: read_window the window of the crossing, read_tick the sample in it and read_fraction where
-    between t_{k-1} (0) and t_k (1); hit_time [us] from the first tick of that window, hit_charge [e], hit_valid (0
-    where vetoed).
+    reset_cycles, adc_busy_delay, periodic_reset_cycles (0: none) [ticks]. Outputs: read_count (n_pixels,) and, for read
+    n < read_count[i] of at most read_window.shape[1]: read_window the window of the crossing, read_tick the sample in
+    it and read_fraction where between t_{k-1} (0) and t_k (1); read_reset the tick of the last periodic reset since the
+    read before, NO_RESET where there is none; hit_time [us] from the first tick of that window, hit_charge [e],
+    hit_valid (0 where vetoed).
     """
     T = type(tick)
     read = 0
@@ -86,13 +117,33 @@ def trigger(
     limit = threshold[i]
     crossing = T(0.0)  # fraction of a tick at which the crossing was, and hold, reset and busy time end
     end = window_tick[0]  # tick of the end of the state; any int64 to begin with
+    periodic = periodic_reset_cycles > 0
+    phase = reset_phase(seed, event, pixel, periodic_reset_cycles) if periodic else window_tick[0]
+    at = window_tick[0]
+    free = window_tick[pixel_window[i]]  # the first tick in which a periodic reset may be, other than within a window
+    cleared = NO_RESET
     for w in range(pixel_window[i], pixel_window[i + 1]):
         if done:
             break
+        if periodic and (state == ARMED or state == BUSY):
+            at = last_reset(window_tick[w] - 1, phase, periodic_reset_cycles)
+            if at >= free:
+                cleared = at
+                level = level_after(seed, event, pixel, at, reset_noise)
         for k in range(window_first[w + 1] - window_first[w] + 1):
             # The last turn of a window stands for the time without current that follows it.
             beyond = k == window_first[w + 1] - window_first[w]
             charge = T(0.0) if beyond else waveform[window_first[w] + k] * tick
+            if beyond:
+                free = max(free, window_tick[w] + k)
+            if periodic and not beyond and (state == ARMED or state == BUSY):
+                at = window_tick[w] + k
+                if last_reset(at, phase, periodic_reset_cycles) == at:
+                    cleared = at
+                    level = level_after(seed, event, pixel, at, reset_noise)
+                    if state == BUSY and end <= at:
+                        state = ARMED
+                    continue
             if state == ARMED and not disturbed and level + charge < limit:
                 level += charge  # most ticks: quicker than by what follows, and the same
                 continue
@@ -117,6 +168,7 @@ def trigger(
                     read_window[i, read] = w
                     read_tick[i, read] = now
                     read_fraction[i, read] = fraction
+                    read_reset[i, read] = cleared
                     hit_time[i, read] = (T(now - 1) + fraction) * tick
                     end = window_tick[w] + now + hold_ticks
                     state = HOLD
@@ -138,11 +190,17 @@ def trigger(
                     level = r
                     end += reset_cycles
                     state = RESET
+                    free = end + 1
+                    cleared = NO_RESET
                 elif state == RESET:
                     end += adc_busy_delay if hit_valid[i, read - 1] == 1 else 0
                     state = BUSY
                 else:
                     state = ARMED
+                    at = last_reset(end, phase, periodic_reset_cycles) if periodic and beyond else free - 1
+                    if at >= free:
+                        cleared = at
+                        level = level_after(seed, event, pixel, at, reset_noise)
                 if beyond:
                     now = end - window_tick[w]
     read_count[i] = read

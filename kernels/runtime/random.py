@@ -22,6 +22,7 @@ ROUNDS = 10
 TWO_PI = 6.283185307179586
 FURTHEST = 6.0  # no normal number of `normal` is further from 0
 TICKS = np.uint64(1 << 31)  # marks the counters of ticks, so that they differ from those of reads
+RESETS = np.uint64(1 << 30)  # and those of periodic resets; both, that of their phase
 
 
 @device
@@ -80,3 +81,25 @@ def draw_tick(seed, event, pixel, tick, one):
     k = np.uint64(tick & 0xFFFFFFFF)
     u, v, p, q = philox(e & MASK, e >> SHIFT, np.uint64(pixel) | TICKS, k, s & MASK, s >> SHIFT)
     return normal(u, v, one), normal(p, q, one)
+
+
+@device
+def draw_reset(seed, event, pixel, tick, one):
+    """A standard normal number for the periodic reset of one pixel in one tick.
+
+    seed, event, pixel, tick: int64; pixel must fit in 30 bits.
+    """
+    s = np.uint64(seed)
+    e = np.uint64(event)
+    k = np.uint64(tick & 0xFFFFFFFF)
+    u, v, _, _ = philox(e & MASK, e >> SHIFT, np.uint64(pixel) | RESETS, k, s & MASK, s >> SHIFT)
+    return normal(u, v, one)
+
+
+@device
+def reset_phase(seed, event, pixel, cycles):
+    """The phase of a pixel's periodic resets in an event, evenly 0 to cycles - 1: int64, as all of its arguments."""
+    s = np.uint64(seed)
+    e = np.uint64(event)
+    u, _, _, _ = philox(e & MASK, e >> SHIFT, np.uint64(pixel) | RESETS | TICKS, np.uint64(0), s & MASK, s >> SHIFT)
+    return np.int64(u) % np.int64(cycles)

@@ -17,11 +17,12 @@ from lartpc.kernels.runtime.gather import gather
 
 
 class Pieces(NamedTuple):
-    """The parts of segments in TPCs (n_pieces,), by segment and TPC."""
+    """The parts of segments in TPCs (n_pieces,), by segment and TPC; volume: row of `Tables.volumes`."""
 
     of_segment: Any  # (n_segments + 1,) first piece of each segment
     segment: Any
     tpc: Any
+    volume: Any
     first_step: Any  # (n_pieces + 1,) first step of each piece
 
 
@@ -62,17 +63,18 @@ class Steps(NamedTuple):
 def make_pieces(batch, tables, settings):
     """Cut the segments where they leave a TPC: `Pieces`."""
     xp, n = namespace(batch.dE), len(batch.dE)
-    line = {"start": batch.start, "end": batch.end, "tpcs": tables.tpcs}
+    line = {"start": batch.start, "end": batch.end, "tpcs": tables.volumes}
+    wanted = xp.flatnonzero(xp.isin(tables.tpc_of_volume, batch.wanted))
     count = xp.zeros(n, dtype=np.int64)
-    count_pieces(n, **line, wanted=batch.wanted, piece_count=count)
+    count_pieces(n, **line, wanted=wanted, piece_count=count)
     of_segment = offsets(count)
     n_pieces = int(of_segment[-1])
-    segment, tpc, count = (xp.zeros(n_pieces, dtype=np.int64) for _ in range(3))
-    of_piece = {"piece_segment": segment, "piece_tpc": tpc}
-    pieces(n, **line, wanted=batch.wanted, first_piece=of_segment, **of_piece)
+    segment, volume, count = (xp.zeros(n_pieces, dtype=np.int64) for _ in range(3))
+    of_piece = {"piece_segment": segment, "piece_tpc": volume}
+    pieces(n, **line, wanted=wanted, first_piece=of_segment, **of_piece)
     step_length = batch.dE.dtype.type(settings.step_length)
     count_steps(n_pieces, **line, step_length=step_length, **of_piece, step_count=count)
-    return Pieces(of_segment, segment, tpc, offsets(count))
+    return Pieces(of_segment, segment, tables.tpc_of_volume[volume], volume, offsets(count))
 
 
 def make_deposits(batch, cut, tables, settings, launch: Launch):
@@ -88,18 +90,18 @@ def make_deposits(batch, cut, tables, settings, launch: Launch):
         split,
         n,
         **{name: getattr(batch, name) for name in ("start", "end", "dE", "dEdx", "time")},
-        tpcs=tables.tpcs,
+        tpcs=tables.volumes,
         step_length=T(settings.step_length),
         gauss_point=tables.gauss_point,
         gauss_weight=tables.gauss_weight,
         step_segment=segment,
-        step_tpc=tpc,
+        step_tpc=cut.volume[piece],
         step_number=number,
         **position,
         **{f"step_{name}": column for name, column in deposit.items()},
         adjoint_threads=len(batch.dE),
         first_piece=cut.of_segment,
-        piece_tpc=cut.tpc,
+        piece_tpc=cut.volume,
         first_step=cut.first_step,
     )
     module = tables.module[tpc]

@@ -9,6 +9,8 @@ import numpy as np
 from lartpc.arrays import namespace, to_numpy
 from lartpc.charge.quadrature import gauss_rules
 from lartpc.detector.detector import Detector
+from lartpc.detector.volumes import volumes_of
+from lartpc.kernels.charge.split import Z_HIGH, Z_LOW
 from lartpc.parameters import Parameters
 from lartpc.settings import Settings
 
@@ -17,6 +19,8 @@ class Tables(NamedTuple):
     """What the kernels need of detector, parameters' slots and settings, on the device."""
 
     tpcs: Any  # (n_tpcs, 9), see `kernels.charge.split`
+    volumes: Any  # (n_volumes, 9), the same of what of each TPC collects charge, see `detector.volumes`
+    tpc_of_volume: Any  # (n_volumes,) int64
     tpc_pixels: Any  # (n_tpcs, 3) int64: pixels along x and y, first pixel
     module: Any  # (n_tpcs,) int64
     slot: Any  # (n_rows, n_parameters) int64: which of the parameters' values each module has, a row each
@@ -28,13 +32,16 @@ class Tables(NamedTuple):
 def make_tables(detector: Detector, parameters: Parameters, settings: Settings, dtype: Any, xp: Any) -> Tables:
     """TPCs, their pixels and quadrature rules as arrays of the device."""
     d = detector
+    volumes = volumes_of(vars(d))
     low, high = np.minimum(d.z_anode, d.z_cathode), np.maximum(d.z_anode, d.z_cathode)
     direction = np.sign(d.z_cathode - d.z_anode)
     tpcs = np.stack((d.x_lo, d.x_hi, d.y_lo, d.y_hi, low, high, d.z_anode, direction, d.pitch), axis=1)
     tpc_pixels = np.stack((d.n_x, d.n_y, d.first_pixel), axis=1).astype(np.int64)
+    of_volume = tpcs[volumes.tpc]
+    of_volume[:, [Z_LOW, Z_HIGH]] = np.stack((volumes.low, volumes.high), axis=1)
     rules = gauss_rules(max(settings.nodes, 3) + 3, dtype)
     slot = parameters.slots_of_modules(d.n_modules)
-    arrays = (tpcs.astype(dtype), tpc_pixels, d.module, slot, *rules)
+    arrays = (tpcs.astype(dtype), of_volume.astype(dtype), volumes.tpc, tpc_pixels, d.module, slot, *rules)
     return Tables(*(xp.asarray(array) for array in arrays))
 
 

@@ -58,6 +58,7 @@ class Detector:
     v_ref: float = V_REF  # [mV]
     v_pedestal: float = 580.0  # [mV]
     adc_counts: int = 256
+    adc_scale_factor: int = 1  # by which the counts of the converter are divided
     hold_ticks: int = 15 + HOLD_OFFSET  # from the crossing to the read
     reset_noise: float = 900.0  # [e]
     uncorrelated_noise: float = 500.0  # [e]
@@ -66,10 +67,13 @@ class Detector:
     buffer_risetime: float = 0.0  # [us]
     adc_busy_delay: int = 0  # [ticks] after a read and its reset without another hit
     reset_cycles: int = 0  # [ticks] after a read in which charge is lost
+    periodic_reset_cycles: int = 0  # [ticks] between resets of a pixel that is not read; 0: there are none
     max_hits: int | None = None  # a pixel and event; None: as many as there are
     thresholds: PixelValues | None = None  # of single pixels [e], else `threshold`
     gains: PixelValues | None = None  # [mV/e], else `gain`
     pedestals: PixelValues | None = None  # [mV], else `v_pedestal`
+    response_sampling: float | None = None  # [us] of a table of the response that does not say it; None: the tick
+    notes: tuple[str, ...] = ()  # what is to be said of the files that it was loaded from, a line each
 
     @staticmethod
     def module0() -> Detector:
@@ -96,6 +100,7 @@ class Detector:
 
         Several layouts are those of one module each. What the file does not say is as in module0. Lists of e_field and
         lifetime, one value a module, are values of single modules. Keys of light and packets are known and ignored.
+        Where TPCs overlap by a little along the drift, a deposit belongs to the nearer anode, which `notes` says.
         `link_vdrift` False takes the file's `vdrift`, where it has one, as a parameter of its own; else it follows from
         the field. Raises InputError, one line: unknown key (with the nearest), wrong type, value that is not physical.
         """
@@ -188,13 +193,18 @@ class Detector:
         table = {"threshold": self.thresholds, "gain": self.gains, "v_pedestal": self.pedestals}[name]
         return np.full(len(pixel), getattr(self, name)) if table is None else values_of(table, pixel)
 
+    @property
+    def full_scale(self) -> float:
+        """The voltage [mV] of `adc_counts` counts, from `v_cm` on; what the last count does not reach is clipped."""
+        return (self.v_ref - self.v_cm) * self.adc_scale_factor
+
     def adc_scale(self, pixel: np.ndarray | None = None) -> tuple[Any, Any, float]:
         """The counts of a charge q [e] are (q gain + offset) per_mV: these three, of pixels where ids are given."""
         gain: Any = self.gain
         pedestal: Any = self.v_pedestal
         if pixel is not None:
             gain, pedestal = self.of_pixels("gain", pixel), self.of_pixels("v_pedestal", pixel)
-        return gain, pedestal - self.v_cm, self.adc_counts / (self.v_ref - self.v_cm)
+        return gain, pedestal - self.v_cm, self.adc_counts / self.full_scale
 
     def adc(self, charge: np.ndarray | float, pixel: np.ndarray | None = None) -> np.ndarray:
         """ADC counts of charges [e], clipped and not rounded, as `digitize` gives them; that of 0 is the pedestal.

@@ -12,12 +12,12 @@ from lartpc.checks import short
 from lartpc.detector.builtin import BUILT_IN
 from lartpc.detector.layout import Anode, Layout, read_layout
 from lartpc.detector.placement import geometry_of, place_modules
+from lartpc.detector.volumes import check_apart
 from lartpc.exceptions import InputError
 from lartpc.files import yamlfile
 from lartpc.kernels.runtime import slots
 from lartpc.parameters import SINGLE, Parameters, check_parameter
 
-_TOUCHING = 1e-3  # by which TPCs may overlap: rounding of their positions [cm]
 HOLD_OFFSET = 3  # clock cycles between the crossing and the start of the hold delay
 MOST_TICKS = 100_000  # of a hold, a reset and a dead time
 V_CM, V_REF = 288.0, 1300.0  # [mV] where a file does not say it
@@ -38,23 +38,26 @@ _ELECTRONICS = {
     "buffer_risetime": ("buffer_risetime", "us", 0.0, 100.0, False),
     "adc_busy_delay": ("adc_busy_delay", "", 0, MOST_TICKS, True),
     "reset_cycles": ("reset_cycles", "", 0, MOST_TICKS, True),
+    "periodic_reset_cycles": ("periodic_reset_cycles", "", -1, 10**9, True),
+    "adc_scale_factor": ("adc_scale_factor", "", 1, 256, True),
+    "response_sampling": ("response_sampling", "us", 1e-4, 10.0, False),
 }
 _FIELD_KEYS = ("e_field", "eField")  # now, and in the older generation
 _GEOMETRY_KEYS = ("drift_length", "tpc_offsets", "tpc_centers")
 # What real files carry and the charge chain does not use: light, packets, windows, the table of a tabulated response.
 _OTHER_KEYS = """
     clock_reset_period diff_n_sigmas enable_lut_smearing
-    event_rate impulse_model impulse_tick_size larpix_version light_det_noise_sample_spacing
+    event_rate impulse_model impulse_tick_size light_det_noise_sample_spacing
     light_digit_sample_spacing light_gain light_nbit light_oscillation_period light_response_time light_simulated
     light_tick_size light_trig_mode light_trig_threshold light_trig_window light_window lut_vox_div
     max_light_truth_ids max_radius mc_truth_threshold module_to_io_groups module_to_tpcs n_op_channel
     non_beam_event_gap op_channel_efficiency op_channel_per_det pps_cycles reponse_bin_size
-    response_bin_size response_sampling rollover_cycles singlet_fraction sipm_response_model tau_s tau_t tile_map
+    response_bin_size rollover_cycles singlet_fraction sipm_response_model tau_s tau_t tile_map
     time_interval time_padding time_window tpc_to_op_channel use_pps_rollover vdrift_static
 """.split()
-# Charge readout of newer chips that is not simulated: known with the one value that changes nothing.
-_FIXED = {"adc_scale_factor": 1, "periodic_reset_cycles": -1}
-KNOWN_KEYS = frozenset(slots.PARAMETERS).union(_FIELD_KEYS, _GEOMETRY_KEYS, _ELECTRONICS, _FIXED, _OTHER_KEYS)
+# Of which chip the packets are, which the charge does not depend on: with the values that there are.
+_CHIP = {"larpix_version": (2, 3), "packet_type": (0, 1)}
+KNOWN_KEYS = frozenset(slots.PARAMETERS).union(_FIELD_KEYS, _GEOMETRY_KEYS, _ELECTRONICS, _CHIP, _OTHER_KEYS)
 
 
 def read_detector(
@@ -71,12 +74,15 @@ def read_detector(
     electronics = _electronics(detector_yaml, content, n_modules)
     drift_length = _drift_length(detector_yaml, content, layouts, built_in=not files)
     geometry = geometry_of(placed, drift_length)
-    _check_apart(detector_yaml, geometry)
+    overlap = check_apart(detector_yaml, geometry)
+    tile_map = _check_tile_map(detector_yaml, content.get("tile_map"), files, layouts) if files else None
+    pitches = _check_pitches(detector_yaml, content.get("response_bin_size"), geometry, len(files))
     return {
         "name": os.path.splitext(os.path.basename(detector_yaml))[0],
         "parameters": _parameters(detector_yaml, content, n_modules, link_vdrift),
         **geometry,
         **electronics,
+        "notes": tuple(note for note in (overlap, tile_map, pitches) if note is not None),
     }
 
 
@@ -145,19 +151,57 @@ def _drift_length(
     return length
 
 
-def _check_apart(path: str | os.PathLike, geometry: dict[str, np.ndarray]) -> None:
-    """Raise InputError where TPCs overlap: both would collect the charge of what they share."""
-    z = np.stack((geometry["z_anode"], geometry["z_cathode"]))
-    low = np.stack((geometry["x_lo"], geometry["y_lo"], z.min(axis=0)), axis=1)
-    high = np.stack((geometry["x_hi"], geometry["y_hi"], z.max(axis=0)), axis=1)
-    shared = (np.minimum(high[:, None], high) - np.maximum(low[:, None], low)).min(axis=2)
-    first, second = np.nonzero(np.triu(shared, 1) > _TOUCHING)
-    if len(first):
-        i, j = first[0], second[0]
+def _check_tile_map(
+    path: str | os.PathLike, known: Any, files: Sequence[str | os.PathLike], layouts: tuple[Layout, ...]
+) -> str | None:
+    """What is to be said of a `tile_map` that is of other anodes than those of a layout, which decides where tiles are.
+
+    It has a row an anode of a module, of columns along the file's z of tiles along its y, both ascending. Raises
+    InputError where it has the tiles of the layout elsewhere.
+    """
+    for file, layout in zip(files, layouts, strict=True):
+        for module in sorted({anode.module for anode in layout.anodes}):
+            tiles = [list(map(list, anode.tiles)) for anode in layout.anodes if anode.module == module]
+            if known is None or known == tiles:
+                continue
+            given = [known, tiles]
+            if _shape(known) != _shape(tiles):
+                sizes = " and ".join(short(_shape(rows)) for rows in given)
+                return f"{path}: tile_map: is not that of {file}, which decides: numbers of tiles {sizes}"
+            a = next(a for a, rows in enumerate(tiles) if known[a] != rows)
+            own, its = (short(rows[a]) for rows in given)
+            raise InputError(f"{path}: tile_map: found {own} for anode {a}, {file} has {its}: allowed is the same")
+    return None
+
+
+def _shape(tile_map: Any) -> Any:
+    """The same with the number of tiles for each column."""
+    if not isinstance(tile_map, list):
+        return None
+    return len(tile_map) if not any(isinstance(row, list) for row in tile_map) else [_shape(row) for row in tile_map]
+
+
+def _check_pitches(path: str | os.PathLike, bins: Any, geometry: dict[str, np.ndarray], n_files: int) -> str | None:
+    """What is to be said where one layout is given for modules whose `response_bin_size` tells of several pitches.
+
+    Raises InputError where there is a layout a module, and the pitches are not those of its bins.
+    """
+    modules = np.unique(geometry["module"])
+    if not isinstance(bins, list) or len(bins) != len(modules) or len(modules) == 1:
+        return None
+    sizes = np.array([yamlfile.number(path, "response_bin_size", size, 1e-4, 10.0, "cm") for size in bins])
+    pitch = np.array([geometry["pitch"][geometry["module"] == module][0] for module in modules])
+    per_pitch = pitch / sizes
+    if np.ptp(per_pitch) <= 0.01 * per_pitch.max():
+        return None
+    others = np.abs(per_pitch - np.median(per_pitch)) > 0.005 * per_pitch.max()
+    module = int(np.flatnonzero(others)[0])
+    found = f"response_bin_size: found {sizes[module]:g} cm for module {module}"
+    if n_files > 1:
         raise InputError(
-            f"{path}: tpc_offsets or tpc_centers: TPCs {i} and {j} overlap by {shared[i, j]:g} cm, "
-            "allowed are TPCs apart"
+            f"{path}: {found}, whose layout has a pitch of {pitch[module]:g} cm: layouts in another order?"
         )
+    return f"{path}: {found}, of another pitch than the others; the one layout is taken for all, with {pitch[0]:g} cm"
 
 
 def _electronics(path: str | os.PathLike, content: dict[str, Any], n_modules: int) -> dict[str, float | int]:
@@ -170,11 +214,10 @@ def _electronics(path: str | os.PathLike, content: dict[str, Any], n_modules: in
             values[field] = yamlfile.integer(path, key, value, int(low), int(high))
         else:
             values[field] = yamlfile.number(path, key, value, low, high, unit)
-    for key, value in _FIXED.items():
-        if content.get(key, value) != value:
-            raise InputError(
-                f"{path}: {key}: found {short(content[key])}, allowed is {value}: others are not supported yet"
-            )
+    for key, allowed in _CHIP.items():
+        if key in content and content[key] not in allowed:
+            raise InputError(f"{path}: {key}: found {short(content[key])}, allowed is {allowed[0]} or {allowed[1]}")
+    values["periodic_reset_cycles"] = max(values.get("periodic_reset_cycles", 0), 0)  # larnd-sim has -1 for none
     if "hold_ticks" in values:
         values["hold_ticks"] += HOLD_OFFSET
     v_cm, v_ref = values.get("v_cm", V_CM), values.get("v_ref", V_REF)

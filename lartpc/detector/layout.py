@@ -27,6 +27,9 @@ _REQUIRED_KEYS = ("chip_channel_to_position", "pixel_pitch", "tile_indeces", "ti
 _MM = 0.1  # [cm]
 
 
+_OFF_GRID = 0.25  # of a pitch: by which tiles may lie off where they touch; files round their positions
+
+
 class Anode(NamedTuple):
     """One pixel plane, relative to its module's centre, in the simulation frame (z is the drift axis) [cm]."""
 
@@ -40,6 +43,7 @@ class Anode(NamedTuple):
     n_x: int
     n_y: int
     pitch: float
+    tiles: tuple[tuple[Any, ...], ...] = ()  # columns along x of tiles along y, by their numbers in the file
 
 
 class Layout(NamedTuple):
@@ -107,7 +111,8 @@ def layout_of(path: str | os.PathLike, content: dict[str, Any]) -> Layout:
             raise InputError(
                 f"{path}: tile_positions: the {len(tiles)} tiles of anode {plane[-1]} form no full rectangle"
             )
-        anodes.append(anode)
+        _check_touching(path, plane[-1], anode, tiles, tile_pixels)
+        anodes.append(anode._replace(tiles=_columns(planes[plane], tiles)))
     drift_length = content.get("drift_length")
     if drift_length is not None:
         drift_length = yamlfile.number(path, "drift_length", drift_length, 1.0, 1e5, "mm") * _MM
@@ -130,6 +135,29 @@ def _anode(module: int, tiles: np.ndarray, drift: int, pitch: float, tile_pixels
         n_y=len(np.unique(y)) * tile_pixels[1],
         pitch=pitch,
     )
+
+
+def _check_touching(
+    path: str | os.PathLike, number: int, anode: Anode, tiles: np.ndarray, tile_pixels: tuple[int, int]
+) -> None:
+    """Raise InputError where tiles (n, 3) of an anode leave gaps or overlap: pixels are counted as if they touched."""
+    names = ("y", "z")
+    for axis, low, n in ((1, anode.y_lo, tile_pixels[1]), (2, anode.x_lo, tile_pixels[0])):
+        centre = np.unique(tiles[:, axis]) * _MM
+        touching = low + (np.arange(len(centre)) + 0.5) * n * anode.pitch
+        if np.abs(centre - touching).max() > _OFF_GRID * anode.pitch:
+            found = float(np.diff(centre)[np.argmax(np.abs(np.diff(centre) - n * anode.pitch))])
+            raise InputError(
+                f"{path}: tile_positions: tiles of anode {number} are {found / _MM:g} mm apart along {names[axis - 1]} "
+                f"and {n * anode.pitch / _MM:g} mm wide, allowed are tiles that touch"
+            )
+
+
+def _columns(numbers: list[Any], tiles: np.ndarray) -> tuple[tuple[Any, ...], ...]:
+    """The numbers of an anode's tiles (n, 3), in columns along the file's z of tiles along its y, both ascending."""
+    order = np.lexsort((tiles[:, 1], tiles[:, 2]))
+    rows = len(np.unique(tiles[:, 1]))
+    return tuple(tuple(numbers[k] for k in order[i : i + rows]) for i in range(0, len(order), rows))
 
 
 def _tile_pixels(path: str | os.PathLike, positions: dict[Any, Any]) -> tuple[int, int]:

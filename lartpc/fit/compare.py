@@ -14,6 +14,7 @@ from lartpc.fit.target import Target
 from lartpc.goodness.cleaning import Cleaning, find_spoilt
 from lartpc.goodness.items import Examined, examine
 from lartpc.goodness.verdict import Verdict, judge
+from lartpc.losses.catalogue import check_resets
 from lartpc.losses.target import TargetHits, in_rows
 from lartpc.simulation.simulation import Simulation
 
@@ -29,8 +30,9 @@ def compare(simulation: Simulation, segments: Segments, target: Target | Hits) -
     simulation's own `noise` is not used.
 
     Raises InputError: no hit, hits of another detector or of other events than the segments', a time or charge that is
-    not finite.
+    not finite, a detector of periodic resets.
     """
+    check_resets("a comparison", "0", simulation.detector)
     target = Target.of(target)
     target.check(simulation.detector, segments)
     (target, left_out), quiet = target.usable(simulation.detector), simulation.without_noise()

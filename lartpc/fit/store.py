@@ -37,7 +37,7 @@ def setup_of(
 ) -> dict[str, Any]:
     """What tells a fit or scan from others, so that a history is continued with its own only: `more` comes first."""
     digest = hashlib.sha256()
-    detector = dataclasses.replace(simulation.without_pixels(target.unread).detector, name="")
+    detector = dataclasses.replace(simulation.without_pixels(target.unread).detector, name="", notes=())
     for leaf in _leaves((detector, simulation.response)):
         digest.update(leaf)
     return {

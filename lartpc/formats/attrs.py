@@ -23,7 +23,7 @@ def describe(detector: Detector, parameters: Parameters) -> dict[str, Any]:
     pixels that no channel reads do not count.
     """
     fields = {field.name: getattr(detector, field.name) for field in dataclasses.fields(detector)}
-    del fields["parameters"]
+    del fields["parameters"], fields["notes"]
     of_pixels = {name: fields.pop(name) for name in PIXEL_VALUES}
     table = of_pixels["thresholds"]
     if table is not None and table.default == detector.threshold and len(detector.unread) == len(table.keys):

@@ -35,6 +35,7 @@ class Reads(NamedTuple):
     window: Any
     tick: Any
     fraction: Any
+    reset: Any  # tick of the last periodic reset since the read before, or `kernels.frontend.trigger.NO_RESET`
     time: Any  # [us] from the first tick of `window`
     charge: Any  # [e]
     valid: Any  # 0 where vetoed
@@ -114,7 +115,7 @@ def _reads(most, waveforms, batch, threshold, seed, noise, detector, launch: Lau
     n = len(windows.pixel)
     shape = (n, most)
     count = xp.zeros(n, dtype=np.int64)
-    window, tick, valid = (xp.zeros(shape, dtype=np.int64) for _ in range(3))
+    window, tick, reset, valid = (xp.zeros(shape, dtype=np.int64) for _ in range(4))
     fraction, time, charge = (xp.zeros(shape, dtype=T) for _ in range(3))
     launch(
         trigger,
@@ -130,6 +131,7 @@ def _reads(most, waveforms, batch, threshold, seed, noise, detector, launch: Lau
         hold_ticks=detector.hold_ticks,
         reset_cycles=detector.reset_cycles,
         adc_busy_delay=detector.adc_busy_delay,
+        periodic_reset_cycles=detector.periodic_reset_cycles,
         seed=seed,
         reset_noise=T(detector.reset_noise if noise else 0.0),
         uncorrelated_noise=T(detector.uncorrelated_noise if noise else 0.0),
@@ -138,11 +140,12 @@ def _reads(most, waveforms, batch, threshold, seed, noise, detector, launch: Lau
         read_window=window,
         read_tick=tick,
         read_fraction=fraction,
+        read_reset=reset,
         hit_time=time,
         hit_charge=charge,
         hit_valid=valid,
     )
-    return Reads(count, window, tick, fraction, time, charge, valid)
+    return Reads(count, window, tick, fraction, reset, time, charge, valid)
 
 
 def make_adc(reads, gain, offset, detector, rounded, launch: Launch):
@@ -156,7 +159,7 @@ def make_adc(reads, gain, offset, detector, rounded, launch: Launch):
         read_count=reads.count,
         gain=gain,
         offset=offset,
-        full_scale=T(detector.v_ref - detector.v_cm),
+        full_scale=T(detector.full_scale),
         adc_counts=T(detector.adc_counts),
         rounded=rounded,
         adc=adc,

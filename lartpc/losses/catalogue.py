@@ -22,8 +22,19 @@ def check_noise(kind: str, detector: Detector) -> None:
                 f"{name}_charge: found {getattr(detector, name):g} e, the loss {kind} is relative to the noise: "
                 "allowed is above 0, also where the target has none"
             )
+    if kind in SQUARES:
+        check_resets(f"the loss {kind}", f"0, or the loss {', '.join(LOSSES)}", detector)
     if kind == "likelihood" and sigma > 0.0:
         raise InputError(f"discriminator_noise: found {sigma:g} e, the likelihood has no term for it: allowed is 0")
+
+
+def check_resets(what: str, allowed: str, detector: Detector) -> None:
+    """Raise InputError where pixels reset at times that `what` would have to know."""
+    if detector.periodic_reset_cycles > 0:
+        raise InputError(
+            f"periodic_reset_cycles: found {detector.periodic_reset_cycles}, {what} has no term for resets at times "
+            f"that are not known: allowed is {allowed}"
+        )
 
 
 def check_acting(kind: str, rounded: bool, names: Sequence[str]) -> None:

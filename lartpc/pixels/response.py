@@ -43,15 +43,17 @@ class Response:
     vdrift: float | None = None  # [cm/us]
 
     @staticmethod
-    def read(path: str | os.PathLike, detector: Detector) -> Response:
+    def read(path: str | os.PathLike, detector: Detector, pitch: float | None = None) -> Response:
         """Read larnd-sim's npz (response, time_tick, drift_length, bin_size; vdrift where there is one) or npy.
 
-        An npy holds the table alone: then bin_size is a tenth of the detector's pitch, time_tick its clock cycle, and
-        the charge at the pixel's centre has arrived when 99.9 % of it are collected. Raises InputError, one line: not
-        an npy or npz file, a field missing or of the wrong kind, a table that is not of three axes, not finite, smaller
-        than a pixel or not of unit charge on it, or a detector of several pitches.
+        Of the detector's pixels of `pitch` [cm]; None: of all, where they have one.
+
+        An npy holds the table alone: then bin_size is a tenth of the pitch, time_tick the detector's response_sampling,
+        and the charge at the pixel's centre has arrived when 99.9 % of it are collected. Raises InputError, one line:
+        not an npy or npz file, a field missing or of the wrong kind, a table that is not of three axes, not finite,
+        smaller than a pixel or not of unit charge on it, or a detector of several pitches.
         """
-        pitch = _pitch(path, detector)
+        pitch = _pitch(path, detector) if pitch is None else pitch
         content = load_arrays(path, "an npy or npz file", "larnd-sim's table", alone="response")
         if "response" not in content:
             raise InputError(f"{path}: field 'response' is missing, found are {', '.join(content) or 'none'}")
@@ -66,7 +68,7 @@ class Response:
             index = tuple(wrong[0].tolist())
             raise InputError(f"{path}: response: found {table[index]} at {list(index)}, allowed are finite numbers")
         if len(content) == 1:
-            tick, bin_size = detector.tick, pitch / BINS
+            tick, bin_size = detector.response_sampling or detector.tick, pitch / BINS
             collected = np.cumsum(table[0, 0]) / table[0, 0].sum()
             arrived = (np.argmax(collected >= COLLECTED) + 0.5) * tick
             made = Response(table, tick, arrived * common_velocity(detector), bin_size)
@@ -132,6 +134,11 @@ class Response:
         with new_file(path, overwrite) as temporary, open(temporary, "wb") as file:
             np.savez(file, **{name: value for name, value in fields.items() if value is not None})
 
+    def same(self, other: Response) -> bool:
+        """Whether the tables are equal in all of their values."""
+        pairs = ((getattr(self, field.name), getattr(other, field.name)) for field in dataclasses.fields(self))
+        return all(np.array_equal(own, its) for own, its in pairs)
+
     @property
     def charge(self) -> np.ndarray:
         """Charge collected for one electron in each bin, (bins along |x|, bins along |y|)."""
@@ -178,7 +185,7 @@ def _pitch(where: str | os.PathLike, detector: Detector) -> float:
     if len(pitches) > 1:
         raise InputError(
             f"{where}: found the pixel pitches {_list(pitches)} [cm] in detector {detector.name}, a table holds one; "
-            "allowed is --response electrostatic, which makes a table for each"
+            "allowed is a table for each, or --response electrostatic, which makes them"
         )
     return float(pitches[0])
 

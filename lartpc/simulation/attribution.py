@@ -21,6 +21,7 @@ from lartpc.kernels.pixels.conserve import conserve
 from lartpc.kernels.response.convolve import convolve
 from lartpc.kernels.response.deposit import deposit
 from lartpc.kernels.runtime.launch import Kernel
+from lartpc.response.windows import Windows
 from lartpc.simulation.chain import Waveforms
 
 
@@ -73,6 +74,8 @@ def contributions(
         one[:, read] = 1.0
         seeds = {"grad_before": one, "grad_during": one, **unused}
         likelihood_adjoint(len(windows.pixel), **waveform, **target, **clock, **seeds, grad_waveform=grad)
+        if detector.periodic_reset_cycles > 0:
+            _forget(grad, windows, reads.reset[:, read])
         if waveforms.buffered is not current:
             behind, grad = grad, xp.zeros_like(current)
             before = {"waveform": current, "electronics": waveforms.electronics, "tick": clock["tick"]}
@@ -88,6 +91,14 @@ def contributions(
         return _contributions(pair_charge, xp.ones(n), waveforms, reads, at)
     factor = xp.asarray(_factors(waveforms, launched["conserve"]["current"]))[owners(windows.pair, n)]
     return _positive(_contributions(pair_charge, factor, waveforms, reads, at), len(at[0]))
+
+
+def _forget(weight: Any, windows: Windows, reset: Any) -> None:
+    """Set to 0 what samples count for a read, up to the periodic reset (n_pixels,) before it."""
+    xp = namespace(weight)
+    window = owners(windows.first, len(weight))
+    tick = windows.tick[window] + xp.arange(len(weight)) - windows.first[window]
+    weight[tick <= reset[owners(windows.of_pixel, len(windows.tick))[window]]] = 0.0
 
 
 def _positive(found: Contributions, n_hits: int) -> Contributions:

@@ -62,7 +62,9 @@ def make_noise_hits(segments: Segments, rate: float, seed: int, simulation: Any)
     pixels = make_pixels(ids, electronics, d, plain)
     charge = pixels.threshold + xp.asarray((d.uncorrelated_noise * above).astype(T))
     one = xp.ones(len(pixel), dtype=np.int64)
-    reads = Reads(count=one, window=None, tick=None, fraction=None, time=None, charge=charge[:, None], valid=one)
+    reads = Reads(
+        count=one, window=None, tick=None, fraction=None, reset=None, time=None, charge=charge[:, None], valid=one
+    )
     adc = make_adc(reads, pixels.gain, pixels.offset, d, True, plain)
     tpc, ix, iy, x, y = d.locate(pixel)
     begin = first_ticks(segments.events, segments, d) * d.tick + simulation.parameters.t0_offset

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -26,8 +25,7 @@ from lartpc.frontend.frontend import Pixels, Reads, make_adc, make_pixels, make_
 from lartpc.kernels.runtime.launch import cuda_available
 from lartpc.kernels.runtime.slots import ELECTRONICS, RESPONSE
 from lartpc.parameters import Parameters, common_name, parameter
-from lartpc.pixels.readout import find_response, make_readout
-from lartpc.pixels.response import Response
+from lartpc.pixels.readout import Given, find_response, make_readout
 from lartpc.settings import Settings
 from lartpc.simulation.attribution import Recorder, arrivals, associations, contributions, file_trajectories, join
 from lartpc.simulation.batches import Batch
@@ -64,7 +62,7 @@ class Simulation:
     event id, pixel id and number of the read or tick, so that results are the same bits for any number of threads,
     batch size and order of events. `noise_hits` [Hz a pixel] is the rate of hits that no charge makes, drawn likewise
     (`noise_hits.make_noise_hits`). `response`: `parametric`, `electrostatic`, a `Response`, or the file of one; or
-    several, one for each pixel pitch of the TPCs, ascending.
+    several, one for each pixel pitch of the TPCs, ascending; files as `find_response` takes them.
 
     Raises InputError: unknown `recombination` or `device`, no CUDA device, a seed that is no whole number from 0, a
     rate that is none or without `noise`, no such response or one that does not fit the detector's pixels.
@@ -82,7 +80,7 @@ class Simulation:
         thresholds: PixelValues | None = None,
         gains: PixelValues | None = None,
         pedestals: PixelValues | None = None,
-        response: Response | Sequence[Response] | str | os.PathLike = "parametric",
+        response: Given | Sequence[Given] = "parametric",
         device: str = "cpu",
         dtype: Any = np.float32,
         settings: Settings = Settings(),  # noqa: B008  (immutable)

@@ -4,62 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
+from detector_files import needs_reference, refused, small_detector, small_layout
 
 from lartpc.detector.detector import Detector
 from lartpc.detector.pixelvalues import read_pixel_values
 from lartpc.exceptions import InputError
 from lartpc.parameters import Parameters
 
-needs_reference = pytest.mark.skipif("LARTPC_REFERENCE_DATA" not in os.environ, reason="LARTPC_REFERENCE_DATA not set")
 ARRAYS = "x_lo x_hi y_lo y_hi z_anode z_cathode pitch n_x n_y first_pixel module".split()
-
-
-def small_layout(three_indices=False):
-    """Two facing anodes of 2 x 1 tiles of 3 x 2 pixels of 4 mm, 200 mm apart."""
-    tiles = {1: (-100.0, 1, -6.0), 2: (-100.0, 1, 6.0), 3: (100.0, -1, -6.0), 4: (100.0, -1, 6.0)}
-    anode = {1: 1, 2: 1, 3: 2, 4: 2}
-    return {
-        "pixel_pitch": 4.0,
-        "chip_channel_to_position": {11000 + 3 * iy + ix: [ix, iy] for ix in range(3) for iy in range(2)},
-        "tile_positions": {tile: [drift, 10.0, z] for tile, (drift, _, z) in tiles.items()},
-        "tile_orientations": {tile: [direction, 1, 1] for tile, (_, direction, _) in tiles.items()},
-        "tile_indeces": {tile: [1, anode[tile], tile] if three_indices else [anode[tile], tile] for tile in tiles},
-        "tile_chip_to_io": {1: {11: 1001}},
-        "tile_layout_version": "2.4.0",
-        "multitile_layout_version": "2.4.16",
-        "tpc_centers": {1: [0, 0, 0], 2: [0, 0, 0]},
-    }
-
-
-def small_detector(**values):
-    return {"tpc_offsets": [[0, 0, 0]], "drift_length": 9.5, **values}
-
-
-@pytest.fixture
-def load(tmp_path):
-    """Load a detector from the given contents of its files; contents that are text are written as they are."""
-
-    def write(name, content):
-        path = tmp_path / name
-        path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
-        return path
-
-    def load(detector, layout=None, **keywords):
-        return Detector.load(
-            write("detector.yaml", detector), () if layout is None else write("layout.yaml", layout), **keywords
-        )
-
-    return load
-
-
-def refused(load, *arguments, **keywords):
-    with pytest.raises(InputError) as failure:
-        load(*arguments, **keywords)
-    message = str(failure.value)
-    assert "\n" not in message
-    assert ".yaml: " in message
-    return message
 
 
 def test_module0_is_the_detector_of_the_paper():
@@ -177,7 +129,7 @@ def test_drift_length_may_come_from_the_layout_or_the_distance_of_the_anodes(loa
         ("tpc_offsets", [[0, 0, 0], [0, 0, 2.0]], "TPCs 0 and 2 overlap by 0.4 cm, allowed are TPCs apart"),
         ("tpc_offsets", [[0, 0, 0], [0, 0, 0]], "TPCs 0 and 2 overlap by"),
         ("tpc_centers", [[0, 0, 0]], "found both tpc_offsets and tpc_centers"),
-        ("adc_scale_factor", 2, "adc_scale_factor: found 2, allowed is 1"),
+        ("adc_scale_factor", 0, "adc_scale_factor: found 0, allowed is a whole number from 1 to 256"),
     ],
 )
 def test_a_wrong_detector_file_is_refused_in_one_line(load, key, value, what):

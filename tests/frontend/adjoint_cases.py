@@ -48,12 +48,13 @@ def random_trigger(rng, **front_end):
         "hold_ticks": 18,
         "reset_cycles": 0,
         "adc_busy_delay": 0,
+        "periodic_reset_cycles": 0,
         "seed": 5,
         "reset_noise": 900.0,
         "uncorrelated_noise": 500.0,
         "discriminator_noise": 0.0,
         "read_count": np.zeros(n, dtype=np.int64),
-        **{name: integers for name in ("read_window", "read_tick", "hit_valid")},
+        **{name: integers for name in ("read_window", "read_tick", "read_reset", "hit_valid")},
         **{name: floats for name in ("read_fraction", "hit_time", "hit_charge")},
     }
     return Case(n, {**arguments, **front_end})

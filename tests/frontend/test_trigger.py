@@ -3,23 +3,20 @@ import json
 import numpy as np
 import pytest
 from checks import RANDOM, assert_agree, check
+from trigger_runs import BLOCK, EVENT, FIRST, HOLD, SEED, TICK, draws, run
 
 from lartpc.formats.edepsim import read_segments
-from lartpc.kernels.frontend.trigger import trigger
 from lartpc.kernels.runtime.random import FURTHEST, draw, draw_tick
 from lartpc.parameters import Parameters
 from lartpc.simulation.simulation import Simulation
 
-BLOCK = 8
-TICK = 0.1
-HOLD = 18
-FIRST = -40  # tick of the first sample
-SEED, EVENT = 3, 11
 FRONT_ENDS = {
     "reset": {"reset_cycles": 3},
     "busy": {"adc_busy_delay": 9},
     "discriminator": {"discriminator_noise": 650.0},
     "all": {"reset_cycles": 1, "adc_busy_delay": 9, "discriminator_noise": 650.0},
+    "periodic": {"periodic_reset_cycles": 64},
+    "all, often": {"reset_cycles": 1, "adc_busy_delay": 25, "discriminator_noise": 650.0, "periodic_reset_cycles": 16},
 }
 
 
@@ -42,79 +39,6 @@ def slow_reads(current, threshold, max_hits, draws, tick=TICK, hold=HOLD, reset_
         last = end + reset_cycles * tick
         free = last + busy * tick * (charges[-1] >= threshold)
     return np.array(times), np.array(charges)
-
-
-def run(
-    dense,
-    threshold,
-    dtype,
-    max_hits=10,
-    tick=TICK,
-    hold=HOLD,
-    reset_cycles=0,
-    busy=0,
-    noise=(0.0, 0.0, 0.0),
-    ids=None,
-    seed=SEED,
-):
-    """Reads of the pixels with currents `dense` (n, ticks), in windows of the blocks that are not all zero."""
-    n = len(dense)
-    samples, first, starts, of_pixel = [], [0], [], [0]
-    for row in dense:
-        blocks = row.reshape(-1, BLOCK)
-        full = np.append(blocks.any(axis=1), False)
-        for b in np.flatnonzero(full):
-            if b == 0 or not full[b - 1]:
-                starts.append(FIRST + b * BLOCK)
-                first.append(first[-1])
-            samples.append(blocks[b])
-            first[-1] += BLOCK
-        of_pixel.append(len(starts))
-    count = np.zeros(n, dtype=np.int64)
-    window, at, valid = (np.zeros((n, max_hits), dtype=np.int64) for _ in range(3))
-    fraction, time, charge = (np.zeros((n, max_hits), dtype=dtype) for _ in range(3))
-    ids = np.arange(n) if ids is None else ids
-    starts = np.array(starts)
-    names = ("reset_noise", "uncorrelated_noise", "discriminator_noise")
-    trigger(
-        n,
-        waveform=np.concatenate(samples).astype(dtype),
-        pixel_window=np.array(of_pixel),
-        window_first=np.array(first),
-        window_tick=starts,
-        pixel_event=np.full(n, EVENT),
-        pixel_id=ids,
-        threshold=threshold.astype(dtype),
-        tick=dtype(tick),
-        hold_ticks=hold,
-        reset_cycles=reset_cycles,
-        adc_busy_delay=busy,
-        seed=seed,
-        **{name: dtype(sigma) for name, sigma in zip(names, noise, strict=True)},
-        read_count=count,
-        read_window=window,
-        read_tick=at,
-        read_fraction=fraction,
-        hit_time=time,
-        hit_charge=charge,
-        hit_valid=valid,
-    )
-    return count, starts[window] * tick + time, charge, valid, starts[window] + at, fraction
-
-
-@pytest.fixture(scope="module")
-def dense():
-    """Random currents (n, ticks) [e/us]: pulses of all sizes, with gaps shorter and longer than a hold."""
-    random = np.random.default_rng(1)
-    current = random.exponential(1.0, (300, 40 * BLOCK)) * np.repeat(random.exponential(8e3, (300, 40)), BLOCK, axis=1)
-    empty = np.repeat(random.random((300, 40)) < 0.5, BLOCK, axis=1)
-    empty[:, :BLOCK] = False
-    return np.where(empty, 0.0, current)
-
-
-def draws(pixel, sigmas, n, seed=SEED):
-    one = np.float64(1.0)
-    return [tuple(np.multiply(draw(seed, EVENT, pixel, read, one), sigmas)) for read in range(n)]
 
 
 @pytest.mark.slow
