@@ -54,12 +54,14 @@ def make_packets(
     They follow those before that `clock` was given with, which is brought up.
 
     Timestamps count ticks since the last clock reset, which a sync packet announces in each io_group before the first
-    packet after it (one for several where nothing came between). A timestamp packet gives the second, a trigger packet
-    in every io_group the tick of each event's first deposit. An event that would not begin after the one before it has
-    ended is put off, to 0.1 s after a clock reset: so are all but the first where the time of each begins at 0. Where
-    the first begins or is read before 0, all are put off by the same whole seconds, and keep their distances. One that
-    would begin more than 11 days later is put forward by whole seconds, and hits that late in an event are left
-    out: every 200 s of a gap take a sync packet an io_group, and nuclei may decay after millions of years.
+    packet after it: one for several where nothing came between, and one of no reset at the start, unless an event is.
+    A timestamp packet gives the second, a trigger packet in every io_group the tick of each event's first deposit, or
+    of its first hit where that is earlier, as readers take no hit before it; its receipt_timestamp is that of the first
+    deposit. An event that would not begin after the one before it has ended is put off, to 0.1 s after a clock reset:
+    so are all but the first where the time of each begins at 0. Where the first begins or is read before 0, all are
+    put off by 0.1 s and whole seconds, and keep their distances. One that would begin more than 11 days later is put
+    forward by whole seconds, and hits that late in an event are left out: every 200 s of a gap take a sync packet an
+    io_group, and nuclei may decay after millions of years.
     InputError: an ADC of more bits than packets have.
     """
     check_adc(detector, version)
@@ -75,12 +77,14 @@ def make_packets(
     longest = round(_LONGEST / detector.tick)
     timely = tick - first[event] <= longest
     row, tick, event, late = row[timely], tick[timely], event[timely], int(np.sum(~timely))
-    if clock.offset is None and len(first):
-        low = min(int(first[0]), int(tick[event == 0].min(initial=first[0])))
-        clock.offset = -(low // period) * period if -longest <= low < 0 else 0
-    first, tick = first + (clock.offset or 0), tick + (clock.offset or 0)
     lead, apart = round(_LEAD / detector.tick), round(_APART / detector.tick)
-    shift, clock.free = _shifts(event, tick, first, clock.free, period, lead, apart, longest)
+    begin = first.copy()
+    np.minimum.at(begin, event, tick)
+    if clock.offset is None and len(first):
+        low = int(begin[0])
+        clock.offset = lead - (low + lead) // period * period if -longest <= low < 0 else 0
+    first, begin, tick = (ticks + (clock.offset or 0) for ticks in (first, begin, tick))
+    shift, clock.free = _shifts(event, tick, first, begin, clock.free, period, lead, apart, longest)
 
     data = np.zeros(len(row), dtype=dtype)
     for k, name in enumerate(NAMES):
@@ -91,12 +95,15 @@ def make_packets(
     data["dataword"] = hits.adc[row]
     data["parity"], data["valid_parity"] = parity(data, version), 1
 
-    begin = np.repeat(first + shift, len(groups))
+    begin = np.repeat(begin + shift, len(groups))
     trigger = _announcements(dtype, TRIGGER, EXTERNAL, np.tile(groups, len(events)), begin % period)
+    trigger["receipt_timestamp"] = np.repeat((first + shift) % period, len(groups))
     seconds = np.unique(np.concatenate((time, begin)) // period)
     seconds = seconds[seconds > clock.second]
     stamp = _announcements(dtype, TIMESTAMP, 0, np.tile(groups, len(seconds)), np.repeat(seconds, len(groups)))
     after, resets = _resets(seconds, max(clock.second, 0))
+    if clock.second < 0 and len(seconds) and seconds[0] == 0 and begin[0] > 0:
+        after, resets = np.append(0, after), np.append(0, resets)
     clock.second = int(max([clock.second, *seconds]))
     since = np.repeat(resets * period, len(groups))
     sync = _announcements(dtype, SYNC, CLOCK_RESET, np.tile(groups, len(after)), since)
@@ -116,6 +123,7 @@ def _shifts(
     event: np.ndarray,
     tick: np.ndarray,
     first: np.ndarray,
+    low: np.ndarray,
     free: int,
     period: int,
     lead: int,
@@ -123,8 +131,7 @@ def _shifts(
     longest: int,
 ) -> tuple[np.ndarray, int]:
     """Ticks by which each event is put off, (n_events,), and the tick from which the next may begin."""
-    low, high = first.copy(), first.copy()
-    np.minimum.at(low, event, tick)
+    high = first.copy()
     np.maximum.at(high, event, tick)
     shift = np.zeros(len(first), dtype=np.int64)
     for k in range(len(first)):
