@@ -1,9 +1,12 @@
 """Packets as proto_nd_flow's charge event building takes them, from inputs of every generation."""
 
+import re
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
-from commands import succeeds
+from commands import program, succeeds
 from flow import raw_events
 from layouts import tracks
 
@@ -109,3 +112,21 @@ def test_hits_before_the_first_deposit_do_not_come_before_the_trigger(compiled, 
     trigger = packets[kind == 7]
     later = trigger["receipt_timestamp"].astype(int) - trigger["timestamp"].astype(int)
     assert later.min() > 5  # ticks to the first deposit
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", [2, 3])
+def test_the_program_of_the_page_reads_packets_with_h5py_alone(compiled, tmp_path, version):
+    page = Path(__file__).resolve().parents[2] / "docs" / "packets.md"
+    (script,) = re.findall(r"^```python\n(.*?)^```$", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    write_segments(tmp_path / "s.h5", tracks(2, t0=[3e5, 1.5e6]))
+    outputs = ["-o", tmp_path / "h.h5", "--packets", tmp_path / "packets.h5", "--packet-version", version]
+    succeeds("simulate", tmp_path / "s.h5", *outputs)
+    printed = program(tmp_path, script).stdout.splitlines()
+    with h5py.File(tmp_path / "h.h5") as file:
+        hits = file["hits"][()]
+    assert printed[-1] == f"{len(hits)} packets of data"
+    first = hits[np.argmin(np.ceil(hits["t"] / 0.1))]
+    time = f"{0.1 * np.ceil(first['t'] / 0.1):.1f}"
+    assert re.match(rf"event 0: channel \d+-\d+-\d+-\d+, {time} us, \d+ counts, \d+$", printed[0])
+    assert all(re.match(r"event 0: .*, \d+$", line) for line in printed[:5])
