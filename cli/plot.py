@@ -3,36 +3,44 @@
 import click
 
 from lartpc import InputError
-from lartpc.cli.options import check_output, output_option, overwrite_option
+from lartpc.cli.options import check_output, layout_option, load_detector, output_option, overwrite_option
 
 
 @click.command(epilog="Example: lartpc plot hits.h5 -o event.png --event 3")
 @click.argument("hits")
 @output_option("PNG")
 @click.option("--event", type=int, help="Event id [default: the one with most hits].")
+@click.option(
+    "--detector",
+    metavar="module0|2x2|ndlar|FILE",
+    help="Detector of packets, as of simulate.  [default: that which HITS tells, where it is built in]",
+)
+@layout_option
 @overwrite_option
-def plot(hits, output, event, overwrite):
-    """Draw one event of HITS: segments, pixel planes, and a waveform if there are any (simulate --waveforms)."""
+def plot(hits, output, event, detector, layout, overwrite):
+    """Draw one event of HITS, a file of hits or of packets: segments where it has them, pixel planes, and a waveform if
+    there are any (simulate --waveforms)."""
     check_output(output, overwrite)
 
-    from lartpc import read_hits, read_segments
-    from lartpc.formats.attrs import read_detector
-    from lartpc.formats.hitfile import read_waveforms
+    import numpy as np
 
-    table = read_hits(hits)
-    waveforms = read_waveforms(hits)
-    segments = read_segments(hits)
-    detector, threshold = read_detector(hits)
+    from lartpc.plots.source import read_source
+
+    chosen = None if detector is None else load_detector(detector, layout)
+    source = read_source(hits, chosen, detector or "", layout)
 
     from lartpc.plots.event import busiest_event, event_display
     from lartpc.plots.figure import write_figure
 
+    table, segments = source.hits, source.segments
     if event is None:
         event = busiest_event(table, segments)
     elif event not in table.event_id and event not in segments.event_id:
-        known = f"{segments.event_id.min()} to {segments.event_id.max()}" if len(segments) else "no event"
+        ids = np.union1d(table.event_id, segments.event_id)
+        known = f"{ids.min()} to {ids.max()}" if len(ids) else "no event"
         raise InputError(f"--event {event}: not in {hits}, found {known}")
-    write_figure(output, event_display(event, table, segments, detector, waveforms, threshold=threshold), overwrite)
+    figure = event_display(event, table, segments, source.detector, source.waveforms, threshold=source.threshold)
+    write_figure(output, figure, overwrite)
     if event is None:
         click.echo(f"{output}: no event")
     else:

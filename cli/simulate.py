@@ -6,6 +6,7 @@ import time
 
 import click
 
+from lartpc import InputError
 from lartpc.cli.options import (
     check_output,
     config_option,
@@ -43,7 +44,16 @@ from lartpc.cli.progress import announce_compilation, progress_bar
 )
 @seed_option
 @pixel_options
-@click.option("--packets", metavar="FILE", help="Write LArPix packets with their attribution, too (needs --layout).")
+@click.option("--packets", metavar="FILE", help="Write LArPix packets with their attribution, too.")
+@click.option(
+    "--packet-version",
+    type=click.Choice(["2", "3"]),
+    default="2",
+    show_default=True,
+    help="Generation of LArPix that --packets are of; 3: 10 bits of ADC, data have packet type 1.",
+)
+@click.option("--gzip", is_flag=True, help="Compress the tables of --packets.")
+@click.option("--keep-input", is_flag=True, help="Copy the tables of SEGMENTS as they are, too, into /input of HITS.")
 @click.option("--waveforms", is_flag=True, help="Write the current of every pixel, too.")
 @device_option
 @overwrite_option
@@ -60,6 +70,9 @@ def simulate(
     noise_hits,
     seed,
     packets,
+    packet_version,
+    gzip,
+    keep_input,
     waveforms,
     device,
     overwrite,
@@ -79,12 +92,14 @@ def simulate(
     from lartpc.files.atomic import check_apart
 
     check_apart(outputs, segments)
-    if packets is not None:
-        from lartpc.detector.channels import Channels, check_layout
-
-        check_layout(layout, "--packets")
+    if packets is None and (gzip or packet_version != "2"):
+        raise InputError("--packet-version, --gzip: allowed with --packets only")
     chosen = with_pixel_values(load_detector(detector, layout), options, (detector, layout))
-    also = None if packets is None else (packets, Channels.load(chosen, detector, layout))
+    also = None
+    if packets is not None:
+        from lartpc.detector.channels import Channels
+
+        also = (packets, Channels.load(chosen, detector, layout))
     parameters = load_parameters(chosen, changes)
 
     from lartpc import EventFile
@@ -111,6 +126,9 @@ def simulate(
         deposits,
         output,
         packets=also,
+        packet_version=int(packet_version),
+        gzip=gzip,
+        keep_input=keep_input,
         waveforms=waveforms,
         attrs={"response": response},
         overwrite=overwrite,

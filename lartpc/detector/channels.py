@@ -1,4 +1,4 @@
-"""Which channel of which chip reads a pixel: larnd-sim's pixel layout, both ways."""
+"""Which channel of which chip reads a pixel, and back: by larnd-sim's pixel layout, or of a built-in detector."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lartpc.checks import short
+from lartpc.detector.channelmaps import WIRING
 from lartpc.detector.detector import Detector
 from lartpc.detector.larndsim_yaml import KNOWN_KEYS, layout_files
 from lartpc.detector.layout import KNOWN_KEYS as LAYOUT_KEYS
@@ -34,25 +35,27 @@ class Channels(NamedTuple):
     @staticmethod
     def load(
         detector: Detector,
-        detector_yaml: str | os.PathLike,
-        layout_yaml: str | os.PathLike | Sequence[str | os.PathLike],
+        detector_yaml: str | os.PathLike = "",
+        layout_yaml: str | os.PathLike | Sequence[str | os.PathLike] = (),
     ) -> Channels:
-        """Read `chip_channel_to_position` and `tile_chip_to_io` of the layouts that `detector` was loaded with.
+        """The channels of a detector that was loaded with these files, or of a built-in one.
 
-        A tile's pixel (i, j) counts from its low x and y, or where its orientation is -1, from the high end. An
-        io_group of the layout counts the groups of one module, for which `module_to_io_groups` of the detector file
-        names those of all. InputError, one line: a key missing or of the wrong kind, channels twice.
+        Those of the layouts' `chip_channel_to_position` and `tile_chip_to_io`. A tile's pixel (i, j) counts from its
+        low x and y, or where its orientation is -1, from the high end. An io_group of the layout counts the groups of
+        one module, for which `module_to_io_groups` of the detector file names those of all. Without a layout they are
+        those of `channelmaps`; `detector_yaml` may be the name of a built-in detector. InputError, one line: a key
+        missing or of the wrong kind, channels twice, no files of a detector that is not built in.
         """
-        found = [_read_anodes(path) for path in layout_files(layout_yaml)]
+        files = layout_files(layout_yaml)
+        if not files:
+            return _built_in(detector, detector_yaml)
+        found = [_read_anodes(path) for path in files]
         widest = np.max([own.shape for own in found], axis=0)[1:3]
         of_anode = np.full((sum(map(len, found)), *widest, len(NAMES)), -1, dtype=np.int64)
         for a, own in enumerate(own for layout in found for own in layout):
             of_anode[a, : own.shape[0], : own.shape[1]] = own
         anode = np.arange(len(detector.z_anode)) % len(of_anode)
-        groups = np.unique(of_anode[..., 0][of_anode[..., 0] >= 0]).tolist()
-        known = yamlfile.read_mapping(detector_yaml, KNOWN_KEYS).get("module_to_io_groups")
-        per_module = _module_groups(detector_yaml, known, groups, detector.module)
-        return Channels(of_anode, anode, tuple(per_module[module] for module in detector.module.tolist()))
+        return Channels(of_anode, anode, _groups_of(detector_yaml, of_anode, detector))
 
     def of_pixels(self, detector: Detector, pixel: np.ndarray) -> np.ndarray:
         """io_group, io_channel, chip_id, channel_id of pixels by their ids, (n, 4) int64; -1 where there is none."""
@@ -100,12 +103,57 @@ class Channels(NamedTuple):
 
 
 def check_layout(layout_yaml: str | os.PathLike | Sequence[str | os.PathLike], purpose: str) -> None:
-    """Raise InputError, beginning with `purpose`, where there is no layout to load `Channels` from."""
+    """Raise InputError, beginning with `purpose`, where there is no layout: channels of a real detector are its own."""
     if not layout_yaml:
         raise InputError(
             f"{purpose}: needs --detector FILE and --layout FILE, whose chip_channel_to_position and tile_chip_to_io "
-            "say which channel reads a pixel; built-in tiles have none"
+            "say which channel reads a pixel"
         )
+
+
+def _built_in(detector: Detector, detector_yaml: str | os.PathLike) -> Channels:
+    """Those of a built-in detector, by its name or geometry, or of the tiles of module0, which YAML has by default."""
+    name = os.fspath(detector_yaml) or _same_as_built_in(detector)
+    if name is None:
+        raise InputError(
+            f"detector {detector.name}: found no file of it and its layout, whose chip_channel_to_position and "
+            "tile_chip_to_io say which channel reads a pixel; allowed is none with built-in detectors only"
+        )
+    wiring = WIRING[name if name in WIRING else "module0"]()
+    widest = np.max([own.shape for own in wiring.anodes], axis=0)
+    of_anode = np.full((2 * len(wiring.anodes), *widest[1:]), -1, dtype=np.int64)
+    for k, own in enumerate(wiring.anodes):
+        of_anode[2 * k : 2 * k + 2, : own.shape[1], : own.shape[2]] = own
+    if name not in WIRING:
+        return Channels(of_anode, np.arange(len(detector.z_anode)) % 2, _groups_of(name, of_anode, detector))
+    module = detector.module
+    anode = 2 * np.array(wiring.layout)[module] + np.arange(len(module)) % 2
+    groups = {m: {g: wiring.groups * m + g for g in range(1, wiring.groups + 1)} for m in range(len(wiring.layout))}
+    return Channels(of_anode, anode, tuple(groups[m] for m in module.tolist()))
+
+
+def _same_as_built_in(detector: Detector) -> str | None:
+    """The name of the built-in detector whose TPCs are the same."""
+    if detector.name not in WIRING:
+        return None
+    built = Detector.built_in(detector.name)
+    names = ("x_lo", "y_lo", "z_anode", "pitch", "n_x", "n_y")
+    same = all(
+        getattr(built, name).shape == getattr(detector, name).shape
+        and np.allclose(getattr(built, name), getattr(detector, name), atol=1e-6)
+        for name in names
+    )
+    return detector.name if same else None
+
+
+def _groups_of(
+    detector_yaml: str | os.PathLike, of_anode: np.ndarray, detector: Detector
+) -> tuple[dict[int, int], ...]:
+    """Of each TPC the map from the io_groups of a layout to its own, as the detector's file has it."""
+    groups = np.unique(of_anode[..., 0][of_anode[..., 0] >= 0]).tolist()
+    known = yamlfile.read_mapping(detector_yaml, KNOWN_KEYS).get("module_to_io_groups")
+    per_module = _module_groups(detector_yaml, known, groups, detector.module)
+    return tuple(per_module[module] for module in detector.module.tolist())
 
 
 def _read_anodes(path: str | os.PathLike) -> np.ndarray:

@@ -142,10 +142,12 @@ class NewFile(h5py.File):
         """Raise what writing has failed with until now: InputError, or an interrupt."""
         self._sink.check()
 
-    def growing(self, name: str, dtype: Any, chunk: int = 2**16) -> h5py.Dataset:
+    def growing(self, name: str, dtype: Any, chunk: int = 2**16, compression: str | None = None) -> h5py.Dataset:
         """A new dataset without rows, for `append`; HDF5 keeps a list of all its chunks [bytes] in memory."""
         rows = max(1, chunk // np.dtype(dtype).itemsize)
-        return self.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(rows,), track_times=False)
+        return self.create_dataset(
+            name, (0,), dtype, maxshape=(None,), chunks=(rows,), compression=compression, track_times=False
+        )
 
 
 def append(dataset: h5py.Dataset, rows: np.ndarray) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from lartpc.data.hits import Hits
 from lartpc.data.segments import Segments, within
-from lartpc.detector.channels import Channels, check_layout
+from lartpc.detector.channels import Channels
 from lartpc.detector.detector import Detector
 from lartpc.detector.pixelvalues import PIXEL_VALUES
 from lartpc.exceptions import InputError
@@ -57,7 +57,8 @@ class Target:
     ) -> Target:
         """The hits of a file that `lartpc simulate` or `write_hits` wrote, or of LArPix packets, which are rounded.
 
-        Packets need the rest: the `segments` of all events, and the `detector` with the files that it was loaded from.
+        Packets need the rest: the `segments` of all events, and the `detector`, with the files that it was loaded
+        from if any.
         `t0` is what their zero of time means, see `packet_events.zeros_of`; hits are at the times of the segments, so
         that it must be absolute or fit.
 
@@ -66,10 +67,8 @@ class Target:
         """
         rounded, received = has_packets(path), None
         if rounded:
-            purpose = f"{path}: a file of packets"
-            check_layout(layout_yaml, purpose)
             if segments is None or detector is None:
-                raise InputError(f"{purpose}: needs the segments and the detector, too")
+                raise InputError(f"{path}: a file of packets: needs the segments and the detector, too")
             channels = Channels.load(detector, detector_yaml, layout_yaml)
             unread = channels.unread(detector)
             hits, received = receive(path, segments, channels, detector, t0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import h5py
@@ -11,10 +12,18 @@ import numpy as np
 
 from lartpc.data.segments import Segments, no_events, within
 from lartpc.files import hdf5
-from lartpc.formats.edepsim import EVENT, from_table
+from lartpc.formats.edepsim import from_table
+from lartpc.formats.present import (
+    PARTICLES,
+    Numbering,
+    event_field,
+    numbering_of,
+    present_dtype,
+    present_rows,
+    present_segments,
+)
 
 MOST = 32768  # segments that are read together, where one event has no more
-_COPIED = ("trajectories", "vertices", "mc_hdr", "mc_stack")
 
 
 class _Index(NamedTuple):
@@ -40,11 +49,12 @@ class EventFile:
         self.path, self.events = path, events
         with hdf5.open_hdf5(path) as file:
             table = self._table(file)
-            self.dtype = table.dtype
+            self.dtype = present_dtype(table.dtype)
             self._index, self._before, ends = self._look(table)
         if events is not None and self.n_segments == 0:
             raise no_events(path, events, ends)
         self._cuts = _cuts(self._index.counts, most)
+        self.numbering = numbering_of(path)
 
     def __len__(self) -> int:
         return len(self._cuts) - 1
@@ -75,19 +85,24 @@ class EventFile:
         return from_table(np.concatenate(raws), self.path, np.concatenate(rows)), np.concatenate(indices)
 
     def copy_segments(self, file: h5py.File) -> None:
-        """Copy the segments of `events` as they are, in their order."""
+        """Copy the segments of `events` in the present format, in their order."""
         copied = file.create_dataset("segments", (self.n_segments,), self.dtype, track_times=False)
         copied.attrs["zbeam"] = True
         with hdf5.open_hdf5(self.path) as source:
             table = self._table(source)
             for block, begin in enumerate(self._before[:-1]):
                 raw, own = self._block(table, block)
-                raw = raw[within(own, self.events)]
-                copied[begin : begin + len(raw)] = raw
+                at = np.flatnonzero(within(own, self.events))
+                part = present_segments(from_table(raw[at], self.path, block * hdf5.BLOCK + at), self.numbering)
+                copied[begin : begin + len(part)] = part
 
     def copy_tables(self, file: hdf5.NewFile) -> None:
-        """Copy the tables that the file holds of the particles of `events`."""
-        copy_tables(self.path, file, self.events)
+        """Copy the tables that the file holds of the particles of `events`, in the present format."""
+        copy_tables(self.path, file, self.events, self.numbering)
+
+    def copy_input(self, file: hdf5.NewFile) -> None:
+        """Copy all tables of `events` as they are, under their own names in the group `input`."""
+        copy_as_they_are(self.path, file, self.events)
 
     def _table(self, file: h5py.File) -> h5py.Dataset:
         return hdf5.open_table(file, "segments", "tracks")
@@ -95,7 +110,7 @@ class EventFile:
     def _block(self, table: h5py.Dataset, block: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows of a block, and their event ids."""
         raw = hdf5.read_rows(table, block * hdf5.BLOCK, (block + 1) * hdf5.BLOCK)
-        return raw, raw[_event_field(raw.dtype)].astype(np.int64)
+        return raw, raw[event_field(raw.dtype)].astype(np.int64)
 
     def _look(self, table: h5py.Dataset) -> tuple[_Index, np.ndarray, np.ndarray]:
         """The index, how many segments of `events` come before each block and in all, the ends of all event ids."""
@@ -115,29 +130,43 @@ class EventFile:
         return _merged([index, *parts]), np.array(before), ends
 
 
-def copy_tables(path: str | os.PathLike | None, file: hdf5.NewFile, events: range | None = None) -> None:
-    """Copy what the file at `path` (None: there is none) holds of the events' particles, of a range if given."""
+def copy_tables(path: str | os.PathLike | None, file: hdf5.NewFile, events: range | None, numbering: Numbering) -> None:
+    """Copy what the file at `path` (None: there is none) holds of the events' particles, of a range if given, in the
+    present format; what is no table of events as it is."""
     if path is None:
         return
     with hdf5.open_hdf5(path) as source:
-        for name in _COPIED:
+        for name in PARTICLES:
             if name not in source:
                 continue
-            field = None if events is None else _event_field(getattr(source[name], "dtype", None))
-            if field is None:
+            dtype = getattr(source[name], "dtype", None)
+            if event_field(dtype) is None:
                 source.copy(name, file)
+            else:
+                changed = functools.partial(present_rows, name=name, numbering=numbering)
+                _copy_rows(source[name], file.growing(name, changed(np.zeros(0, dtype=dtype)).dtype), events, changed)
+
+
+def copy_as_they_are(path: str | os.PathLike, file: hdf5.NewFile, events: range | None) -> None:
+    """Copy the tables of a file's segments and particles, of a range of events if given, into the group `input`."""
+    with hdf5.open_hdf5(path) as source:
+        for name in ("segments", "tracks", *PARTICLES):
+            if name not in source:
                 continue
-            copied = file.growing(name, source[name].dtype)
-            copied.attrs.update(source[name].attrs)
-            for start in range(0, len(source[name]), hdf5.BLOCK):
-                rows = hdf5.read_rows(source[name], start, start + hdf5.BLOCK)
-                hdf5.append(copied, rows[within(rows[field], events)])
+            if events is None or event_field(getattr(source[name], "dtype", None)) is None:
+                source.copy(name, file.require_group("input"))
+            else:
+                _copy_rows(source[name], file.growing(f"input/{name}", source[name].dtype), events, lambda rows: rows)
 
 
-def _event_field(dtype: np.dtype | None) -> str | None:
-    """The field of event ids, None where a dataset has none."""
-    names = () if dtype is None else hdf5.fields_of(dtype)
-    return next((name for name in EVENT if name in names), None)
+def _copy_rows(
+    table: h5py.Dataset, copied: h5py.Dataset, events: range | None, changed: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    """Append the rows of `events`, as `changed` gives them."""
+    copied.attrs.update(table.attrs)
+    for start in range(0, len(table), hdf5.BLOCK):
+        rows = hdf5.read_rows(table, start, start + hdf5.BLOCK)
+        hdf5.append(copied, changed(rows[within(rows[event_field(rows.dtype)], events)]))
 
 
 def _index(event_id: np.ndarray, block: int) -> _Index:

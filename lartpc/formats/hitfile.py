@@ -16,8 +16,8 @@ from lartpc.data.hits import Hits, WaveformTable
 from lartpc.data.segments import Segments
 from lartpc.exceptions import InputError
 from lartpc.files import hdf5
-from lartpc.formats.edepsim import file_table
 from lartpc.formats.eventfile import copy_tables
+from lartpc.formats.present import numbering_of, present_segments
 
 _HIT = np.dtype(
     [
@@ -66,9 +66,10 @@ def write_hits(
     """
     with hdf5.new_hdf5(path, overwrite) as file:
         HitWriter(file, waveforms is not None).append(hits, waveforms)
-        raw = segments.raw if segments.raw is not None else file_table(segments)
-        file.create_dataset("segments", data=raw, track_times=False).attrs["zbeam"] = True
-        copy_tables(segments.source, file)
+        numbering = numbering_of(segments.source)
+        table = present_segments(segments, numbering)
+        file.create_dataset("segments", data=table, track_times=False).attrs["zbeam"] = True
+        copy_tables(segments.source, file, None, numbering)
         write_attrs(file, attrs)
 
 

@@ -100,7 +100,7 @@ def find_hits(
         )
     known = pixel >= 0
     data, pixel = data[known], pixel[known]
-    moment = time[of_trigger]
+    moment = time[of_trigger] + first_deposits(table[of_trigger], reset_period(detector), due.early)
     triggers = moments(moment, np.full(len(moment), -1) if event_id is None else event_id[of_trigger], detector.tick)
     time = time[data]
     event = told_events(time, triggers, due, path) if event_id is None else event_id[data]
@@ -169,6 +169,12 @@ def unrolled(table: np.ndarray, period: int) -> np.ndarray:
         one_before = np.where(last >= 0, passed[rows][last], 0)
         time[rows] += own - passed[rows] - np.where(late[rows], one_before, 0)
     return time
+
+
+def first_deposits(trigger: np.ndarray, period: int, most: int) -> np.ndarray:
+    """Ticks (n,) from each trigger to the event's first deposit: by its receipt_timestamp, where up to `most` later."""
+    after = (trigger["receipt_timestamp"].astype(np.int64) - trigger["timestamp"].astype(np.int64)) % period
+    return np.where(after <= most, after, 0)
 
 
 def _is_data(table: np.ndarray) -> np.ndarray:

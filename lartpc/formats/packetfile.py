@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
+import h5py
 import numpy as np
 
 from lartpc.charge.velocity import drift_velocities
@@ -18,13 +18,13 @@ from lartpc.files import hdf5
 from lartpc.formats.edepsim import from_table
 from lartpc.formats.eventfile import EventFile
 from lartpc.formats.hits_of_packets import Received, find_hits
-from lartpc.formats.larndsim_columns import filled_dtype, filled_segments
-from lartpc.formats.packets import PACKET, Packets, check_adc
+from lartpc.formats.larndsim_columns import filled_segments
+from lartpc.formats.packets import DATA, PACKET, VERSIONS, Packets, Version, check_adc
 from lartpc.formats.packets_of_hits import Clock, make_packets
+from lartpc.formats.particles import MADE
 from lartpc.kernels.runtime.slots import LIFETIME
 from lartpc.parameters import Parameters
 
-VERSION = "2.4"  # of larpix-control's format
 ASSOCIATION = np.dtype(
     [
         ("event_ids", "i8", (1,)),
@@ -38,42 +38,42 @@ _MESSAGE = np.dtype([("message", "S64"), ("timestamp", "u8"), ("index", "u4")])
 _CONFIG = np.dtype(
     [("timestamp", "u8"), ("io_group", "u1"), ("io_channel", "u1"), ("chip_id", "u1"), ("registers", "u1", (239,))]
 )
-_TYPES = "data, test, config write, config read, timestamp, message, sync, trigger".split(", ")
-# Of edep-sim's converter, for inputs that have none: flow reads these two even when empty.
-_IDS = [("event_id", "u4"), ("vertex_id", "u8"), ("file_vertex_id", "u8")]
-_EMPTY: dict[str, list[Any]] = {
-    "trajectories": [
-        *_IDS,
-        *(("traj_id", "u4"), ("file_traj_id", "u4"), ("parent_id", "i4"), ("primary", "?")),
-        *(("E_start", "f4"), ("pxyz_start", "f4", (3,)), ("xyz_start", "f4", (3,)), ("t_start", "f8")),
-        *(("E_end", "f4"), ("pxyz_end", "f4", (3,)), ("xyz_end", "f4", (3,)), ("t_end", "f8")),
-        *(("pdg_id", "i4"), ("start_process", "u4"), ("start_subprocess", "u4")),
-        *(("end_process", "u4"), ("end_subprocess", "u4"), ("dist_travel", "f4")),
-    ],
-    "vertices": [*_IDS, *((name, "f4") for name in ("x_vert", "y_vert", "z_vert", "t_vert", "t_event"))],
-}
+_READ = np.dtype([(name, "f8" if name == "dataword" else PACKET[name]) for name in hdf5.fields_of(PACKET)])
 
 
 class PacketWriter:
     """Writes packets with their attribution into a new file, some events at a time, and all else that it holds.
 
-    Nothing depends on time or place, so `created` and `modified` are 0. Raises InputError as `check_adc` does.
+    Packets are of a `version` of `VERSIONS`; `gzip`: tables are compressed. Nothing depends on time or place, so
+    `created` and `modified` are 0. Raises InputError as `check_adc` does.
     """
 
     def __init__(
-        self, file: hdf5.NewFile, deposits: EventFile, channels: Channels, detector: Detector, parameters: Parameters
+        self,
+        file: hdf5.NewFile,
+        deposits: EventFile,
+        channels: Channels,
+        detector: Detector,
+        parameters: Parameters,
+        version: int = 2,
+        gzip: bool = False,
     ) -> None:
-        check_adc(detector)
+        check_adc(detector, version)
+        self.version, self.numbering, of = version, deposits.numbering, VERSIONS[version]
+        compression = "gzip" if gzip else None
         self.file, self.channels, self.detector, self.parameters = file, channels, detector, parameters
         self.clock = Clock()
         self.data = self.unread = self.late = 0  # packets of hits, and hits that have none
         header = file.create_group("_header").attrs
-        header["created"], header["modified"], header["version"] = 0.0, 0.0, VERSION
-        self.packets = file.growing("packets", PACKET)
-        self.packets.attrs["packet_types"] = "\n".join(f"{k}: {name!r}," for k, name in enumerate(_TYPES))
-        self.associations = file.growing("mc_packets_assn", ASSOCIATION)
-        shape, dtype = (deposits.n_segments,), filled_dtype(deposits.dtype)
-        self.segments = file.create_dataset("segments", shape, dtype, track_times=False)
+        header["created"], header["modified"], header["version"] = 0.0, 0.0, of.hdf5
+        self.packets = file.growing("packets", of.dtype, compression=compression)
+        self.packets.attrs["packet_types"] = "\n".join(f"{k}: {name!r}," for k, name in enumerate(of.types.split(", ")))
+        self.associations = file.growing("mc_packets_assn", ASSOCIATION, compression=compression)
+        shape = (deposits.n_segments,)
+        chunks = (hdf5.BLOCK,) if gzip and shape[0] > hdf5.BLOCK else gzip or None
+        self.segments = file.create_dataset(
+            "segments", shape, deposits.dtype, chunks=chunks, compression=compression, track_times=False
+        )
         self.segments.attrs["zbeam"] = True
         file.create_dataset("messages", data=np.zeros(0, dtype=_MESSAGE), track_times=False)
         configs = file.create_dataset("configs", data=np.zeros(0, dtype=_CONFIG), track_times=False)
@@ -83,25 +83,30 @@ class PacketWriter:
             "tran_diff": parameters.tran_diff,
             "lifetime": one_or_each(parameters.table(detector.n_modules)[:, LIFETIME]),
             "drift_length": abs(detector.z_cathode[0] - detector.z_anode[0]),
-            "asic_version": "2",
+            "asic_version": str(version),
         }
         for name, value in values.items():
             configs.attrs[name] = value
         deposits.copy_tables(file)
-        for name, fields in _EMPTY.items():
+        self.made = {}  # tables that the input has no rows of, which flow needs
+        for name, (dtype, _) in MADE.items():
+            if name in file and len(file[name]) == 0:
+                del file[name]
             if name not in file:
-                file.create_dataset(name, data=np.zeros(0, dtype=fields), track_times=False)
+                self.made[name] = file.growing(name, dtype)
 
     def append(self, hits: Hits, attribution: Attribution, segments: Segments, index: np.ndarray) -> None:
         """Write events that follow those before; `index`: of their segments among all, as `EventFile.read` gives.
 
         Raises what writing has failed with.
         """
-        packets = make_packets(hits, segments, self.channels, self.detector, self.clock)
+        packets = make_packets(hits, segments, self.channels, self.detector, self.clock, self.version)
         hdf5.append(self.packets, packets.table)
         hdf5.append(self.associations, association(packets, attribution, segments))
-        filled = filled_segments(segments, attribution, self.detector, self.parameters)
+        filled = filled_segments(segments, attribution, self.detector, self.parameters, self.numbering)
         hdf5.write_rows(self.segments, index, filled)
+        for name, table in self.made.items():
+            hdf5.append(table, MADE[name][1](filled))
         self.data += int((packets.hit >= 0).sum())
         self.unread += packets.unread
         self.late += packets.late
@@ -143,25 +148,65 @@ def receive(
     """The hits of `/packets`, with the times of `segments` or, where the file has some, of its own, and what else was
     found; `t0`: what zero of time means, see `zeros_of`.
 
-    Events are those of `/mc_packets_assn` where there is one. Raises InputError: no HDF5 file, no packets of
-    larpix-control's format 2, and as `find_hits` does.
+    Events are those of `/mc_packets_assn` where there is one, in older files those of the first segments in it. Raises
+    InputError: no HDF5 file, no packets of larpix-control's formats 2 and 3, and as `find_hits` does.
     """
     with hdf5.open_hdf5(path) as file:
         raw = hdf5.read_table(file, "packets")
-        event = None
-        if "mc_packets_assn" in file:
-            assigned = hdf5.read_table(file, "mc_packets_assn")
-            if "event_ids" not in hdf5.fields_of(assigned.dtype) or len(assigned) != len(raw):
-                raise InputError(f"{path}: mc_packets_assn: allowed is a row a packet, with a field 'event_ids'")
-            event = assigned["event_ids"].astype(np.int64)
-            event = event[:, 0] if event.ndim > 1 else event
         own = from_table(hdf5.read_table(file, "segments"), path) if "segments" in file else segments
-    table = np.zeros(len(raw), dtype=PACKET)
+        event = _assigned(path, hdf5.read_table(file, "mc_packets_assn"), own) if "mc_packets_assn" in file else None
+        version = _version(file, raw)
+    if event is not None and len(event) != len(raw):
+        raise InputError(
+            f"{path}: mc_packets_assn: found {len(event)} rows for {len(raw)} packets, allowed is a row a packet"
+        )
+    table = np.zeros(len(raw), dtype=_READ)
     for name in hdf5.fields_of(PACKET):
         if name in hdf5.fields_of(raw.dtype):
-            table[name] = raw[name]
+            table[name] = _whole_numbers(path, "packets", raw, name)
         elif name not in ("first_packet", "receipt_timestamp"):  # older formats lack these
             raise InputError(f"{path}: packets have no field {name!r}, found {', '.join(hdf5.fields_of(raw.dtype))}")
     if "receipt_timestamp" not in hdf5.fields_of(raw.dtype):
         table["receipt_timestamp"] = np.minimum(table["timestamp"], 2**32 - 1)
+    if version.data != DATA:
+        kind = table["packet_type"]
+        table["packet_type"] = np.where(kind == version.data, DATA, np.where(kind == DATA, version.data, kind))
     return find_hits(table, event, own, channels, detector, path, t0)
+
+
+def _version(file: h5py.File, table: np.ndarray) -> Version:
+    """The version of packets, by the format of the file that its header tells, or by the fields of its 3.0."""
+    header = file.get("_header")
+    told = header.attrs.get("version", "") if isinstance(header, h5py.Group) else ""
+    return VERSIONS[3 if str(told).startswith("3") or "cds_flag" in hdf5.fields_of(table.dtype) else 2]
+
+
+def _assigned(path: str | os.PathLike, table: np.ndarray, segments: Segments) -> np.ndarray | None:
+    """The event of each packet, -1 where there is none; None where no packet is assigned to a known segment."""
+    names = hdf5.fields_of(table.dtype)
+    name = next((name for name in ("event_ids", "segment_ids", "track_ids") if name in names), None)
+    if name is None:
+        allowed = "a row a packet, with a field 'event_ids' (or 'segment_ids', 'track_ids')"
+        raise InputError(f"{path}: mc_packets_assn: found {', '.join(names)}, allowed is {allowed}")
+    ids = _whole_numbers(path, "mc_packets_assn", table, name, most=2).astype(np.int64)
+    ids = ids[:, None] if ids.ndim == 1 else ids
+    if not ids.shape[1]:
+        return None
+    if name == "event_ids":
+        return ids[:, 0]
+    order = np.argsort(segments.segment_id, kind="stable")
+    event = np.append(segments.event_id[order], -1)
+    known = np.append(segments.segment_id[order], np.iinfo(np.int64).max)
+    at = np.searchsorted(known, ids)
+    found = np.where((known[at] == ids) & (ids >= 0), event[at], -1)
+    if not (found >= 0).any():
+        return None
+    return found[np.arange(len(found)), np.argmax(found >= 0, axis=1)]
+
+
+def _whole_numbers(path: str | os.PathLike, what: str, table: np.ndarray, name: str, most: int = 1) -> np.ndarray:
+    """A field of whole numbers, with up to `most` axes; a float that is none is cut off."""
+    column = table[name]
+    if column.dtype.kind not in "iuf" or column.ndim > most or not np.isfinite(column).all():
+        raise InputError(f"{path}: {what} field {name!r} has type {table.dtype[name]}, allowed are whole numbers")
+    return column

@@ -32,14 +32,19 @@ def simulate_file(
     output: str | os.PathLike,
     *,
     packets: tuple[str | os.PathLike, Channels] | None = None,
+    packet_version: int = 2,
+    gzip: bool = False,
     waveforms: bool = False,
+    keep_input: bool = False,
     attrs: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     progress: Callable[[Iterable[int]], Iterable[int]] = lambda parts: parts,
 ) -> tuple[Summary, PacketCounts | None]:
     """Simulate all events of `deposits`, and write `output` as `write_hits` does; what went in and what came out.
 
-    `packets`: a file for LArPix packets of the hits with their attribution, too, and the channels that they are of.
+    `packets`: a file for LArPix packets of the hits with their attribution, too, and the channels that they are of;
+    of `packet_version` 2 or 3, compressed where `gzip` says so. `keep_input`: `output` has the tables of the input as
+    they are, too, in the group `input`.
     `attrs`: attributes of the files, beside those that tell the detector and the simulation. `progress` wraps the
     numbers of the parts, like tqdm. Nothing is under its name before all is complete.
 
@@ -62,10 +67,13 @@ def simulate_file(
     with new_hdf5s(outputs, overwrite) as files:
         deposits.copy_segments(files[0])
         deposits.copy_tables(files[0])
+        if keep_input:
+            deposits.copy_input(files[0])
         hit_writer = HitWriter(files[0], waveforms)
         write_unread(files[0], simulation.detector.unread)
         if packets is not None:
-            packet_writer = PacketWriter(files[1], deposits, packets[1], simulation.detector, simulation.parameters)
+            about = simulation.detector, simulation.parameters
+            packet_writer = PacketWriter(files[1], deposits, packets[1], *about, packet_version, gzip)
         for file in files:
             write_attrs(file, told)
         for k in progress(range(len(deposits))):

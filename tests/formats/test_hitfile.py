@@ -39,7 +39,15 @@ def test_hits_come_back_in_order_with_segments_truth_waveforms_and_attributes(tm
         )
     with h5py.File(tmp_path / "hits.h5") as file:
         assert sorted(file) == ["hits", "mc_hdr", "segments", "trajectories", "waveforms"]
-        np.testing.assert_array_equal(file["segments"][()], segments.raw)
+        stored = file["segments"][()]
+        for name, old in {
+            "event_id": "eventID",
+            "file_traj_id": "trackID",
+            "pdg_id": "pdgId",
+            "x_end": "x_end",
+        }.items():
+            np.testing.assert_array_equal(stored[name], segments.raw[old])
+        assert not {"eventID", "trackID", "pdgId"} & set(stored.dtype.names)
         assert file["segments"].attrs["zbeam"]
         np.testing.assert_array_equal(file["trajectories"][()], truth["trajectories"])
     # a hits file is a segments file too

@@ -10,15 +10,17 @@ from commands import RUN, program, refusal, succeeds
 from layouts import tracks
 from packet_files import options
 
+from lartpc.exceptions import InputError
+from lartpc.fit.target import Target
 from lartpc.formats.edepsim import write_segments
 from lartpc.formats.hitfile import read_hits
 
 
 def test_the_command_refuses_what_it_cannot_write(described, written, tmp_path):
-    segments, packets = written / "segments.h5", tmp_path / "p.h5"
+    segments = written / "segments.h5"
     command = ["simulate", segments, "-o", tmp_path / "h.h5"]
-    assert "--packets: needs --detector FILE and --layout FILE" in refusal(*command, "--packets", packets)
-    assert "--packets: needs" in refusal(*command, "--packets", packets, "--detector", described[2])
+    assert "--packet-version, --gzip: allowed with --packets only" in refusal(*command, "--packet-version", "3")
+    assert "--packet-version, --gzip: allowed with --packets only" in refusal(*command, "--gzip")
     assert "another name is needed" in refusal(*command, "--packets", tmp_path / "h.h5", *options(described))
     there = written / "p.h5"
     before = there.read_bytes()
@@ -26,7 +28,8 @@ def test_the_command_refuses_what_it_cannot_write(described, written, tmp_path):
     line = refusal(*command, "--packets", segments, "--overwrite", *options(described))
     assert "segments.h5: is the input" in line
     assert there.read_bytes() == before and os.listdir(tmp_path) == []
-    assert "a file of packets: needs" in refusal("calibrate", segments, there, "-o", tmp_path / "fit")
+    with pytest.raises(InputError, match="a file of packets: needs the segments and the detector, too"):
+        Target.read(there)
 
 
 def test_the_same_command_writes_the_same_bytes_and_says_what(described, written, tmp_path):

@@ -158,15 +158,15 @@ def test_columns_that_old_files_lack_are_added_and_truth_is_copied(described, tm
     raw["dE"], raw["dEdx"], raw["t"], raw["trackID"] = 2.0, 2.0, 4.5, [30, 31]
     with h5py.File(tmp_path / "in.h5", "w") as file:
         file["segments"], file["mc_hdr"] = raw, np.arange(3)
-        file["trajectories"] = np.zeros(4, dtype=[("eventID", "u4")])
+        file["trajectories"] = np.zeros(4, dtype=[("eventID", "u4"), ("trackID", "i4")])
     outputs = ["-o", tmp_path / "h.h5", "--packets", tmp_path / "p.h5"]
     succeeds("simulate", tmp_path / "in.h5", *outputs, *options(described))
     with h5py.File(tmp_path / "p.h5") as file:
         table, found = file["segments"][()], file["mc_packets_assn"][()]
-        assert (len(file["mc_hdr"]), len(file["trajectories"]), len(file["vertices"])) == (3, 4, 0)
+        assert (len(file["mc_hdr"]), len(file["trajectories"]), len(file["vertices"])) == (3, 4, 1)
         assert "mc_stack" not in file
         data = file["packets"]["packet_type"] == 0
-    assert table.dtype.names[: len(raw.dtype.names)] == raw.dtype.names
+    assert table.dtype.names[: len(raw.dtype.names)] == ("event_id", "file_traj_id", *names)
     assert table["segment_id"].tolist() == [0, 1]
     np.testing.assert_array_equal(table["t0"], 4.5)
     assert (table["t"] > 100.0).all()

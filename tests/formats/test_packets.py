@@ -53,7 +53,7 @@ def test_the_file_is_as_larpix_control_and_larnd_sim_write_it(described, written
         assert file["segments"].attrs["zbeam"]
         assert file["segments"].dtype == read_segments(written / "segments.h5").raw.dtype
         assert file.attrs["detector"] == detector.name
-        assert len(file["trajectories"]) == len(file["vertices"]) == 0
+        assert (len(file["trajectories"]), len(file["vertices"])) == (6, 2)
 
 
 def test_parity_is_odd_bit_by_bit(written):
