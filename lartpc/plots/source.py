@@ -41,6 +41,7 @@ def read_source(
     one. Raises InputError: no HDF5 file, neither hits nor packets in it, no detector.
     """
     packets = has_packets(path)
+    hits = None if packets else read_hits(path)
     with hdf5.open_hdf5(path) as file:
         bare = "segments" not in file
     segments = from_table(np.zeros(0, dtype=segment_dtype()), path) if bare else read_segments(path)
@@ -48,7 +49,7 @@ def read_source(
         detector, threshold = read_detector(path)
     else:
         threshold = detector.threshold if detector.thresholds is None else None
-    if not packets:
-        return Source(read_hits(path), segments, detector, read_waveforms(path), threshold)
+    if hits is not None:
+        return Source(hits, segments, detector, read_waveforms(path), threshold)
     channels = Channels.load(detector, detector_yaml, layout_yaml)
     return Source(read_packets(path, segments, channels, detector), segments, detector, None, threshold)

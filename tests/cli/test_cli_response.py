@@ -39,7 +39,7 @@ def test_commands(tmp_path):
 def test_a_file_is_of_one_pitch(tmp_path):
     done = lartpc_command("response", "-o", tmp_path / "r.npz", "--detector", "2x2")
     assert done.exit_code == 2
-    assert "pitches 0.388, 0.4434 [cm] in detector 2x2, a table holds one; allowed is --response" in done.stderr
+    assert "pitches 0.388, 0.4434 [cm] in detector 2x2, a table holds one; allowed is a table" in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "r.npz").exists()
 

@@ -12,6 +12,7 @@ from lartpc.detector.detector import Detector
 from lartpc.formats.contents import contents
 from lartpc.formats.edepsim import write_segments
 
+pytestmark = pytest.mark.usefixtures("compiled")
 SEGMENTS = protons(3)
 PLACES = ("x_start", "y_start", "z_start", "x_end", "y_end", "z_end")
 
