@@ -29,7 +29,7 @@ from lartpc.cli.progress import announce_compilation, progress_bar
 
 
 @click.command(epilog="Example: lartpc simulate muons.h5 -o hits.h5 --set lifetime=1500 --seed 1")
-@click.argument("segments")
+@click.argument("segments", nargs=-1, required=True)
 @output_option("HITS")
 @config_option
 @detector_option
@@ -82,7 +82,7 @@ def simulate(
 
     --packets writes what larpix-control, h5flow and users of larnd-sim read. Files may be of any size: some events at a
     time are read and written. The same command writes the same bytes, on any number of threads; an event has the same
-    hits with any --events.
+    hits with any --events. Several SEGMENTS are taken as one file, their ids made distinct.
     """
     started = time.perf_counter()
     outputs = [output] if packets is None else [output, packets]
@@ -91,7 +91,8 @@ def simulate(
 
     from lartpc.files.atomic import check_apart
 
-    check_apart(outputs, segments)
+    for path in segments:
+        check_apart(outputs, path)
     if packets is None and (gzip or packet_version != "2"):
         raise InputError("--packet-version, --gzip: allowed with --packets only")
     chosen = with_pixel_values(load_detector(detector, layout), options, (detector, layout))
@@ -104,7 +105,7 @@ def simulate(
 
     from lartpc import EventFile
 
-    deposits = EventFile(segments, events)
+    deposits = EventFile(source_of(segments), events)
 
     from lartpc import Simulation
     from lartpc.simulation.streaming import simulate_file
@@ -139,9 +140,23 @@ def simulate(
     if counts is not None:
         click.echo(packets_report(packets, counts))
     for line in told:
-        click.echo(f"lartpc: {segments}: {line}", err=True)
+        click.echo(f"lartpc: {', '.join(segments)}: {line}", err=True)
     if nothing(summary):
         sys.exit(1)
+
+
+def source_of(segments):
+    """The one file of segments, or what several are joined in while the command runs."""
+    if len(segments) == 1:
+        return segments[0]
+    from lartpc.formats.joined import joined
+
+    made = click.get_current_context().with_resource(joined(segments))
+    for path, added in zip(segments, made.added, strict=True):
+        if any(added.values()):
+            told = ", ".join(f"{name} + {number}" for name, number in added.items() if number)
+            click.echo(f"{path}: has event ids of files before; in the output {told}")
+    return made.path
 
 
 def nothing(summary):

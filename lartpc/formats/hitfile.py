@@ -36,7 +36,7 @@ _HIT = np.dtype(
     ]
 )
 # What those attributes of a file hold that are read again, and how that is told.
-_ATTRS: dict[str, tuple[type, str]] = {
+_ATTRS: dict[str, tuple[Any, str]] = {
     "detector": (str, "a name"),
     "events": (list, "two event ids"),
     "geometry": (dict, "JSON of an object"),
@@ -44,7 +44,7 @@ _ATTRS: dict[str, tuple[type, str]] = {
     "parameters": (dict, "JSON of an object"),
     "readout": (dict, "JSON of an object"),
     "recombination": (str, "a name"),
-    "response": (str, "a name"),
+    "response": ((str, list), "a name or a list of them"),
     **dict.fromkeys(("thresholds", "gains", "pedestals"), (str, "detector or pixels")),
 }
 _WINDOW = np.dtype([("event_id", "i8"), ("pixel_id", "i8"), ("start_tick", "i8"), ("offset", "i8"), ("ticks", "i4")])
