@@ -154,7 +154,10 @@ class Response:
         return number
 
     def check(self, where: str | os.PathLike, detector: Detector, pitch: float) -> None:
-        """Raise InputError, beginning with `where`, unless the table is one of the detector's pixels of `pitch`."""
+        """Raise InputError, beginning with `where`, unless the table is one of the detector's pixels of `pitch`.
+
+        A table of zeros is one: no pixel sees anything.
+        """
         own = max(self.bins(pitch, where) // 2, 1)
         if min(self.response.shape[:2]) < own:
             raise InputError(
@@ -162,7 +165,7 @@ class Response:
                 f"{own} x {own} at least, a quadrant of a pixel"
             )
         charge = float(self.charge[:own, :own].mean())
-        if not OWN_CHARGE[0] <= charge <= OWN_CHARGE[1]:
+        if self.response.any() and not OWN_CHARGE[0] <= charge <= OWN_CHARGE[1]:
             raise InputError(
                 f"{where}: response: found a charge of {charge:.3g} on an electron's own pixel, allowed is "
                 f"{OWN_CHARGE[0]:g} to {OWN_CHARGE[1]:g}: currents are in 1/us, their sum times time_tick is the charge"

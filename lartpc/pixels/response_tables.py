@@ -103,7 +103,7 @@ def _samples(response: Response, tick: float) -> tuple[np.ndarray, int, int]:
     n = table.shape[2] + 2 * wide
     mean = sum(weight * padded[..., k : k + n] for k, weight in enumerate(weights))
     size = np.abs(mean).max(axis=(0, 1))
-    kept = np.flatnonzero(size > NEGLIGIBLE * size.max())
+    kept = np.flatnonzero(size > NEGLIGIBLE * size.max()) if size.any() else np.arange(1)
     low, high = kept[0], kept[-1] + 1
     cut = mean[..., low:high].copy()
     cut[..., 0] += mean[..., :low].sum(axis=2)
@@ -128,7 +128,7 @@ def _products(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     matrix = table.reshape(-1, table.shape[2])
     charge = matrix.sum(axis=1)[:, None]
-    charge /= np.linalg.norm(charge)
+    charge /= np.linalg.norm(charge) or 1.0
     rest = matrix - charge @ (charge.T @ matrix)
     if rest.shape[0] <= rest.shape[1]:
         left = np.linalg.eigh(rest @ rest.T)[1][:, ::-1]

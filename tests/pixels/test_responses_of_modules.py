@@ -80,6 +80,15 @@ def test_tables_that_do_not_fit_are_refused(files, names, message):
     assert "\n" not in str(failure.value)
 
 
+def test_tables_of_zeros_make_no_hit(tmp_path):
+    detector, paths = modules(PITCH, FINE), []
+    for pitch in (PITCH, FINE):
+        paths.append(tmp_path / f"{pitch}.npz")
+        fields = {"response": np.zeros((15, 15, 200)), "time_tick": 0.1, "drift_length": 1.0, "bin_size": pitch / 10}
+        np.savez(paths[-1], **fields)
+    assert len(hits(detector, paths)) == 0
+
+
 def test_the_sampling_of_a_table_alone_is_the_detectors(files, tmp_path):
     """npy files do not say it; larnd-sim's detector files do."""
     detector = modules(PITCH)
