@@ -160,8 +160,12 @@ def source_of(segments):
 
 
 def nothing(summary):
-    """Whether nobody wants the result: most segments are outside every TPC, or there is no hit."""
-    return summary.segments > 0 and (2 * summary.kept < summary.segments or summary.hits == 0)
+    """Whether nobody wants the result: most segments are outside every TPC, or there is no hit.
+
+    With a response of zeros, which induces nothing, no hit is what was asked for.
+    """
+    silent = summary.hits == 0 and not (summary.drifted > 0.0 and summary.collected == 0.0)
+    return summary.segments > 0 and (2 * summary.kept < summary.segments or silent)
 
 
 def doubts(deposits, detector, summary):
