@@ -35,8 +35,9 @@ def demo(context, output, overwrite):
     click.echo(f"$ lartpc generate muons -o {segments} --events {EVENTS}")
     context.invoke(generate, sample="muons", output=segments, events=EVENTS, overwrite=overwrite)
     click.echo(f"$ lartpc simulate {segments} -o {hits} --waveforms")
-    context.invoke(simulate, segments=(segments,), output=hits, waveforms=True, overwrite=overwrite)
+    given = {"response": "parametric", "overwrite": overwrite}  # invoke leaves out what options do with their defaults
+    context.invoke(simulate, segments=(segments,), output=hits, waveforms=True, **given)
     click.echo(f"$ lartpc plot {hits} -o {picture}")
     context.invoke(plot, hits=hits, output=picture, overwrite=overwrite)
     click.echo(f"$ lartpc calibrate {segments} --closure --seed {SEED} -o {fit}")
-    context.invoke(calibrate, data=(segments,), closure=True, seed=SEED, output=fit, overwrite=overwrite)
+    context.invoke(calibrate, data=(segments,), closure=True, seed=SEED, output=fit, **given)

@@ -116,8 +116,13 @@ def test_packets_are_rounded_and_of_read_pixels(tmp_path, generation):
     read = ~np.isin(all_hits.pixel_id, target.unread)
     for name, column in vars(found).items():
         np.testing.assert_array_equal(column, getattr(all_hits, name)[read])
-    for missing in ((), (segments,), (segments, detector), (None, None, *names)):
-        with pytest.raises(InputError, match="p.h5: a file of packets: needs"):
+    for missing, what in (
+        ((), "p.h5: a file of packets: needs"),
+        ((segments,), "p.h5: a file of packets: needs"),
+        ((segments, detector), "found no file of it and its layout"),
+        ((None, None, *names), "p.h5: a file of packets: needs"),
+    ):
+        with pytest.raises(InputError, match=what):
             Target.read(tmp_path / "p.h5", *missing)
 
 
