@@ -16,13 +16,14 @@ def plot(hits, output, event, overwrite):
     check_output(output, overwrite)
 
     from lartpc import read_hits, read_segments
-    from lartpc.formats.attrs import read_detector
+    from lartpc.formats.attrs import check_pixels, read_detector
     from lartpc.formats.hitfile import read_waveforms
 
     table = read_hits(hits)
     waveforms = read_waveforms(hits)
     segments = read_segments(hits)
     detector, threshold = read_detector(hits)
+    check_pixels(hits, table, detector)
 
     from lartpc.plots.event import busiest_event, event_display
     from lartpc.plots.figure import write_figure

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from lartpc.data.segments import Segments, no_events, within
+from lartpc.exceptions import InputError
 from lartpc.files import hdf5
 from lartpc.formats.edepsim import EVENT, from_table
 
@@ -123,7 +124,12 @@ def copy_tables(path: str | os.PathLike | None, file: hdf5.NewFile, events: rang
         for name in _COPIED:
             if name not in source:
                 continue
+            if isinstance(source[name], h5py.Dataset) and source[name].ndim:
+                hdf5.check_stored(path, name, source[name])
             field = None if events is None else _event_field(getattr(source[name], "dtype", None))
+            if field is not None and (source[name].dtype[field].kind not in "iu" or source[name].ndim != 1):
+                found = f"{source[name].ndim} axes of {source[name].dtype[field]}"
+                raise InputError(f"{path}: {name} field {field!r}: found {found}, allowed is a column of event ids")
             if field is None:
                 source.copy(name, file)
                 continue

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lartpc.charge.tables import Tables
+from lartpc.checks import short
 from lartpc.contracts import Readout
 from lartpc.detector.detector import Detector
 from lartpc.exceptions import InputError
@@ -30,6 +31,8 @@ def find_response(
     if isinstance(response, Response):
         return (response,)
     if not isinstance(response, str | os.PathLike):
+        if not all(isinstance(one, Response) for one in response):
+            raise InputError(f"response: found {short(response)}, allowed are tables or the name of one")
         return tuple(response)
     if response in READOUTS:
         return str(response)

@@ -77,7 +77,16 @@ def test_fit_is_read_in_one_place(tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["{", "[]", "3", "{}", '{"parameters": 3}', '{"parameters": {"Ab": 3}}', '{"parameters": {"Ab": {"value": "x"}}}'],
+    [
+        "{",
+        "[]",
+        "[" * 10**5,
+        "3",
+        "{}",
+        '{"parameters": 3}',
+        '{"parameters": {"Ab": 3}}',
+        '{"parameters": {"Ab": {"value": "x"}}}',
+    ],
 )
 def test_what_is_no_fit_is_one_line(tmp_path, text):
     path = tmp_path / "fit.json"
