@@ -19,7 +19,7 @@ NAMES = ("eField", "kb")
 
 def history(folder):
     one = Evaluation("fit", -1, np.zeros(2), 1.0, np.zeros(2), np.eye(2), np.eye(2), 0, 1, 0, 1.0)
-    write_history(folder, [one, one], NAMES, {"loss": "likelihood"})
+    write_history(folder, [one, one], NAMES, {"loss": "likelihood"}, False)
     return folder / "history.h5"
 
 

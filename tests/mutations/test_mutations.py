@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import small_files
+from commands import lartpc_command
 from guards import orderly
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from mutations import Draw
 
 from lartpc import InputError
 
+READ = "all that there is to read was read"
 EXAMPLES = int(os.environ.get("LARTPC_MUTATIONS", "0"))
 
 
@@ -36,17 +38,19 @@ def reading_only(folder, monkeypatch):
     monkeypatch.setattr("lartpc.plots.figure.write_figure", lambda path, *_: Path(path).touch())
 
     def fit(*_, **__):
-        raise InputError("all that there is to read was read")
+        raise InputError(READ)
 
-    monkeypatch.setattr("lartpc.fit.runs.calibrate_runs", fit)
+    monkeypatch.setattr("lartpc.fit.calibrate.calibrate_runs", fit)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_valid_files_are_read(folder, kind):
     for command in KINDS[kind].commands:
         KINDS[kind].copy(folder)
-        assert orderly(folder, *command) is None
-    clean(folder)
+        done = lartpc_command(*command)
+        clean(folder)
+        assert done.exit_code == 0 or done.stderr == f"lartpc: {READ}\n"
 
 
 @pytest.mark.slow
