@@ -138,6 +138,10 @@ def values_of(path, run):
             if name.endswith(own) or ".run" not in name
         }
         values = dict(told["fixed"]) | fitted
+        names = [told["detector"], told["recombination"]]
+        names += told["response"] if isinstance(told["response"], list) else [told["response"]]
+        if not all(isinstance(name, str) for name in names):
+            raise InputError(otherwise)
         return {"values": values, **{name: told[name] for name in ("detector", "recombination", "response")}}
     except InputError:
         raise

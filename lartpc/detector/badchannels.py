@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lartpc.checks import as_number
+from lartpc.checks import as_number, short
 from lartpc.detector.channels import Channels, check_layout
 from lartpc.detector.detector import Detector
 from lartpc.exceptions import InputError
@@ -41,6 +41,8 @@ def read_bad_channels(
         raise InputError(f"{path}: found no text, allowed is a JSON of chips, or pixel ids") from None
     try:
         content = json.loads(text)
+    except RecursionError:
+        raise InputError(f"{path}: found lists in lists too deep, allowed is a JSON of chips, or pixel ids") from None
     except ValueError:
         content = text.split()
     if isinstance(content, dict):
@@ -63,7 +65,7 @@ def _pixels_of_chips(
         chip = _CHIP.fullmatch(key)
         if not isinstance(numbers, list) or not (chip or key == ALL):
             allowed = f'"io_group-io_channel-chip" or "{ALL}" with a list of channels'
-            raise InputError(f"{path}: {key}: found {str(numbers)[:40]}, allowed is {allowed}")
+            raise InputError(f"{path}: {key}: found {short(numbers)}, allowed is {allowed}")
         own = [_whole(path, f"{key}: a channel", number) for number in numbers]
         if chip:
             listed += [(*map(int, chip.groups()), number) for number in own]
@@ -79,5 +81,6 @@ def _pixels_of_chips(
 def _whole(path: str | os.PathLike, what: str, value: Any) -> int:
     number = None if isinstance(value, bool) else as_number(value)
     if number is None or not 0 <= number < 2**63 or number != int(number):
-        raise InputError(f"{path}: {what}: found {str(value)[:40]!r}, allowed is a whole number from 0")
+        found = value if isinstance(value, list | dict) else str(value)
+        raise InputError(f"{path}: {what}: found {short(found)}, allowed is a whole number from 0")
     return int(number)

@@ -187,14 +187,20 @@ def _anodes(path: str | os.PathLike, content: dict[str, Any]) -> np.ndarray:
     n_x, n_y = np.array(list(chips.values())).max(axis=0) + 1
     widest = (max(anode.n_x for anode in layout.anodes), max(anode.n_y for anode in layout.anodes))
     of_anode = np.full((len(layout.anodes), *widest, 4), -1, dtype=np.int64)
-    planes = sorted({tuple(index[:-1]) for index in content["tile_indeces"].values()})
-    for tile, index in content["tile_indeces"].items():
-        a = planes.index(tuple(index[:-1]))
+    plane_of = {
+        tile: tuple(yamlfile.integer(path, f"tile_indeces[{tile}]", i, 0, 100_000) for i in index[:-1])
+        for tile, index in content["tile_indeces"].items()
+    }
+    planes = sorted(set(plane_of.values()))
+    for tile, plane in plane_of.items():
+        a = planes.index(plane)
         anode = layout.anodes[a]
-        _, y, x = (0.1 * value for value in content["tile_positions"][tile])  # [cm]
+        position = yamlfile.vector(path, f"tile_positions[{tile}]", content["tile_positions"][tile], 3, 1e5, "mm")
+        _, y, x = (0.1 * value for value in position)  # [cm]
         low_x = round((x - anode.x_lo) / anode.pitch - 0.5 * n_x)
         low_y = round((y - anode.y_lo) / anode.pitch - 0.5 * n_y)
-        _, up_y, up_x = content["tile_orientations"][tile]
+        key = f"tile_orientations[{tile}]"
+        _, up_y, up_x = yamlfile.vector(path, key, content["tile_orientations"][tile], 3, 1.0, "+1 or -1")
         io = content["tile_chip_to_io"].get(tile, {})
         if not isinstance(io, dict):
             raise InputError(f"{path}: tile_chip_to_io[{tile}]: found {short(io)}, allowed is a mapping of chips")
@@ -220,7 +226,7 @@ def _chip_channels(path: str | os.PathLike, positions: dict[Any, Any]) -> dict[t
                 f"{path}: chip_channel_to_position: found {key}, allowed are chips up to {_HIGHEST[2]} "
                 f"and channels up to {_HIGHEST[3]}"
             )
-        found[chip, channel] = (int(position[0]), int(position[1]))
+        found[chip, channel] = (position[0], position[1])
     first: dict[tuple[int, int], int] = {}
     for (chip, channel), (i, j) in found.items():
         other = first.setdefault((i, j), 1000 * chip + channel)

@@ -25,6 +25,7 @@ KNOWN_KEYS = (
 )
 _REQUIRED_KEYS = ("chip_channel_to_position", "pixel_pitch", "tile_indeces", "tile_orientations", "tile_positions")
 _MM = 0.1  # [cm]
+_MOST_PIXELS = 1000  # of a tile along an axis
 
 
 _OFF_GRID = 0.25  # of a pitch: by which tiles may lie off where they touch; files round their positions
@@ -161,13 +162,14 @@ def _columns(numbers: list[Any], tiles: np.ndarray) -> tuple[tuple[Any, ...], ..
 
 
 def _tile_pixels(path: str | os.PathLike, positions: dict[Any, Any]) -> tuple[int, int]:
-    try:
-        indices = np.array(list(positions.values()), dtype=np.int64)
-    except (TypeError, ValueError, OverflowError):
-        indices = np.empty(0, dtype=np.int64)
-    if indices.ndim != 2 or indices.shape[1] != 2 or indices.min() < 0 or indices.max() > 100_000:
-        raise InputError(f"{path}: chip_channel_to_position: allowed are pairs of pixel indices [ix, iy], from 0")
-    n_x, n_y = (indices.max(axis=0) + 1).tolist()
+    for key, pair in positions.items():
+        whole = isinstance(pair, list) and len(pair) == 2 and all(type(index) is int for index in pair)
+        if not whole or not all(0 <= index < _MOST_PIXELS for index in pair):
+            raise InputError(
+                f"{path}: chip_channel_to_position: allowed are pairs of pixel indices [ix, iy], from 0 to "
+                f"{_MOST_PIXELS - 1}, found {short(pair)} for {short(key)}"
+            )
+    n_x, n_y = (1 + max(pair[k] for pair in positions.values()) for k in range(2))
     return n_x, n_y
 
 

@@ -16,6 +16,7 @@ PIXEL_VALUES = {"thresholds": "e", "gains": "mV/e", "pedestals": "mV"}  # with t
 RANGES = {"e": (100.0, np.inf), "mV/e": (1e-4, 1.0), "mV": (10.0, 1e5)}
 COULOMB = 1.602176634e-19  # that one electron is
 LARGEST_CHARGE = 1e-9  # [C] of larnd-sim's thresholds
+LARGEST = 1e30  # value that is kept, so that single precision holds it
 NEVER = 1e9  # threshold [e] of a pixel that no channel reads: that it has no hit says nothing
 
 
@@ -116,4 +117,5 @@ def _in_unit(path: str | os.PathLike, unit: str, values: np.ndarray, default: fl
         also = ", or all in C" if unit == "e" else ""
         found = np.append(values, default)[wrong][0]
         raise InputError(f"{path}: values: found {found:g}, allowed are {allowed} [{unit}]{also}")
+    every = np.minimum(every, LARGEST)
     return every[:-1], float(every[-1])

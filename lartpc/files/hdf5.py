@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 from lartpc.exceptions import InputError
 from lartpc.files.atomic import new_file, write_errors
 
+_FAILURES = (OSError, RuntimeError, KeyError, TypeError, ValueError)  # of h5py, where an object is damaged
 BLOCK = 16384  # rows of a table that are read or copied together
 
 
@@ -22,8 +24,11 @@ def fields_of(dtype: np.dtype) -> tuple[str, ...]:
     return dtype.names or ()
 
 
-def open_hdf5(path: str | os.PathLike) -> h5py.File:
-    """An HDF5 file open for reading. Raises InputError: missing, a folder, not readable, no HDF5, truncated."""
+@contextlib.contextmanager
+def open_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
+    """An HDF5 file open for reading. Raises InputError: missing, a folder, not readable, no HDF5, truncated; and for
+    whatever h5py raises in the block, as of an object that is damaged.
+    """
     if not os.path.exists(path):
         raise InputError(f"{path}: no such file")
     if os.path.isdir(path):
@@ -33,7 +38,14 @@ def open_hdf5(path: str | os.PathLike) -> h5py.File:
     if not h5py.is_hdf5(path):
         raise InputError(f"{path}: not an HDF5 file")
     with _damaged(path):
-        return h5py.File(path, "r")
+        file = h5py.File(path, "r")
+    with file:
+        try:
+            yield file
+        except _FAILURES as failure:
+            if not _of_h5py(failure):
+                raise
+            raise InputError(f"{path}: {_reason(' '.join(str(failure).split()))}") from None
 
 
 def open_table(file: h5py.File, *names: str) -> h5py.Dataset:
@@ -75,6 +87,7 @@ def read_array(file: h5py.File, name: str, kinds: str) -> np.ndarray:
         if not isinstance(dataset, h5py.Dataset) or dataset.ndim == 0 or dataset.dtype.kind not in kinds:
             kind = f"{dataset.ndim}-dimensional, of {dataset.dtype}" if isinstance(dataset, h5py.Dataset) else "a group"
             raise InputError(f"{file.filename}: {name!r} is {kind}, allowed is an array of the kind that was written")
+        check_stored(file.filename, name, dataset)
         return dataset[()]
 
 
@@ -90,12 +103,15 @@ def _open_rows(file: h5py.File, names: Sequence[str], fits: Callable[[np.dtype],
         if not isinstance(dataset, h5py.Dataset) or not fits(dataset.dtype) or dataset.ndim != 1:
             kind = f"an array of {dataset.dtype}" if isinstance(dataset, h5py.Dataset) else "a group"
             raise InputError(f"{path}: {name!r} is {kind}, allowed is {allowed}")
-        _check_stored(path, name, dataset)
+        check_stored(path, name, dataset)
         return dataset
 
 
-def _check_stored(path: str | os.PathLike, name: str, dataset: h5py.Dataset) -> None:
-    """Raise InputError where rows cannot be had: HDF5 gives zeros for those of missing files, or never written."""
+def check_stored(path: str | os.PathLike, name: str, dataset: h5py.Dataset) -> None:
+    """Raise InputError where rows cannot be had: HDF5 gives zeros for those of missing files, or never written.
+
+    Of a table of which a part alone was written there may be any number of rows, far more than there is memory.
+    """
     properties = dataset.id.get_create_plist()
     for k in range(properties.get_nfilters()):
         code, _, _, called = properties.get_filter(k)
@@ -113,6 +129,10 @@ def _check_stored(path: str | os.PathLike, name: str, dataset: h5py.Dataset) -> 
             raise InputError(f"{path}: {name!r} has its rows in {file}, which does not exist")
     if len(dataset) and not elsewhere and dataset.id.get_storage_size() == 0:
         raise InputError(f"{path}: {name!r} has {len(dataset)} rows that were never written")
+    if dataset.chunks and not elsewhere:
+        chunks = math.prod(-(-n // size) for n, size in zip(dataset.shape, dataset.chunks, strict=True))
+        if dataset.id.get_num_chunks() < chunks:
+            raise InputError(f"{path}: {name!r} has {len(dataset)} rows, of which some were never written")
 
 
 @contextlib.contextmanager
@@ -120,8 +140,16 @@ def _damaged(path: str | os.PathLike) -> Iterator[None]:
     """Raise InputError, naming `path`, for what h5py raises in the block for a damaged object."""
     try:
         yield
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as failure:
+    except _FAILURES as failure:
         raise InputError(f"{path}: {_reason(' '.join(str(failure).split()))}") from None
+
+
+def _of_h5py(failure: BaseException) -> bool:
+    """Whether it was h5py that raised."""
+    trace = failure.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and str(trace.tb_frame.f_globals.get("__name__")).startswith("h5py")
 
 
 def _reason(message: str) -> str:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import lzma
 import math
 import os
+import struct
+import tokenize
 import zipfile
 import zlib
 
 import numpy as np
 
 from lartpc.exceptions import InputError
+
+# What readers of zip files and of NumPy's headers, which are Python, raise of damaged ones.
+_PYTHON = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, EOFError, SyntaxError, RuntimeError)
+_FAILURES = (*_PYTHON, struct.error, tokenize.TokenError, lzma.LZMAError, zipfile.BadZipFile, zlib.error)
 
 
 def load_arrays(path: str | os.PathLike, kind: str, allowed: str, alone: str | None = None) -> dict[str, np.ndarray]:
@@ -25,7 +32,9 @@ def load_arrays(path: str | os.PathLike, kind: str, allowed: str, alone: str | N
             return {name: loaded[name] for name in loaded.files}
     except OSError as failure:
         raise InputError(f"{path}: cannot be read: {failure.strerror or f'not {kind}'}") from None
-    except (ValueError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error):
+    except MemoryError:
+        raise InputError(f"{path}: has an array that does not fit into memory, allowed is {allowed}") from None
+    except _FAILURES:
         raise InputError(f"{path}: not {kind} of numbers, allowed is {allowed}") from None
 
 

@@ -12,14 +12,16 @@ import yaml
 from lartpc.checks import as_number, nearest, short
 from lartpc.exceptions import InputError
 
+MOST = 1_000_000  # values of a file
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_yaml(path: str | os.PathLike) -> Any:
-    """What a YAML file holds. InputError: no such file, no YAML."""
+    """What a YAML file holds. InputError: no such file, no YAML, aliases that stand for more than `MOST` values."""
     try:
         with open(path, "rb") as file:
-            return yaml.load(file, Loader=_LOADER)
+            content = yaml.load(file, Loader=_LOADER)
+        number = _values(content, {})
     except OSError as failure:
         raise InputError(f"{path}: cannot be read: {failure.strerror}") from None
     # the loader passes on what its constructors of numbers, dates and truth values raise
@@ -29,6 +31,20 @@ def read_yaml(path: str | os.PathLike) -> Any:
         raise InputError(
             f"{path}: not a YAML file{where}: {getattr(failure, 'problem', None) or type(failure).__name__}"
         ) from None
+    if number > MOST:
+        raise InputError(f"{path}: stands for more than {MOST:g} values by its aliases, allowed are up to {MOST:g}")
+    return content
+
+
+def _values(content: Any, known: dict[int, float]) -> float:
+    """How many values there are in a tree, those of an alias each time; `known`: of the trees that were counted."""
+    if not isinstance(content, list | dict | set):
+        return 1
+    if id(content) not in known:
+        known[id(content)] = math.inf  # while it is counted: what is in itself has no end
+        parts = content.values() if isinstance(content, dict) else content
+        known[id(content)] = 1 + sum(_values(part, known) for part in parts)
+    return known[id(content)]
 
 
 def read_mapping(path: str | os.PathLike, known: Collection[str]) -> dict[str, Any]:

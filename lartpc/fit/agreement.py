@@ -51,7 +51,7 @@ def differences(target: Target, simulation: Simulation, fitted: Sequence[str]) -
                 yield name, *values
     own = {field.name: getattr(simulation.detector, field.name) for field in dataclasses.fields(simulation.detector)}
     for group in DESCRIBED:
-        for name, value in settings.get(group, {}).items():
+        for name, value in (settings.get(group) or {}).items():
             if name in own and name not in ELSEWHERE and not same(value, own[name]):
                 yield name, value if np.ndim(value) == 0 else "of other values", own[name]
 
@@ -60,5 +60,8 @@ def same(a: Any, b: Any) -> bool:
     """Whether two values, numbers or arrays of them, are the same; nothing and 0 are."""
     if isinstance(a, str) or isinstance(b, str):
         return bool(a == b)
-    a, b = (np.asarray(0.0 if value is None else value, dtype=np.float64) for value in (a, b))
+    try:
+        a, b = (np.asarray(0.0 if value is None else value, dtype=np.float64) for value in (a, b))
+    except (TypeError, ValueError, OverflowError):  # no numbers
+        return False
     return a.shape == b.shape and bool(np.allclose(a, b, rtol=CLOSE, atol=0.0))

@@ -17,6 +17,8 @@ from lartpc.exceptions import InputError
 from lartpc.fit.fitfile import read_fit
 from lartpc.parameters import check_parameter
 
+_SMALLEST, _LARGEST = 1e-100, 1e100  # errors whose squares are numbers
+
 
 class Constraint(NamedTuple):
     """Values of k parameters that were measured elsewhere, with their covariance."""
@@ -29,7 +31,7 @@ class Constraint(NamedTuple):
     def of(name: str, value: float, error: float) -> Constraint:
         """value +- error of one parameter. Raises InputError for an error that is not above 0."""
         check_parameter(name, value, f"constraint of {name}")
-        if not 0.0 < error < np.inf:
+        if not _SMALLEST < error < _LARGEST:
             raise InputError(f"constraint of {name}: found an error of {error:g}, allowed is a number above 0")
         return Constraint((name,), np.array([value], dtype=np.float64), np.array([[error**2]], dtype=np.float64))
 
@@ -46,15 +48,16 @@ class Constraint(NamedTuple):
         rows = [(name, *row) for name, row in found.items()]
         try:
             correlation = np.array(content.get("correlation", np.eye(len(rows))), dtype=np.float64)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             raise InputError(otherwise) from None
         if correlation.shape != (len(rows), len(rows)):
             raise InputError(f"{path}: correlation has the shape {correlation.shape}, allowed is {(len(rows),) * 2}")
         kept = [k for k, (name, _, _) in enumerate(rows) if name in names]
         if not kept:
             raise InputError(f"{path}: constrains {', '.join(row[0] for row in rows)}, fitted are {', '.join(names)}")
-        for name, _, error in (rows[k] for k in kept):
-            if error is None or not 0.0 < error < np.inf:
+        for name, value, error in (rows[k] for k in kept):
+            check_parameter(name, value, f"{path}: {name}")
+            if error is None or not _SMALLEST < error < _LARGEST:
                 raise InputError(f"{path}: {name} has the error {error}, allowed is a number above 0")
         errors = np.array([rows[k][2] for k in kept], dtype=np.float64)
         covariance = correlation[np.ix_(kept, kept)] * np.outer(errors, errors)

@@ -24,6 +24,6 @@ def read_fit(path: str | os.PathLike, otherwise: str) -> tuple[dict[str, tuple[f
             if value is None:
                 raise InputError(otherwise)
             rows[name] = (value, error)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InputError(otherwise) from None
     return rows, content

@@ -138,7 +138,7 @@ class Target:
             raise InputError(f"{self.source}: hits of detector {made_by}, allowed are those of {detector.name}")
         readout = self.settings.get("readout")
         made_with = readout.get("max_hits") if isinstance(readout, Mapping) else None
-        if made_with != detector.max_hits and self.at_limit(made_with):
+        if made_with != detector.max_hits and isinstance(made_with, int) and self.at_limit(made_with):
             raise InputError(f"{self.source}: has at most {made_with} hits a pixel, allowed is --max-hits {made_with}")
         for name in PIXEL_VALUES:
             if self.settings.get(name) == "pixels" and getattr(detector, name) is None:

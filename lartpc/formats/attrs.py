@@ -9,11 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from lartpc.checks import short
+from lartpc.data.hits import Hits
 from lartpc.detector.detector import Detector
 from lartpc.detector.pixelvalues import PIXEL_VALUES
 from lartpc.exceptions import InputError
 from lartpc.formats.hitfile import read_attrs
 from lartpc.parameters import Parameters
+
+_LARGEST = 1e9  # number that describes a detector
+_MOST_PIXELS = 1e8  # of a TPC
 
 
 def describe(detector: Detector, parameters: Parameters) -> dict[str, Any]:
@@ -51,12 +56,36 @@ def detector_of(path: str | os.PathLike, attrs: Mapping[str, Any]) -> Detector:
     """The `Detector` of what `describe` gave, without values of pixels. Raises InputError where `path` has none."""
     try:
         geometry: dict[str, Any] = {name: np.array(values) for name, values in attrs["geometry"].items()}
-        parameters = parameters_of(path, attrs)
-        return Detector(name=attrs["detector"], parameters=parameters, **geometry, **attrs["readout"])
+        readout = dict(attrs["readout"])
+        name = attrs["detector"]
     except KeyError as missing:
         raise InputError(f"{path}: no attribute {missing}, allowed are hits that lartpc simulate wrote") from None
-    except (AttributeError, TypeError):
-        raise InputError(f"{path}: attributes of the detector are not those that lartpc simulate writes") from None
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        raise _no_detector(path, "geometry or readout") from None
+    parameters = parameters_of(path, attrs)
+    for key, values in geometry.items():
+        kinds = "iu" if key in ("n_x", "n_y", "first_pixel", "module") else "iuf"
+        shape = (max(map(np.size, geometry.values())),)
+        known = values.dtype.kind in kinds and values.shape == shape
+        if not known or not np.abs(values).max(initial=0) <= _LARGEST:
+            raise _no_detector(path, f"{short(key)} of the geometry")
+    numbers = {field.name for field in dataclasses.fields(Detector) if isinstance(field.default, int | float)}
+    for key, value in readout.items():
+        if key in numbers and not (isinstance(value, int | float) and 0 <= value <= _LARGEST):
+            raise _no_detector(path, f"{short(key)} of the readout")
+    try:
+        made = Detector(name=name, parameters=parameters, **geometry, **readout)
+    except TypeError:
+        raise _no_detector(path, "geometry or readout") from None
+    if not len(made.n_x) or min(made.n_x.min(), made.n_y.min(), made.pitch.min(), made.tick) <= 0:
+        raise _no_detector(path, "n_x, n_y, pitch or tick")
+    if (made.n_x.astype(np.float64) * made.n_y).max() > _MOST_PIXELS:
+        raise _no_detector(path, "n_x, n_y, pitch or tick")
+    return made
+
+
+def _no_detector(path: str | os.PathLike, what: str) -> InputError:
+    return InputError(f"{path}: attributes of the detector, {what}, are not those that lartpc simulate writes")
 
 
 def read_detector(path: str | os.PathLike) -> tuple[Detector, float | None]:
@@ -67,3 +96,16 @@ def read_detector(path: str | os.PathLike) -> tuple[Detector, float | None]:
     attrs = read_attrs(path)
     detector = detector_of(path, attrs)
     return detector, detector.threshold if attrs.get("thresholds") == "detector" else None
+
+
+def check_pixels(path: str | os.PathLike, hits: Hits, detector: Detector) -> None:
+    """Raise InputError where a hit of a file is on no pixel of the detector that made it."""
+    tpc = np.clip(hits.tpc, 0, len(detector.n_x) - 1)
+    inside = (hits.ix >= 0) & (hits.ix < detector.n_x[tpc]) & (hits.iy >= 0) & (hits.iy < detector.n_y[tpc])
+    wrong = np.flatnonzero((tpc != hits.tpc) | ~inside)
+    if len(wrong):
+        k = wrong[0]
+        raise InputError(
+            f"{path}: hits row {k}: found tpc {hits.tpc[k]}, ix {hits.ix[k]}, iy {hits.iy[k]}, "
+            f"allowed are pixels of the file's detector {short(detector.name)}"
+        )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 
 from lartpc.data.segments import Segments, no_events, within
+from lartpc.exceptions import InputError
 from lartpc.files import hdf5
 from lartpc.formats.edepsim import from_table
 from lartpc.formats.present import (
@@ -139,8 +140,14 @@ def copy_tables(path: str | os.PathLike | None, file: hdf5.NewFile, events: rang
         for name in PARTICLES:
             if name not in source:
                 continue
-            dtype = getattr(source[name], "dtype", None)
-            if event_field(dtype) is None:
+            if isinstance(source[name], h5py.Dataset) and source[name].ndim:
+                hdf5.check_stored(path, name, source[name])
+            dtype: Any = getattr(source[name], "dtype", None)
+            field = event_field(dtype)
+            if field is not None and (dtype[field].kind not in "iu" or source[name].ndim != 1):
+                found = f"{source[name].ndim} axes of {dtype[field]}"
+                raise InputError(f"{path}: {name} field {field!r}: found {found}, allowed is a column of event ids")
+            if field is None:
                 source.copy(name, file)
             else:
                 changed = functools.partial(present_rows, name=name, numbering=numbering)

@@ -129,7 +129,18 @@ def read_waveforms(path: str | os.PathLike) -> WaveformTable | None:
         if "waveforms" not in file:
             return None
         windows = _columns(path, "waveforms/windows", hdf5.read_table(file, "waveforms/windows"), _WINDOW)
-        return WaveformTable(**windows, current=hdf5.read_column(file, "waveforms/current"))
+        current = hdf5.read_column(file, "waveforms/current")
+    if not np.isfinite(current).all():
+        raise InputError(f"{path}: waveforms/current: found a number that is not finite, allowed are finite ones")
+    offset, ticks = windows["offset"], windows["ticks"]
+    wrong = (offset < 0) | (ticks < 1) | (offset > len(current)) | (ticks > len(current) - offset)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise InputError(
+            f"{path}: waveforms/windows row {row}: found offset {offset[row]} and ticks {ticks[row]}, allowed are "
+            f"parts of the {len(current)} samples of waveforms/current"
+        )
+    return WaveformTable(**windows, current=current)
 
 
 def read_attrs(path: str | os.PathLike) -> dict[str, Any]:
@@ -168,4 +179,19 @@ def _columns(path: str | os.PathLike, what: str, table: np.ndarray, dtype: np.dt
             raise InputError(f"{path}: {what} have no field {name!r}, found {', '.join(hdf5.fields_of(table.dtype))}")
         if table[name].ndim != 1 or table[name].dtype.kind not in "iuf":
             raise InputError(f"{path}: {what} field {name!r} has type {table.dtype[name]}, allowed are numbers")
+        _check_numbers(path, what, name, table[name], dtype[name])
     return {name: table[name].astype(dtype[name]) for name in hdf5.fields_of(dtype)}
+
+
+def _check_numbers(path: str | os.PathLike, what: str, name: str, column: np.ndarray, dtype: np.dtype) -> None:
+    """Raise InputError for a number (n,) that is not finite, or cannot be in a column of the type `dtype`."""
+    if dtype.kind == "f":
+        low, high, allowed = float(np.finfo(dtype).min), float(np.finfo(dtype).max), "finite numbers"
+        wrong = ~((column >= low) & (column <= high))
+    else:
+        limits = np.iinfo(dtype)
+        allowed = f"whole numbers from {limits.min} to {limits.max}"
+        wrong = ~((column >= limits.min) & (column <= limits.max) & (column == np.floor(column)))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise InputError(f"{path}: {what} row {row}: {name} is {column[row]:g}, allowed are {allowed}")

@@ -38,7 +38,7 @@ def filled_segments(
         for z in (segments.z_start, 0.5 * (segments.z_start + segments.z_end), segments.z_end)
     )
     columns = {
-        "n_electrons": np.rint(attribution.electrons),
+        "n_electrons": np.clip(np.rint(attribution.electrons), 0, 2**32 - 1),
         "long_diff": np.sqrt(2.0 * parameters.long_diff * middle),
         "tran_diff": np.sqrt(2.0 * parameters.tran_diff * middle),
         "t": segments.t0 + middle,

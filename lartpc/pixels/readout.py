@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lartpc.charge.tables import Tables
+from lartpc.checks import short
 from lartpc.contracts import Readout
 from lartpc.detector.detector import Detector
 from lartpc.exceptions import InputError
@@ -37,6 +38,8 @@ def find_response(response: Given | Sequence[Given], detector: Detector) -> str 
         if len(tables) == len(response):
             return tables
         files = [one for one in response if not isinstance(one, Response)]
+        if not all(isinstance(one, str | os.PathLike) for one in files):
+            raise InputError(f"response: found {short(response)}, allowed are tables or the name of one")
         return find_response(files[0], detector) if len(files) == 1 else _of_files(files, detector)
     if response in READOUTS:
         return str(response)

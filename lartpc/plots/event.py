@@ -144,18 +144,21 @@ def draw_waveform(
 
     The charge counts from the last reset, which follows each read, and leaves noise and rise time out.
     """
-    if best is None:
-        ax.set_axis_off()
-        ax.text(0.5, 0.5, "no hits, no waveform", transform=ax.transAxes, ha="center", va="center", color=_EDGE)
-        return
     tick, hold = detector.tick, detector.hold_ticks * detector.tick
+    if best is None:
+        no_waveform(ax, "no hits, no waveform")
+        return
     last_tick = waveforms.start_tick + waveforms.ticks
-    window = np.flatnonzero(
+    windows = np.flatnonzero(
         (waveforms.event_id == hits.event_id[best])
         & (waveforms.pixel_id == hits.pixel_id[best])
         & (waveforms.start_tick * tick <= hits.t[best] + tick)
         & (hits.t[best] <= last_tick * tick + tick)
-    )[0]
+    )
+    if not len(windows) or not waveforms.current[waveforms.offset[windows[0]] :][: waveforms.ticks[windows[0]]].any():
+        no_waveform(ax, f"no waveform of pixel {hits.pixel_id[best]}")
+        return
+    window = windows[0]
     samples = slice(waveforms.offset[window], waveforms.offset[window] + waveforms.ticks[window])
     current = waveforms.current[samples].astype(np.float64)
     time = (waveforms.start_tick[window] + np.arange(len(current))) * tick
@@ -214,3 +217,9 @@ def draw_waveform(
     ax.figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=9)
     where = f"TPC {hits.tpc[best]}, x = {hits.x[best]:.2f} cm, y = {hits.y[best]:.2f} cm"
     ax.set_title(f"pixel {hits.pixel_id[best]}: {where}", fontsize=10)
+
+
+def no_waveform(ax: Axes, why: str) -> None:
+    """A place without a waveform."""
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center", va="center", color=_EDGE)

@@ -13,7 +13,7 @@ from lartpc.data.segments import Segments
 from lartpc.detector.channels import Channels
 from lartpc.detector.detector import Detector
 from lartpc.files import hdf5
-from lartpc.formats.attrs import read_detector
+from lartpc.formats.attrs import check_pixels, read_detector
 from lartpc.formats.edepsim import from_table, read_segments, segment_dtype
 from lartpc.formats.hitfile import read_hits, read_waveforms
 from lartpc.formats.packetfile import has_packets, read_packets
@@ -50,6 +50,7 @@ def read_source(
     else:
         threshold = detector.threshold if detector.thresholds is None else None
     if hits is not None:
+        check_pixels(path, hits, detector)
         return Source(hits, segments, detector, read_waveforms(path), threshold)
     channels = Channels.load(detector, detector_yaml, layout_yaml)
     return Source(read_packets(path, segments, channels, detector), segments, detector, None, threshold)

@@ -57,6 +57,11 @@ def test_refusals(files, tmp_path):
     (tmp_path / "no.json").write_text('{"parameters": {}}')
     line = refusal("compare", *files, "-o", tmp_path / "out", "--fit", tmp_path / "no.json")
     assert line == f"lartpc: --fit {tmp_path / 'no.json'}: is no fit.json that lartpc calibrate writes\n"
+    fit = {"parameters": {}, "fixed": {}, "detector": "module0", "recombination": [], "response": "parametric"}
+    (tmp_path / "no.json").write_text(json.dumps(fit))
+    assert "no.json: is no fit.json" in refusal(
+        "compare", *files, "-o", tmp_path / "out", "--fit", tmp_path / "no.json"
+    )
     (tmp_path / "verdict.json").write_text("")
     assert "exists already; --overwrite replaces it" in refusal("compare", *files, "-o", tmp_path)
     assert "nowhere.json" in refusal("compare", *files, "-o", tmp_path / "out", "--fit", tmp_path / "nowhere.json")

@@ -59,10 +59,9 @@ def test_of_two_at_once_without_overwrite_one_fails(hits):
     [
         (f"lifetime: 0x{'F' * 6000}", "lifetime: found a number of 24000 bits, allowed is a number"),
         ("lifetime: !!bool x", "not a YAML file"),
-        ("lifetime: &x [*x]", "lifetime: found [[[[...]]]], allowed is a number"),
-        (BOMB, "lifetime: found a list of 11 values"),
-        (BOMB.replace("lifetime", "drift_length"), "drift_length: found [["),
-        (BOMB.replace("lifetime", "tpc_offsets"), "tpc_offsets"),
+        ("lifetime: &x [*x]", "stands for more than 1e+06 values by its aliases"),
+        (BOMB, "stands for more than 1e+06 values by its aliases"),
+        (f"lifetime: {[list(range(10))] * 100}", "lifetime: found a list of 100 values"),
         (f"lifetime: {'[' * 5000}", "not a YAML file"),
     ],
 )

@@ -67,7 +67,7 @@ def test_bad_files_are_refused(folder, fault, command):
         (["--seed", "one"], "Invalid value for '--seed'"),
         (["--device", "tpu"], "Invalid value for '--device'"),
         (["--bogus"], "No such option '--bogus'"),
-        (["more.h5"], "unexpected extra argument"),
+        (["more.h5"], "more.h5: no such file"),
     ],
 )
 def test_bad_options_are_refused(folder, options, message):

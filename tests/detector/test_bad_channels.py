@@ -27,6 +27,7 @@ def test_pixel_ids_in_any_form(tmp_path, content):
     ("content", "what"),
     [
         ([78400], "found pixel 78400, allowed are 0 to 78399, those of detector module0"),
+        ("[" * 10**5, "found lists in lists too deep, allowed is a JSON of chips, or pixel ids"),
         ([-1], "a pixel id: found '-1', allowed is a whole number from 0"),
         ([True], "a pixel id: found 'True', allowed is a whole number from 0"),
         ("dead pixels", "a pixel id: found 'dead', allowed is a whole number from 0"),

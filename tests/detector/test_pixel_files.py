@@ -92,3 +92,10 @@ def test_ids_of_a_file_a_module_are_those_of_larndsim(tmp_path, mixed):
         mixed.with_pixel_values(thresholds=paths[::-1])
     with pytest.raises(InputError, match=r"found 3 files for 2 modules, allowed is one file, or one a module"):
         mixed.with_pixel_values(thresholds=[paths[0]] * 3)
+
+
+def test_a_threshold_beyond_single_precision_is_never_reached(tmp_path):
+    path = tmp_path / "thresholds.npz"
+    np.savez(path, keys=np.array([1]), values=np.array([1e300]), default=np.array(5000.0))
+    detector = Detector.module0().with_pixel_values(thresholds=path)
+    assert 1e9 < np.float32(detector.thresholds.values[0]) < np.inf and detector.thresholds.default == 5000.0

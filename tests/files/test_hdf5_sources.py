@@ -71,3 +71,30 @@ def test_a_locked_file(tmp_path):
         other.stdin.close()
     assert "is open in another program" in line and "damaged" not in line
     assert len(read(tmp_path / "open.h5")) == 5
+
+
+def test_rows_of_which_some_were_never_written(tmp_path):
+    """A table may say that it has any number of rows, whatever is in the file."""
+    with h5py.File(tmp_path / "sparse.h5", "w") as file:
+        made = file.create_dataset("rows", (2**40,), ROWS.dtype, maxshape=(None,), chunks=(1024,))
+        made[-1:] = ROWS[:1]
+        column = file.create_dataset("column", (2**40,), "f8", chunks=(1024,))
+        column[:1] = 1.0
+    assert "'rows' has 1099511627776 rows, of which some were never written" in refused(read, tmp_path / "sparse.h5")
+    with hdf5.open_hdf5(tmp_path / "sparse.h5") as file:
+        assert "'column' has 1099511627776 rows, of which some" in refused(hdf5.read_array, file, "column", "f")
+
+
+def test_whatever_h5py_raises_is_damage(tmp_path):
+    """And what others raise while a file is open is not."""
+    with h5py.File(tmp_path / "rows.h5", "w") as file:
+        file["rows"] = ROWS
+
+    def missing(what):
+        with hdf5.open_hdf5(tmp_path / "rows.h5") as file:
+            return what(file)
+
+    line = refused(missing, lambda file: file["nothing"])
+    assert "rows.h5: HDF5 file is truncated or damaged: " in line and "object 'nothing' doesn't exist" in line
+    with pytest.raises(KeyError, match="^'nothing'$"):
+        missing(lambda file: {}["nothing"])

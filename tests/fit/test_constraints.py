@@ -143,6 +143,9 @@ def test_a_fit_is_read(tmp_path):
             ("Ab",),
             "Ab has the error None",
         ),
+        ({"parameters": {"Ab": {"value": 1.0, "error": 1e200}}, "correlation": [[1.0]]}, ("Ab",), "the error 1e.200"),
+        ({"parameters": {"Ab": {"value": 1e400, "error": 0.1}}, "correlation": [[1.0]]}, ("Ab",), "Ab: found inf"),
+        ({"parameters": {"Ab": {"value": 1.0, "error": 0.1}}, "correlation": [[10**400]]}, ("Ab",), "is no fit.json"),
     ],
 )
 def test_wrong_files(tmp_path, changes, names, message):
@@ -153,6 +156,8 @@ def test_wrong_files(tmp_path, changes, names, message):
 def test_wrong_constraints():
     with pytest.raises(InputError, match="constraint of Ab: found an error of 0, allowed is a number above 0"):
         Constraint.of("Ab", 0.8, 0.0)
+    with pytest.raises(InputError, match="constraint of Ab: found an error of 1e.200, allowed is a number above 0"):
+        Constraint.of("Ab", 0.8, 1e200)
     with pytest.raises(InputError, match="constraint: kb is not fitted, allowed are Ab"):
         unknowns_of(Simulation(), ("Ab",), constraints=[Constraint.of("kb", 0.05, 0.01)])
     singular = Constraint(("Ab", "kb"), np.array([0.8, 0.05]), np.array([[1e-4, 1e-5], [1e-5, 1e-6]]))

@@ -19,7 +19,7 @@ NAMES = ("eField", "kb")
 
 def history(folder):
     one = Evaluation("fit", -1, np.zeros(2), 1.0, np.zeros(2), np.eye(2), np.eye(2), 0, 1, 0, 1.0)
-    write_history(folder, [one, one], NAMES, {"loss": "likelihood"})
+    write_history(folder, [one, one], NAMES, {"loss": "likelihood"}, False)
     return folder / "history.h5"
 
 
@@ -77,7 +77,16 @@ def test_fit_is_read_in_one_place(tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["{", "[]", "3", "{}", '{"parameters": 3}', '{"parameters": {"Ab": 3}}', '{"parameters": {"Ab": {"value": "x"}}}'],
+    [
+        "{",
+        "[]",
+        "[" * 10**5,
+        "3",
+        "{}",
+        '{"parameters": 3}',
+        '{"parameters": {"Ab": 3}}',
+        '{"parameters": {"Ab": {"value": "x"}}}',
+    ],
 )
 def test_what_is_no_fit_is_one_line(tmp_path, text):
     path = tmp_path / "fit.json"

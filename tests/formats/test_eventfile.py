@@ -82,3 +82,14 @@ def test_no_event_at_all(tmp_path):
         EventFile(tmp_path / "none.h5", range(3, 4))
     assert lartpc_command("simulate", tmp_path / "none.h5", "-o", tmp_path / "h.h5").exit_code == 0
     assert len(read_hits(tmp_path / "h.h5")) == 0
+
+
+@pytest.mark.parametrize("kind", ["S5", "f4", ("i8", (2,))])
+def test_event_ids_of_particles_that_are_none(tmp_path, kind):
+    trajectories = np.zeros(2, dtype=[("event_id", *kind) if isinstance(kind, tuple) else ("event_id", kind)])
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        file["segments"] = file_table(make_segments(np.zeros((2, 3)), np.ones((2, 3))))
+        file["trajectories"] = trajectories
+    with hdf5.new_hdf5(tmp_path / "out.h5") as out, pytest.raises(InputError) as failure:
+        EventFile(tmp_path / "in.h5", range(0, 1)).copy_tables(out)
+    assert "in.h5: trajectories field 'event_id': found 1 axes of " in str(failure.value)

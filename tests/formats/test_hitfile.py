@@ -15,8 +15,11 @@ from segment_tables import NOW, OLD, refused, some_hits, some_waveforms, table
 
 from lartpc import __version__
 from lartpc.data.hits import Hits, WaveformTable
+from lartpc.detector.detector import Detector
+from lartpc.formats.attrs import check_pixels, describe, read_detector
 from lartpc.formats.edepsim import read_segments
 from lartpc.formats.hitfile import read_attrs, read_hits, read_waveforms, write_hits
+from lartpc.parameters import Parameters
 
 COMMON = str(Path(segment_tables.__file__).parent)
 
@@ -109,3 +112,65 @@ def test_a_write_that_fails_is_one_line_and_leaves_nothing(tmp_path, store, limi
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{output / 'h.h5'}: cannot be written: File too large\n"
     assert os.listdir(output) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "found"),
+    [
+        ("event_id", np.nan, "event_id is nan, allowed are whole numbers from -9223372036854775808"),
+        ("pixel_id", 1.5, "pixel_id is 1.5, allowed are whole numbers"),
+        ("tpc", 40_000.0, "tpc is 40000, allowed are whole numbers from -32768 to 32767"),
+        ("t", np.inf, "t is inf, allowed are finite numbers"),
+        ("charge", 1e300, "charge is 1e+300, allowed are finite numbers"),
+    ],
+)
+def test_hits_with_numbers_that_cannot_be(store, field, value, found):
+    names = [each.name for each in dataclasses.fields(Hits)]
+    hits = np.zeros(3, dtype=[(name, "f8") for name in names])
+    hits[field][1] = value
+    assert f"hits row 1: {found}" in refused(read_hits, store(hits=hits))
+
+
+@pytest.mark.parametrize(("offset", "ticks"), [(-1, 2), (0, 0), (0, 6), (6, 1), (2**62, 2**31 - 1)])
+def test_waveforms_that_are_no_part_of_the_samples(store, offset, ticks):
+    windows = np.zeros(1, dtype=[(name, "i8") for name in ("event_id", "pixel_id", "start_tick", "offset", "ticks")])
+    windows["offset"], windows["ticks"] = offset, ticks
+    path = store("w.h5", **{"waveforms/windows": windows, "waveforms/current": np.zeros(5)})
+    told = f"waveforms/windows row 0: found offset {offset} and ticks {ticks}, allowed are parts of the 5 samples"
+    assert told in refused(read_waveforms, path)
+    path = store("nan.h5", **{"waveforms/windows": windows, "waveforms/current": np.full(5, np.nan)})
+    assert "waveforms/current: found a number that is not finite" in refused(read_waveforms, path)
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value", "found"),
+    [
+        ("geometry", "n_x", [140], "'n_x' of the geometry"),
+        ("geometry", "n_x", [140, 1e12], "'n_x' of the geometry"),
+        ("geometry", "n_y", [140.5, 280], "'n_y' of the geometry"),
+        ("geometry", "x_lo", [[0, 1]], "'x_lo' of the geometry"),
+        ("geometry", "x_lo", ["a", "b"], "'x_lo' of the geometry"),
+        ("geometry", "x_lo", [[0], [1, 2]], "geometry or readout"),
+        ("geometry", "pitch", [0.0, 0.4], "n_x, n_y, pitch or tick"),
+        ("readout", "tick", "1", "'tick' of the readout"),
+        ("readout", "gain", float("nan"), "'gain' of the readout"),
+        ("readout", "hold_ticks", -1, "'hold_ticks' of the readout"),
+        ("readout", "colour", 1, "geometry or readout"),
+    ],
+)
+def test_detectors_in_attributes_that_are_none(tmp_path, store, part, key, value, found):
+    attrs = describe(Detector.module0(), Parameters())
+    attrs[part][key] = value
+    segments = read_segments(store(segments=table(NOW)))
+    write_hits(tmp_path / "hits.h5", some_hits(), segments, attrs)
+    assert f"attributes of the detector, {found}, are not those" in refused(read_detector, tmp_path / "hits.h5")
+
+
+def test_hits_on_pixels_that_the_detector_has_not():
+    hits = some_hits()
+    hits.tpc[:], hits.ix[:], hits.iy[:] = 1, 139, 279
+    check_pixels("hits.h5", hits, Detector.module0())
+    for column, value in ((hits.tpc, 2), (hits.ix, 140), (hits.iy, -1)):
+        before, column[2] = column[2], value
+        assert "hits.h5: hits row 2: found tpc" in refused(check_pixels, "hits.h5", hits, Detector.module0())
+        column[2] = before

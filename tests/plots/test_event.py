@@ -1,5 +1,7 @@
 """The event display."""
 
+import dataclasses
+
 import numpy as np
 
 from lartpc.detector.detector import Detector
@@ -61,3 +63,12 @@ def test_display_shows_the_waveform_with_threshold_and_hits(compiled):
     assert display(compiled, 7, threshold=None).axes
     labels = [line.get_label() for ax in display(compiled, 7, threshold=None).axes for line in ax.lines]
     assert not any("ke" in label for label in labels)
+
+
+def test_hits_without_their_waveform(compiled):
+    """Waveforms of other pixels, or all 0, are no waveform of the hit."""
+    found = read_waveforms(compiled)
+    for name, value in (("pixel_id", -1), ("current", 0.0)):
+        other = dataclasses.replace(found, **{name: np.full_like(getattr(found, name), value)})
+        texts = [text.get_text() for ax in display(compiled, 7, waveforms=other).axes for text in ax.texts]
+        assert any(text.startswith("no waveform of pixel ") for text in texts)
