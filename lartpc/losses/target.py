@@ -17,6 +17,7 @@ from lartpc.losses.hitlist import HitList, make_hit_list, present_events
 from lartpc.response.windows import Windows
 from lartpc.simulation.batches import Batch
 
+LATEST = 5e15  # [us] as of segments, so that ticks fit into 64 bits
 SOON = 1e-2  # [ticks] between the end of the busy time and a hit within which this waited for it
 
 
@@ -66,6 +67,9 @@ class TargetHits:
             wrong = np.flatnonzero(~np.isfinite(getattr(hits, name)))
             if len(wrong):
                 raise InputError(f"target: {name} of hit {wrong[0]} is {getattr(hits, name)[wrong[0]]}, not finite")
+        far = np.flatnonzero(np.abs(hits.t) > LATEST)
+        if len(far):
+            raise InputError(f"target: t of hit {far[0]} is {hits.t[far[0]]:g}, allowed are up to {LATEST:g} us")
         tick = whole_ticks(hits.t, detector.tick) if rounded else np.ceil(hits.t / detector.tick)
         order = np.lexsort((tick if rounded else hits.t, hits.pixel_id, hits.event_id))
         self.event, self.pixel, self.tick = hits.event_id[order], hits.pixel_id[order], tick[order].astype(np.int64)

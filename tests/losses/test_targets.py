@@ -72,6 +72,7 @@ def test_targets_that_are_refused(noiseless):
     [
         ("charge", np.nan, "target: charge of hit 3 is nan, not finite"),
         ("t", np.inf, "target: t of hit 3 is inf, not finite"),
+        ("t", -1e300, "target: t of hit 3 is -1e.300, allowed are up to 5e.15 us"),
         ("pixel_id", -5, "target: pixel -5 is not on detector module0"),
         ("pixel_id", 78400, "target: pixel 78400 is not on detector module0"),
     ],
