@@ -15,6 +15,7 @@ from lartpc.cli.forecast import forecast
 from lartpc.cli.generate import generate
 from lartpc.cli.gradcheck import gradcheck
 from lartpc.cli.info import info
+from lartpc.cli.options import NOTES
 from lartpc.cli.plot import plot
 from lartpc.cli.response import response
 from lartpc.cli.scan import scan
@@ -32,6 +33,18 @@ class Lartpc(click.Group):
         return super().get_command(context, {"errors": "forecast"}.get(name, name))  # as older scripts call it
 
     def invoke(self, context):
+        try:
+            return self.in_order(context)
+        except (SystemExit, click.ClickException) as end:
+            if (end.code if isinstance(end, SystemExit) else end.exit_code) not in (0, 1):
+                context.meta.pop(NOTES, None)  # a refusal is one line
+            raise
+        finally:
+            for note in context.meta.get(NOTES, ()):
+                click.echo(note, err=True)
+
+    def in_order(self, context):
+        """Invoke a command, or fail with one line."""
         try:
             return super().invoke(context)
         except InputError as failure:

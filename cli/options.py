@@ -11,6 +11,7 @@ import click
 from lartpc import InputError
 from lartpc.charge.recombination import RECOMBINATION
 
+NOTES = "lartpc.notes"  # in a command's context: what is to be said
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the output where it exists.")
 seed_option = click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Seed of the random numbers."
@@ -220,11 +221,8 @@ def load_detector(detector, layout):
 
 
 def say(note):
-    """Print a line on stderr, once a command."""
-    said = click.get_current_context().find_root().meta.setdefault("lartpc.said", set())
-    if note not in said:
-        said.add(note)
-        click.echo(note, err=True)
+    """A line on stderr at the end of the command, once, unless its input is refused."""
+    click.get_current_context().find_root().meta.setdefault(NOTES, {})[note] = None
 
 
 def pairs(option, texts):

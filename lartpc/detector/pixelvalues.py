@@ -80,7 +80,12 @@ def read_pixel_values(
     if content["default"].size != 1:
         raise InputError(f"{path}: default: found {content['default'].size} values, allowed is one")
     default = float(content["default"].ravel()[0])
-    if not np.isfinite(keys).all() or (keys < 0).any() or (keys != np.floor(keys)).any() or (keys >= 2.0**63).any():
+    if (
+        not np.isfinite(keys).all()
+        or (keys < 0).any()
+        or (keys != np.floor(keys)).any()
+        or (keys.astype(np.float64) >= 2.0**63).any()
+    ):
         what = "channel" if by_channel else "pixel id"
         raise InputError(f"{path}: keys: found a {what} that is negative or not whole, allowed are numbers from 0")
     for name, column in (("values", values), ("default", np.array([default]))):

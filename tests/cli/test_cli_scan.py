@@ -39,6 +39,7 @@ def target(segments, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_lines_of_a_closure(segments, tmp_path, monkeypatch):
     """Writes all files; lowest at what --truth says."""
     monkeypatch.setattr(sys, "argv", ["anywhere/lartpc", "scan", "a file"])
@@ -64,6 +65,7 @@ def test_lines_of_a_closure(segments, tmp_path, monkeypatch):
     assert setup["points"] == 3 and setup["parameters"]["lifetime"] == 1700.0
 
 
+@pytest.mark.slow
 def test_plane_of_a_file(segments, target, tmp_path):
     """The likelihood of a noisy target, the others at --fix; the truth is in the target's file."""
     over = ("--plane", "--over", "Ab=0.79:0.81", "--over", "kb=0.047:0.05", "--points", 4, "--fix", "lifetime=1500")

@@ -32,6 +32,7 @@ def test_they_are_those_of_the_published_layouts(reference, name):
     np.testing.assert_array_equal(found.groups(), expected.groups())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "groups"), [("module0", 2), ("2x2", 8), ("ndlar", 140)])
 def test_every_pixel_has_a_channel_of_its_own(name, groups):
     detector = Detector.built_in(name)

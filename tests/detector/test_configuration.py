@@ -113,6 +113,7 @@ def test_wrong_names(folder):
             read_configuration(text)
 
 
+@pytest.mark.slow
 @needs_reference
 def test_published_configurations(reference):
     path = reference / "data/larndsim-config.yaml"

@@ -95,6 +95,7 @@ def test_one_layout_for_modules_of_several_pitches_is_said(load, tmp_path):
     assert load(small_detector(**{**sizes, "response_bin_size": 0.04}), small_layout()).notes == ()
 
 
+@pytest.mark.slow
 @needs_reference
 def test_layouts_in_another_order_are_refused(reference):
     data = reference / "data"

@@ -85,6 +85,7 @@ def test_errors_fall_with_the_size_of_the_sample(hits, segments):
     np.testing.assert_allclose(two.errors * np.sqrt(2.0), one.errors, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_fixed_parameters_stay(segments, hits):
     """Those not named are what the simulation has; fixed wrongly they bias the others, the fit of all does not."""
     right = Simulation(parameters=Parameters().replace(**{n: TRUTH.as_dict()[n] for n in SIX[2:]}))
@@ -231,6 +232,7 @@ def test_the_history_of_another_fit_is_not_believed():
     assert again == first and same(rest, lines)
 
 
+@pytest.mark.slow
 def test_the_epochs_of_adam_are_of_the_same_batches():
     """A batch a track here; the robust start and the end are of all."""
     _, lines = runs("adam", 3)()

@@ -76,6 +76,7 @@ def test_an_event_moves_alone_and_by_its_offset():
     np.testing.assert_array_equal(moved.t[by == 0.0], base.t[by == 0.0])
 
 
+@pytest.mark.slow
 def test_offsets_are_the_same_in_any_batches_and_modules():
     segments = in_two_modules()
     parameters = TRUTH.replace(**of_events([0.4, -0.3, 0.0, 0.7]))
@@ -89,6 +90,7 @@ def test_offsets_are_the_same_in_any_batches_and_modules():
     np.testing.assert_allclose(found[0].t, found[2].t, rtol=0.0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_gradients_of_the_likelihood(one_thread):
     base = NEAR.replace(**dict(zip(OFFSETS, (0.37, -0.61), strict=True)))
     segments = one_an_event(4)

@@ -33,6 +33,7 @@ def noisy(segments):
     return Simulation(noise=True, seed=2)(segments).hits
 
 
+@pytest.mark.slow
 def test_a_closure_is_lowest_at_the_truth(segments, hits):
     """Without noise the residuals vanish there, and the loss falls towards it from both sides."""
     found = scan(Simulation(), segments, Target(hits, truth=Parameters()), over=RANGES, points=4, loss="residuals")
@@ -49,6 +50,7 @@ def test_a_closure_is_lowest_at_the_truth(segments, hits):
         assert (np.delete(row, i, axis=1) == np.delete(found.fixed, i)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["likelihood", "residuals"])
 @pytest.mark.parametrize("name", ["Ab", "lifetime", "tran_diff"])
 def test_the_gradient_is_the_slope_of_the_loss(loss, name, segments, noisy):

@@ -45,6 +45,7 @@ def stored(segments, noisy, tmp_path):
     return stored
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "known, loss",
     [

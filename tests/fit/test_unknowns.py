@@ -59,6 +59,7 @@ def test_gradients_of_exact_hits(one_thread):
         assert gradient[i] == pytest.approx(difference, rel=1e-5), name
 
 
+@pytest.mark.slow
 def test_rows_of_electronics_are_derivatives_of_residuals(one_thread):
     objective = objective_of("residuals", True)
     start = objective.unknowns.start

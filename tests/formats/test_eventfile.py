@@ -15,6 +15,7 @@ from lartpc.formats.hitfile import read_hits
 from lartpc.simulation.simulation import Simulation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ORDERS)
 @pytest.mark.parametrize("most", [1, 60, 100, 1000])
 def test_parts_are_whole_events_by_ascending_id(folder, monkeypatch, name, most):

@@ -19,6 +19,7 @@ from lartpc.simulation.collect import valid
 from lartpc.simulation.simulation import Simulation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("front_end", [{}, {"buffer_risetime": 0.3, "adc_busy_delay": 9, "reset_cycles": 2}])
 def test_every_segment_contributes_its_own_current(described, front_end):
     """The waveform of each segment alone, integrated between the resets and reads of all together."""

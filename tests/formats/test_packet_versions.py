@@ -34,6 +34,7 @@ def same_hits(found, hits):
     np.testing.assert_array_equal(whole_ticks(found.t, 0.1), whole_ticks(hits.t, 0.1))
 
 
+@pytest.mark.slow
 def test_packets_of_version_3_hold_ten_bits(described, tmp_path):
     detector, channels, *_ = described
     wide = dataclasses.replace(detector, adc_counts=1024)
@@ -51,6 +52,7 @@ def test_packets_of_version_3_hold_ten_bits(described, tmp_path):
         make_packets(hits, segments, channels, dataclasses.replace(wide, adc_counts=2048), version=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", [2, 3])
 def test_the_file_is_compressed_and_read_again(described, written, tmp_path, version):
     detector, channels, *_ = described

@@ -102,6 +102,7 @@ def test_a_pixel_counts_up_to_its_first_deferred_hit(rounded):
     assert whole.count[0] > 3 and kept.count[0] == whole.count[0] and not kept.deferred.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["residuals", "matched"])
 def test_residuals_vanish_at_the_truth(kind):
     truth = Parameters(Ab=0.83, lifetime=1500.0)
@@ -116,6 +117,7 @@ def test_residuals_vanish_at_the_truth(kind):
     assert np.abs(objective.at(smooth(detector).parameters.vector(np.float64)).residual).max() > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounded", [False, True])
 def test_gradient_of_the_likelihood(rounded):
     """Of tracks and of a pixel with a deferred hit, for each parameter."""

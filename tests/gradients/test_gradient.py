@@ -58,6 +58,7 @@ def test_parameters(sample, names, recombination, vdrift, noise):
     assert report.left_out < 0.25 * report.hits
 
 
+@pytest.mark.slow
 def test_all_that_act_are_checked_and_no_other():
     segments = make_segments((0.3, 0.2, 10.0), (0.5, 0.3, 10.2), dE=2.0)
     report = gradcheck(smooth(one_tpc()), segments)
@@ -149,6 +150,7 @@ def test_hits_come_earlier_at_higher_field():
 INPUTS = [("start", 0), ("start", 1), ("start", 2), ("end", 0), ("end", 1), ("end", 2), "dE", "dEdx", "time"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPECIAL)
 def test_each_coordinate_of_a_segment(name):
     """The step of 2e-6 cm, MeV, MeV/cm and us is so small that no number of steps or nodes changes within it."""

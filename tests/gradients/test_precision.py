@@ -94,6 +94,7 @@ def test_a_batch_is_the_sum_of_its_events():
                 np.testing.assert_array_equal(array, np.concatenate([part[name] for part in alone]), err_msg=name)
 
 
+@pytest.mark.slow
 def test_any_order_of_batches_and_events_gives_the_same_bits():
     segments = generated(4, events=3)
     simulation = Simulation(noise=True, seed=1, settings=SMOOTH._replace(steps_per_batch=1))

@@ -113,6 +113,7 @@ def no_hit(x, s_r, s_u):
     return norm.cdf(x / s_r) + above
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("s_r, s_u", NOISES)
 def test_no_hit_by_integration(s_r, s_u):
     x = np.array([-12000.0, -7000.0, -3700.0, -3500.0, -2000.0, -500.0, 0.0, 300.0, 1500.0, 4000.0, 7000.0])

@@ -16,6 +16,7 @@ from lartpc.parameters import Parameters
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
+@pytest.mark.slow
 def test_hits_without_charge_are_counted_apart(segments, noiseless):
     vector = Parameters().vector(np.float64)
     stray = noiseless.select(slice(0, 2))
@@ -84,6 +85,7 @@ def test_damaged_hits_are_refused(noiseless, column, value, message):
         TargetHits(dataclasses.replace(noiseless, **{column: values}), smooth().detector)
 
 
+@pytest.mark.slow
 def test_order_of_the_target_does_not_matter(segments, noisy):
     vector = Parameters().vector(np.float64)
     shuffled = noisy.select(np.random.default_rng(0).permutation(len(noisy)))

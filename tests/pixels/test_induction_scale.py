@@ -96,6 +96,7 @@ def test_rows_of_pixels_add_up_to_the_gradient():
     assert np.count_nonzero(rows[:, 2]) == len(pixels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["likelihood", "residuals", "matched", "soft-dtw"])
 def test_derivatives_of_losses(kind):
     segments = make_segments(*TRACK, dE=8.0)

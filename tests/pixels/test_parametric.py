@@ -103,6 +103,7 @@ def test_the_response_holds_the_charge(least, precision):
         assert found @ whole == pytest.approx(1.0, abs=20 * precision)
 
 
+@pytest.mark.slow
 def test_the_least_spread_is_that_half_a_centimetre_above_the_anode():
     """31 ns, of charge that is narrower than all tables, at default settings."""
     table = make_table(PITCH, TICK, WIDEST * 0.5 ** (0.5 * (TABLES - 1)), Settings().precision, 4.7)
@@ -117,6 +118,7 @@ def test_tables_are_symmetric_in_x_and_y():
         np.testing.assert_array_equal(space, space.transpose(1, 0, 2))
 
 
+@pytest.mark.slow
 def test_precision_and_narrow_charge_cost_terms():
     def terms(least, precision):
         space = table_for(least, precision).space

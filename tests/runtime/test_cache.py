@@ -191,6 +191,7 @@ def test_kernel_of_two_bodies_of_one_name_in_one_file(tmp_path, monkeypatch):
     assert len(stamps(tmp_path)) == 2
 
 
+@pytest.mark.slow
 def test_no_place_for_a_cache(tmp_path, monkeypatch, capsys):
     nowhere = tmp_path / "file"
     nowhere.touch()

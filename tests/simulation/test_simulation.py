@@ -126,6 +126,7 @@ def test_memory_grows_with_what_is_hit():
     assert peak_of(both)[1] < 200e6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [False, True])
 def test_nothing_in_nothing_out(generated, noise):
     result = Simulation(noise=noise)(generated.select(slice(0, 0)), waveforms=True)
@@ -188,6 +189,7 @@ def test_batches_of_any_size_give_the_same_bits(generated, result, steps):
     assert_same_bits(simulation(generated, waveforms=True), result)
 
 
+@pytest.mark.slow
 def test_any_order_of_events_gives_the_same_bits(generated, result):
     """Events swapped, and shuffled into each other, the order within each kept."""
     swapped = np.argsort(-generated.event_id, kind="stable")
@@ -208,6 +210,7 @@ def test_an_event_alone_gives_the_same_bits(generated, result):
         np.testing.assert_array_equal(column, getattr(result.hits, name)[of_event], err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one core")
 def test_any_number_of_threads_gives_the_same_bits(generated, result):
     threads = numba.get_num_threads()
@@ -248,6 +251,7 @@ def test_box_recombination():
     assert Simulation(recombination="box")(segments).summary.electrons == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_single_precision_agrees_with_double(generated):
     single, double = (Simulation(dtype=dtype)(generated) for dtype in (np.float32, np.float64))
     assert single.summary.collected == pytest.approx(double.summary.collected, rel=1e-6)
