@@ -82,6 +82,7 @@ def test_central_differences(name, output, seed):
     assert (np.abs(tangent.slope - difference) <= RTOL * largest).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "output"), OUTPUTS)
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("sample", ["generated", "special"])

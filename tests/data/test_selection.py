@@ -161,6 +161,7 @@ def test_separate_tracks_are_events_of_their_own():
 # --- the paper's sample
 
 
+@pytest.mark.slow
 def test_the_mixed_sample(reference):
     """As counted in the paper's own selection of the file."""
     segments = read_segments(reference / "data/mixed-particles.edep.h5")

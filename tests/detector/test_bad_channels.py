@@ -43,6 +43,7 @@ def test_what_is_no_list_is_refused_in_one_line(tmp_path, content, what):
         read_bad_channels(tmp_path / "nowhere", Detector.module0())
 
 
+@pytest.mark.slow
 def test_chips_and_all_chips(tmp_path):
     """On the second module io_groups 8 and 7; a chip that the layout does not have is passed over."""
     detector, channels = layouts.load(tmp_path, layouts.NOW)

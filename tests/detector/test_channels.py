@@ -45,6 +45,7 @@ def same_channels(channels, detector, expected):
     np.testing.assert_array_equal(channels.unread(detector), sorted(set(range(n)) - set(back)))
 
 
+@pytest.mark.slow
 def test_channels_of_small_layouts(tmp_path):
     detector, channels = layouts.load(tmp_path, NOW)
     content = layouts.layout(NOW)

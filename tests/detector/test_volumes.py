@@ -89,6 +89,7 @@ def test_what_is_said_and_what_is_refused(load):
     assert check_apart("x", vars(Detector.built_in("ndlar"))) is None
 
 
+@pytest.mark.slow
 @needs_reference
 def test_nd_lar_as_published(reference):
     data = reference / "data"

@@ -66,6 +66,7 @@ def test_biases_are_those_of_another_fit(segments, name):
     assert np.abs(expected).max() > 0.01
 
 
+@pytest.mark.slow
 def test_what_no_target_tells(segments):
     """More electrons freed of each MeV, or more of them that escape."""
     result = calibrate(Simulation(), segments, hits_of(segments), SIX)

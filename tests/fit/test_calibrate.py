@@ -105,6 +105,7 @@ def points(n=20, **values):
     return make_segments(at, at, **{"dE": 1.0, "dEdx": 8.0, **values})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [False, True])
 def test_one_dEdx_leaves_a_direction_open(noise):
     """A_B/(1 + k_B dE/dx/(E rho)) is one number there: raising both changes nothing (the paper's eq. 13)."""
@@ -139,6 +140,7 @@ def test_two_values_of_dEdx_close_it():
     np.testing.assert_allclose(result.values, [0.83, 0.053], rtol=5e-5)
 
 
+@pytest.mark.slow
 def test_a_result_at_its_bound_is_marked(segments):
     """The target's lifetime is below the bounds: the fit ends at the edge and says so, for that one alone."""
     hits = Simulation(parameters=TRUTH.replace(lifetime=450.0))(segments).hits
@@ -150,6 +152,7 @@ def test_a_result_at_its_bound_is_marked(segments):
     assert marked == ["lifetime"]
 
 
+@pytest.mark.slow
 def test_not_converged_is_said(segments):
     hits = Simulation(parameters=TRUTH, noise=True, seed=1)(segments).hits
     result = calibrate(Simulation(), segments, hits, optimizer=GaussNewton(1))
@@ -259,6 +262,7 @@ def test_random_starts(segments, hits):
 # --- refused
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "keywords, message",
     [

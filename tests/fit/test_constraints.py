@@ -241,6 +241,7 @@ def test_where_a_result_is_not_finite_is_told():
         gauss_newton(p, p.scale, 5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["reset_noise", "uncorrelated_noise"])
 def test_a_detector_without_noise_is_refused(name):
     segments = protons(2)

@@ -51,6 +51,7 @@ def objective_of(run, unknowns, kind="likelihood"):
     return Objective(kind, simulation, simulation.batches(run.segments, whole=False), hits, unknowns)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["likelihood", "soft-dtw"])
 def test_the_loss_is_the_sum_of_the_runs_or_the_mean_of_all_events(segments, kind):
     runs = runs_of(segments)

@@ -54,6 +54,7 @@ def test_population_of_parabolas(spread):
     assert abs(found**2 - spread**2) < 3.0 * np.sqrt(2.0 / np.sum(weight**2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounded", [False, True])
 def test_slopes_are_those_of_the_likelihood(rounded, monkeypatch):
     """Summed over the pixels, with the charges of all reads: its derivative by threshold_offset, there and elsewhere.

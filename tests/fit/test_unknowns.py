@@ -48,6 +48,7 @@ def test_gradients_by_electronics(kind, one_thread):
         assert gradient[i] == pytest.approx(difference, rel=2e-5), name
 
 
+@pytest.mark.slow
 def test_gradients_of_exact_hits(one_thread):
     objective = objective_of("likelihood", False, ELECTRONICS[:2])
     start = objective.unknowns.start
@@ -71,6 +72,7 @@ def test_rows_of_electronics_are_derivatives_of_residuals(one_thread):
         np.testing.assert_allclose(jacobian[:, i], difference, rtol=2e-5, atol=1e-6 * np.abs(difference).max())
 
 
+@pytest.mark.slow
 def test_parts_add_up_to_the_whole(one_thread):
     """The derivative by the common offset is the sum of those by the offsets of both TPCs."""
     parts = ("threshold_offset.tpc0", "threshold_offset.tpc1")

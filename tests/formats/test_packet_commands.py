@@ -16,6 +16,7 @@ from lartpc.formats.edepsim import write_segments
 from lartpc.formats.hitfile import read_hits
 
 
+@pytest.mark.slow
 def test_the_command_refuses_what_it_cannot_write(described, written, tmp_path):
     segments = written / "segments.h5"
     command = ["simulate", segments, "-o", tmp_path / "h.h5"]

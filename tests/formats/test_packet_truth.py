@@ -110,6 +110,7 @@ def test_more_than_fifty_segments_on_a_pixel_all_count():
         assert result.attribution.trajectory[h, :3].tolist() == [1, 0, -1]
 
 
+@pytest.mark.slow
 def test_truth_does_not_depend_on_batches_or_the_order_of_events(described):
     detector = described[0]
     segments = tracks(3)

@@ -68,6 +68,7 @@ def test_parity_is_odd_bit_by_bit(written):
     assert (data["valid_parity"] == 1).all() and set(data["parity"]) == {0, 1}
 
 
+@pytest.mark.slow
 def test_larpix_control_reads_the_file(written):
     hdf5format = pytest.importorskip("larpix.format.hdf5format")
     content = hdf5format.from_file(str(written / "p.h5"), version="2.4", load_configs=True)
@@ -179,6 +180,7 @@ def test_packets_of_other_channels_and_events_are_left_out(described, written):
     assert counts(table) == (0, 1, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("t0", "seconds"),
     [

@@ -73,6 +73,7 @@ def test_chosen_events_have_the_hits_of_the_full_run(folder, tmp_path, parts_of,
         assert found["p.h5"]["segments"].tobytes() == filled[np.isin(filled["event_id"], chosen)].tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -157,6 +158,7 @@ def test_a_program_writes_what_the_command_does(folder, tmp_path):
             simulate_file(simulation, deposits, output, packets=(other, channels), overwrite=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, OSError(errno.ENOSPC, "No space left on device")])
 def test_what_ends_between_parts_leaves_nothing(folder, tmp_path, parts_of, monkeypatch, stop):
     """An interrupt, and a write that fails: told at once, not after all is simulated."""

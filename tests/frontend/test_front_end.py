@@ -146,6 +146,7 @@ def test_gradient_of_the_likelihood(rounded):
         assert linear.gradient[i] * size == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounded", [False, True])
 def test_the_likelihood_is_not_biased(rounded):
     """At the truth its gradient over many draws of the noise is 0 within the square root of the information."""

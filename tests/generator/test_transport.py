@@ -32,6 +32,7 @@ def big_box():
     return Box(np.full(3, -1000.0), np.full(3, 1000.0))
 
 
+@pytest.mark.slow
 def test_scattering_is_highlands():
     n, kinetic = 3000, 1000.0
     for length, allowed in ((RADIATION_LENGTH / DENSITY, 0.03), (3.6, 0.11)):  # 11 %: the formula's own accuracy

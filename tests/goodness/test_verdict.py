@@ -76,6 +76,7 @@ def test_numbers_of_clean_targets_are_standard_normal(repeated, segments):
         assert np.max(np.abs(values)) < LIMIT, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounded", [False, True])
 @pytest.mark.parametrize("seed", range(2, 10))
 def test_clean_target_is_described(segments, seed, rounded):
@@ -182,6 +183,7 @@ SPOILT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPOILT)
 def test_reason_is_named(name, segments, hits):
     spoil, reason = SPOILT[name]

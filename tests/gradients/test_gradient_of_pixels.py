@@ -15,6 +15,7 @@ from lartpc.gradients.trace import Trace
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
+@pytest.mark.slow
 def test_thresholds():
     simulation = smooth()
     batch = simulation.batch(generated(4))

@@ -101,6 +101,7 @@ def calls(source):
     return number, wrong
 
 
+@pytest.mark.slow
 def test_every_module_can_be_imported():
     paths = os.pathsep.join(map(str, (BENCH.parent, BENCH)))
     command = [sys.executable, "-c", IMPORT, *(path.stem for path in MODULES)]

@@ -179,6 +179,7 @@ def test_no_packet_comes_before_its_trigger(tmp_path):
     assert all(place[data & (packets.event == e)].min() > place[trigger & (packets.event == e)].max() for e in (0, 39))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("generation", [layouts.NOW, layouts.OLD])
 def test_configurations_start(tmp_path, generation):
     """Configurations that do not start (#254, #159)."""
@@ -224,6 +225,7 @@ def near_detector():
     )
 
 
+@pytest.mark.slow
 def test_the_near_detector_fits():
     """ND-LAr, with 14.3 million pixels, does not fit into memory (#240)."""
     detector = near_detector()

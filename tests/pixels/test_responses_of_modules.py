@@ -143,15 +143,7 @@ def test_the_command_takes_several(tmp_path, monkeypatch, files, compiled):
     np.testing.assert_array_equal(a.charge, b.charge)
     np.testing.assert_array_equal(a.pixel_id, b.pixel_id)
     Path("wide.npz").unlink()
-    line = refusal_of_config("simulate", "in.h5", "-o", "c.h5", "--config", "config.yaml:ours")
+    line = refusal("simulate", "in.h5", "-o", "c.h5", "--config", "config.yaml:ours")
     assert "wide.npz, no such file; allowed is parametric, electrostatic or a table" in line
     done = lartpc_command("simulate", "in.h5", "-o", "c.h5", "--config", "config.yaml", "--response", "parametric")
     assert done.exit_code == 0
-
-
-def refusal_of_config(*arguments):
-    """The line after what is said of the configuration."""
-    done = lartpc_command(*arguments)
-    lines = done.stderr.splitlines()
-    assert done.exit_code == 2 and len(lines) == 2
-    return lines[1]

@@ -29,6 +29,7 @@ def charge(moments):
 POINTS = [(0.0, 0.0), (0.2217, 0.2217), (0.41, -0.03), (1.3302, 0.6), (1e-4, 0.44)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("settings", [Settings(), FINE])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 3e-6), (np.float64, 1e-12)])

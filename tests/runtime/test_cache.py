@@ -207,6 +207,7 @@ def test_no_place_for_a_cache(tmp_path, monkeypatch, capsys):
     assert line.endswith(": Not a directory; each process compiles its own")
 
 
+@pytest.mark.slow
 def test_no_home_for_a_cache(monkeypatch, capsys):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(Path, "home", Mock(side_effect=RuntimeError("Could not determine home directory.")))

@@ -163,7 +163,8 @@ def test_same_bits_for_one_and_two_threads():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize("threads", [pytest.param("1", marks=pytest.mark.slow), "2"])
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", ["1", "2"])
 def test_forked_child_gives_the_hits_of_its_parent(threads):
     parent, child, status = in_new_process(FORKED, NUMBA_NUM_THREADS=threads, NUMBA_THREADING_LAYER="default")
     assert status == "0"

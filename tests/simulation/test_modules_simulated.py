@@ -17,6 +17,7 @@ from lartpc.settings import Settings
 from lartpc.simulation.simulation import Simulation
 
 
+@pytest.mark.slow
 def test_a_segment_through_all_modules_is_cut_at_their_borders():
     """Along the drift axis through two modules of two TPCs: each has the fraction of the energy that is inside."""
     start, end = (33.5, 10.0, -80.0), (33.5, 10.0, 80.0)
@@ -53,6 +54,7 @@ def test_parts_of_an_event_are_the_same_bits_as_the_whole():
     assert a.summary[:3] == b.summary[:3] and 0 < a.summary.kept < len(segments)
 
 
+@pytest.mark.slow
 def test_a_likelihood_in_parts_is_that_of_the_whole():
     segments = tracks(TWO_BY_TWO)
     hits = Simulation(TWO_BY_TWO, TRUTH, noise=True, seed=1)(segments).hits

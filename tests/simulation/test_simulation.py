@@ -111,6 +111,7 @@ def test_times_of_1e9_microseconds_lose_nothing():
     np.testing.assert_allclose(then.charge, now.charge, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_memory_grows_with_what_is_hit():
     """10,000 segments on one pixel, in one position, and seconds apart; the plane has 160,000 pixels."""
     simulation = Simulation(one_tpc(n=400))
@@ -134,6 +135,7 @@ def test_nothing_in_nothing_out(generated, noise):
     assert set(result.summary) == {0}
 
 
+@pytest.mark.slow
 def test_charge_is_conserved(result):
     s = result.summary
     assert s.kept > 1000 and s.hits == len(result.hits) > 1000
@@ -222,6 +224,7 @@ def test_any_number_of_threads_gives_the_same_bits(generated, result):
         numba.set_num_threads(threads)
 
 
+@pytest.mark.slow
 def test_seeds_and_noise_change_the_hits(generated, result):
     other, silent = (Simulation(**keywords)(generated) for keywords in ({"noise": True, "seed": 0}, {}))
     assert np.mean(np.isin(other.hits.charge, result.hits.charge)) < 0.05
