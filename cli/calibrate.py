@@ -128,7 +128,8 @@ def calibrate(data, output, names, per_run, start, loss, resume, overwrite, **op
     apart = [name.strip() for name in per_run.split(",")] if per_run is not None else []
     loaded = [load_run(run, detector, fitted) for run, detector in zip(given, detectors, strict=True)]
     runs = [run.run for run in loaded]
-    varied = unknowns_given(runs, loaded[0].fitted, apart, start, options)
+    fixed = {name for run in given for name in pairs("fix", run["fix"])}
+    varied = unknowns_given(runs, loaded[0].fitted, apart, fixed, start, options)
     optimizer, seed = options["optimizer"], options["seed"]
     minimiser = with_options(optimizer, loss or runs[0].target.loss, options)
     setup = setup_of_runs(
@@ -182,20 +183,22 @@ def calibrate(data, output, names, per_run, start, loss, resume, overwrite, **op
         sys.exit(1)
 
 
-def unknowns_given(runs, fitted, apart, start, options):
-    """The unknowns of all runs, with --start, --bounds and --constrain, and the zero of time where that is open."""
+def unknowns_given(runs, fitted, apart, fixed, start, options):
+    """The unknowns of all runs, with --start, --bounds and --constrain, and the zero of time where that is open.
+
+    `fixed`: the names of what is fixed in any run.
+    """
     from lartpc.fit.runs import names_of_runs, unknowns_of_runs
     from lartpc.fit.zero import OFFSET, with_offset
 
     begin = {name: number("start", name, value) for name, value in pairs("start", start).items()}
     bounds = given_bounds(options["bounds"])
     constraints = given_constraints(options["constrain"], names_of_runs(fitted, apart, len(runs))[0])
-    fixed = OFFSET in pairs("fix", options["fix"])
     asked = {"--t0 fit": options["t0"] == "fit", "--per-event": options["per_event"] is not None}
-    for option in (option for option in asked if asked[option] and fixed):
+    for option in (option for option in asked if asked[option] and OFFSET in fixed):
         raise InputError(f"--fix {OFFSET}: is what {option} fits, allowed is one of them")
     packets = [run.target.received for run in runs if run.target.received is not None]
-    if any(asked.values()) or (any(received.fit for received in packets) and not fixed):
+    if any(asked.values()) or (any(received.fit for received in packets) and OFFSET not in fixed):
         return with_offset(runs, fitted, apart, begin, bounds, constraints)
     return unknowns_of_runs([run.simulation for run in runs], fitted, apart, begin, bounds, constraints)
 

@@ -59,14 +59,20 @@ def normal(u, v, one):
 
 
 @device
+def words(seed, event, pixel, number):
+    """Four random 32-bit words of a pixel, marked or not, and a number of what is drawn there: of 32 bits, uint64."""
+    s = np.uint64(seed)
+    e = np.uint64(event)
+    return philox(e & MASK, e >> SHIFT, pixel, number, s & MASK, s >> SHIFT)
+
+
+@device
 def draw(seed, event, pixel, read, one):
     """Two standard normal numbers for one read of one pixel: for its reset and for its readout.
 
     seed, event, pixel: int64; pixel and read must fit in 32 bits.
     """
-    s = np.uint64(seed)
-    e = np.uint64(event)
-    u, v, p, q = philox(e & MASK, e >> SHIFT, np.uint64(pixel), np.uint64(read), s & MASK, s >> SHIFT)
+    u, v, p, q = words(seed, event, np.uint64(pixel), np.uint64(read))
     return normal(u, v, one), normal(p, q, one)
 
 
@@ -76,10 +82,7 @@ def draw_tick(seed, event, pixel, tick, one):
 
     seed, event, pixel, tick: int64; pixel must fit in 31 bits.
     """
-    s = np.uint64(seed)
-    e = np.uint64(event)
-    k = np.uint64(tick & 0xFFFFFFFF)
-    u, v, p, q = philox(e & MASK, e >> SHIFT, np.uint64(pixel) | TICKS, k, s & MASK, s >> SHIFT)
+    u, v, p, q = words(seed, event, np.uint64(pixel) | TICKS, np.uint64(tick & 0xFFFFFFFF))
     return normal(u, v, one), normal(p, q, one)
 
 
@@ -89,17 +92,12 @@ def draw_reset(seed, event, pixel, tick, one):
 
     seed, event, pixel, tick: int64; pixel must fit in 30 bits.
     """
-    s = np.uint64(seed)
-    e = np.uint64(event)
-    k = np.uint64(tick & 0xFFFFFFFF)
-    u, v, _, _ = philox(e & MASK, e >> SHIFT, np.uint64(pixel) | RESETS, k, s & MASK, s >> SHIFT)
+    u, v, _, _ = words(seed, event, np.uint64(pixel) | RESETS, np.uint64(tick & 0xFFFFFFFF))
     return normal(u, v, one)
 
 
 @device
 def reset_phase(seed, event, pixel, cycles):
     """The phase of a pixel's periodic resets in an event, evenly 0 to cycles - 1: int64, as all of its arguments."""
-    s = np.uint64(seed)
-    e = np.uint64(event)
-    u, _, _, _ = philox(e & MASK, e >> SHIFT, np.uint64(pixel) | RESETS | TICKS, np.uint64(0), s & MASK, s >> SHIFT)
+    u, _, _, _ = words(seed, event, np.uint64(pixel) | RESETS | TICKS, np.uint64(0))
     return np.int64(u) % np.int64(cycles)

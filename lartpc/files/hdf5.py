@@ -45,7 +45,7 @@ def open_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
         except _FAILURES as failure:
             if not _of_h5py(failure):
                 raise
-            raise InputError(f"{path}: {_reason(' '.join(str(failure).split()))}") from None
+            raise _reason(path, failure) from None
 
 
 def open_table(file: h5py.File, *names: str) -> h5py.Dataset:
@@ -140,8 +140,10 @@ def _damaged(path: str | os.PathLike) -> Iterator[None]:
     """Raise InputError, naming `path`, for what h5py raises in the block for a damaged object."""
     try:
         yield
+    except InputError:
+        raise
     except _FAILURES as failure:
-        raise InputError(f"{path}: {_reason(' '.join(str(failure).split()))}") from None
+        raise _reason(path, failure) from None
 
 
 def _of_h5py(failure: BaseException) -> bool:
@@ -152,11 +154,13 @@ def _of_h5py(failure: BaseException) -> bool:
     return trace is not None and str(trace.tb_frame.f_globals.get("__name__")).startswith("h5py")
 
 
-def _reason(message: str) -> str:
-    """What h5py's message of a failure means."""
+def _reason(path: str | os.PathLike, failure: BaseException) -> InputError:
+    """What h5py's failure means."""
+    message = " ".join(str(failure).split())
     if "unable to lock file" in message:
-        return "is open in another program, which has locked it; HDF5_USE_FILE_LOCKING=FALSE reads it all the same"
-    return f"HDF5 file is truncated or damaged: {message}"
+        free = "HDF5_USE_FILE_LOCKING=FALSE reads it all the same"
+        return InputError(f"{path}: is open in another program, which has locked it; {free}")
+    return InputError(f"{path}: HDF5 file is truncated or damaged: {message}")
 
 
 class NewFile(h5py.File):

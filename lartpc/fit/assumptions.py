@@ -108,5 +108,5 @@ def others(parts: Sequence[Objective], fitted: Sequence[str]) -> tuple[str, ...]
         if common_name(name) not in common
         and event_of(name) is None
         and name not in apart
-        and all(name in others for others in acting)
+        and all(name in of_run for of_run in acting)
     )

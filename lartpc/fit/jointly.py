@@ -25,20 +25,19 @@ from lartpc.data.segments import Segments
 from lartpc.detector.pixelvalues import with_values
 from lartpc.exceptions import InputError
 from lartpc.fit.calibrate import SIX, Journal, calibrate
-from lartpc.fit.compare import DRAWN, examined, verdict
+from lartpc.fit.compare import DRAWN, examined
 from lartpc.fit.constraint import penalty
-from lartpc.fit.optimizers import Optimizer
+from lartpc.fit.optimizers import GaussNewton, Optimizer
 from lartpc.fit.problem import Evaluation
 from lartpc.fit.result import FitResult
+from lartpc.fit.stage import Stage
 from lartpc.fit.target import Target
 from lartpc.fit.thresholds import Thresholds, check, thresholds_of, with_detector, with_table
 from lartpc.fit.uncertainty import invert
 from lartpc.fit.unknowns import as_unknowns, unknowns_of
-from lartpc.goodness.cleaning import Cleaning, find_spoilt
+from lartpc.goodness.cleaning import Cleaning
 from lartpc.goodness.items import FIRST_SEED
 from lartpc.goodness.verdict import Verdict
-from lartpc.losses.objective import Objective
-from lartpc.losses.target import TargetHits
 from lartpc.parameters import common_name
 from lartpc.simulation.collect import concatenate
 from lartpc.simulation.simulation import Simulation
@@ -81,7 +80,8 @@ def calibrate_with_thresholds(
     options: dict[str, Any] = {"loss": "likelihood", "optimizer": optimizer}
     first = calibrate(simulation, segments, target, varied, **options, journal=told)
     usable, left_out = target.usable(simulation.detector)
-    model = Combined(simulation.apart(varied.names), segments, usable, first.verdicts[0].cleaning, varied)
+    stage = Stage(simulation.apart(varied.names), segments, usable, varied, "likelihood", GaussNewton(), list)
+    model = Combined(stage, first.verdicts[0].cleaning)
     values = first.values
     for _ in range(ROUNDS):
         found = model.at(values, model.thresholds(values))
@@ -112,80 +112,67 @@ class Local(NamedTuple):
     mean_square: float  # of the residuals, and the thresholds' over the spread: 1 where the model is right
 
 
-@dataclasses.dataclass(frozen=True)
-class Combined:
-    """Unknowns of a simulation, and the thresholds of its pixels."""
+class Combined(NamedTuple):
+    """A fit of one run whose pixels have thresholds that are not known."""
 
-    simulation: Simulation
-    segments: Segments
-    target: Target
-    cleaning: Cleaning  # what is left out of it
-    unknowns: ChainUnknowns
-
-    @property
-    def kept(self) -> tuple[Segments, Target]:
-        """Segments and target without what is left out."""
-        events = np.isin(self.segments.event_id, self.cleaning.events)
-        return self.segments.select(~events), self.target.without(self.cleaning)
-
-    def vector(self, values: np.ndarray) -> Any:
-        """All parameters of the chain, with the unknowns at `values`."""
-        return self.simulation.xp.asarray(self.unknowns.apply(values).astype(self.simulation.dtype))
+    stage: Stage
+    cleaning: Cleaning  # what is left out of the target
 
     def thresholds(self, values: np.ndarray) -> Thresholds:
         """With the unknowns at `values`."""
-        return thresholds_of(self.simulation, *self.kept, self.vector(values))
+        kept = self.cleaning.kept(self.stage.segments), self.stage.target.without(self.cleaning)
+        return thresholds_of(self.stage.simulation, *kept, self.stage.vector(values))
 
     def known(self, thresholds: Thresholds) -> Simulation:
         """The simulation with these thresholds."""
-        return with_detector(self.simulation, thresholds.applied(self.simulation.detector))
+        simulation = self.stage.simulation
+        return with_detector(simulation, thresholds.applied(simulation.detector))
 
     def at(self, values: np.ndarray, thresholds: Thresholds) -> Local:
         """With the unknowns at `values` (n,), and `thresholds` estimated there."""
-        names, n, (segments, target) = self.unknowns.names, len(values), self.kept
-        start, bounds = (dict(zip(names, of.tolist(), strict=True)) for of in (values, self.unknowns.bounds))
-        wide = unknowns_of(self.simulation, (*names, OFFSET), start, bounds)
-        known = self.known(thresholds).without_pixels(target.unread)
-        hits = TargetHits(target.hits, known.detector, target.rounded, target.ignored)
-        found: Any = Objective("likelihood", known, known.batches(segments, whole=False), hits, wide)(wide.start)
+        simulation, unknowns, n = self.stage.simulation, self.stage.unknowns, len(values)
+        start, bounds = (dict(zip(unknowns.names, of.tolist(), strict=True)) for of in (values, unknowns.bounds))
+        wide = unknowns_of(simulation, (*unknowns.names, OFFSET), start, bounds)
+        stage = self.stage._replace(simulation=self.known(thresholds), unknowns=wide)
+        found: Any = stage.objective(self.cleaning)(wide.start)
         _, pixel = np.unique(found.pixel, return_inverse=True)
         # Rows b of the unknowns, h the last.
         own = np.stack([np.bincount(pixel, found.jacobian[:, -1] * column) for column in found.jacobian.T])
         square = thresholds.spread**2
         information = found.information - (own * square / (1.0 + square * own[-1])) @ own.T
-        added = penalty(self.unknowns, values)
+        added = penalty(unknowns, values)
         information[:n, :n] += added.information
-        covariance, _ = invert(information, np.append(self.unknowns.size(values), wide.scale[-1]))
+        covariance, _ = invert(information, np.append(unknowns.size(values), wide.scale[-1]))
         covariance = covariance[:n, :n]
-        off = thresholds.values - self.simulation.detector.of_pixels("threshold", thresholds.pixel) - thresholds.mean
+        off = thresholds.values - simulation.detector.of_pixels("threshold", thresholds.pixel) - thresholds.mean
         squares = float(np.sum(found.residual**2)) + (float(np.sum(off**2)) / square if square > 0.0 else 0.0)
         step = -covariance @ (found.gradient[:n] + added.gradient)
         return Local(step, covariance, squares / len(found.residual))
 
     def verdict(self, values: np.ndarray, thresholds: Thresholds) -> Verdict:
         """On the model there, next to drawn targets whose thresholds are estimated, too."""
-        vector, segments, target = self.vector(values), self.segments, self.target
+        vector, simulation, segments = self.stage.vector(values), self.stage.simulation, self.stage.segments
 
         def found_in(one: Target, estimated: Thresholds) -> Any:
             return examined(self.known(estimated), segments, one, vector, 0)
 
-        found = found_in(target, thresholds)
-        drawn = []
+        found, drawn = found_in(self.stage.target, thresholds), []
         for k in range(DRAWN):
-            one = dataclasses.replace(target, hits=self.drawn(vector, thresholds, FIRST_SEED + k))
+            one = dataclasses.replace(self.stage.target, hits=self.drawn(vector, thresholds, FIRST_SEED + k))
             population = thresholds.mean, thresholds.spread
-            drawn.append(found_in(one, thresholds_of(self.simulation, segments, one, vector, population)).target)
-        known, spoilt = self.known(thresholds), find_spoilt(found, target.hits)
-        return verdict(known, segments, target, found._replace(drawn=drawn), spoilt)
+            drawn.append(found_in(one, thresholds_of(simulation, segments, one, vector, population)).target)
+        stage = self.stage._replace(simulation=self.known(thresholds))
+        return stage.verdict(found._replace(drawn=drawn), stage.spoilt(found))
 
     def drawn(self, vector: Any, thresholds: Thresholds, seed: int) -> Hits:
         """Hits that the model makes with thresholds from the population."""
-        source = copy.copy(self.simulation.without_pixels(self.target.unread))
-        source.noise, source.seed = self.target.noise, seed
+        target = self.stage.target
+        source = copy.copy(self.stage.simulation.without_pixels(target.unread))
+        source.noise, source.seed = target.noise, seed
         detector, pixel = source.detector, thresholds.pixel
         moved = thresholds.mean + thresholds.spread * np.random.default_rng(seed).normal(size=len(pixel))
         table: Any = detector.thresholds
         given = with_values(table, pixel, detector.of_pixels("threshold", pixel) + moved)
         source.detector = dataclasses.replace(detector, thresholds=given)
-        batches = source.batches(self.segments, whole=False)
+        batches = source.batches(self.stage.segments, whole=False)
         return concatenate(Hits, [source.simulate(batch, vector, False)[0] for batch in batches])

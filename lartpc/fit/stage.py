@@ -47,9 +47,8 @@ class Stage(NamedTuple):
         """The loss without what `cleaning` leaves out."""
         target = self.target.without(cleaning)
         simulation = self.simulation.without_pixels(target.unread)
-        segments = self.segments.select(~np.isin(self.segments.event_id, cleaning.events))
         hits = TargetHits(target.hits, simulation.detector, target.rounded, target.ignored)
-        batches = self.batches(simulation, segments)
+        batches = self.batches(simulation, cleaning.kept(self.segments))
         return Objective(self.loss, simulation, batches, hits, self.unknowns, self.progress)
 
     def batches(self, simulation: Simulation, segments: Segments) -> list[Batch]:

@@ -136,8 +136,7 @@ def estimate_thresholds(simulation: Simulation, segments: Segments, target: Targ
     target, _ = target.usable(simulation.detector)
     vector = simulation.vector()
     spoilt = find_spoilt(examined(simulation, segments, target, vector, 0), target.hits)
-    kept = segments.select(~np.isin(segments.event_id, spoilt.events))
-    found = thresholds_of(simulation, kept, target.without(spoilt), vector)
+    found = thresholds_of(simulation, spoilt.kept(segments), target.without(spoilt), vector)
     return dataclasses.replace(found, left_out=str(spoilt))
 
 

@@ -133,13 +133,7 @@ def per_module(names: Sequence[str], single: Sequence[str], n_modules: int) -> t
 
     Raises InputError for one that modules do not have, or that is not among `names`.
     """
-    for name in single:
-        if name not in SINGLE:
-            raise InputError(f"per-module {name}: allowed are {', '.join(SINGLE)}")
-        if name not in names:
-            raise InputError(f"per-module {name}: is not fitted")
-    of_modules = {name: tuple(f"{name}.{m}" for m in range(n_modules)) for name in single}
-    return tuple(one for name in names for one in of_modules.get(name, (name,)))
+    return _one_each("per-module", names, single, SINGLE, [str(module) for module in range(n_modules)])
 
 
 def per_event(names: Sequence[str], single: Sequence[str], events: np.ndarray) -> tuple[str, ...]:
@@ -147,13 +141,19 @@ def per_event(names: Sequence[str], single: Sequence[str], events: np.ndarray) -
 
     Raises InputError for one that events do not have, or that is not among `names`.
     """
+    return _one_each("per-event", names, single, OF_EVENTS, [f"event{event}" for event in events.tolist()])
+
+
+def _one_each(
+    option: str, names: Sequence[str], single: Sequence[str], allowed: Sequence[str], each: Sequence[str]
+) -> tuple[str, ...]:
+    """`names` with those in `single`, which are `allowed`, replaced by one for `each`."""
     for name in single:
-        if name not in OF_EVENTS:
-            raise InputError(f"per-event {name}: allowed are {', '.join(OF_EVENTS)}")
+        if name not in allowed:
+            raise InputError(f"{option} {name}: allowed are {', '.join(allowed)}")
         if name not in names:
-            raise InputError(f"per-event {name}: is not fitted")
-    of_events = {name: tuple(f"{name}.event{event}" for event in events.tolist()) for name in single}
-    return tuple(one for name in names for one in of_events.get(name, (name,)))
+            raise InputError(f"{option} {name}: is not fitted")
+    return tuple(one for name in names for one in ([f"{name}.{of}" for of in each] if name in single else [name]))
 
 
 def check_events(names: Sequence[str], events: np.ndarray) -> None:

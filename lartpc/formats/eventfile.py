@@ -64,6 +64,11 @@ class EventFile:
         return (self.read(k)[0] for k in range(len(self)))
 
     @property
+    def event_id(self) -> np.ndarray:
+        """The ids of its `events`, ascending."""
+        return self._index.event_id
+
+    @property
     def n_segments(self) -> int:
         """How many there are of all `events`."""
         return int(self._before[-1])

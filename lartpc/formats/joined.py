@@ -14,7 +14,8 @@ import numpy as np
 from lartpc.exceptions import InputError
 from lartpc.files import hdf5
 from lartpc.formats.edepsim import from_table
-from lartpc.formats.present import PARTICLES, event_field, numbering_of, present_rows, present_segments
+from lartpc.formats.eventfile import EventFile
+from lartpc.formats.present import PARTICLES, Numbering, event_field, present_rows, present_segments
 
 # Ids that are of a file, not of an event in it. In /segments all of them are, and in the other tables as far as there.
 IDS = ("event_id", "vertex_id", "file_vertex_id", "segment_id", "file_traj_id")
@@ -40,30 +41,17 @@ def joined(paths: Sequence[str | os.PathLike]) -> Iterator[Joined]:
         events, added = np.zeros(0, dtype=np.int64), []
         with hdf5.new_hdf5(target) as file:
             for path in paths:
-                own = _event_ids(path)
-                shared = len(np.intersect1d(own, events)) > 0
+                source = EventFile(path)
+                shared = len(np.intersect1d(source.event_id, events)) > 0
                 added.append(dict(free) if shared else dict.fromkeys(IDS, 0))
-                events = np.union1d(events, own + added[-1]["event_id"])
-                highest = _append(file, path, added[-1])
+                events = np.union1d(events, source.event_id + added[-1]["event_id"])
+                highest = _append(file, path, source.numbering, added[-1])
                 free = {name: max(free[name], highest.get(name, -1) + 1) for name in IDS}
         yield Joined(target, added)
 
 
-def _event_ids(path: str | os.PathLike) -> np.ndarray:
-    with hdf5.open_hdf5(path) as file:
-        table = hdf5.open_table(file, "segments", "tracks")
-        field = event_field(table.dtype)
-        if field is None:  # said as for a single file
-            from_table(hdf5.read_rows(table, 0, 1), path)
-        found = np.zeros(0, dtype=np.int64)
-        for start in range(0, len(table), hdf5.BLOCK):
-            found = np.union1d(found, hdf5.read_rows(table, start, start + hdf5.BLOCK)[field].astype(np.int64))
-    return found
-
-
-def _append(file: hdf5.NewFile, path: str | os.PathLike, added: dict[str, int]) -> dict[str, int]:
+def _append(file: hdf5.NewFile, path: str | os.PathLike, numbering: Numbering, added: dict[str, int]) -> dict[str, int]:
     """Append the tables of a file with something added to its ids; the highest ids then."""
-    numbering = numbering_of(path)
     highest: dict[str, int] = {}
     with hdf5.open_hdf5(path) as source:
         table = hdf5.open_table(source, "segments", "tracks")

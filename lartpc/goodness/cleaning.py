@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lartpc.data.hits import Hits
+from lartpc.data.segments import Segments
 from lartpc.goodness.items import SURE, Examined
 from lartpc.losses.target import in_rows
 
@@ -42,6 +43,10 @@ class Cleaning:
     def wholly(self, event_id: np.ndarray, pixel_id: np.ndarray) -> np.ndarray:
         """Whether the events or the pixels (n,) are left out as a whole (n,)."""
         return np.isin(pixel_id, self.pixels) | np.isin(event_id, self.events)
+
+    def kept(self, segments: Segments) -> Segments:
+        """Those of the events that are not left out."""
+        return segments.select(~np.isin(segments.event_id, self.events))
 
     @property
     def empty(self) -> bool:

@@ -67,7 +67,8 @@ def make_noise_hits(segments: Segments, rate: float, seed: int, simulation: Any)
     )
     adc = make_adc(reads, pixels.gain, pixels.offset, d, True, plain)
     tpc, ix, iy, x, y = d.locate(pixel)
-    begin = first_ticks(segments.events, segments, d) * d.tick + simulation.parameters.t0_offset
+    offset = [simulation.parameters.value(f"t0_offset.event{one}") for one in segments.events.tolist()]
+    begin = first_ticks(segments.events, segments, d) * d.tick + np.array(offset, dtype=np.float64)
     return Hits(
         event_id=segments.events[event].astype(np.int64),
         pixel_id=pixel,

@@ -42,7 +42,8 @@ def test_bad_files_are_refused(folder, fault, command):
     make("bad.h5")
     if command == "plot" and fault not in ("not HDF5", "truncated", "missing", "a folder"):
         message = "no dataset 'hits'"
-    assert f"bad.h5: {message}" in refuses(folder, command, "bad.h5", "-o", "new").replace("segments have ", "")
+    line = refuses(folder, command, "bad.h5", "-o", "new").replace("segments have ", "")
+    assert line.startswith(f"lartpc: bad.h5: {message}") and line.count("bad.h5") == 1
 
 
 @pytest.mark.parametrize(

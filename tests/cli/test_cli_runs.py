@@ -129,3 +129,11 @@ def test_refused(arguments, message, tmp_path):
 def test_refused_lists(content, message, tmp_path):
     path = listed(tmp_path / "runs.yaml", content)
     assert message in refuses(tmp_path, "calibrate", path, "-o", tmp_path / "fit")
+
+
+def test_a_zero_of_time_that_a_run_fixes_is_not_fitted(data, tmp_path):
+    """Wherever it is fixed: for all runs, or in a list for one."""
+    runs = [{name: str(data / f"{of}{k}.h5") for name, of in (("segments", "run"), ("target", "hits"))} for k in (0, 1)]
+    path = listed(tmp_path / "runs.yaml", [runs[0], {**runs[1], "fix": {"t0_offset": 0.1}}])
+    line = refuses(tmp_path, "calibrate", path, "-o", tmp_path / "fit", *COMMON, "--t0", "fit")
+    assert "--fix t0_offset: is what --t0 fit fits, allowed is one of them" in line

@@ -10,6 +10,8 @@ from lartpc.detector.detector import Detector
 from lartpc.kernels.runtime.launch import in_order
 from lartpc.parameters import Parameters
 from lartpc.pixels.response import Response
+from lartpc.simulation.attribution import Recorder, contributions
+from lartpc.simulation.collect import valid
 from lartpc.simulation.simulation import Simulation
 
 PITCH = 0.4434
@@ -66,6 +68,15 @@ def waveforms(segments, detector=None, **keywords):
     """The chain's waveforms, in the precision of the simulation; one TPC unless `detector` says otherwise."""
     simulation = Simulation(one_tpc() if detector is None else detector, **keywords)
     return simulation.waveforms(simulation.batch(segments), simulation.vector())
+
+
+def attributed(simulation, segments):
+    """Waveforms, reads, where hits are among the reads, and what each segment contributes to them."""
+    batch, recorder = simulation.batch(segments), Recorder()
+    found = simulation.waveforms(batch, simulation.vector(), recorder)
+    reads = simulation.reads(found, batch, simulation.pixels(found))
+    at = valid(reads)
+    return found, reads, at, contributions(recorder.launched, found, reads, at, simulation.detector)
 
 
 def launches(segments, detector=None, **keywords):

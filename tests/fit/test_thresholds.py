@@ -14,6 +14,8 @@ from lartpc.exceptions import InputError
 from lartpc.files.npz import load_arrays
 from lartpc.fit.calibrate import SIX, calibrate
 from lartpc.fit.jointly import Combined, calibrate_with_thresholds
+from lartpc.fit.optimizers import GaussNewton
+from lartpc.fit.stage import Stage
 from lartpc.fit.target import Target
 from lartpc.fit.thresholds import check_ids, estimate_thresholds, population_of, with_detector, with_table
 from lartpc.fit.unknowns import unknowns_of
@@ -156,7 +158,8 @@ def test_six_parameters_and_thresholds_have_right_pulls():
     pulls = []
     for seed in range(1, 16):
         hits = hits_with(spread_out(0.1, seed + 10), segments, seed, parameters=truth)
-        joint = Combined(simulation, segments, Target(hits), Cleaning(), unknowns_of(simulation, SIX))
+        fitted = unknowns_of(simulation, SIX), "likelihood", GaussNewton(), list
+        joint = Combined(Stage(simulation, segments, Target(hits), *fitted), Cleaning())
         values = true
         for _ in range(3):
             found = joint.at(values, joint.thresholds(values))

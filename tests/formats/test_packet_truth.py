@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 from commands import succeeds
-from helpers import make_segments, one_tpc
+from helpers import attributed, make_segments, one_tpc
 from layouts import tracks
 from packet_files import options, simulated
 
@@ -14,8 +14,6 @@ from lartpc.files.hdf5 import new_hdf5
 from lartpc.formats.edepsim import read_segments, write_segments
 from lartpc.formats.eventfile import EventFile
 from lartpc.formats.packetfile import PacketWriter
-from lartpc.simulation.attribution import Recorder, contributions
-from lartpc.simulation.collect import valid
 from lartpc.simulation.simulation import Simulation
 
 
@@ -26,12 +24,7 @@ def test_every_segment_contributes_its_own_current(described, front_end):
     detector = dataclasses.replace(described[0], **front_end)
     segments = tracks(1)
     simulation = Simulation(detector, noise=False, dtype=np.float64)
-    batch = simulation.batch(segments)
-    recorder = Recorder()
-    waveforms = simulation.waveforms(batch, simulation.vector(), recorder)
-    reads = simulation.reads(waveforms, batch, simulation.pixels(waveforms))
-    at = valid(reads)
-    found = contributions(recorder.launched, waveforms, reads, at, detector)
+    waveforms, reads, at, found = attributed(simulation, segments)
     # in all: the charge of the hit
     n_hits = len(at[0])
     np.testing.assert_allclose(np.bincount(found.hit, found.charge, n_hits), reads.charge[at], rtol=1e-9)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from front_ends import end_on
-from helpers import make_segments, one_tpc
+from helpers import attributed, make_segments, one_tpc
 from traces import smooth
 from trigger_runs import BLOCK, EVENT, FIRST, HOLD, SEED, TICK, draws, run
 
@@ -12,8 +12,6 @@ from lartpc.fit.compare import compare
 from lartpc.fit.forecast import forecast
 from lartpc.fit.target import Target
 from lartpc.kernels.runtime.random import draw_reset, reset_phase
-from lartpc.simulation.attribution import Recorder, contributions
-from lartpc.simulation.collect import valid
 from lartpc.simulation.simulation import Simulation
 
 
@@ -109,12 +107,7 @@ def test_attribution_counts_from_the_reset():
     low = np.stack((np.full(8, 0.22), np.full(8, 0.22), 10.0 + 0.5 * np.arange(8)), axis=1)
     segments = make_segments(low, low + [0.0, 0.0, 0.5], dE=0.4)
     simulation = Simulation(detector, dtype=np.float64)
-    batch = simulation.batch(segments)
-    recorder = Recorder()
-    waveforms = simulation.waveforms(batch, simulation.vector(), recorder)
-    reads = simulation.reads(waveforms, batch, simulation.pixels(waveforms))
-    at = valid(reads)
-    found = contributions(recorder.launched, waveforms, reads, at, detector)
+    _, reads, at, found = attributed(simulation, segments)
     assert len(at[0]) > 1
     np.testing.assert_allclose(np.bincount(found.hit, found.charge, len(at[0])), reads.charge[at], rtol=1e-9)
     plain = Simulation(one_tpc(), dtype=np.float64)(segments).hits

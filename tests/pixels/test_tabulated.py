@@ -3,7 +3,7 @@
 import numba
 import numpy as np
 import pytest
-from helpers import PITCH, VELOCITY, make_segments, one_tpc, sample, waveforms
+from helpers import PITCH, VELOCITY, attributed, make_segments, one_tpc, sample, waveforms
 from responses import TRACK, abrupt, small
 from scipy.special import ndtr
 
@@ -11,8 +11,6 @@ from lartpc.gradients.trace import Trace
 from lartpc.parameters import Parameters
 from lartpc.pixels.response import Response
 from lartpc.pixels.response_tables import make_response_tables
-from lartpc.simulation.attribution import Recorder, contributions
-from lartpc.simulation.collect import valid
 from lartpc.simulation.simulation import Simulation
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -242,11 +240,7 @@ def test_every_segment_contributes_its_own_current(front_end):
     start = np.array([(0.1, 0.05, 10.0), (0.4, 0.02, 10.0), (0.62, 0.3, 10.1)])
     segments = make_segments(start, start + (0.3, 0.0, 0.05), dE=3.0)
     simulation = Simulation(detector, response=small(), dtype=np.float64)
-    batch, recorder = simulation.batch(segments), Recorder()
-    found = simulation.waveforms(batch, simulation.vector(), recorder)
-    reads = simulation.reads(found, batch, simulation.pixels(found))
-    at = valid(reads)
-    shares = contributions(recorder.launched, found, reads, at, detector)
+    found, reads, at, shares = attributed(simulation, segments)
     charge = np.bincount(shares.hit, shares.charge, len(at[0]))
     np.testing.assert_allclose(charge, reads.charge[at], rtol=1e-9)
     assert shares.charge.min() < -1.0

@@ -127,6 +127,19 @@ def test_they_begin_with_the_first_deposit_of_their_event():
     assert len(result_of(segments.select(np.zeros(0, dtype=int))).hits) == 0
 
 
+def test_they_follow_the_zero_of_time_of_their_event():
+    """An offset of all events, or of one."""
+    segments = too_little(3)
+    plain = result_of(segments).hits
+    for given, moved in (
+        ({"t0_offset": 5.0}, [5.0] * 3),
+        ({"t0_offset": 1.0, "t0_offset.event2": -7.0}, [1.0, 1.0, -7.0]),
+    ):
+        hits = result_of(segments, parameters=Parameters().replace(**given)).hits
+        np.testing.assert_array_equal(hits.pixel_id, plain.pixel_id)
+        np.testing.assert_allclose(hits.t - plain.t, np.array(moved)[hits.event_id], atol=1e-9)
+
+
 @pytest.mark.parametrize("rate", [-1.0, np.nan, np.inf, 2e5, "often", None, True])
 def test_what_is_no_rate_is_refused(rate):
     with pytest.raises(InputError, match=rf"^noise_hits: found {rate}, allowed is a number from 0 to 100000 \[Hz\]$"):
