@@ -40,11 +40,13 @@ from lartpc.gradients.jacobian import Jacobian
 from lartpc.losses.charges import make_charges
 from lartpc.losses.linear import Linear, linear
 from lartpc.losses.rounded import RoundedHits, log_ending, log_hits
-from lartpc.losses.target import Aligned, regained, until_deferred
+from lartpc.losses.target import Aligned, TargetHits, regained, until_deferred
 from lartpc.simulation.batches import Batch
 from lartpc.simulation.chain import Waveforms
+from lartpc.simulation.simulation import Simulation
 
 LEAST_CURVATURE = 1e-3  # of -log L by r_k, u_k of rounded hits: a charge far inside a clipped count says nothing
+LEAST_SILENCE = 1e-10  # [1/e^2] curvature of log P0 that counts; that of a hit is 1e-6
 SMALLEST = 1e-9  # [1/e] slope of log P0 from which a pixel without hits counts in the gradient
 
 
@@ -59,17 +61,9 @@ def likelihood(objective: Any, batch: Batch, parameters: Any) -> Linear:
 
 
 def hit_list(objective: Any, batch: Batch, parameters: Any, whole: bool) -> Linear:
-    simulation, tape = objective.simulation, Tape()
-    waveforms = simulation.waveforms(batch, parameters, tape.launch)
-    pixels = simulation.pixels(waveforms, tape.launch)
-    target = objective.target.align(waveforms.windows, batch, simulation.dtype)
-    if objective.target.rounded:
-        target = regained(target, pixels, waveforms.electronics)
-    if simulation.detector.adc_busy_delay > 0:
-        target = until_deferred(target, simulation.detector)
-
-    terms_of = rounded_terms if whole and objective.target.rounded else exact_terms
-    terms = terms_of(waveforms, target, pixels, simulation.detector, tape)
+    tape = Tape()
+    compared = compare(objective.simulation, objective.target, batch, parameters, tape, whole)
+    waveforms, pixels, target, terms = compared
     # Checks the whole tape; nothing is written after it.
     of_pixels = Jacobian(tape, waveforms, objective.slots)
     residual, jacobian, pixel = [], [], []
@@ -81,9 +75,8 @@ def hit_list(objective: Any, batch: Batch, parameters: Any, whole: bool) -> Line
     if whole:
         rest, (chosen, seeds) = terms.rest, terms.of_rest
         gradient_rest = of_pixels.of_seeds(seeds, chosen).sum(axis=0)
-    used = int((target.count - target.deferred).sum())
     objective.watch(batch, waveforms, pixels)
-    return linear(objective, residual, jacobian, rest, gradient_rest, used, target.unmatched, pixel)
+    return linear(objective, residual, jacobian, rest, gradient_rest, compared.used, target.unmatched, pixel)
 
 
 Seed = tuple[Any, Any]  # an output of a kernel, and what its derivatives count with
@@ -95,6 +88,40 @@ class Terms(NamedTuple):
     squares: Iterable[tuple[Any, np.ndarray, list[Seed]]]  # pixels, a residual of each, and what its row is made of
     rest: float
     of_rest: tuple[Any, list[Seed]]  # pixels that it depends on, and what its gradient is made of
+    rest_of_pixel: np.ndarray  # (n_pixels,) float64
+    of_silence: tuple[Any, list[Seed]]  # pixels, and roots of the curvature of what is left by which no hit follows
+
+
+class Compared(NamedTuple):
+    """A batch of segments next to the hits of its pixels."""
+
+    waveforms: Waveforms
+    pixels: Pixels
+    target: Aligned
+    terms: Terms
+
+    @property
+    def used(self) -> int:
+        """Target hits of which all is used."""
+        return int((self.target.count - self.target.deferred).sum())
+
+
+def compare(
+    simulation: Simulation, target: TargetHits, batch: Batch, parameters: Any, tape: Tape, whole: bool = True
+) -> Compared:
+    """Simulate a batch, with its launches on the `tape`, and the terms of its pixels' likelihood.
+
+    `whole`: or those of the residuals of a rounded target, which take the middles of tick and count.
+    """
+    waveforms = simulation.waveforms(batch, parameters, tape.launch)
+    pixels = simulation.pixels(waveforms, tape.launch)
+    aligned = target.align(waveforms.windows, batch, simulation.dtype)
+    if target.rounded:
+        aligned = regained(aligned, pixels, waveforms.electronics)
+    if simulation.detector.adc_busy_delay > 0:
+        aligned = until_deferred(aligned, simulation.detector)
+    terms_of = rounded_terms if whole and target.rounded else exact_terms
+    return Compared(waveforms, pixels, aligned, terms_of(waveforms, aligned, pixels, simulation.detector, tape))
 
 
 def exact_terms(waveforms: Waveforms, target: Aligned, pixels: Pixels, detector: Detector, tape: Tape) -> Terms:
@@ -124,10 +151,12 @@ def exact_terms(waveforms: Waveforms, target: Aligned, pixels: Pixels, detector:
     left, deferred = left_of(threshold, before, after, target, detector)
     log_end, slope = log_ending(left, deferred, detector.reset_noise, detector.uncorrelated_noise)
     rest = -float(np.sum(log_end)) - float(xp.log(rate[used].astype(np.float64)).sum())
+    log_rate = to_numpy(xp.log(xp.where(used, rate, 1.0).astype(np.float64)).sum(axis=1))
     chosen = xp.asarray(np.flatnonzero((np.abs(slope) > SMALLEST) | (to_numpy(target.count) > 0)))
     grad_rate = xp.where(used, -1.0 / xp.where(used, rate, 1.0), 0.0)
     seeds = [(rate, grad_rate), *seeds_of_left(slope, before, after, target, threshold)]
-    return Terms(squares(), rest, (chosen, seeds))
+    silence = silence_of(left, deferred, before, after, target, threshold, detector)
+    return Terms(squares(), rest, (chosen, seeds), -log_end - log_rate, silence)
 
 
 def rounded_terms(waveforms: Waveforms, target: Aligned, pixels: Pixels, detector: Detector, tape: Tape) -> Terms:
@@ -151,6 +180,7 @@ def rounded_terms(waveforms: Waveforms, target: Aligned, pixels: Pixels, detecto
     left, deferred = left_of(threshold, before, after, target, detector)
     log_none, slope = log_ending(np.where(count == 0, left, np.inf), False, *noises)
     rest, grad_left = -float(np.sum(log_none)), slope
+    rest_of_pixel = -log_none
     most = int(count.max(initial=0))
     residual, roots = np.zeros((len(count), 2 * most)), []  # roots: of the pixels with as many hits each
     grad_rate, grad_during, grad_resume, grad_below, grad_above = (np.zeros(before.shape) for _ in range(5))
@@ -166,6 +196,7 @@ def rounded_terms(waveforms: Waveforms, target: Aligned, pixels: Pixels, detecto
         pairs = (vectors * scale[:, None, :]).reshape(len(at), n, 2, 2 * n)
         roots.append((at, n, -pairs.transpose(0, 2, 1, 3) / np.reshape(noises, (1, 2, 1, 1))))
         rest += float(np.sum(f.value) - 0.5 * np.sum(residual[at] ** 2))
+        rest_of_pixel[at] += f.value - 0.5 * np.sum(residual[at] ** 2, axis=1)
         grad_rate[at, :n], grad_resume[at, :n] = f.charge * detector.tick, f.resume * detector.tick
         grad_during[at, :n], grad_left[at] = 2.0 * f.swing, -f.left
         grad_below[at, :n], grad_above[at, :n] = f.below / noises[1], f.above / noises[1]
@@ -193,7 +224,9 @@ def rounded_terms(waveforms: Waveforms, target: Aligned, pixels: Pixels, detecto
     of_pixels = (-moved, -(grad_below * below + grad_above * above) / gain, -moved / gain)
     seeds += [(array, of.sum(axis=1)) for array, of in zip(pixels, of_pixels, strict=True)]
     seeds = [(output, device(seed)) for output, seed in seeds]
-    return Terms(squares(), rest, (chosen, seeds + seeds_of_left(grad_left, before, after, target, threshold)))
+    seeds += seeds_of_left(grad_left, before, after, target, threshold)
+    silence = silence_of(np.where(count == 0, left, np.inf), False, before, after, target, threshold, detector)
+    return Terms(squares(), rest, (chosen, seeds), rest_of_pixel, silence)
 
 
 def rounded_hits(
@@ -239,6 +272,23 @@ def left_of(
     told = target.deferred | (target.count < detector.most_hits)
     left = xp.where(told & ~target.ignored, threshold - charge, np.inf)
     return to_numpy(left).astype(np.float64), to_numpy(target.deferred)
+
+
+def silence_of(
+    left: np.ndarray,
+    deferred: np.ndarray | bool,
+    before: Any,
+    after: Any,
+    target: Aligned,
+    threshold: Any,
+    detector: Detector,
+) -> tuple[Any, list[Seed]]:
+    """Where -log P0 curves, and seeds by the root of its second derivative by the charge that is left."""
+    noises = detector.reset_noise, detector.uncorrelated_noise
+    (_, above), (_, below) = (log_ending(left + step, deferred, *noises) for step in (1.0, -1.0))
+    curvature = np.maximum(0.5 * (below - above), 0.0)
+    chosen = np.flatnonzero(curvature > LEAST_SILENCE)
+    return namespace(after).asarray(chosen), seeds_of_left(np.sqrt(curvature), before, after, target, threshold)
 
 
 def seeds_of_left(slope: np.ndarray, before: Any, after: Any, target: Aligned, threshold: Any) -> list[Seed]:

@@ -1,0 +1,62 @@
+"""Candidates for tracks: hits that may be one particle's, and the curves from which fits of it begin."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lartpc.data.hits import Hits
+from lartpc.generator.stopping import Particle
+from lartpc.reconstruction.track import Gaussian
+
+
+class Measured(NamedTuple):
+    """What was measured of one track."""
+
+    hits: Hits
+    masked: np.ndarray  # (k,) ids of pixels of which nothing is used, neither hits nor that there are none
+
+
+class Seed(NamedTuple):
+    """Where the fit of one hypothesis begins."""
+
+    name: str  # "proton", "proton reversed", ...
+    particle: Particle
+    points: np.ndarray  # (m, 3) [cm] along the track, from where it stops or leaves backwards
+    rho: Gaussian  # prior of the residual range there [cm]
+    longest: float  # step [cm]
+
+
+class Candidate(NamedTuple):
+    """Hits of an event that may be a particle's track."""
+
+    event: int
+    rows: np.ndarray  # of its hits among all (n,)
+    kind: str  # of `KINDS`
+    measured: Measured
+    seeds: tuple[Seed, ...]  # of its hypotheses
+
+
+STOPPING, CROSSING = "stopping", "crossing the cathode"
+KINDS = (STOPPING, CROSSING)
+
+
+class CutFlow(NamedTuple):
+    """How many candidates were left after each cut, in order."""
+
+    cuts: tuple[tuple[str, int], ...] = ()
+
+    def then(self, told: str, left: int) -> CutFlow:
+        """With one more cut."""
+        return CutFlow((*self.cuts, (told, left)))
+
+    def __str__(self) -> str:
+        return "\n".join(f"{left:8} {told}" for told, left in self.cuts)
+
+
+def measured(hits: Hits, rows: np.ndarray) -> Measured:
+    """The hits of a track, and the pixels that others of its event have hits on, which tell nothing of it."""
+    own = hits.select(rows)
+    others = np.setdiff1d(np.flatnonzero(hits.event_id == own.event_id[0]), rows)
+    return Measured(own, np.unique(hits.pixel_id[others]))

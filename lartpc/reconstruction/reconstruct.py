@@ -1,0 +1,95 @@
+"""Tracks from hits, at given parameters of the detector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lartpc.blas import one_blas_thread
+from lartpc.data.hits import Hits
+from lartpc.fit.target import Target
+from lartpc.generator.stopping import PARTICLES
+from lartpc.generator.transport import DENSITY
+from lartpc.reconstruction.candidates import Candidate, CutFlow
+from lartpc.reconstruction.cluster import positions
+from lartpc.reconstruction.hypotheses import Found, compare
+from lartpc.reconstruction.likelihood import TrackLikelihood
+from lartpc.reconstruction.stopping import find_stopping
+from lartpc.reconstruction.track import Gaussian
+from lartpc.simulation.simulation import Simulation
+
+KNOWN = Gaussian(0.0, 1e-3)  # [us] of tracks whose time is known
+WORST = 2.0  # mean square of a track's residuals; that of good ones is 0.2 to 1, as the track takes part of the noise
+STOPPABLE = ("proton", "muon", "pion+")
+
+
+class Reconstruction(NamedTuple):
+    """Tracks that were found and fitted, good or not, and how many candidates each cut left."""
+
+    found: tuple[Found, ...]
+    flow: CutFlow
+
+    def of_hits(self, n: int) -> np.ndarray:
+        """The track of each of n hits, -1 of none."""
+        track = np.full(n, -1, dtype=np.int64)
+        for k, one in enumerate(self.found):
+            track[one.candidate.rows] = k
+        return track
+
+    @property
+    def good(self) -> np.ndarray:
+        """Which of the tracks are."""
+        return np.array([is_good(one) for one in self.found], dtype=bool)
+
+
+def is_good(found: Found) -> bool:
+    """Whether the fit of a track converged and describes its hits."""
+    return found.fitted.converged and found.fitted.near.goodness < WORST
+
+
+@one_blas_thread
+def reconstruct(
+    simulation: Simulation,
+    target: Target | Hits,
+    particles: Sequence[str] = STOPPABLE,
+    *,
+    t0: Gaussian = KNOWN,
+    density: float = DENSITY,
+    progress: Callable[[Iterable], Iterable] = lambda steps: steps,
+) -> Reconstruction:
+    """Find the tracks in hits and fit each with its own unknowns, see `track`, at the simulation's parameters.
+
+    particles: names of those that a stopping track may be. t0: prior of the tracks' time [us]; its centre is the time
+    of the events. density: of the argon that they lose energy in [g/cm3].
+    """
+    target, _ = Target.of(target).usable(simulation.detector)
+    candidates, flow = candidates_in(simulation, target.hits, particles, t0)
+    found = fit_candidates(simulation, target, candidates, t0, density, progress)
+    flow = flow.then("fits that converged", sum(one.fitted.converged for one in found))
+    flow = flow.then("and describe their hits", sum(is_good(one) for one in found))
+    return Reconstruction(tuple(found), flow)
+
+
+def candidates_in(
+    simulation: Simulation, hits: Hits, particles: Sequence[str], t0: Gaussian
+) -> tuple[list[Candidate], CutFlow]:
+    """Candidates for tracks among hits."""
+    by_name = {particle.name: particle for particle in PARTICLES.values()}
+    points = positions(hits, simulation.detector, simulation.parameters, t0.centre)
+    return find_stopping(hits, points, simulation.detector, [by_name[name] for name in particles])
+
+
+def fit_candidates(
+    simulation: Simulation,
+    target: Target,
+    candidates: Sequence[Candidate],
+    t0: Gaussian,
+    density: float,
+    progress: Callable[[Iterable], Iterable],
+) -> list[Found]:
+    """The best hypothesis on each."""
+    quiet = simulation.without_pixels(target.unread).without_noise()
+    likelihood = TrackLikelihood(quiet, [one.measured for one in candidates], (), target.rounded)
+    return compare(likelihood, quiet.parameters.vector(np.float64), candidates, t0, density, progress)

@@ -1,0 +1,96 @@
+"""Fits of tracks one by one, at given parameters of the detector: Gauss-Newton with damping by the prior's metric.
+
+Damping by diag(H) stalls, as kinks have large diagonals and the soft directions are sums of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lartpc.reconstruction.likelihood import Near, TrackLikelihood
+from lartpc.reconstruction.track import LENGTH, RHO, SLOPES, TIME, Track
+
+DAMPING, EASED, RAISED, HIGHEST = 3.0, 0.1, 8.0, 1e9
+DECREMENT = 0.05  # sqrt(g H^-1 g) [errors] below which a track is at its minimum
+ITERATIONS = 30
+REACH, REACH_POINT, REACH_SLOPE, REACH_TIME = 2.0, 0.2, 0.15, 2.0  # of steps: in errors, [cm], 1, [us]
+SHORTEST = 0.1  # [cm]
+
+
+class Fitted(NamedTuple):
+    """A track where its fit ended."""
+
+    track: Track
+    eta: np.ndarray
+    near: Near
+    converged: bool
+
+
+def decrement(near: Near) -> float:
+    """sqrt(g H^-1 g): how far the minimum is, in errors."""
+    return float(np.sqrt(max(near.gradient @ np.linalg.solve(near.information, near.gradient), 0.0)))
+
+
+def moved(track: Track, eta: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """eta + step, of which each number goes no further than a linear model may be believed; the length stays above 0."""
+    reach = np.full(len(eta), REACH)
+    reach[:3] = reach[LENGTH] = reach[RHO] = REACH_POINT
+    reach[SLOPES], reach[TIME] = REACH_SLOPE, REACH_TIME
+    there = eta + np.clip(step, -reach, reach)
+    there[LENGTH] = max(there[LENGTH], SHORTEST)
+    return there
+
+
+def fit_singles(
+    likelihood: TrackLikelihood,
+    vector: np.ndarray,
+    tracks: Sequence[Track],
+    etas: Sequence[np.ndarray],
+    *,
+    near: Sequence[Near] | None = None,
+    rows: Sequence[int] | None = None,
+    iterations: int = ITERATIONS,
+    damping: float = DAMPING,
+    progress: Callable[[Iterable], Iterable] = lambda steps: steps,
+) -> list[Fitted]:
+    """Minimise F of each track by its own unknowns, from `etas`, where it is `near` if that is known.
+
+    `rows`: of the tracks' hits in the likelihood, by default those of the same place.
+    """
+    n = len(tracks)
+    rows = range(n) if rows is None else rows
+    eta = [np.array(one, dtype=np.float64) for one in etas]
+    here = list(near) if near is not None else at(likelihood, vector, tracks, eta, rows, range(n))
+    damp = np.full(n, damping)
+    left = np.array([decrement(one) for one in here])
+    for _ in progress(range(iterations)):
+        active = np.flatnonzero((left > DECREMENT) & (damp < HIGHEST))
+        if len(active) == 0:
+            break
+        trial = list(eta)
+        for k in active:
+            matrix = here[k].information + np.diag(damp[k] * tracks[k].metric())
+            trial[k] = moved(tracks[k], eta[k], -np.linalg.solve(matrix, here[k].gradient))
+        for k, found in zip(active, at(likelihood, vector, tracks, trial, rows, active), strict=True):
+            if np.isfinite(found.value) and found.value <= here[k].value:
+                eta[k], here[k], left[k] = trial[k], found, decrement(found)
+                damp[k] *= EASED
+            else:
+                damp[k] *= RAISED
+    return [Fitted(*of, done) for *of, done in zip(tracks, eta, here, left <= DECREMENT, strict=True)]
+
+
+def at(
+    likelihood: TrackLikelihood,
+    vector: np.ndarray,
+    tracks: Sequence[Track],
+    etas: Sequence[np.ndarray],
+    rows: Sequence[int],
+    chosen: Iterable[int],
+) -> list[Near]:
+    """`Near` of the `chosen` of the tracks, whose hits are the likelihood's `rows`."""
+    chosen = list(chosen)
+    return likelihood.at(vector, [tracks[k] for k in chosen], [etas[k] for k in chosen], [rows[k] for k in chosen])
