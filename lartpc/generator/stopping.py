@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.integrate import cumulative_simpson
+from scipy.interpolate import CubicHermiteSpline
 
 ELECTRON_MASS = 0.51099895
 PROTON_MASS = 938.272088
@@ -192,6 +193,8 @@ class RangeTable:
         # What lies below the grid is less than a micrometre: T/S is near enough.
         ranges = cumulative_simpson(integrand, x=np.log(kinetic), initial=0) + integrand[0]
         self._log_kinetic, self._log_range = np.log(kinetic), np.log(ranges)
+        self._smooth = CubicHermiteSpline(self._log_range, self._log_kinetic, ranges / integrand)
+        self._smooth_slope = self._smooth.derivative()
 
     def range(self, kinetic):
         """Range [g/cm2] at a kinetic energy [MeV] between 1 keV and 100 GeV. Any array shape."""
@@ -200,6 +203,17 @@ class RangeTable:
     def kinetic(self, csda_range):
         """Kinetic energy [MeV] of a range [g/cm2]. Any array shape."""
         return np.exp(np.interp(np.log(csda_range), self._log_range, self._log_kinetic))
+
+    def kinetic_and_slope(self, csda_range):
+        """Kinetic energy T [MeV] of a range R [g/cm2] and dT/dR [MeV cm2/g]. Any array shape.
+
+        Cubic in ln R with the slopes of the stopping power, so that T has a continuous derivative, the second value.
+        Below the table (1 keV; a ten-thousandth of a millimetre) T is proportional to R, negative where R is.
+        """
+        log = np.log(np.maximum(csda_range, np.exp(self._log_range[0])))
+        kinetic, slope = np.exp(self._smooth(log)), self._smooth_slope(log) * np.exp(self._smooth(log) - log)
+        below = log <= self._log_range[0]
+        return np.where(below, slope * csda_range, kinetic), slope
 
 
 @lru_cache

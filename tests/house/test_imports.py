@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # The rooms of lartpc from the ground up: each may import itself and those before it.
 ROOMS = (
     "__init__ blas exceptions checks arrays parameters settings contracts data files autodiff detector charge "
-    "response pixels frontend formats generator simulation gradients losses goodness fit plots"
+    "response pixels frontend formats generator simulation gradients losses goodness fit reconstruction plots"
 ).split()
 STAGES = ("charge", "response", "pixels", "frontend", "losses")  # rooms that have kernels
 WHOLE = ("simulation", "gradients", "losses")  # rooms that know all stages
