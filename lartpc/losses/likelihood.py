@@ -89,7 +89,7 @@ class Terms(NamedTuple):
     rest: float
     of_rest: tuple[Any, list[Seed]]  # pixels that it depends on, and what its gradient is made of
     rest_of_pixel: np.ndarray  # (n_pixels,) float64
-    of_silence: tuple[Any, list[Seed]]  # pixels, and roots of the curvature of what is left by which no hit follows
+    curved: Iterable[tuple[Any, list[Seed]]]  # pixels, and roots of the curvature of the rest: rows of an information
 
 
 class Compared(NamedTuple):
@@ -155,8 +155,8 @@ def exact_terms(waveforms: Waveforms, target: Aligned, pixels: Pixels, detector:
     chosen = xp.asarray(np.flatnonzero((np.abs(slope) > SMALLEST) | (to_numpy(target.count) > 0)))
     grad_rate = xp.where(used, -1.0 / xp.where(used, rate, 1.0), 0.0)
     seeds = [(rate, grad_rate), *seeds_of_left(slope, before, after, target, threshold)]
-    silence = silence_of(left, deferred, before, after, target, threshold, detector)
-    return Terms(squares(), rest, (chosen, seeds), -log_end - log_rate, silence)
+    curved = curved_of(left, deferred, before, rate, after, target, threshold, detector)
+    return Terms(squares(), rest, (chosen, seeds), -log_end - log_rate, curved)
 
 
 def rounded_terms(waveforms: Waveforms, target: Aligned, pixels: Pixels, detector: Detector, tape: Tape) -> Terms:
@@ -225,8 +225,9 @@ def rounded_terms(waveforms: Waveforms, target: Aligned, pixels: Pixels, detecto
     seeds += [(array, of.sum(axis=1)) for array, of in zip(pixels, of_pixels, strict=True)]
     seeds = [(output, device(seed)) for output, seed in seeds]
     seeds += seeds_of_left(grad_left, before, after, target, threshold)
-    silence = silence_of(np.where(count == 0, left, np.inf), False, before, after, target, threshold, detector)
-    return Terms(squares(), rest, (chosen, seeds), rest_of_pixel, silence)
+    silent = np.where(count == 0, left, np.inf)
+    curved = curved_of(silent, False, before, rate, after, target, threshold, detector)
+    return Terms(squares(), rest, (chosen, seeds), rest_of_pixel, curved)
 
 
 def rounded_hits(
@@ -274,21 +275,30 @@ def left_of(
     return to_numpy(left).astype(np.float64), to_numpy(target.deferred)
 
 
-def silence_of(
+def curved_of(
     left: np.ndarray,
     deferred: np.ndarray | bool,
     before: Any,
+    rate: Any,
     after: Any,
     target: Aligned,
     threshold: Any,
     detector: Detector,
-) -> tuple[Any, list[Seed]]:
-    """Where -log P0 curves, and seeds by the root of its second derivative by the charge that is left."""
-    noises = detector.reset_noise, detector.uncorrelated_noise
+) -> Iterator[tuple[Any, list[Seed]]]:
+    """Roots of the second derivative of -log P0 by the charge that is left, and 1/I(t_k) of the rate of each hit.
+
+    Of -log I this is what is expected of the second derivative: the Fisher information of the times of a rate.
+    """
+    xp, noises = namespace(after), (detector.reset_noise, detector.uncorrelated_noise)
     (_, above), (_, below) = (log_ending(left + step, deferred, *noises) for step in (1.0, -1.0))
     curvature = np.maximum(0.5 * (below - above), 0.0)
     chosen = np.flatnonzero(curvature > LEAST_SILENCE)
-    return namespace(after).asarray(chosen), seeds_of_left(np.sqrt(curvature), before, after, target, threshold)
+    yield xp.asarray(chosen), seeds_of_left(np.sqrt(curvature), before, after, target, threshold)
+    count = target.count - target.deferred
+    for n in range(int(to_numpy(count).max(initial=0))):
+        chosen, seed = xp.flatnonzero(count > n), xp.zeros_like(rate)
+        seed[chosen, n] = 1.0 / rate[chosen, n]
+        yield chosen, [(rate, seed)]
 
 
 def seeds_of_left(slope: np.ndarray, before: Any, after: Any, target: Aligned, threshold: Any) -> list[Seed]:

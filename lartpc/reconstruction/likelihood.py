@@ -96,11 +96,11 @@ class TrackLikelihood:
         used = np.bincount(event, to_numpy(compared.target.count - compared.target.deferred), len(tracks))
         found = []
         for k, (track, eta) in enumerate(zip(tracks, etas, strict=True)):
-            (residual, by_theta, by_segment), (_, rest_theta, rest_segment), (_, *silence) = rows_of[k]
+            (residual, by_theta, by_segment), (_, rest_theta, rest_segment), (_, curved_theta, curved) = rows_of[k]
             by_eta = track.jacobian(eta).reshape(-1, len(eta))
             jacobian = by_segment @ by_eta
-            # What counts in the information: the residuals, and how the silence curves.
-            full, full_theta = np.concatenate((jacobian, silence[1] @ by_eta)), np.concatenate((by_theta, silence[0]))
+            # What counts in the information: the residuals, and how the rest curves.
+            full, full_theta = np.concatenate((jacobian, curved @ by_eta)), np.concatenate((by_theta, curved_theta))
             prior, slope, curvature = track.prior(eta)
             found.append(
                 Near(
@@ -168,19 +168,19 @@ class Rows:
             own, sparse = order[cut[k] : cut[k + 1]], here[cut_here[k] : cut_here[k + 1]]
             by_segment = np.zeros((len(own), self.first[k + 1] - self.first[k], PIECES))
             by_segment[place[row[sparse]], segment[sparse] - self.first[k]] = numbers[sparse]
-            found.append((values[own], theta[own], by_segment.reshape(len(own), -1)))
+            found.append((values[own], theta[own], by_segment.reshape(len(own), PIECES * by_segment.shape[1])))
         return found
 
 
 def collect(compared: Compared, of_pixels: SegmentJacobian, first: np.ndarray) -> Iterator[tuple[tuple, ...]]:
-    """Of each track `Rows` of the residuals, of the rest, and of roots of the curvature of the silence."""
+    """Of each track `Rows` of the residuals, of the rest, and of roots of the curvature of the rest."""
     event, terms = to_numpy(compared.waveforms.windows.event), compared.terms
-    squares, rest, silence = (Rows(event, first) for _ in range(3))
+    squares, rest, curved = (Rows(event, first) for _ in range(3))
     for chosen, values, seeds in terms.squares:
         squares.add(to_numpy(chosen), values, of_pixels.of_seeds(seeds, chosen))
-    for rows, (chosen, seeds) in ((rest, terms.of_rest), (silence, terms.of_silence)):
+    for rows, (chosen, seeds) in ((rest, terms.of_rest), *((curved, one) for one in terms.curved)):
         rows.add(to_numpy(chosen), np.zeros(len(chosen)), of_pixels.of_seeds(seeds, chosen))
-    return zip(*(rows.of_tracks() for rows in (squares, rest, silence)), strict=True)
+    return zip(*(rows.of_tracks() for rows in (squares, rest, curved)), strict=True)
 
 
 def missed(

@@ -13,7 +13,10 @@ import numpy as np
 from lartpc.reconstruction.likelihood import Near, TrackLikelihood
 from lartpc.reconstruction.track import LENGTH, RHO, SLOPES, TIME, Track
 
-DAMPING, EASED, RAISED, HIGHEST = 3.0, 0.1, 8.0, 1e9
+DAMPING, LOWEST, HIGHEST = 3.0, 1e-3, 1e9
+EASED, RAISED = 0.1, 8.0  # of the damping, after a step that went as foreseen and one that went up
+AS_FORESEEN, HARDLY = 0.75, 0.25  # of the decrease that the linear model foresees
+NOISE = 1e-3  # of F: what rounding of numbers makes of it
 DECREMENT = 0.05  # sqrt(g H^-1 g) [errors] below which a track is at its minimum
 ITERATIONS = 30
 REACH, REACH_POINT, REACH_SLOPE, REACH_TIME = 2.0, 0.2, 0.15, 2.0  # of steps: in errors, [cm], 1, [us]
@@ -71,15 +74,22 @@ def fit_singles(
         if len(active) == 0:
             break
         trial = list(eta)
+        foreseen = {}
         for k in active:
             matrix = here[k].information + np.diag(damp[k] * tracks[k].metric())
             trial[k] = moved(tracks[k], eta[k], -np.linalg.solve(matrix, here[k].gradient))
+            step = trial[k] - eta[k]
+            foreseen[k] = -float(here[k].gradient @ step + 0.5 * step @ here[k].information @ step)
         for k, found in zip(active, at(likelihood, vector, tracks, trial, rows, active), strict=True):
-            if np.isfinite(found.value) and found.value <= here[k].value:
-                eta[k], here[k], left[k] = trial[k], found, decrement(found)
-                damp[k] *= EASED
-            else:
+            gain = here[k].value - found.value
+            if not gain >= -NOISE:
                 damp[k] *= RAISED
+                continue
+            eta[k], here[k], left[k] = trial[k], found, decrement(found)
+            if gain > AS_FORESEEN * foreseen[k]:
+                damp[k] = max(EASED * damp[k], LOWEST)
+            elif gain < HARDLY * foreseen[k]:
+                damp[k] *= 0.5 * RAISED
     return [Fitted(*of, done) for *of, done in zip(tracks, eta, here, left <= DECREMENT, strict=True)]
 
 
