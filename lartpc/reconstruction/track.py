@@ -12,7 +12,8 @@ Unknowns eta of a track of n steps, 6 + 3 n in this order:
 
     A_k = A_0 + sum_{j <= k} kappa_j alpha_j (B alike), d_k = (ref + A_k u + B_k v)/|...|  towards the start
     p_{k+1} = p_k + h_k d_k, h_k = L (f_{k+1} - f_k), s_k = L f_k
-    dE_k = [T(rho + s_{k+1}) - T(rho + s_k)] exp(offset_k + width_k g_k), T the energy of a residual range
+    mean_k = T(rho + s_{k+1}) - T(rho + s_k), T the energy of a residual range
+    dE_k = mean_k exp(offset_k + width_k g_k - return_k sum_{i < k} (dE_i - mean_i)), see `energyloss`
 
 A particle that turns by 90 degrees from ref cannot be described. What is frozen (kappa_j, f_k, widths of g) follows
 from the length at which a track is made; `Track.renewed` takes them anew.
@@ -25,14 +26,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lartpc.blas import one_blas_thread
 from lartpc.generator.stopping import Particle, range_table
 from lartpc.generator.transport import DENSITY, LONGEST_STEP, SHORTEST_STEP, STEP_OF_RANGE, scattering_width
 from lartpc.reconstruction.energyloss import EnergyLoss
+from lartpc.reconstruction.following import follow, slopes_of
+from lartpc.reconstruction.layout import FIRST, LENGTH, RHO, SLOPES, TIME
 from lartpc.reconstruction.polyline import at_fractions, frame_along, path_length, step_fractions
 
-FIRST = 8  # unknowns before the kinks
-SLOPES, LENGTH, TIME, RHO = slice(3, 5), 5, 6, 7
+PARTS = (np.arange(8) + 0.5) / 8  # where inside a step the stopping power is taken
 QUENCHED = 0.7  # recombination factor over that of no dE/dx, 1/(1 + k dE/dx), at 6 to 10 MeV/cm
 POINT_SCALE, SLOPE_SCALE, TIME_SCALE, RHO_SCALE = 0.1, 0.3, 0.5, 0.3  # [cm], 1, [us], [cm]
 SAME_LENGTH = 0.2  # a track whose length has changed by less than this fraction keeps its nodes
@@ -106,9 +107,14 @@ class Track:
         length = path_length(nodes)[-1]
         end_range = max(rho.centre if end_range is None else end_range, 0.0)
         s = length * fractions
-        kinetic, _ = range_table(particle.mass).kinetic_and_slope((end_range + s) * density)
-        middle, mean, step = (kinetic[1:] + kinetic[:-1]) / 2, np.diff(kinetic), np.diff(s)
-        loss = EnergyLoss.of_steps(middle, particle.mass, step * density, mean)
+        step = np.diff(s)
+        energy_of = range_table(particle.mass).kinetic_and_slope
+        kinetic, power = energy_of((end_range + s) * density)
+        middle, mean = (kinetic[1:] + kinetic[:-1]) / 2, np.diff(kinetic)
+        _, within = energy_of((end_range + s[:-1] + PARTS[:, None] * step) * density)
+        # What is lost too much inside a step makes the particle lose less in the rest of it.
+        shrink = np.sqrt(np.mean((power[1:] / within) ** 2, axis=0))
+        loss = EnergyLoss.of_steps(middle, particle.mass, step * density, mean, shrink, power[1:] / power[:-1])
         theta2 = scattering_width(middle, particle.mass, step * density) ** 2
         slope2 = np.sum(slopes_of(np.diff(nodes, axis=0), frame) ** 2, axis=1)
         kinks = np.sqrt((theta2[1:] + theta2[:-1]) / 2) * (1 + (slope2[1:] + slope2[:-1]) / 2) ** 0.75
@@ -187,7 +193,7 @@ class Track:
     def segments(self, eta) -> TrackSegments:
         """Its deposits."""
         nodes, (mean, _), (_, g) = self.nodes(eta), self.mean_losses(eta), self.split(eta)
-        deposit = mean * np.exp(self.loss.offset + self.loss.width * g)
+        deposit = self.loss.deposits(mean, g)
         dEdx = deposit / self.lengths(eta) * self.concentration
         return TrackSegments(nodes[1:], nodes[:-1], deposit, dEdx, np.full(self.steps, eta[TIME]))
 
@@ -210,13 +216,12 @@ class Track:
         """Derivatives (n, 9, 6 + 3 n) of x, y, z of start and end, dE, dEdx and t0 of the segments by the unknowns."""
         n, points, deposits = self.steps, self.nodes_jacobian(eta), self.segments(eta)
         mean, by_range = self.mean_losses(eta)
-        relative = by_range / mean[:, None]  # of log dE
+        of_logarithm = self.loss.derivatives(mean, by_range, deposits.dE)
         jacobian = np.zeros((n, 9, self.size))
         jacobian[:, :3], jacobian[:, 3:6] = points[1:], points[:-1]
-        jacobian[:, 6:8, [LENGTH, RHO]] = relative[:, None]
+        unknowns = np.r_[LENGTH, RHO, self.size - n : self.size]
+        jacobian[:, 6, unknowns] = jacobian[:, 7, unknowns] = of_logarithm
         jacobian[:, 7, LENGTH] -= 1 / eta[LENGTH]
-        step = np.arange(n)
-        jacobian[step, 6:8, self.size - n + step] = self.loss.width[:, None]
         jacobian[:, 6] *= deposits.dE[:, None]
         jacobian[:, 7] *= deposits.dEdx[:, None]
         jacobian[:, 8, TIME] = 1
@@ -244,43 +249,9 @@ class Track:
             metric[place] = (prior.width if np.isfinite(prior.width) else scale) ** -2
         return metric
 
-    @one_blas_thread
     def follow(self, nodes, accuracy=0.01) -> np.ndarray:
-        """Unknowns whose nodes come near to the given ones, (n + 1, 3) [cm]; g is 0, t0 and rho are their centres.
-
-        Least of sum |p_k - nodes_k|^2/(2 accuracy^2) + sum alpha^2/2 by Gauss-Newton from the chords' directions, with
-        halved steps where a whole one does not descend.
-        """
-        chords = np.diff(nodes, axis=0)
-        slopes = slopes_of(chords, self.frame)
-        ends = FIRST + 2 * (self.steps - 1)
-        eta = np.zeros(self.size)
-        eta[:3], eta[SLOPES], eta[LENGTH] = nodes[0], slopes[0], np.sum(np.linalg.norm(chords, axis=1))
-        eta[TIME], eta[RHO] = self.t0.centre, self.rho.centre
-        eta[FIRST:ends] = (np.diff(slopes, axis=0) / self.kinks[:, None]).ravel()
-        moved = np.r_[:6, FIRST:ends]
-        prior = np.where(np.arange(ends) < FIRST, 0.0, 1.0)[moved]
-
-        def value(eta):
-            off = self.nodes(eta) - nodes
-            return np.sum(off**2) / (2 * accuracy**2) + np.sum(eta[moved] ** 2 * prior) / 2
-
-        for _ in range(20):
-            residual = (self.nodes(eta) - nodes).ravel() / accuracy
-            rows = self.nodes_jacobian(eta)[:, :, moved].reshape(len(residual), -1) / accuracy
-            gradient = rows.T @ residual + prior * eta[moved]
-            change = -np.linalg.solve(rows.T @ rows + np.diag(prior), gradient)
-            before, size = value(eta), 1.0
-            while size > 1e-3:
-                new = eta.copy()
-                new[moved] += size * change
-                if new[LENGTH] > 0 and value(new) <= before:
-                    eta = new
-                    break
-                size /= 2
-            if size <= 1e-3 or -gradient @ change < 1e-6:
-                break
-        return eta
+        """Unknowns whose nodes come near to the given ones, (n + 1, 3) [cm]: `following.follow`."""
+        return follow(self, nodes, accuracy)
 
     def renewed(self, eta) -> tuple[Track, np.ndarray]:
         """The same track with what is frozen taken at its present length, residual range and slopes, and its unknowns.
@@ -304,7 +275,7 @@ class Track:
             new = track.follow(nodes)
             new[[TIME, RHO]] = eta[[TIME, RHO]]
         _, g = track.split(new)
-        g[:] = (np.log(deposits / track.mean_losses(new)[0]) - track.loss.offset) / track.loss.width
+        g[:] = track.loss.of_deposits(track.mean_losses(new)[0], deposits)
         return track, new
 
     def reversed(self, eta) -> tuple[Track, np.ndarray]:
@@ -330,9 +301,3 @@ class Track:
             longest=self.longest,
             end_range=end_range,
         )
-
-
-def slopes_of(chords, frame):
-    """Slopes (n, 2) of directions (n, 3) in a frame; of those that turn by over 84 degrees, as if they had 84."""
-    ahead, across = chords @ frame[0], chords @ frame[1:].T
-    return across / np.maximum(ahead, 0.1 * np.linalg.norm(chords, axis=1))[:, None]

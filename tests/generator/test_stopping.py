@@ -143,3 +143,17 @@ def test_most_probable_loss_is_landau_vavilov_bichsels(kinetic, thickness):
     fine = np.linspace(middle[top][0], middle[top][-1], 1001)
     assert fine[cubic(fine).argmax()] == pytest.approx(expected, rel=0.01)
     assert expected < 0.9 * mean
+
+
+@pytest.mark.parametrize("mass", [PROTON_MASS, 105.6583755])
+def test_smooth_energy_of_a_range_is_the_tables_with_its_slope(mass):
+    table = range_table(mass)
+    ranges = np.geomspace(1e-4, 1e3, 300)
+    kinetic, slope = table.kinetic_and_slope(ranges)
+    assert kinetic == pytest.approx(table.kinetic(ranges), rel=1e-5)
+    assert slope == pytest.approx(stopping_power(kinetic, mass), rel=1e-3)
+    up, down = (table.kinetic_and_slope(ranges * (1 + h))[0] for h in (1e-4, -1e-4))
+    assert (up - down) / (2e-4 * ranges) == pytest.approx(slope, rel=1e-5)
+    (below, zero, above), slopes = table.kinetic_and_slope(np.array([-1e-6, 0.0, 1e-6]))
+    assert zero == 0 and above == -below > 0
+    assert slopes == pytest.approx(above / 1e-6)
