@@ -22,7 +22,7 @@ from lartpc.reconstruction.singles import at, fit_singles, moved
 
 DECREMENT = 0.1  # sqrt(g_S S^-1 g_S) [errors] at which theta is at its minimum
 ITERATIONS = 25
-FOLLOWING = 4  # steps of the tracks alone after each of all together
+FOLLOWING = 15  # steps of the tracks alone after each of all together, at most
 EASY = 0.01  # damping of the tracks' steps
 SHORTER = 0.25  # of a step that did not go down
 SHORTEST = 1e-3

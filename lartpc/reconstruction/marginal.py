@@ -15,8 +15,8 @@ import numpy as np
 
 from lartpc.reconstruction.joint import DECREMENT, JointFit, Reduced, State
 
-STEPS = (0.5, 0.25)  # [errors], by which differences are taken
-ROUNDS = 3  # of Newton steps of F_L
+STEP, OTHER = 0.5, 0.25  # [errors], by which differences are taken, and by which the largest of them is checked
+ROUNDS = 4  # of Newton steps of F_L
 AGREE, SMALL = 0.3, 0.1  # slopes [1/error] of a track by both steps: within 30 % or 0.1, else it is not continuous
 
 
@@ -40,40 +40,46 @@ def half_log_det(state: State) -> np.ndarray:
     return np.array([0.5 * np.linalg.slogdet(near.information)[1] for near in state.near])
 
 
-def slopes(
-    fit: JointFit, state: State, reduced: Reduced, sizes: tuple[float, ...]
-) -> tuple[np.ndarray, np.ndarray]:
-    """d(log det H_t/2) of each track by one error along each of p directions, (sizes, n_tracks, p), and these (p, p).
+def slope(fit: JointFit, state: State, reduced: Reduced, change: np.ndarray, size: float) -> np.ndarray:
+    """d(log det H_t/2) of each track (n_tracks,) by `change` (p,) of theta, by a difference of `size` times it."""
+    high, low = (
+        half_log_det(fit.state(state.theta + step, fit.following(state, reduced, step, settle=False)))
+        for step in (size * change, -size * change)
+    )
+    return (high - low) / (2.0 * size)
 
-    By differences of as many errors as `sizes` say; column j of the directions is a change of theta.
-    """
+
+def slopes(fit: JointFit, state: State, reduced: Reduced) -> np.ndarray:
+    """d(log det H_t/2)/d(theta) of each track (n_tracks, p), along directions of one error without correlation."""
     directions = np.linalg.cholesky(np.linalg.inv(reduced.information))
-    found = np.zeros((len(sizes), len(state.near), len(directions)))
-    for k, size in enumerate(sizes):
-        for j, direction in enumerate(directions.T):
-            sides = []
-            for sign in (1.0, -1.0):
-                step = sign * size * direction
-                sides.append(half_log_det(fit.state(state.theta + step, fit.following(state, reduced, step, False))))
-            found[k, :, j] = (sides[0] - sides[1]) / (2.0 * size)
-    return found, directions
+    found = np.stack([slope(fit, state, reduced, direction, STEP) for direction in directions.T], axis=1)
+    return np.linalg.solve(directions.T, found.T).T
 
 
 def run(fit: JointFit, state: State, reduced: Reduced) -> Marginal:
     """From the minimum of F to that of F_L."""
-    jumps, sizes, left = np.zeros(len(state.near), dtype=bool), STEPS, np.inf
+    jumps = np.zeros(len(state.near), dtype=bool)
+    before, left = np.inf, np.inf
     for k in range(ROUNDS):
-        found, directions = slopes(fit, state, reduced, sizes)
-        if len(sizes) > 1:
-            apart = np.abs(found[0] - found[1])
-            jumps = (apart > np.maximum(AGREE * np.abs(found).max(axis=0), SMALL)).any(axis=1)
-        by_track = np.where(jumps[:, None], 0.0, np.linalg.solve(directions.T, found[0].T).T)
+        by_track = np.where(jumps[:, None], 0.0, slopes(fit, state, reduced))
+        if k == 0:
+            jumps = jumping(fit, state, reduced, by_track)
+            by_track[jumps] = 0.0
         gradient = reduced.gradient + by_track.sum(axis=0)
         step = -np.linalg.solve(reduced.information, gradient)
-        left = float(np.sqrt(max(-gradient @ step, 0.0)))
+        before, left = left, float(np.sqrt(max(-gradient @ step, 0.0)))
         fit.report("marginal", state, reduced, left)
-        if left < DECREMENT or k == ROUNDS - 1:
-            break
         state = fit.stepped(state, reduced, step)
-        reduced, sizes = fit.reduced(state), STEPS[:1]
+        reduced = fit.reduced(state)
+        left = left * min(left / before, 1.0)  # what the next step would find, as steps shrink in proportion
+        if left < DECREMENT:
+            break
     return Marginal(state, reduced, by_track, left, jumps)
+
+
+def jumping(fit: JointFit, state: State, reduced: Reduced, by_track: np.ndarray) -> np.ndarray:
+    """Tracks (n_tracks,) whose slopes along the step that all of them ask for are not those by a smaller difference."""
+    step = np.linalg.solve(reduced.information, by_track.sum(axis=0))
+    change = step / max(float(np.sqrt(step @ reduced.information @ step)), 1e-300)
+    wide, near = by_track @ change, slope(fit, state, reduced, change, OTHER)
+    return np.abs(wide - near) > np.maximum(AGREE * np.maximum(np.abs(wide), np.abs(near)), SMALL)
