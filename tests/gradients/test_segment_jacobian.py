@@ -122,7 +122,10 @@ def test_single_seeds_against_the_tape_in_single_precision(name):
 
 
 def assert_as_the_tape(chain, tolerance):
-    """Of some pixels of each residual and of the rest, relative to the largest of a row's derivatives by a column."""
+    """Of some pixels of each residual and of the rest, relative to the largest of a row's derivatives by a column.
+
+    The charge of a pixel does not depend on time: terms that cancel leave rounding of their size, that of other rows.
+    """
     tape, waveforms, batch, terms = chain.terms()
     jacobian, alone = (of(tape, waveforms, SLOTS) for of in (SegmentJacobian, Jacobian))
     random, seen = np.random.default_rng(0), np.zeros(9)
@@ -133,7 +136,8 @@ def assert_as_the_tape(chain, tolerance):
         for i in random.permutation(len(chosen))[:6]:
             expected = by_tape(tape, batch, seeds, chosen[i])
             largest = np.abs(expected).max(axis=0)
-            assert (np.abs(matrix[i] - expected) <= tolerance * largest).all()
+            allowed = tolerance * (largest + 1e-2 * np.abs(matrix).max(axis=(0, 1)))
+            assert (np.abs(matrix[i] - expected) <= allowed).all()
             seen += largest > 0.0
     assert (seen > 3).all()
 
