@@ -112,10 +112,8 @@ class EnergyLoss:
         logarithm = np.log(mode / scale) + LANDAU_WIDTH / mode * G
         variable = (np.exp(logarithm) - 1) * scale - centre
         minus = -log_density(variable, kappa, beta2) - logarithm
-        spline = (
-            CubicSpline(G, minus - minus.min(axis=1, keepdims=True, initial=np.inf), axis=1) if len(landau) else None
-        )
-        return cls(offset, width, (1 - decay) / mean, landau, spline.c if spline else np.zeros((4, len(G) - 1, 0)))
+        spline = CubicSpline(G, minus - minus.min(axis=1, keepdims=True), axis=1)
+        return cls(offset, width, (1 - decay) / mean, landau, spline.c)
 
     def __call__(self, g):
         """-log p(g) up to a constant a step, its slope, and its curvature, not below 0.05; each (n,) of (n,)."""

@@ -47,6 +47,7 @@ def quantiles(loss, shares):
     return np.interp(shares, below / below[-1], g)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kinetic, length", [(45.0, 0.3), (20.0, 0.05), (300.0, 0.3), (1000.0, 0.1)])
 def test_losses_of_muons_have_vavilovs_density_of_log_loss(kinetic, length):
     loss, mean, *rest = step(kinetic, MUON, length)
