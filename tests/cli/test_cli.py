@@ -233,3 +233,17 @@ def test_choices_are_what_there_is():
     assert options.PIXEL_VALUES == pixelvalues.PIXEL_VALUES
     assert options.CUTS == Cuts._fields and all(name in option["cut"].help for name in Cuts._fields)
     assert set(fitting.RESULTS) == {store.HISTORY, *store.RESULTS}
+
+
+def test_generated_samples_may_be_impure_and_late(folder):
+    succeeds("generate", "stopping-protons", "-o", "pure.h5", "--events", "2")
+    succeeds("generate", "stopping-protons", "-o", "new.h5", "--events", "2", "--purity", "0.5", "--t0-spread", "2")
+    pure, mixed = read_segments("pure.h5"), read_segments("new.h5")
+    assert set(pure.pdg_id.tolist()) == {2212} and {2212, 211} <= set(np.abs(mixed.pdg_id).tolist())
+    assert np.ptp(pure.t0) < 0.01 < np.ptp(mixed.t0)
+    for options in (
+        ["muons", "--purity", "0.9"],
+        ["stopping-protons", "--purity", "0"],
+        ["muons", "--t0-spread", "-1"],
+    ):
+        refuses(folder, "generate", *options, "-o", "none.h5", "--events", "1")

@@ -71,7 +71,7 @@ def test_stopping_protons_stop_inside_with_all_their_energy(detector, box):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sample", ["muons", "mixed", "stopping-protons", "electrons"])
+@pytest.mark.parametrize("sample", list(SAMPLES))
 def test_segments_are_valid_edep_sim_rows(detector, box, sample):
     segments = generate(sample, detector, events=5, seed=1)
     for name in segments.dtype.names:
