@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -13,22 +14,58 @@ from lartpc.contracts import ChainUnknowns
 from lartpc.data.hits import Hits
 from lartpc.exceptions import InputError
 from lartpc.fit.calibrate import SIX, truth_of
+from lartpc.fit.runs import RunUnknowns, unknowns_of_runs
 from lartpc.fit.target import Target
 from lartpc.fit.unknowns import as_unknowns, check_start
 from lartpc.generator.transport import DENSITY
 from lartpc.reconstruction import marginal
-from lartpc.reconstruction.candidates import CutFlow
-from lartpc.reconstruction.hypotheses import Found
-from lartpc.reconstruction.joint import JointFit, Reduced, Report, State
+from lartpc.reconstruction.candidates import Candidate, CutFlow
+from lartpc.reconstruction.hypotheses import Found, begin
+from lartpc.reconstruction.joint import JointFit, Reduced, State
 from lartpc.reconstruction.likelihood import TrackLikelihood
 from lartpc.reconstruction.marginal import Marginal
-from lartpc.reconstruction.reconstruct import KNOWN, reconstruct
+from lartpc.reconstruction.reconstruct import KNOWN, STOPPABLE, candidates_in, fit_candidates
 from lartpc.reconstruction.selection import chosen, still_good
 from lartpc.reconstruction.singles import Fitted
 from lartpc.reconstruction.track import Gaussian
 from lartpc.simulation.simulation import Simulation
 
-ROUNDS = 3  # of joint fits, each without the tracks that the one before does not describe
+ROUNDS = 4  # of joint fits, each without the tracks that the one before does not describe
+
+
+class HitRun(NamedTuple):
+    """What a calibration from data alone takes of one run: hits, and the model."""
+
+    simulation: Simulation
+    target: Target | Hits
+
+
+class Used(NamedTuple):
+    """A track in a joint fit."""
+
+    run: int
+    place: int  # of its candidate among those of the run
+    found: Found
+
+
+class Saved(NamedTuple):
+    """Where a joint fit is: all that it needs to go on, to the same bits."""
+
+    round: int
+    theta: np.ndarray  # (p,)
+    tracks: tuple[tuple[int, int, str], ...]  # run, place and name of the hypothesis
+    eta: tuple[np.ndarray, ...]
+    flow: CutFlow
+
+
+@dataclasses.dataclass(frozen=True)
+class Journal:
+    """Where an interrupted fit was, who is told of each step and of where it is, and what wraps what takes long."""
+
+    saved: Saved | None = None
+    save: Callable[[Saved], None] = lambda saved: None
+    report: Callable[[str, State, Reduced, float, int], None] = lambda phase, state, reduced, left, hits: None
+    progress: Callable[[Iterable], Iterable] = lambda steps: steps
 
 
 class Half(NamedTuple):
@@ -39,15 +76,16 @@ class Half(NamedTuple):
     tracks: int
 
 
-class TracksFit(NamedTuple):
+class HitsFit(NamedTuple):
     """Parameters and tracks where a fit ended; arrays in the order of the unknowns, p of them."""
 
-    unknowns: ChainUnknowns
-    tracks: tuple[Found, ...]  # that were used, as they are fitted at the end
+    unknowns: RunUnknowns
+    tracks: tuple[Used, ...]  # that were used, as they are fitted at the end
     most_likely: np.ndarray  # (p,) where F is minimal by parameters and tracks (MAP)
+    most_likely_errors: np.ndarray  # (p,)
     most_likely_left: float  # the decrement there
     marginal: Marginal
-    halves: tuple[Half, ...]  # of even and odd events; none where there are too few tracks
+    halves: tuple[Half, ...]  # of even and odd events; none where one of them has no track
     flow: CutFlow
     truth: np.ndarray | None  # (p,) where known
 
@@ -61,14 +99,8 @@ class TracksFit(NamedTuple):
         """Of the same (p, p)."""
         return np.linalg.inv(self.marginal.reduced.information)
 
-    @property
-    def errors(self) -> np.ndarray:
-        """(p,)"""
-        return np.sqrt(np.diag(self.covariance))
 
-
-@one_blas_thread
-def calibrate_tracks(
+def calibrate_hits(
     simulation: Simulation,
     target: Target | Hits,
     unknowns: Sequence[str] | ChainUnknowns = SIX,
@@ -76,9 +108,8 @@ def calibrate_tracks(
     particles: Sequence[str] = ("proton",),
     t0: Gaussian = KNOWN,
     density: float = DENSITY,
-    report: Report = lambda phase, state, reduced, left: None,
-    progress: Callable[[Iterable], Iterable] = lambda steps: steps,
-) -> TracksFit:
+    journal: Journal = Journal(),
+) -> HitsFit:
     """Fit `unknowns` to hits whose deposits are not known: together with the tracks that made them.
 
     Tracks are found and fitted one by one at the simulation's parameters, see `reconstruct`; those that stop as one of
@@ -88,71 +119,150 @@ def calibrate_tracks(
 
     Raises InputError: as `calibrate` for the unknowns, hits of another detector, no track that can be used.
     """
-    varied = as_unknowns(simulation, unknowns)
+    varied = RunUnknowns.of(as_unknowns(simulation, unknowns))
+    run = HitRun(simulation, target)
+    return calibrate_hits_of_runs([run], varied, particles=particles, t0=t0, density=density, journal=journal)
+
+
+@one_blas_thread
+def calibrate_hits_of_runs(
+    runs: Sequence[HitRun],
+    unknowns: Sequence[str] | RunUnknowns = SIX,
+    *,
+    per_run: Sequence[str] = (),
+    particles: Sequence[str] = ("proton",),
+    t0: Gaussian = KNOWN,
+    density: float = DENSITY,
+    journal: Journal = Journal(),
+) -> HitsFit:
+    """Fit the hits of several runs at once; parameters of `per_run` have a value in each. As `calibrate_hits`."""
+    if not runs:
+        raise InputError("runs: there is none, allowed are one or more")
+    given = isinstance(unknowns, RunUnknowns)
+    varied = unknowns if given else unknowns_of_runs([run.simulation for run in runs], unknowns, per_run)
     check_start(varied)
-    target = Target.of(target)
-    first = reconstruct(started(simulation, varied), target, t0=t0, density=density, progress=progress)
-    tracks, flow = chosen(first.found, particles, first.flow)
-    if not tracks:
-        raise InputError(f"{target.source}: no track that can be used: {flow.cuts[-1][0]}: 0 of {flow.cuts[0][1]}")
-    usable, _ = target.usable(simulation.detector)
-    quiet = simulation.apart(varied.names).without_pixels(usable.unread).without_noise()
-    theta = varied.start
-    for _ in range(ROUNDS):
-        fit = joint_fit(quiet, varied, tracks, usable.rounded, report)
-        state, reduced, left = fit.run(fit.state(theta, [one.fitted.eta for one in tracks]))
+    begun = [Begun.of(run, own, t0) for run, own in zip(runs, varied.of_run, strict=True)]
+    setting = t0, density
+    saved = journal.saved
+    if saved is None:
+        saved = first(begun, varied, particles, setting, journal)
+        journal.save(saved)
+    tracks = restored(begun, saved, setting)
+    theta, flow = saved.theta, saved.flow
+    for k in range(saved.round, ROUNDS):
+
+        def report(phase: str, state: State, reduced: Reduced, left: float, k: int = k, tracks: list = tracks) -> None:
+            journal.save(Saved(k, state.theta, names_of(tracks), state.eta, flow))
+            journal.report(phase, state, reduced, left, hits_of(state))
+
+        fit = joint_fit(begun, varied, tracks, report)
+        state, reduced = fit.run(fit.state(theta, [one.found.fitted.eta for one in tracks]))
         tracks, theta = refitted(tracks, state), state.theta
-        kept = still_good(tracks)
+        kept = still_good([one.found for one in tracks])
         if kept.all():
             break
         tracks = [one for one, good in zip(tracks, kept, strict=True) if good]
         if not tracks:
-            raise InputError(f"{target.source}: no track that a joint fit describes")
-    flow = flow.then("described by the joint fit", len(tracks))
+            raise InputError(f"{begun[0].target.source}: the joint fit describes none of {len(kept)} tracks")
+    flow = flow.then("that the joint fit describes", len(tracks))
+    errors = np.sqrt(np.diag(np.linalg.inv(reduced.information)))
+    fit.report = lambda *told: journal.report(*told, hits_of(told[1]))
     found = marginal.run(fit, state, reduced)
     tracks = refitted(tracks, found.state)
-    truth = truth_of(target.truth, varied.names)
-    halves = tuple(halves_of(quiet, varied, tracks, usable.rounded, found))
-    return TracksFit(varied, tuple(tracks), theta, left, found, halves, flow, truth)
+    halves = halves_of(begun, varied, tracks, found)
+    told = zip(begun, varied.of_run, strict=True)
+    truth = varied.told([truth_of(one.target.truth, own.names) for one, own in told])
+    return HitsFit(varied, tuple(tracks), theta, errors, reduced.decrement, found, halves, flow, truth)
 
 
-def started(simulation: Simulation, unknowns: ChainUnknowns) -> Simulation:
-    """The simulation with the unknowns where they start."""
-    begun = copy.copy(simulation.apart(unknowns.names))
-    begun.parameters = begun.parameters.replace(**dict(zip(unknowns.names, unknowns.start.tolist(), strict=True)))
-    return begun
+class Begun(NamedTuple):
+    """A run with its unknowns where they start, and its candidates for tracks."""
+
+    simulation: Simulation
+    target: Target
+    candidates: list[Candidate]
+    flow: CutFlow
+
+    @staticmethod
+    def of(run: HitRun, unknowns: ChainUnknowns, t0: Gaussian) -> Begun:
+        """The simulation without noise and unread pixels."""
+        target, _ = Target.of(run.target).usable(run.simulation.detector)
+        simulation = run.simulation.apart(unknowns.names).without_pixels(target.unread).without_noise()
+        simulation = copy.copy(simulation)
+        start = dict(zip(unknowns.names, unknowns.start.tolist(), strict=True))
+        simulation.parameters = simulation.parameters.replace(**start)
+        return Begun(simulation, target, *candidates_in(simulation, target.hits, STOPPABLE, t0))
+
+
+def first(
+    begun: Sequence[Begun], unknowns: RunUnknowns, particles: Sequence[str], setting: tuple, journal: Journal
+) -> Saved:
+    """The tracks fitted one by one, and those chosen that are of `particles` and described."""
+    tracks, flows = [], []
+    for k, run in enumerate(begun):
+        found = fit_candidates(run.simulation, run.target, run.candidates, *setting, journal.progress)
+        picked, flow = chosen(found, particles, run.flow)
+        places = [next(i for i, one in enumerate(found) if one is pick) for pick in picked]
+        tracks += [Used(k, place, pick) for place, pick in zip(places, picked, strict=True)]
+        flows.append(flow)
+    flow = CutFlow.joined(flows)
+    if not tracks:
+        raise InputError(f"{begun[0].target.source}: no track that can be used; {flow.ended}")
+    return Saved(0, unknowns.start, names_of(tracks), tuple(one.found.fitted.eta for one in tracks), flow)
+
+
+def restored(begun: Sequence[Begun], saved: Saved, setting: tuple) -> list[Used]:
+    """The tracks of what was saved; where they are near is found anew."""
+    tracks = []
+    for (run, place, name), eta in zip(saved.tracks, saved.eta, strict=True):
+        candidate = begun[run].candidates[place]
+        seed = next(seed for seed in candidate.seeds if seed.name == name)
+        track, _ = begin(seed, *setting)
+        tracks.append(Used(run, place, Found(candidate, name, Fitted(track, eta, None, True), {})))
+    return tracks
+
+
+def names_of(tracks: Sequence[Used]) -> tuple[tuple[int, int, str], ...]:
+    """Run, place and hypothesis of each."""
+    return tuple((one.run, one.place, one.found.name) for one in tracks)
+
+
+def hits_of(state: State) -> int:
+    """That are used."""
+    return sum(near.hits for near in state.near)
 
 
 def joint_fit(
-    simulation: Simulation, unknowns: ChainUnknowns, tracks: Sequence[Found], rounded: bool, report: Report
+    begun: Sequence[Begun], unknowns: RunUnknowns, tracks: Sequence[Used], report: Callable[..., None]
 ) -> JointFit:
-    """The fit of `unknowns` and tracks."""
-    measured = [one.candidate.measured for one in tracks]
-    likelihood = TrackLikelihood(simulation, measured, unknowns.slots, rounded)
-    return JointFit(likelihood, unknowns, [one.fitted.track for one in tracks], report)
+    """The fit of `unknowns` and tracks, which are in the order of the runs."""
+    likelihoods = []
+    for k, (run, own) in enumerate(zip(begun, unknowns.of_run, strict=True)):
+        measured = [one.found.candidate.measured for one in tracks if one.run == k]
+        likelihoods.append(TrackLikelihood(run.simulation, measured, own.slots, run.target.rounded))
+    return JointFit(likelihoods, unknowns, [one.found.fitted.track for one in tracks], report)
 
 
-def refitted(tracks: Sequence[Found], state: State) -> list[Found]:
+def refitted(tracks: Sequence[Used], state: State) -> list[Used]:
     """The tracks as a joint fit left them."""
     return [
-        one._replace(fitted=Fitted(one.fitted.track, eta, near, True))
+        one._replace(found=one.found._replace(fitted=Fitted(one.found.fitted.track, eta, near, True)))
         for one, eta, near in zip(tracks, state.eta, state.near, strict=True)
     ]
 
 
 def halves_of(
-    simulation: Simulation, unknowns: ChainUnknowns, tracks: Sequence[Found], rounded: bool, whole: Marginal
-) -> list[Half]:
+    begun: Sequence[Begun], unknowns: RunUnknowns, tracks: Sequence[Used], whole: Marginal
+) -> tuple[Half, ...]:
     """The tracks of even and of odd events by themselves, with the slopes of the log det as they are for all."""
-    odd = np.array([one.candidate.event % 2 for one in tracks], dtype=bool)
+    odd = np.array([one.found.candidate.event % 2 for one in tracks], dtype=bool)
     halves = []
-    for chosen_ones in (np.flatnonzero(~odd), np.flatnonzero(odd)):
-        if len(chosen_ones) == 0:
-            return []
-        own = [tracks[k] for k in chosen_ones]
-        fit = joint_fit(simulation, unknowns, own, rounded, lambda *told: None)
-        state, reduced, _ = fit.run(fit.state(whole.state.theta, [one.fitted.eta for one in own]))
-        step = -np.linalg.solve(reduced.information, reduced.gradient + whole.slopes[chosen_ones].sum(axis=0))
+    for rows in (np.flatnonzero(~odd), np.flatnonzero(odd)):
+        if len(rows) == 0:
+            return ()
+        fit = joint_fit(begun, unknowns, [tracks[k] for k in rows], lambda *told: None)
+        state, reduced = fit.run(fit.state(whole.state.theta, [tracks[k].found.fitted.eta for k in rows]))
+        step = -np.linalg.solve(reduced.information, reduced.gradient + whole.slopes[rows].sum(axis=0))
         errors = np.sqrt(np.diag(np.linalg.inv(reduced.information)))
-        halves.append(Half(state.theta + step, errors, len(own)))
-    return halves
+        halves.append(Half(state.theta + step, errors, len(rows)))
+    return tuple(halves)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -50,6 +51,24 @@ class CutFlow(NamedTuple):
     def then(self, told: str, left: int) -> CutFlow:
         """With one more cut."""
         return CutFlow((*self.cuts, (told, left)))
+
+    @staticmethod
+    def joined(flows: Sequence[CutFlow]) -> CutFlow:
+        """The sum of those of several runs."""
+        left: dict[str, int] = {}
+        for told, n in (cut for flow in flows for cut in flow.cuts):
+            left[told] = left.get(told, 0) + n
+        return CutFlow(tuple(left.items()))
+
+    @property
+    def ended(self) -> str:
+        """The first cut that left nothing, in words."""
+        before = ("hits", 0)
+        for told, left in self.cuts:
+            if left == 0:
+                return f"of {before[1]} {before[0]} none is {told}"
+            before = (told, left)
+        return f"{before[1]} {before[0]}"
 
     def __str__(self) -> str:
         return "\n".join(f"{left:8} {told}" for told, left in self.cuts)

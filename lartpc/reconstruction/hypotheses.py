@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lartpc.reconstruction.candidates import Candidate
+from lartpc.reconstruction.candidates import Candidate, Seed
 from lartpc.reconstruction.likelihood import TrackLikelihood
 from lartpc.reconstruction.singles import Fitted, fit_singles
 from lartpc.reconstruction.track import Gaussian, Track
@@ -30,6 +30,11 @@ class Found(NamedTuple):
         return self.fitted.near.value / max(self.fitted.near.hits, 1)
 
 
+def begin(seed: Seed, t0: Gaussian, density: float) -> tuple[Track, np.ndarray]:
+    """The track of a hypothesis, and its unknowns where the fit begins."""
+    return Track.through(seed.points, seed.particle, t0=t0, rho=seed.rho, density=density, longest=seed.longest)
+
+
 def compare(
     likelihood: TrackLikelihood,
     vector: np.ndarray,
@@ -44,10 +49,7 @@ def compare(
     """
     rows = [row for row, candidate in enumerate(candidates) for _ in candidate.seeds]
     seeds = [seed for candidate in candidates for seed in candidate.seeds]
-    begun = [
-        Track.through(seed.points, seed.particle, t0=t0, rho=seed.rho, density=density, longest=seed.longest)
-        for seed in seeds
-    ]
+    begun = [begin(seed, t0, density) for seed in seeds]
     tracks, etas = [track for track, _ in begun], [eta for _, eta in begun]
     fitted = fit_singles(likelihood, vector, tracks, etas, rows=rows, iterations=FIRST, progress=progress)
     best = np.full(len(candidates), np.inf)

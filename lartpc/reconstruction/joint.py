@@ -2,28 +2,30 @@
 
 With H_t, B_t, g_t of each track (see `likelihood.Near`), information C and gradient g of the parameters theta,
 
-S = C - sum B_t^T H_t^-1 B_t,  g_S = g - sum B_t^T H_t^-1 g_t,  d(theta) = -S^-1 g_S,  d(eta_t) = -H_t^-1 (g_t + B_t d(theta))
+S = C - sum B_t^T H_t^-1 B_t,  g_S = g - sum B_t^T H_t^-1 g_t,  d(theta) = -S^-1 g_S,  d(eta_t) = -H_t^-1 B_t d(theta)
 
 so that S^-1 is the covariance of theta with all tracks marginalised. -log L of the constraints of theta is in C and g.
-Each step is followed by steps of the tracks alone: what is minimised is min over eta of F, by theta.
-"""  # noqa: E501  (one line a formula)
+Each step is followed by fits of the tracks alone: what is minimised is the minimum of F over all eta, by theta. Steps
+of theta and tracks at once, without these fits, end in the middle of the valley that leads to the start.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from lartpc.contracts import ChainUnknowns
 from lartpc.fit.constraint import penalty
+from lartpc.fit.runs import RunUnknowns
 from lartpc.reconstruction.likelihood import Near, TrackLikelihood
 from lartpc.reconstruction.singles import at, fit_singles, moved
+from lartpc.reconstruction.track import Track
 
 DECREMENT = 0.1  # sqrt(g_S S^-1 g_S) [errors] at which theta is at its minimum
 ITERATIONS = 25
 FOLLOWING = 15  # steps of the tracks alone after each of all together, at most
-EASY = 0.01  # damping of the tracks' steps
+EASY = 0.01  # damping of the first of these
 SHORTER = 0.25  # of a step that did not go down
 SHORTEST = 1e-3
 
@@ -47,7 +49,6 @@ class Reduced(NamedTuple):
     gradient: np.ndarray  # (p,) g_S
     information: np.ndarray  # (p, p) S
     follow: tuple[np.ndarray, ...]  # (n_t, p) -H_t^-1 B_t
-    settle: tuple[np.ndarray, ...]  # (n_t,) -H_t^-1 g_t
 
     @property
     def step(self) -> np.ndarray:
@@ -60,26 +61,47 @@ class Reduced(NamedTuple):
         return float(np.sqrt(max(-self.gradient @ self.step, 0.0)))
 
 
+class OfRun(NamedTuple):
+    """The tracks of one run, which are `rows` of all."""
+
+    likelihood: TrackLikelihood
+    rows: range
+
+
 Report = Callable[[str, State, Reduced, float], None]  # phase, where it is, decrement
 
 
 class JointFit:
-    """The tracks of a `TrackLikelihood` and `unknowns`; `report` is told of each step."""
+    """The tracks of runs, one after the other, and the `unknowns` of all; `report` is told of each step."""
 
     def __init__(
         self,
-        likelihood: TrackLikelihood,
-        unknowns: ChainUnknowns,
-        tracks: Sequence[Any],
+        likelihoods: Sequence[TrackLikelihood],
+        unknowns: RunUnknowns,
+        tracks: Sequence[Track],
         report: Report = lambda phase, state, reduced, left: None,
     ) -> None:
-        self.likelihood, self.unknowns, self.tracks, self.report = likelihood, unknowns, tuple(tracks), report
-        self.rows = range(len(tracks))
+        self.unknowns, self.tracks, self.report = unknowns, tuple(tracks), report
+        ends = np.cumsum([0] + [len(one.measured) for one in likelihoods]).tolist()
+        rows = [range(*pair) for pair in zip(ends[:-1], ends[1:], strict=True)]
+        self.runs = [OfRun(*of) for of in zip(likelihoods, rows, strict=True)]
+
+    def columns(self, track: int) -> np.ndarray:
+        """The unknowns that a track depends on."""
+        return next(c for run, c in zip(self.runs, self.unknowns.columns, strict=True) if track in run.rows)
+
+    def vectors(self, theta: np.ndarray) -> list[np.ndarray]:
+        """The chain's parameters of each run."""
+        told = zip(self.unknowns.of_run, self.unknowns.columns, strict=True)
+        return [own.apply(theta[columns]) for own, columns in told]
 
     def state(self, theta: np.ndarray, eta: Sequence[np.ndarray]) -> State:
         """There."""
-        vector = self.unknowns.apply(theta)
-        near = at(self.likelihood, vector, self.tracks, eta, self.rows, self.rows)
+        near: list[Near] = []
+        for run, vector in zip(self.runs, self.vectors(theta), strict=True):
+            own = slice(run.rows.start, run.rows.stop)
+            n = len(run.rows)
+            near += at(run.likelihood, vector, self.tracks[own], eta[own], range(n), range(n))
         return State(theta, tuple(eta), tuple(near))
 
     def value(self, state: State) -> float:
@@ -90,27 +112,29 @@ class JointFit:
         """The Schur complement there."""
         added = penalty(self.unknowns, state.theta)
         gradient, information = added.gradient.copy(), added.information.copy()
-        follow, settle = [], []
-        for near in state.near:
+        follow = []
+        for k, near in enumerate(state.near):
+            columns = self.columns(k)
             solved = np.linalg.solve(near.information, np.column_stack((near.cross, near.gradient)))
-            follow.append(-solved[:, :-1])
-            settle.append(-solved[:, -1])
-            information += near.information_theta + near.cross.T @ follow[-1]
-            gradient += near.gradient_theta + near.cross.T @ settle[-1]
-        return Reduced(gradient, 0.5 * (information + information.T), tuple(follow), tuple(settle))
+            of_all = np.zeros((len(near.gradient), len(gradient)))
+            of_all[:, columns] = -solved[:, :-1]
+            follow.append(of_all)
+            information[np.ix_(columns, columns)] += near.information_theta - near.cross.T @ solved[:, :-1]
+            gradient[columns] += near.gradient_theta - near.cross.T @ solved[:, -1]
+        return Reduced(gradient, 0.5 * (information + information.T), tuple(follow))
 
-    def following(self, state: State, reduced: Reduced, step: np.ndarray, settle: bool = True) -> list[np.ndarray]:
+    def following(self, state: State, reduced: Reduced, step: np.ndarray) -> list[np.ndarray]:
         """The tracks where theta goes by `step`: as the linear model has them follow."""
-        return [
-            moved(track, eta, follow @ step + (own if settle else 0.0))
-            for track, eta, follow, own in zip(self.tracks, state.eta, reduced.follow, reduced.settle, strict=True)
-        ]
+        own = zip(self.tracks, state.eta, reduced.follow, strict=True)
+        return [moved(track, eta, follow @ step) for track, eta, follow in own]
 
-    def profiled(self, theta: np.ndarray, eta: Sequence[np.ndarray], steps: int = FOLLOWING) -> State:
+    def profiled(self, theta: np.ndarray, eta: Sequence[np.ndarray]) -> State:
         """The tracks fitted one by one at theta."""
-        fitted = fit_singles(
-            self.likelihood, self.unknowns.apply(theta), self.tracks, eta, iterations=steps, damping=EASY
-        )
+        fitted = []
+        for run, vector in zip(self.runs, self.vectors(theta), strict=True):
+            own = slice(run.rows.start, run.rows.stop)
+            begun = self.tracks[own], eta[own]
+            fitted += fit_singles(run.likelihood, vector, *begun, iterations=FOLLOWING, damping=EASY)
         return State(theta, tuple(one.eta for one in fitted), tuple(one.near for one in fitted))
 
     def stepped(self, state: State, reduced: Reduced, step: np.ndarray) -> State:
@@ -118,22 +142,18 @@ class JointFit:
         theta = np.clip(state.theta + step, *self.unknowns.bounds.T)
         return self.profiled(theta, self.following(state, reduced, theta - state.theta))
 
-    def run(self, state: State, iterations: int = ITERATIONS) -> tuple[State, Reduced, bool]:
-        """From there to the minimum; and whether the decrement says that it was reached."""
+    def run(self, state: State) -> tuple[State, Reduced]:
+        """From there to the minimum, or to where no step goes down."""
         reduced = self.reduced(state)
         self.report("fit", state, reduced, reduced.decrement)
-        for _ in range(iterations):
-            if reduced.decrement < DECREMENT:
-                return state, reduced, True
-            share, found = 1.0, None
-            while share >= SHORTEST:
+        for _ in range(ITERATIONS):
+            found, share = None, 1.0
+            while reduced.decrement >= DECREMENT and found is None and share >= SHORTEST:
                 trial = self.stepped(state, reduced, share * reduced.step)
-                if np.isfinite(self.value(trial)) and self.value(trial) <= self.value(state):
-                    found = trial
-                    break
+                found = trial if self.value(trial) <= self.value(state) else None  # nor where it is no number
                 share *= SHORTER
             if found is None:
                 break
             state, reduced = found, self.reduced(found)
             self.report("fit", state, reduced, reduced.decrement)
-        return state, reduced, reduced.decrement < DECREMENT
+        return state, reduced

@@ -43,7 +43,7 @@ def half_log_det(state: State) -> np.ndarray:
 def slope(fit: JointFit, state: State, reduced: Reduced, change: np.ndarray, size: float) -> np.ndarray:
     """d(log det H_t/2) of each track (n_tracks,) by `change` (p,) of theta, by a difference of `size` times it."""
     high, low = (
-        half_log_det(fit.state(state.theta + step, fit.following(state, reduced, step, settle=False)))
+        half_log_det(fit.state(state.theta + step, fit.following(state, reduced, step)))
         for step in (size * change, -size * change)
     )
     return (high - low) / (2.0 * size)
