@@ -218,7 +218,7 @@ def restored(begun: Sequence[Begun], saved: Saved, setting: tuple) -> list[Used]
         candidate = begun[run].candidates[place]
         seed = next(seed for seed in candidate.seeds if seed.name == name)
         track, _ = begin(seed, *setting)
-        tracks.append(Used(run, place, Found(candidate, name, Fitted(track, eta, None, True), {})))
+        tracks.append(Used(run, place, Found(candidate, name, Fitted(track, eta, None), {})))
     return tracks
 
 
@@ -246,7 +246,7 @@ def joint_fit(
 def refitted(tracks: Sequence[Used], state: State) -> list[Used]:
     """The tracks as a joint fit left them."""
     return [
-        one._replace(found=one.found._replace(fitted=Fitted(one.found.fitted.track, eta, near, True)))
+        one._replace(found=one.found._replace(fitted=Fitted(one.found.fitted.track, eta, near)))
         for one, eta, near in zip(tracks, state.eta, state.near, strict=True)
     ]
 

@@ -12,8 +12,7 @@ from lartpc.reconstruction.likelihood import TrackLikelihood
 from lartpc.reconstruction.singles import Fitted, fit_singles
 from lartpc.reconstruction.track import Gaussian, Track
 
-FIRST = 8  # steps of every hypothesis
-CLOSE = 50.0  # of F: the hypotheses that are fitted to their end
+STAGES = ((3, 3000.0), (5, 200.0), (30, 50.0))  # steps, and of F: what a hypothesis may be behind to go on after them
 
 
 class Found(NamedTuple):
@@ -50,22 +49,23 @@ def compare(
     rows = [row for row, candidate in enumerate(candidates) for _ in candidate.seeds]
     seeds = [seed for candidate in candidates for seed in candidate.seeds]
     begun = [begin(seed, t0, density) for seed in seeds]
-    tracks, etas = [track for track, _ in begun], [eta for _, eta in begun]
-    fitted = fit_singles(likelihood, vector, tracks, etas, rows=rows, iterations=FIRST, progress=progress)
-    best = np.full(len(candidates), np.inf)
-    np.minimum.at(best, rows, [one.near.value for one in fitted])
-    close = [k for k, row in enumerate(rows) if fitted[k].near.value < best[row] + CLOSE]
-    again = fit_singles(
-        likelihood,
-        vector,
-        [tracks[k] for k in close],
-        [fitted[k].eta for k in close],
-        near=[fitted[k].near for k in close],
-        rows=[rows[k] for k in close],
-        progress=progress,
-    )
-    for k, one in zip(close, again, strict=True):
-        fitted[k] = one
+    tracks, fitted = [track for track, _ in begun], [Fitted(track, eta, None) for track, eta in begun]
+    best, going = np.full(len(candidates), np.inf), np.arange(len(rows))
+    for steps, behind in STAGES:
+        again = fit_singles(
+            likelihood,
+            vector,
+            [tracks[k] for k in going],
+            [fitted[k].eta for k in going],
+            near=None if fitted[0].near is None else [fitted[k].near for k in going],
+            rows=[rows[k] for k in going],
+            iterations=steps,
+            progress=progress,
+        )
+        for k, one in zip(going, again, strict=True):
+            fitted[k] = one
+            best[rows[k]] = min(best[rows[k]], one.near.value)
+        going = np.array([k for k in going if fitted[k].near.value < best[rows[k]] + behind])
     found = []
     for row, candidate in enumerate(candidates):
         own = [k for k in range(len(rows)) if rows[k] == row]

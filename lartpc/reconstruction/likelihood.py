@@ -39,6 +39,7 @@ class Near(NamedTuple):
     information_theta: np.ndarray  # (p, p)
     hits: int  # that are used
     missed: int  # hits on pixels that the track does not reach
+    prior: float  # -log of the density of eta
 
     @property
     def goodness(self) -> float:
@@ -113,6 +114,7 @@ class TrackLikelihood:
                     information_theta=full_theta.T @ full_theta,
                     hits=int(used[k]),
                     missed=int(n_lost[k]),
+                    prior=prior,
                 )
             )
         return found

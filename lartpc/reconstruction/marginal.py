@@ -71,7 +71,8 @@ def run(fit: JointFit, state: State, reduced: Reduced) -> Marginal:
         fit.report("marginal", state, reduced, left)
         state = fit.stepped(state, reduced, step)
         reduced = fit.reduced(state)
-        left = left * min(left / before, 1.0)  # what the next step would find, as steps shrink in proportion
+        if k > 0:
+            left *= min(left / before, 1.0)  # what the next step would find, as steps shrink in proportion
         if left < DECREMENT:
             break
     return Marginal(state, reduced, by_track, left, jumps)

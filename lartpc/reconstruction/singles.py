@@ -17,10 +17,16 @@ DAMPING, LOWEST, HIGHEST = 3.0, 1e-3, 1e9
 EASED, RAISED = 0.1, 8.0  # of the damping, after a step that went as foreseen and one that went up
 AS_FORESEEN, HARDLY = 0.75, 0.25  # of the decrease that the linear model foresees
 NOISE = 1e-3  # of F: what rounding of numbers makes of it
-DECREMENT = 0.05  # sqrt(g H^-1 g) [errors] below which a track is at its minimum
+DECREMENT = 0.05  # sqrt(g H^-1 g) [errors] down to which a track is fitted
+CLOSE = 0.5  # below which it is at its minimum, but for what a joint fit does anyway
 ITERATIONS = 30
 REACH, REACH_POINT, REACH_SLOPE, REACH_TIME = 2.0, 0.2, 0.15, 2.0  # of steps: in errors, [cm], 1, [us]
 SHORTEST = 0.1  # [cm]
+
+
+def decrement(near: Near) -> float:
+    """sqrt(g H^-1 g): how far the minimum is, in errors."""
+    return float(np.sqrt(max(near.gradient @ np.linalg.solve(near.information, near.gradient), 0.0)))
 
 
 class Fitted(NamedTuple):
@@ -29,12 +35,11 @@ class Fitted(NamedTuple):
     track: Track
     eta: np.ndarray
     near: Near
-    converged: bool
 
-
-def decrement(near: Near) -> float:
-    """sqrt(g H^-1 g): how far the minimum is, in errors."""
-    return float(np.sqrt(max(near.gradient @ np.linalg.solve(near.information, near.gradient), 0.0)))
+    @property
+    def converged(self) -> bool:
+        """Whether its fit ended near a minimum."""
+        return decrement(self.near) < CLOSE
 
 
 def moved(track: Track, eta: np.ndarray, step: np.ndarray) -> np.ndarray:
@@ -90,7 +95,7 @@ def fit_singles(
                 damp[k] = max(EASED * damp[k], LOWEST)
             elif gain < HARDLY * foreseen[k]:
                 damp[k] *= 0.5 * RAISED
-    return [Fitted(*of, done) for *of, done in zip(tracks, eta, here, left <= DECREMENT, strict=True)]
+    return [Fitted(*of) for of in zip(tracks, eta, here, strict=True)]
 
 
 def at(

@@ -1,0 +1,194 @@
+"""The result of a calibration from data alone: as that of a fit, and what is its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lartpc.fit.problem import Evaluation
+from lartpc.fit.result import FitResult, at_bound
+from lartpc.fit.runs import RunUnknowns
+from lartpc.fit.uncertainty import invert, open_components
+from lartpc.reconstruction.calibrate import HitsFit
+from lartpc.reconstruction.candidates import CROSSING
+from lartpc.reconstruction.joint import DECREMENT, Reduced, State
+
+ERRORS = "inverse information of hits and priors of the tracks, all tracks marginalised"
+APART = 4.5  # errors of their difference by which the halves of a target may differ
+LOOSE, TIGHT = 1.3, 0.6  # mean square of residuals and priors of tracks that the model describes
+FIELD = "eField"
+
+
+class HitsResult(NamedTuple):
+    """Prints as a table, writes itself as JSON."""
+
+    fit: FitResult
+    of_hits: HitsFit
+    mean_square: float  # of residuals and priors of the tracks, over the number of residuals: about 1
+    t0_width: float  # [us] of the prior of the tracks' times
+    density: float  # [g/cm3] of the argon that the tracks lose energy in
+
+    @property
+    def good(self) -> bool:
+        """Whether the result may be used."""
+        return not self.reasons
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it is not to be used; none where it may be."""
+        found, names = self.of_hits, self.fit.names
+        reasons = list(self.fit.reasons)
+        if not TIGHT < self.mean_square < LOOSE:
+            reasons.append(
+                f"mean square of residuals and priors of the tracks: {self.mean_square:.3g}, expected about 1"
+            )
+        reasons += [
+            f"{name}: even and odd events are {pull:+.1f} errors apart"
+            for name, pull in zip(names, self.halves_apart, strict=True)
+            if abs(pull) > APART
+        ]
+        n = int(found.marginal.jumping.sum())
+        if n > len(found.tracks) // 10:
+            reasons.append(f"log det of {n} of {len(found.tracks)} tracks is not continuous in the parameters")
+        return tuple(reasons)
+
+    @property
+    def halves_apart(self) -> np.ndarray:
+        """Differences of the halves over their errors (p,), 0 where there are none."""
+        if not self.of_hits.halves:
+            return np.zeros(len(self.fit.names))
+        even, odd = self.of_hits.halves
+        return (even.values - odd.values) / np.hypot(even.errors, odd.errors)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What these tracks cannot tell."""
+        found, names = self.of_hits, self.fit.names
+        remarks = []
+        crossing = any(one.found.candidate.kind == CROSSING for one in found.tracks)
+        held = {name for one in found.unknowns.constraints for name in one.names}
+        fields = [name for name in names if name.split(".")[0] == FIELD and name not in held]
+        if fields and not crossing:
+            remarks.append(
+                f"no track crosses the cathode and nothing else is known of {', '.join(fields)}: it rests on how far "
+                "tracks reach along the drift"
+            )
+        if self.t0_width > 1.0:
+            remarks.append("times of the tracks are hardly known: long_diff, tran_diff and lifetime tell them alone")
+        return tuple(remarks)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain numbers, for JSON; parameters as in the fit.json of other fits."""
+        found, told = self.of_hits, self.fit.as_dict()
+        for i, name in enumerate(self.fit.names):
+            told["parameters"][name] |= {
+                "most_likely": float(found.most_likely[i]),
+                "most_likely_error": float(found.most_likely_errors[i]),
+                "halves": [[float(half.values[i]), float(half.errors[i])] for half in found.halves],
+            }
+        return told | {
+            "good": self.good,
+            "reasons": list(self.reasons),
+            "remarks": list(self.remarks),
+            "mean_square": self.mean_square,
+            "tracks": len(found.tracks),
+            "kinds": dict(Counter(one.found.candidate.kind for one in found.tracks)),
+            "length": self.length,
+            "cut_flow": [[cut, left] for cut, left in found.flow.cuts],
+            "jumping": int(found.marginal.jumping.sum()),
+            "track_density": self.density,
+            "t0_width": self.t0_width,
+        }
+
+    @property
+    def length(self) -> float:
+        """Of all tracks [cm]."""
+        return float(sum(one.found.fitted.eta[5] for one in self.of_hits.tracks))
+
+    def __str__(self) -> str:
+        found = self.of_hits
+        lines = [str(found.flow), ""]
+        lines.append(f"{len(found.tracks)} tracks of {self.length:.0f} cm, {self.fit.hits} hits: {self.fit.message}")
+        known = self.fit.truth is not None
+        head = f"{'':3}{'name':<12} {'value':>12} {'error':>10} {'rel.':>8} {'MAP':>12} {'even':>12} {'odd':>12}  unit"
+        lines.append(head + ("  (value - truth)/error" if known else ""))
+        for i, name in enumerate(self.fit.names):
+            value, error = self.fit.values[i], self.fit.errors[i]
+            halves = [f"{half.values[i]:12.6g}" for half in found.halves] or [f"{'-':>12}"] * 2
+            line = f"{i:<3}{name:<12} {value:12.6g} {error:10.3g} {error / self.fit.size[i]:8.1e} "
+            line += f"{found.most_likely[i]:12.6g} {' '.join(halves)}  {self.fit.units[i]}"
+            if known:
+                line = f"{line:<{len(head) + 4}} {(value - self.fit.truth[i]) / error:+.2f}"
+            lines.append(line + ("  at its bound" if at_bound(value, self.fit.bounds[i]) else ""))
+        lines.append(f"errors: {ERRORS}; MAP: where tracks and parameters together are most likely, which is biased")
+        lines.append(f"mean square of residuals and priors: {self.mean_square:.3g} (about 1 if the model describes them)")
+        lines += [str(one) for one in self.fit.contributions]
+        lines += [f"remark: {one}" for one in self.remarks]
+        lines.append(f"verdict: {'good' if self.good else 'not to be used'}")
+        lines += [f"  {reason}" for reason in self.reasons]
+        return "\n".join(lines)
+
+
+def evaluation(
+    unknowns: RunUnknowns, phase: str, state: State, reduced: Reduced, hits: int, events: int
+) -> Evaluation:
+    """A step of a joint fit as the history of a fit has it."""
+    p = len(unknowns.names)
+    return Evaluation(
+        phase=phase,
+        batch=-1,
+        values=state.theta,
+        value=state.value,
+        gradient=reduced.gradient,
+        information=reduced.information,
+        spread=np.full((p, p), np.nan),
+        events=events,
+        hits=hits,
+        unmatched=sum(near.missed for near in state.near),
+        mean_square=mean_square(state),
+    )
+
+
+def mean_square(state: State) -> float:
+    """Sum of the squares of residuals and of the priors' pulls, over the number of residuals."""
+    squares = sum(float(near.residual @ near.residual) + 2.0 * near.prior for near in state.near)
+    return squares / max(sum(len(near.residual) for near in state.near), 1)
+
+
+def result_of(found: HitsFit, t0_width: float, density: float) -> HitsResult:
+    """The result of a fit."""
+    unknowns, ended = found.unknowns, found.marginal
+    size = unknowns.size(found.values)
+    covariance, direction = invert(ended.reduced.information, size)
+    reached = found.most_likely_left < DECREMENT
+    converged = reached and ended.left < DECREMENT and direction is None
+    steps = f"decrements {found.most_likely_left:.2g} (MAP), {ended.left:.2g} errors"
+    message = f"{'converged' if converged else 'not converged'}: {steps}"
+    bounded = [at_bound(value, bounds) for value, bounds in zip(found.values, unknowns.bounds, strict=True)]
+    fit = FitResult(
+        names=unknowns.names,
+        units=unknowns.units,
+        values=found.values,
+        size=size,
+        errors=np.sqrt(np.diag(covariance)),
+        covariance=covariance,
+        intervals=None,
+        start=unknowns.start,
+        bounds=unknowns.bounds,
+        truth=found.truth,
+        loss="likelihood",
+        optimizer="gauss-newton",
+        value=ended.state.value,
+        hits=sum(near.hits for near in ended.state.near),
+        unmatched=sum(near.missed for near in ended.state.near),
+        iterations=0,
+        mean_square=mean_square(ended.state),
+        converged=converged,
+        message=message,
+        errors_from=ERRORS,
+        open_direction=open_components(unknowns.names, direction),
+        pushed=tuple(name for name, at in zip(unknowns.names, bounded, strict=True) if at),
+    )
+    return HitsResult(fit, found, fit.mean_square, t0_width, density)
