@@ -10,6 +10,7 @@ import click
 
 from lartpc import InputError
 from lartpc.cli.fitting import fitted_names, given_bounds, given_constraints, prepare, showing
+from lartpc.cli.hits import calibrate_from_hits, check_no_hits_option, hits_options
 from lartpc.cli.info import versions
 from lartpc.cli.options import (
     closure_options,
@@ -82,6 +83,7 @@ from lartpc.cli.thresholds import channels_of
 @click.option(
     "--estimate-thresholds", is_flag=True, help="Fit the threshold of each pixel, too; writes thresholds.npz into DIR."
 )
+@hits_options
 @closure_options("parameters drawn with --seed")
 @trust_option
 @click.option("--resume", is_flag=True, help="Continue the fit in DIR.")
@@ -89,6 +91,8 @@ from lartpc.cli.thresholds import channels_of
 @overwrite_option
 def calibrate(data, output, names, per_run, start, loss, resume, overwrite, **options):
     """Fit the parameters of the detector to the hits in TARGET, which the energy deposits in SEGMENTS made.
+
+    HITS alone: the tracks that made them are found, and fitted together with the parameters.
 
     TARGET is what lartpc simulate writes, or a file of LArPix packets (then --rounded goes without saying). Several
     runs: SEGMENTS:TARGET of each, or a YAML list of mappings with segments and target, and whatever else is a run's
@@ -98,9 +102,13 @@ def calibrate(data, output, names, per_run, start, loss, resume, overwrite, **op
     fit.json, history.h5 and pictures into DIR, and prints a table. Exit code 1 where the result is not to be used: the
     minimiser has not converged, or the model does not describe the target.
     """
-    started = time.perf_counter()
-    folder = prepare(output, resume, overwrite)
     given = runs_given(data, options)
+    if given[0]["segments"] is None:
+        calibrate_from_hits(given, output, names, per_run, start, resume, overwrite, {**options, "loss": loss})
+        return
+    started = time.perf_counter()
+    check_no_hits_option(options)
+    folder = prepare(output, resume, overwrite)
     estimated = options["estimate_thresholds"]
     if estimated and (loss not in (None, "likelihood") or options["errors"] != "gauss-newton"):
         raise InputError("--estimate-thresholds: needs --loss likelihood and --errors gauss-newton")

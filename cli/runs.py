@@ -36,18 +36,36 @@ class Loaded(NamedTuple):
 
 
 def runs_given(data, options):
-    """The options of each run, with its `segments` and `target`, None with --closure."""
+    """The options of each run, with its `segments` and `target`; without them, None: the hits are all there is, or with
+    --closure the segments.
+    """
     if len(data) == 1 and data[0].endswith((".yaml", ".yml")):
         runs = listed(data[0])
     elif all(":" in one and not os.path.exists(one) for one in data):
         runs = [dict(zip(("segments", "target"), pair(one), strict=True)) for one in data]
+    elif len(data) == 1 and not options["closure"] and holds_hits(data[0]):
+        runs = [{"segments": None, "target": data[0]}]
     elif len(data) <= 2:
         runs = [{"segments": data[0], "target": data[1] if len(data) == 2 else None}]
     else:
         raise InputError(f"found {len(data)} files, allowed are SEGMENTS TARGET, or SEGMENTS:TARGET of each run")
+    alone = [run["segments"] is None for run in runs]
+    if any(alone) and not all(alone):
+        raise InputError(f"{data[0]}: run {alone.index(True)}: has no segments, allowed are all runs with or without")
     for run in runs:
         check_target(run["target"], options)
     return [{**options, **run} for run in runs]
+
+
+def holds_hits(path):
+    """Whether a file is one of hits or packets."""
+    from lartpc.files.hdf5 import open_hdf5
+    from lartpc.formats.packetfile import has_packets
+
+    if has_packets(path):
+        return True
+    with open_hdf5(path) as file:
+        return "hits" in file
 
 
 def pair(text):
@@ -67,10 +85,10 @@ def listed(path):
     folder, runs = os.path.dirname(path), []
     for k, run in enumerate(content):
         check_keys(f"{path}: run {k}", run, OF_RUN)
-        for key in ("segments", "target"):
-            if key not in run:
-                raise InputError(f"{path}: run {k}: has no {key}")
-        runs.append({key: of_yaml(f"{path}: run {k}", key, value, folder) for key, value in run.items()})
+        if "target" not in run:
+            raise InputError(f"{path}: run {k}: has no target")
+        own = {key: of_yaml(f"{path}: run {k}", key, value, folder) for key, value in run.items()}
+        runs.append({"segments": None, **own})
     return runs
 
 
@@ -129,4 +147,6 @@ def detector_of(run):
     return with_pixel_values(load_detector(run["detector"], run["layout"]), run, (run["detector"], run["layout"]))
 
 
-data_argument = click.argument("data", nargs=-1, required=True, metavar="SEGMENTS TARGET | SEGMENTS:TARGET... | YAML")
+data_argument = click.argument(
+    "data", nargs=-1, required=True, metavar="HITS | SEGMENTS TARGET | SEGMENTS:TARGET... | YAML"
+)

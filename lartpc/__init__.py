@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lartpc.gradients.trace import Trace
     from lartpc.parameters import Parameters
     from lartpc.pixels.response import Response
+    from lartpc.reconstruction.calibrate import calibrate_hits, calibrate_hits_of_runs
     from lartpc.settings import Settings
     from lartpc.simulation.simulation import Simulation
 
@@ -46,6 +47,8 @@ __all__ = [
     "Trace",
     "__version__",
     "calibrate",
+    "calibrate_hits",
+    "calibrate_hits_of_runs",
     "calibrate_runs",
     "compare",
     "forecast",
@@ -72,6 +75,8 @@ _HOMES = {
     "Target": "fit.target",
     "Trace": "gradients.trace",
     "calibrate": "fit.calibrate",
+    "calibrate_hits": "reconstruction.calibrate",
+    "calibrate_hits_of_runs": "reconstruction.calibrate",
     "calibrate_runs": "fit.calibrate",
     "compare": "fit.compare",
     "forecast": "fit.forecast",

@@ -18,7 +18,6 @@ from lartpc.exceptions import InputError
 from lartpc.files import hdf5
 from lartpc.files.atomic import new_file
 from lartpc.fit.problem import Evaluation
-from lartpc.fit.result import FitResult
 from lartpc.fit.runs import Run
 from lartpc.fit.scan import Scan
 from lartpc.fit.target import Target
@@ -36,17 +35,22 @@ def setup_of(
     simulation: Simulation, segments: Segments, target: Target, loss: str | None, **more: Any
 ) -> dict[str, Any]:
     """What tells a fit or scan from others, so that a history is continued with its own only: `more` comes first."""
+    told = described(simulation, target)
+    first = {name: told.pop(name) for name in ("hits", "detector")}
+    of_segments = [len(segments), float(segments.dE.sum(dtype="f8"))]
+    return {"segments": of_segments, **first, **more, "loss": loss or target.loss, **told}
+
+
+def described(simulation: Simulation, target: Target) -> dict[str, Any]:
+    """The part of it that is of the target and the model."""
     digest = hashlib.sha256()
     detector = dataclasses.replace(simulation.without_pixels(target.unread).detector, name="", notes=())
     for leaf in _leaves((detector, simulation.response)):
         digest.update(leaf)
     return {
-        "segments": [len(segments), float(segments.dE.sum(dtype="f8"))],
         "hits": [len(target.hits), float(target.hits.charge.sum(dtype="f8"))],
         "detector": digest.hexdigest()[:16],
-        **more,
         "parameters": simulation.parameters.as_dict(),
-        "loss": loss or target.loss,
         "rounded": target.rounded,
         "recombination": simulation.recombination,
     }
@@ -142,19 +146,23 @@ def read_history(folder: Path, setup: dict[str, Any]) -> list[Evaluation]:
             shape = (len(columns["phase"]), *(n,) * RANKS.get(name, 0))
             if columns[name].shape != shape:
                 raise InputError(f"{path}: {name!r} has the shape {columns[name].shape}, allowed is {shape}")
-    now = json.loads(json.dumps(setup))
+    check_setup(path, before, json.loads(json.dumps(setup)))
+    columns["phase"] = [phase.decode() for phase in columns["phase"]]
+    scalars = {name: column.tolist() for name, column in columns.items() if name in SCALARS}
+    return [Evaluation(*row) for row in zip(*{**columns, **scalars}.values(), strict=True)]
+
+
+def check_setup(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Raise InputError where what tells a fit from others is not what it was."""
     for key in now:
         if before.get(key) != now[key]:
             raise InputError(
                 f"{path}: {key} was {short(before.get(key))}, now {short(now[key])}: "
                 "--resume continues the same fit only"
             )
-    columns["phase"] = [phase.decode() for phase in columns["phase"]]
-    scalars = {name: column.tolist() for name, column in columns.items() if name in SCALARS}
-    return [Evaluation(*row) for row in zip(*{**columns, **scalars}.values(), strict=True)]
 
 
-def write_result(folder: Path, result: FitResult, more: dict[str, Any]) -> None:
+def write_result(folder: Path, result: Any, more: dict[str, Any]) -> None:
     """Write fit.json, in place of another."""
     with new_file(folder / RESULT, overwrite=True) as path:
         path.write_text(json.dumps({**result.as_dict(), **more}, indent=1) + "\n")

@@ -133,6 +133,21 @@ class Target:
 
     def check(self, detector: Detector, segments: Segments) -> None:
         """Raise InputError where the hits are of another detector, or of other events than those of `segments`."""
+        self.check_made_by(detector)
+        held = self.settings.get("events")
+        if held is not None:
+            missing = segments.events[~within(segments.events, range(*held))]
+            if len(missing):
+                raise InputError(
+                    f"{self.source}: holds no hits of event {missing[0]}, allowed are segments of the events that it "
+                    "has: see --events"
+                )
+        others = np.setdiff1d(self.hits.event_id, segments.event_id)
+        if len(others):
+            raise InputError(f"target: has hits of event {others[0]}, which the segments do not have")
+
+    def check_made_by(self, detector: Detector) -> None:
+        """Raise InputError where the hits are of another detector."""
         made_by = self.settings.get("detector", detector.name)
         if made_by != detector.name:
             raise InputError(f"{self.source}: hits of detector {made_by}, allowed are those of {detector.name}")
@@ -146,14 +161,3 @@ class Target:
                     f"{self.source}: hits with {name} of pixels, which the file does not hold and the detector "
                     f"needs: see --{name}"
                 )
-        held = self.settings.get("events")
-        if held is not None:
-            missing = segments.events[~within(segments.events, range(*held))]
-            if len(missing):
-                raise InputError(
-                    f"{self.source}: holds no hits of event {missing[0]}, allowed are segments of the events that it "
-                    "has: see --events"
-                )
-        others = np.setdiff1d(self.hits.event_id, segments.event_id)
-        if len(others):
-            raise InputError(f"target: has hits of event {others[0]}, which the segments do not have")

@@ -20,14 +20,13 @@ from lartpc.fit.unknowns import as_unknowns, check_start
 from lartpc.generator.transport import DENSITY
 from lartpc.reconstruction import marginal
 from lartpc.reconstruction.candidates import Candidate, CutFlow
-from lartpc.reconstruction.hypotheses import Found, begin
+from lartpc.reconstruction.hypotheses import begin
 from lartpc.reconstruction.joint import JointFit, Reduced, State
 from lartpc.reconstruction.likelihood import TrackLikelihood
 from lartpc.reconstruction.marginal import Marginal
 from lartpc.reconstruction.reconstruct import KNOWN, STOPPABLE, candidates_in, fit_candidates
 from lartpc.reconstruction.selection import chosen, still_good
-from lartpc.reconstruction.singles import Fitted
-from lartpc.reconstruction.track import Gaussian
+from lartpc.reconstruction.track import Gaussian, Track
 from lartpc.simulation.simulation import Simulation
 
 ROUNDS = 4  # of joint fits, each without the tracks that the one before does not describe
@@ -45,7 +44,10 @@ class Used(NamedTuple):
 
     run: int
     place: int  # of its candidate among those of the run
-    found: Found
+    candidate: Candidate
+    name: str  # of the hypothesis
+    track: Track
+    eta: np.ndarray
 
 
 class Saved(NamedTuple):
@@ -138,27 +140,28 @@ def calibrate_hits_of_runs(
     """Fit the hits of several runs at once; parameters of `per_run` have a value in each. As `calibrate_hits`."""
     if not runs:
         raise InputError("runs: there is none, allowed are one or more")
-    given = isinstance(unknowns, RunUnknowns)
-    varied = unknowns if given else unknowns_of_runs([run.simulation for run in runs], unknowns, per_run)
+    if isinstance(unknowns, RunUnknowns):
+        varied = unknowns
+    else:
+        varied = unknowns_of_runs([run.simulation for run in runs], unknowns, per_run)
     check_start(varied)
     begun = [Begun.of(run, own, t0) for run, own in zip(runs, varied.of_run, strict=True)]
-    setting = t0, density
     saved = journal.saved
     if saved is None:
-        saved = first(begun, varied, particles, setting, journal)
+        saved = first(begun, varied, particles, t0, density, journal)
         journal.save(saved)
-    tracks = restored(begun, saved, setting)
+    tracks = restored(begun, saved, t0, density)
     theta, flow = saved.theta, saved.flow
     for k in range(saved.round, ROUNDS):
 
-        def report(phase: str, state: State, reduced: Reduced, left: float, k: int = k, tracks: list = tracks) -> None:
+        def keep(phase: str, state: State, reduced: Reduced, left: float, k: int = k, tracks: list = tracks) -> None:
             journal.save(Saved(k, state.theta, names_of(tracks), state.eta, flow))
             journal.report(phase, state, reduced, left, hits_of(state))
 
-        fit = joint_fit(begun, varied, tracks, report)
-        state, reduced = fit.run(fit.state(theta, [one.found.fitted.eta for one in tracks]))
+        fit = joint_fit(begun, varied, tracks, keep)
+        state, reduced = fit.run(fit.state(theta, [one.eta for one in tracks]))
         tracks, theta = refitted(tracks, state), state.theta
-        kept = still_good([one.found for one in tracks])
+        kept = still_good([one.candidate for one in tracks], state.near)
         if kept.all():
             break
         tracks = [one for one, good in zip(tracks, kept, strict=True) if good]
@@ -166,7 +169,11 @@ def calibrate_hits_of_runs(
             raise InputError(f"{begun[0].target.source}: the joint fit describes none of {len(kept)} tracks")
     flow = flow.then("that the joint fit describes", len(tracks))
     errors = np.sqrt(np.diag(np.linalg.inv(reduced.information)))
-    fit.report = lambda *told: journal.report(*told, hits_of(told[1]))
+
+    def report(phase: str, state: State, reduced: Reduced, left: float) -> None:
+        journal.report(phase, state, reduced, left, hits_of(state))
+
+    fit.report = report
     found = marginal.run(fit, state, reduced)
     tracks = refitted(tracks, found.state)
     halves = halves_of(begun, varied, tracks, found)
@@ -195,36 +202,41 @@ class Begun(NamedTuple):
 
 
 def first(
-    begun: Sequence[Begun], unknowns: RunUnknowns, particles: Sequence[str], setting: tuple, journal: Journal
+    begun: Sequence[Begun],
+    unknowns: RunUnknowns,
+    particles: Sequence[str],
+    t0: Gaussian,
+    density: float,
+    journal: Journal,
 ) -> Saved:
     """The tracks fitted one by one, and those chosen that are of `particles` and described."""
-    tracks, flows = [], []
+    names, etas, flows = [], [], []
     for k, run in enumerate(begun):
-        found = fit_candidates(run.simulation, run.target, run.candidates, *setting, journal.progress)
-        picked, flow = chosen(found, particles, run.flow)
-        places = [next(i for i, one in enumerate(found) if one is pick) for pick in picked]
-        tracks += [Used(k, place, pick) for place, pick in zip(places, picked, strict=True)]
+        found = fit_candidates(run.simulation, run.target, run.candidates, t0, density, journal.progress)
+        places, flow = chosen(found, particles, run.flow)
+        names += [(k, place, found[place].name) for place in places]
+        etas += [found[place].fitted.eta for place in places]
         flows.append(flow)
     flow = CutFlow.joined(flows)
-    if not tracks:
+    if not names:
         raise InputError(f"{begun[0].target.source}: no track that can be used; {flow.ended}")
-    return Saved(0, unknowns.start, names_of(tracks), tuple(one.found.fitted.eta for one in tracks), flow)
+    return Saved(0, unknowns.start, tuple(names), tuple(etas), flow)
 
 
-def restored(begun: Sequence[Begun], saved: Saved, setting: tuple) -> list[Used]:
+def restored(begun: Sequence[Begun], saved: Saved, t0: Gaussian, density: float) -> list[Used]:
     """The tracks of what was saved; where they are near is found anew."""
     tracks = []
     for (run, place, name), eta in zip(saved.tracks, saved.eta, strict=True):
         candidate = begun[run].candidates[place]
         seed = next(seed for seed in candidate.seeds if seed.name == name)
-        track, _ = begin(seed, *setting)
-        tracks.append(Used(run, place, Found(candidate, name, Fitted(track, eta, None), {})))
+        track, _ = begin(seed, t0, density)
+        tracks.append(Used(run, place, candidate, name, track, eta))
     return tracks
 
 
 def names_of(tracks: Sequence[Used]) -> tuple[tuple[int, int, str], ...]:
     """Run, place and hypothesis of each."""
-    return tuple((one.run, one.place, one.found.name) for one in tracks)
+    return tuple((one.run, one.place, one.name) for one in tracks)
 
 
 def hits_of(state: State) -> int:
@@ -238,30 +250,27 @@ def joint_fit(
     """The fit of `unknowns` and tracks, which are in the order of the runs."""
     likelihoods = []
     for k, (run, own) in enumerate(zip(begun, unknowns.of_run, strict=True)):
-        measured = [one.found.candidate.measured for one in tracks if one.run == k]
+        measured = [one.candidate.measured for one in tracks if one.run == k]
         likelihoods.append(TrackLikelihood(run.simulation, measured, own.slots, run.target.rounded))
-    return JointFit(likelihoods, unknowns, [one.found.fitted.track for one in tracks], report)
+    return JointFit(likelihoods, unknowns, [one.track for one in tracks], report)
 
 
 def refitted(tracks: Sequence[Used], state: State) -> list[Used]:
     """The tracks as a joint fit left them."""
-    return [
-        one._replace(found=one.found._replace(fitted=Fitted(one.found.fitted.track, eta, near)))
-        for one, eta, near in zip(tracks, state.eta, state.near, strict=True)
-    ]
+    return [one._replace(eta=eta) for one, eta in zip(tracks, state.eta, strict=True)]
 
 
 def halves_of(
     begun: Sequence[Begun], unknowns: RunUnknowns, tracks: Sequence[Used], whole: Marginal
 ) -> tuple[Half, ...]:
     """The tracks of even and of odd events by themselves, with the slopes of the log det as they are for all."""
-    odd = np.array([one.found.candidate.event % 2 for one in tracks], dtype=bool)
+    odd = np.array([one.candidate.event % 2 for one in tracks], dtype=bool)
     halves = []
-    for rows in (np.flatnonzero(~odd), np.flatnonzero(odd)):
+    for rows in (np.flatnonzero(~odd).tolist(), np.flatnonzero(odd).tolist()):
         if len(rows) == 0:
             return ()
         fit = joint_fit(begun, unknowns, [tracks[k] for k in rows], lambda *told: None)
-        state, reduced = fit.run(fit.state(whole.state.theta, [tracks[k].found.fitted.eta for k in rows]))
+        state, reduced = fit.run(fit.state(whole.state.theta, [tracks[k].eta for k in rows]))
         step = -np.linalg.solve(reduced.information, reduced.gradient + whole.slopes[rows].sum(axis=0))
         errors = np.sqrt(np.diag(np.linalg.inv(reduced.information)))
         halves.append(Half(state.theta + step, errors, len(rows)))

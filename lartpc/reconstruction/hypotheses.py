@@ -49,23 +49,24 @@ def compare(
     rows = [row for row, candidate in enumerate(candidates) for _ in candidate.seeds]
     seeds = [seed for candidate in candidates for seed in candidate.seeds]
     begun = [begin(seed, t0, density) for seed in seeds]
-    tracks, fitted = [track for track, _ in begun], [Fitted(track, eta, None) for track, eta in begun]
-    best, going = np.full(len(candidates), np.inf), np.arange(len(rows))
+    tracks, etas = [track for track, _ in begun], [eta for _, eta in begun]
+    fitted: dict[int, Fitted] = {}
+    going = list(range(len(rows)))
     for steps, behind in STAGES:
         again = fit_singles(
             likelihood,
             vector,
             [tracks[k] for k in going],
-            [fitted[k].eta for k in going],
-            near=None if fitted[0].near is None else [fitted[k].near for k in going],
+            [fitted[k].eta if fitted else etas[k] for k in going],
+            near=[fitted[k].near for k in going] if fitted else None,
             rows=[rows[k] for k in going],
             iterations=steps,
             progress=progress,
         )
-        for k, one in zip(going, again, strict=True):
-            fitted[k] = one
-            best[rows[k]] = min(best[rows[k]], one.near.value)
-        going = np.array([k for k in going if fitted[k].near.value < best[rows[k]] + behind])
+        fitted |= dict(zip(going, again, strict=True))
+        best = np.full(len(candidates), np.inf)
+        np.minimum.at(best, rows, [fitted[k].near.value for k in range(len(rows))])
+        going = [k for k in going if fitted[k].near.value < best[rows[k]] + behind]
     found = []
     for row, candidate in enumerate(candidates):
         own = [k for k in range(len(rows)) if rows[k] == row]

@@ -57,7 +57,8 @@ class TrackLikelihood:
         slots: Sequence[int],
         rounded: bool = False,
     ) -> None:
-        self.simulation, self.slots, self.rounded = simulation, np.asarray(slots, dtype=np.int64), rounded
+        self.simulation, self.rounded = simulation, rounded
+        self.slots: Any = np.asarray(slots, dtype=np.int64)
         self.measured = measured
 
     def target(self, rows: tuple[int, ...]) -> TargetHits:
@@ -158,7 +159,7 @@ class Rows:
         self.n += len(chosen)
 
     def of_tracks(self) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Of each track the values (m,), and their derivatives by theta (m, p) and by the segments' numbers (m, 9 n)."""
+        """Of each track values (m,), and their derivatives by theta (m, p) and the segments' numbers (m, 9 n)."""
         owner, values, theta, row, segment, numbers = (np.concatenate(part) for part in zip(*self.parts, strict=True))
         tracks = np.arange(len(self.first))
         order, here = np.argsort(owner, kind="stable"), np.argsort(owner[row], kind="stable")

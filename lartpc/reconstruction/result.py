@@ -14,6 +14,7 @@ from lartpc.fit.uncertainty import invert, open_components
 from lartpc.reconstruction.calibrate import HitsFit
 from lartpc.reconstruction.candidates import CROSSING
 from lartpc.reconstruction.joint import DECREMENT, Reduced, State
+from lartpc.reconstruction.track import LENGTH
 
 ERRORS = "inverse information of hits and priors of the tracks, all tracks marginalised"
 APART = 4.5  # errors of their difference by which the halves of a target may differ
@@ -67,7 +68,7 @@ class HitsResult(NamedTuple):
         """What these tracks cannot tell."""
         found, names = self.of_hits, self.fit.names
         remarks = []
-        crossing = any(one.found.candidate.kind == CROSSING for one in found.tracks)
+        crossing = any(one.candidate.kind == CROSSING for one in found.tracks)
         held = {name for one in found.unknowns.constraints for name in one.names}
         fields = [name for name in names if name.split(".")[0] == FIELD and name not in held]
         if fields and not crossing:
@@ -94,7 +95,7 @@ class HitsResult(NamedTuple):
             "remarks": list(self.remarks),
             "mean_square": self.mean_square,
             "tracks": len(found.tracks),
-            "kinds": dict(Counter(one.found.candidate.kind for one in found.tracks)),
+            "kinds": dict(Counter(one.candidate.kind for one in found.tracks)),
             "length": self.length,
             "cut_flow": [[cut, left] for cut, left in found.flow.cuts],
             "jumping": int(found.marginal.jumping.sum()),
@@ -105,25 +106,27 @@ class HitsResult(NamedTuple):
     @property
     def length(self) -> float:
         """Of all tracks [cm]."""
-        return float(sum(one.found.fitted.eta[5] for one in self.of_hits.tracks))
+        return float(sum(one.eta[LENGTH] for one in self.of_hits.tracks))
 
     def __str__(self) -> str:
         found = self.of_hits
         lines = [str(found.flow), ""]
         lines.append(f"{len(found.tracks)} tracks of {self.length:.0f} cm, {self.fit.hits} hits: {self.fit.message}")
-        known = self.fit.truth is not None
+        truth = self.fit.truth
         head = f"{'':3}{'name':<12} {'value':>12} {'error':>10} {'rel.':>8} {'MAP':>12} {'even':>12} {'odd':>12}  unit"
-        lines.append(head + ("  (value - truth)/error" if known else ""))
+        lines.append(head + ("" if truth is None else "  (value - truth)/error"))
         for i, name in enumerate(self.fit.names):
             value, error = self.fit.values[i], self.fit.errors[i]
             halves = [f"{half.values[i]:12.6g}" for half in found.halves] or [f"{'-':>12}"] * 2
             line = f"{i:<3}{name:<12} {value:12.6g} {error:10.3g} {error / self.fit.size[i]:8.1e} "
             line += f"{found.most_likely[i]:12.6g} {' '.join(halves)}  {self.fit.units[i]}"
-            if known:
-                line = f"{line:<{len(head) + 4}} {(value - self.fit.truth[i]) / error:+.2f}"
+            if truth is not None:
+                line = f"{line:<{len(head) + 4}} {(value - truth[i]) / error:+.2f}"
             lines.append(line + ("  at its bound" if at_bound(value, self.fit.bounds[i]) else ""))
         lines.append(f"errors: {ERRORS}; MAP: where tracks and parameters together are most likely, which is biased")
-        lines.append(f"mean square of residuals and priors: {self.mean_square:.3g} (about 1 if the model describes them)")
+        lines.append(
+            f"mean square of residuals and priors: {self.mean_square:.3g} (about 1 if the model describes them)"
+        )
         lines += [str(one) for one in self.fit.contributions]
         lines += [f"remark: {one}" for one in self.remarks]
         lines.append(f"verdict: {'good' if self.good else 'not to be used'}")
@@ -131,9 +134,7 @@ class HitsResult(NamedTuple):
         return "\n".join(lines)
 
 
-def evaluation(
-    unknowns: RunUnknowns, phase: str, state: State, reduced: Reduced, hits: int, events: int
-) -> Evaluation:
+def evaluation(unknowns: RunUnknowns, phase: str, state: State, reduced: Reduced, hits: int) -> Evaluation:
     """A step of a joint fit as the history of a fit has it."""
     p = len(unknowns.names)
     return Evaluation(
@@ -144,7 +145,7 @@ def evaluation(
         gradient=reduced.gradient,
         information=reduced.information,
         spread=np.full((p, p), np.nan),
-        events=events,
+        events=0,
         hits=hits,
         unmatched=sum(near.missed for near in state.near),
         mean_square=mean_square(state),

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lartpc.reconstruction.candidates import CROSSING, STOPPING, CutFlow
+from lartpc.reconstruction.candidates import CROSSING, STOPPING, Candidate, CutFlow
 from lartpc.reconstruction.hypotheses import Found
+from lartpc.reconstruction.likelihood import Near
 
 # Mean square of a track's residuals, of which its unknowns take a part. At a field that is 1 % off a crossing track is
 # 3 mm off itself, so that it is judged once the parameters are fitted.
@@ -18,30 +19,29 @@ FEWEST = 6  # hits that are used
 CLEAR = 10.0  # of F between a particle or an end and the others
 
 
-def chosen(found: Sequence[Found], particles: Sequence[str], flow: CutFlow) -> tuple[list[Found], CutFlow]:
-    """The tracks of `particles` to begin a joint fit with."""
+def chosen(found: Sequence[Found], particles: Sequence[str], flow: CutFlow) -> tuple[list[int], CutFlow]:
+    """Which of the tracks found, those of `particles`, a joint fit begins with: their places."""
     cuts = (
         ("fits that converged", lambda one: one.fitted.converged and np.isfinite(one.fitted.near.value)),
         (f"with {FEWEST} hits or more", lambda one: one.fitted.near.hits >= FEWEST),
-        ("of " + ", ".join(particles) + ", and clearly", lambda one: is_of(one, particles)),
+        (f"clearly of {', '.join(particles)}", lambda one: is_of(one, particles)),
         ("that describe their hits", lambda one: one.fitted.near.goodness < BEFORE[one.candidate.kind]),
         ("with the charge of their range", lambda one: one.value_per_hit < VALUE or one.candidate.kind != STOPPING),
     )
-    left = list(found)
+    left = list(range(len(found)))
     for told, cut in cuts:
-        left = [one for one in left if cut(one)]
+        left = [place for place in left if cut(found[place])]
         flow = flow.then(told, len(left))
     return left, flow
 
 
 def is_of(found: Found, particles: Sequence[str]) -> bool:
     """Whether it is one of `particles`, and no other particle does nearly as well."""
-    rivals = [
-        value for name, value in found.others.items() if name.removesuffix(" reversed") not in particles
-    ]
+    rivals = [value for name, value in found.others.items() if name.removesuffix(" reversed") not in particles]
     return found.fitted.track.particle.name in particles and min(rivals, default=np.inf) > CLEAR
 
 
-def still_good(found: Sequence[Found]) -> np.ndarray:
+def still_good(candidates: Sequence[Candidate], near: Sequence[Near]) -> np.ndarray:
     """Which of the tracks (n,) a joint fit describes where it ended."""
-    return np.array([one.fitted.near.goodness < AFTER[one.candidate.kind] for one in found], dtype=bool)
+    told = zip(candidates, near, strict=True)
+    return np.array([one.goodness < AFTER[candidate.kind] for candidate, one in told], dtype=bool)

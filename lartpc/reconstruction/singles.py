@@ -26,7 +26,8 @@ SHORTEST = 0.1  # [cm]
 
 def decrement(near: Near) -> float:
     """sqrt(g H^-1 g): how far the minimum is, in errors."""
-    return float(np.sqrt(max(near.gradient @ np.linalg.solve(near.information, near.gradient), 0.0)))
+    square = float(near.gradient @ np.linalg.solve(near.information, near.gradient))
+    return float(np.sqrt(max(square, 0.0)))
 
 
 class Fitted(NamedTuple):
@@ -43,7 +44,7 @@ class Fitted(NamedTuple):
 
 
 def moved(track: Track, eta: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """eta + step, of which each number goes no further than a linear model may be believed; the length stays above 0."""
+    """eta + step, where no number goes further than a linear model may be believed and the length stays above 0."""
     reach = np.full(len(eta), REACH)
     reach[:3] = reach[LENGTH] = reach[RHO] = REACH_POINT
     reach[SLOPES], reach[TIME] = REACH_SLOPE, REACH_TIME
@@ -75,7 +76,7 @@ def fit_singles(
     damp = np.full(n, damping)
     left = np.array([decrement(one) for one in here])
     for _ in progress(range(iterations)):
-        active = np.flatnonzero((left > DECREMENT) & (damp < HIGHEST))
+        active = np.flatnonzero((left > DECREMENT) & (damp < HIGHEST)).tolist()
         if len(active) == 0:
             break
         trial = list(eta)
