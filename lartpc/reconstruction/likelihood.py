@@ -148,9 +148,10 @@ class Rows:
     event (n_pixels,): the track of each pixel; segments first[k] to first[k + 1] are of track k.
     """
 
-    def __init__(self, event: np.ndarray, first: np.ndarray) -> None:
+    def __init__(self, event: np.ndarray, first: np.ndarray, n_theta: int) -> None:
         self.event, self.first, self.n = event, first, 0
-        self.parts: list[tuple[np.ndarray, ...]] = []
+        none, index = np.zeros(0), np.zeros(0, dtype=np.int64)
+        self.parts = [(index, none, np.zeros((0, n_theta)), index, index, np.zeros((0, PIECES)))]
 
     def add(self, chosen: np.ndarray, values: np.ndarray, found: tuple[np.ndarray, SegmentRows]) -> None:
         """Rows of the pixels `chosen`, which have the `values`, as `SegmentJacobian.of_seeds` found them."""
@@ -178,7 +179,8 @@ class Rows:
 def collect(compared: Compared, of_pixels: SegmentJacobian, first: np.ndarray) -> Iterator[tuple[tuple, ...]]:
     """Of each track `Rows` of the residuals, of the rest, and of roots of the curvature of the rest."""
     event, terms = to_numpy(compared.waveforms.windows.event), compared.terms
-    squares, rest, curved = (Rows(event, first) for _ in range(3))
+    n_theta = len(of_pixels.of_parameters.slots)
+    squares, rest, curved = (Rows(event, first, n_theta) for _ in range(3))
     for chosen, values, seeds in terms.squares:
         squares.add(to_numpy(chosen), values, of_pixels.of_seeds(seeds, chosen))
     for rows, (chosen, seeds) in ((rest, terms.of_rest), *((curved, one) for one in terms.curved)):
