@@ -98,10 +98,11 @@ class Readout(Protocol):
         parameters (n_modules, n_parameters), row by `Clouds.module`.
         """
 
-    def slopes(self, forward: dict[str, dict[str, Any]], columns: list[int]) -> dict[str, Any]:
+    def slopes(self, forward: dict[str, dict[str, Any]], columns: list[int], places: bool) -> dict[str, Any]:
         """What rows of a Jacobian need: how the launches `forward` of `currents` change with each cloud.
 
-        And with those of its parameters that are among `columns`, the columns of parameters that are asked for.
+        With its x and y, too, where `places` are asked for, and with those of its parameters that are among `columns`,
+        the columns of parameters that are asked for.
         """
 
 

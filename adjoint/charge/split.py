@@ -25,13 +25,47 @@ def clipping_axis(start, end, segment, tpcs, tpc, u0, u1):
 
 
 @device
-def clip_adjoint(start, end, segment, axis, u, grad_u, grad_start, grad_end):
-    """Border crossing u = (border - p0)/(p1 - p0): du/dp0 = (u - 1)/(p1 - p0), du/dp1 = -u/(p1 - p0)."""
+def clip_adjoint(start, end, segment, axis, u, grad_u, i, grad_start, grad_end):
+    """Border crossing u = (border - p0)/(p1 - p0): du/dp0 = (u - 1)/(p1 - p0), du/dp1 = -u/(p1 - p0), to row i."""
     if axis >= 0:
         T = type(u)
         d = end[segment, axis] - start[segment, axis]
-        grad_start[segment, axis] += grad_u * (u - T(1.0)) / d
-        grad_end[segment, axis] -= grad_u * u / d
+        grad_start[i, axis] += grad_u * (u - T(1.0)) / d
+        grad_end[i, axis] -= grad_u * u / d
+
+
+@device
+def borders_adjoint(start, end, segment, tpcs, tpc, u0, u1, grad_u0, grad_u1, i, grad_start, grad_end):
+    """What the ends u0 and u1 of a piece bring to row i, where borders set them."""
+    axis0, axis1 = clipping_axis(start, end, segment, tpcs, tpc, u0, u1)
+    clip_adjoint(start, end, segment, axis0, u0, grad_u0, i, grad_start, grad_end)
+    clip_adjoint(start, end, segment, axis1, u1, grad_u1, i, grad_start, grad_end)
+
+
+@device
+def place(k, panels, points, gauss_point, gauss_weight):
+    """Where step k of a piece lies, f = 0 at its begin and 1 at its end, and its share of the piece's energy."""
+    T = type(gauss_point[0, 0])
+    f = (T(k // points) + T(0.5) * (T(1.0) + gauss_point[points, k % points])) / T(panels)
+    return f, T(0.5) * gauss_weight[points, k % points] / T(panels)
+
+
+@device
+def point_adjoint(start, end, segment, u, grad_x, grad_y, grad_z, i, grad_start, grad_end):
+    """p = start + u (end - start): adds the gradients by start and end to row i, gives that by u."""
+    T = type(u)
+    grad_u = T(0.0)
+    for axis in range(3):
+        if axis == 0:
+            grad_p = grad_x
+        elif axis == 1:
+            grad_p = grad_y
+        else:
+            grad_p = grad_z
+        grad_start[i, axis] += grad_p * (T(1.0) - u)
+        grad_end[i, axis] += grad_p * u
+        grad_u += grad_p * (end[segment, axis] - start[segment, axis])
+    return grad_u
 
 
 @kernel("grad_start", "grad_end", "grad_dE", "grad_dEdx", "grad_time", light=True)
@@ -80,26 +114,14 @@ def split_adjoint(
         grad_u1 = T(0.0)
         for k in range(n):
             step = first_step[piece] + k
-            f = (T(k // points) + T(0.5) * (T(1.0) + gauss_point[points, k % points])) / T(panels)
-            w = T(0.5) * gauss_weight[points, k % points] / T(panels)
+            f, w = place(k, panels, points, gauss_point, gauss_weight)
             u = u0 + (u1 - u0) * f
-            grad_u = T(0.0)
-            for axis in range(3):
-                if axis == 0:
-                    grad_p = grad_x[step]
-                elif axis == 1:
-                    grad_p = grad_y[step]
-                else:
-                    grad_p = grad_distance[step] * tpcs[tpc, DIRECTION]
-                grad_start[i, axis] += grad_p * (T(1.0) - u)
-                grad_end[i, axis] += grad_p * u
-                grad_u += grad_p * (end[i, axis] - start[i, axis])
+            grad_z = grad_distance[step] * tpcs[tpc, DIRECTION]
+            grad_u = point_adjoint(start, end, i, u, grad_x[step], grad_y[step], grad_z, i, grad_start, grad_end)
             grad_energy = grad_step_dE[step] * w
             grad_u0 += grad_u * (T(1.0) - f) - grad_energy * dE[i]
             grad_u1 += grad_u * f + grad_energy * dE[i]
             grad_dE[i] += grad_energy * (u1 - u0)
             grad_dEdx[i] += grad_step_dEdx[step]
             grad_time[i] += grad_step_time[step]
-        axis0, axis1 = clipping_axis(start, end, i, tpcs, tpc, u0, u1)
-        clip_adjoint(start, end, i, axis0, u0, grad_u0, grad_start, grad_end)
-        clip_adjoint(start, end, i, axis1, u1, grad_u1, grad_start, grad_end)
+        borders_adjoint(start, end, i, tpcs, tpc, u0, u1, grad_u0, grad_u1, i, grad_start, grad_end)

@@ -119,7 +119,14 @@ def assign_axis_by_s(i, u, s, first, n, amount, by_s):
         by_s[i, k] = amount * slope_by_s(type(u)(first + k) - u, s)
 
 
-@kernel("share_x_by_sigma_T", "share_y_by_sigma_T", "share_t_by_arrival", "share_t_by_sigma_t")
+@kernel(
+    "share_x_by_sigma_T",
+    "share_y_by_sigma_T",
+    "share_t_by_arrival",
+    "share_t_by_sigma_t",
+    "share_x_by_x",
+    "share_y_by_y",
+)
 def assign_tangent(
     i,
     # forward inputs
@@ -151,8 +158,13 @@ def assign_tangent(
     share_y_by_sigma_T,
     share_t_by_arrival,
     share_t_by_sigma_t,
+    share_x_by_x,
+    share_y_by_y,
 ):
-    """Derivatives of the shares of step i: (n_steps, most sites) like these. No parameter moves x and y."""
+    """Derivatives of the shares of step i: (n_steps, most sites) like these; those by x and y only where asked for.
+
+    No parameter moves x and y: who needs none of their derivatives gives arrays without rows.
+    """
     T = type(tick)
     pitch = tpcs[step_tpc[i], PITCH]
     scale = T(bins) / pitch
@@ -160,9 +172,13 @@ def assign_tangent(
     u = lattice_position(x[i], pitch, bins)
     first = site_x[i] - column[i] * bins
     assign_axis_by_s(i, u, s, first, sites_x[i], charge[i] * scale, share_x_by_sigma_T)
+    if share_x_by_x.shape[0] > 0:
+        assign_axis_by_u(i, u, s, first, sites_x[i], charge[i] * scale, share_x_by_x)
     u = lattice_position(y[i], pitch, bins)
     first = site_y[i] - row[i] * bins
     assign_axis_by_s(i, u, s, first, sites_y[i], scale, share_y_by_sigma_T)
+    if share_y_by_y.shape[0] > 0:
+        assign_axis_by_u(i, u, s, first, sites_y[i], scale, share_y_by_y)
     scale = T(per_tick) / tick
     u = (arrival[i] - shift[step_table[i]]) * scale
     s = sigma_t[i] * scale

@@ -1,4 +1,4 @@
-"""Rows: gradients of the losses of single pixels by the parameters, each pixel's apart."""
+"""Rows: gradients of the losses of single pixels by the parameters, each pixel's apart, from those by its pairs."""
 
 import numpy as np
 
@@ -11,8 +11,19 @@ conserve_window_adjoint = device(conserve_adjoint.body)
 convolve_window_adjoint = device(convolve_adjoint.body)
 
 
-@kernel("row", work=("grad_moment_x", "grad_moment_y", "grad_current", "grad_state", "grad_source", "partial"))
-def rows(
+# What a pair brings to the loss of its pixel: columns of by_pair (n_pairs, 7), derivatives by numbers of its step, and
+# by the scale of induction, where that acts.
+BY_LOG_CHARGE = 0
+BY_ARRIVAL = 1
+BY_SIGMA_LONG = 2
+BY_SIGMA_TRAN = 3
+BY_INDUCTION = 4
+BY_X = 5
+BY_Y = 6
+
+
+@kernel("by_pair", work=("grad_moment_x", "grad_moment_y", "grad_current", "grad_state", "grad_source"))
+def pull(
     i,
     pixel,
     pixel_window,
@@ -26,6 +37,8 @@ def rows(
     moment_y,
     moment_x_by_sigma_T,
     moment_y_by_sigma_T,
+    moment_x_by_x,
+    moment_y_by_y,
     tick,
     current,
     # convolve
@@ -51,9 +64,8 @@ def rows(
     coefficient,
     coefficient_by_sigma_T,
     coefficient_by_induction,
-    # the parameters
-    step_slope,
-    induction_column,
+    coefficient_by_x,
+    coefficient_by_y,
     # to work in
     grad_moment_x,
     grad_moment_y,
@@ -62,25 +74,19 @@ def rows(
     grad_source,
     # gradient of the waveform
     grad_waveform,
-    # sums, of zeros: of the last PARTIAL pairs, to work in, and of all
-    partial,
-    row,
+    # gradients
+    by_pair,
 ):
-    """Gradients of the loss of pixel[i]: back to what its pairs bring, and the sum over the pairs, one of each step.
+    """Gradients of the loss of pixel[i], back to what its pairs bring, one of each step that it sees: by_pair.
 
     The values `source` that pair p drives are coefficient share_t (see `deposit`), where coefficient is proportional
-    to the step's charge and depends on its sigma_T, share_t depends on its arrival and sigma_t:
+    to the step's charge and depends on its sigma_T and place, share_t depends on its arrival and sigma_t.
 
-    row[i, c] = sum over pairs of grad(log charge) step_slope[step, c, 0] + grad(arrival) step_slope[step, c, 1]
-                + grad(sigma_t) step_slope[step, c, 2] + grad(sigma_T) step_slope[step, c, 3]
-
-    To row[i, induction_column] it adds what coefficient_by_induction gives, the derivative by the parameter itself; -1:
-    it is not asked for, and the derivative has no rows.
-
-    pixel (n_rows,), each once; step_slope (n_steps, n_columns, 4): d(log charge), d(arrival), d(sigma_t), d(sigma_T) by
-    the parameter of a column; row (n_rows, n_columns). coefficient_by_sigma_T like coefficient [e/cm], share_t_by_...
-    like share_t [1/us]. moment_x, moment_y (n_pairs, 1): the lowest alone, as are their derivatives; with a response
-    that is not `conserved` they have no rows. The gradient of the waveform is read on the pixel's windows alone.
+    pixel (n_rows,), each once. coefficient_by_sigma_T, ..._by_x and ..._by_y like coefficient [e/cm], ..._by_induction
+    like it [e], share_t_by_... like share_t [1/us]. moment_x, moment_y (n_pairs, 1): the lowest alone, as are their
+    derivatives; with a response that is not `conserved` they have no rows. A derivative of the coefficient that is not
+    asked for has no rows, nor have those of the moments, and its columns of by_pair keep what they held. The gradient
+    of the waveform is read on the pixel's windows alone.
     """
     T = type(grad_source[0])
     begin = pixel_window[pixel[i]]
@@ -132,7 +138,6 @@ def rows(
         by_arrival = T(0.0)
         by_sigma_t = T(0.0)
         by_sigma_T = T(0.0)
-        by_induction = T(0.0)
         if conserved:
             by_log_charge = grad_moment_x[p, 0] * moment_x[p, 0]
             by_sigma_T = grad_moment_x[p, 0] * moment_x_by_sigma_T[p, 0]
@@ -148,19 +153,70 @@ def rows(
             by_arrival += share_t_by_arrival[step, m] * total
             by_sigma_t += share_t_by_sigma_t[step, m] * total
             by_sigma_T += share_t[step, m] * change
-            if induction_column >= 0:
+            at += n
+        by_pair[p, BY_LOG_CHARGE] = by_log_charge
+        by_pair[p, BY_ARRIVAL] = by_arrival
+        by_pair[p, BY_SIGMA_LONG] = by_sigma_t
+        by_pair[p, BY_SIGMA_TRAN] = by_sigma_T
+        if coefficient_by_induction.shape[0] > 0:
+            at = pair_source[p]
+            by_induction = T(0.0)
+            for m in range(sites_t[step]):
                 induced = T(0.0)
                 for k in range(n):
                     induced += coefficient_by_induction[p, np.uint64(k)] * grad_source[np.uint64(at + k)]
                 by_induction += share_t[step, m] * induced
-            at += n
+                at += n
+            by_pair[p, BY_INDUCTION] = by_induction
+        if coefficient_by_x.shape[0] > 0:
+            at = pair_source[p]
+            by_x = T(0.0)
+            by_y = T(0.0)
+            if conserved:
+                by_x = grad_moment_x[p, 0] * moment_x_by_x[p, 0]
+                by_y = grad_moment_y[p, 0] * moment_y_by_y[p, 0]
+            for m in range(sites_t[step]):
+                along = T(0.0)
+                across = T(0.0)
+                for k in range(n):
+                    grad = grad_source[np.uint64(at + k)]
+                    along += coefficient_by_x[p, np.uint64(k)] * grad
+                    across += coefficient_by_y[p, np.uint64(k)] * grad
+                by_x += share_t[step, m] * along
+                by_y += share_t[step, m] * across
+                at += n
+            by_pair[p, BY_X] = by_x
+            by_pair[p, BY_Y] = by_y
+
+
+@kernel("row", work=("partial",))
+def rows(i, pixel, pixel_window, window_pair, pair_step, by_pair, step_slope, induction_column, partial, row):
+    """Gradients of the loss of pixel[i] by the parameters: the sum over its pairs of what `pull` gives.
+
+    row[i, c] = sum over pairs of grad(log charge) step_slope[step, c, 0] + grad(arrival) step_slope[step, c, 1]
+                + grad(sigma_t) step_slope[step, c, 2] + grad(sigma_T) step_slope[step, c, 3]
+
+    To row[i, induction_column] it adds the derivative by the parameter itself; -1: it is not asked for.
+
+    step_slope (n_steps, n_columns, 4): d(log charge), d(arrival), d(sigma_t), d(sigma_T) by the parameter of a column;
+    partial, row (n_rows, n_columns), of zeros: sums of the last PARTIAL pairs, to work in, and of all.
+    """
+    T = type(by_pair[0, 0])
+    begin = window_pair[pixel_window[pixel[i]]]
+    end = window_pair[pixel_window[pixel[i] + 1]]
+    for p in range(begin, end):
+        step = pair_step[p]
+        by_log_charge = by_pair[p, BY_LOG_CHARGE]
+        by_arrival = by_pair[p, BY_ARRIVAL]
+        by_sigma_t = by_pair[p, BY_SIGMA_LONG]
+        by_sigma_T = by_pair[p, BY_SIGMA_TRAN]
         for c in range(row.shape[1]):
             early = by_log_charge * step_slope[step, c, 0] + by_arrival * step_slope[step, c, 1]
             late = by_sigma_t * step_slope[step, c, 2] + by_sigma_T * step_slope[step, c, 3]
             partial[i, c] += early + late
         if induction_column >= 0:
-            partial[i, induction_column] += by_induction
-        if (p - window_pair[begin]) % PARTIAL == PARTIAL - 1 or p == window_pair[end] - 1:
+            partial[i, induction_column] += by_pair[p, BY_INDUCTION]
+        if (p - begin) % PARTIAL == PARTIAL - 1 or p == end - 1:
             for c in range(row.shape[1]):
                 row[i, c] += partial[i, c]
                 partial[i, c] = T(0.0)

@@ -176,10 +176,14 @@ def spread_adjoint(
 
 @device
 def spread_axis_tangent(
-    p, column, position, sigma, distance, pitch, width, whole, nodes, points, weights, charge, degree, by_sigma
+    p, column, position, sigma, distance, pitch, width, whole, nodes, points, weights, charge, degree, moves, grows, by
 ):
-    """Derivatives of the moments of one axis of pair p by sigma; see `spread_axis_adjoint`."""
+    """Derivatives `by` (n_pairs, most) of the moments of one axis of pair p; see `spread_axis_adjoint`.
+
+    By sigma: moves 0, grows 1; by position: moves 1, grows 0.
+    """
     T = type(position)
+    cut = grows * width
     for half in range(2):
         edge0 = half_pixel_edge(column, half, pitch, position)
         edge1 = half_pixel_edge(column, half + 1, pitch, position)
@@ -187,11 +191,13 @@ def spread_axis_tangent(
         high = min(edge1, width * sigma)
         if low >= high:
             continue
-        by_low = T(0.0) if edge0 > -width * sigma else -width
-        by_high = T(0.0) if edge1 < width * sigma else width
+        by_low = -moves if edge0 > -width * sigma else -cut
+        by_high = -moves if edge1 < width * sigma else cut
         density_low = normal_density(low / sigma) / (sigma * whole)
         density_high = normal_density(high / sigma) / (sigma * whole)
-        by_sigma[p, 0] += charge * (density_high * (by_high - high / sigma) - density_low * (by_low - low / sigma))
+        at_low = by_low - grows * (low / sigma)
+        at_high = by_high - grows * (high / sigma)
+        by[p, 0] += charge * (density_high * at_high - density_low * at_low)
         origin, side, offset = half_pixel_place(half, edge0, edge1, pitch)
         m = node_count(edge0, edge1, nominal_half_width(distance, width), nodes)
         scale = charge * T(0.5) * (high - low) * T(0.3989422804014327) / (sigma * whole)
@@ -200,15 +206,16 @@ def spread_axis_tangent(
             xi = T(0.5) * (low + high) + T(0.5) * (high - low) * points[m, k]
             by_xi = T(0.5) * (by_low + by_high) + T(0.5) * (by_high - by_low) * points[m, k]
             w = scale * weights[m, k] * math.exp(T(-0.5) * (xi / sigma) * (xi / sigma))
-            by_weight = w * (by_length - xi * by_xi / (sigma * sigma) + (xi * xi / (sigma * sigma) - T(1.0)) / sigma)
-            by_at = w * side * by_xi
+            wider = grows * ((xi * xi / (sigma * sigma) - T(1.0)) / sigma)
+            by_weight = w * (by_length - xi * by_xi / (sigma * sigma) + wider)
+            by_at = w * side * (by_xi + moves)
             at = side * (xi - origin) + offset
             before = T(1.0)
             here = at
             slope_before = T(0.0)
             slope = T(1.0)
             for n in range(1, degree):
-                by_sigma[p, n] += by_weight * here + by_at * slope
+                by[p, n] += by_weight * here + by_at * slope
                 after = (at + at) * here - before
                 slope_after = T(2.0) * here + (at + at) * slope - slope_before
                 before = here
@@ -217,7 +224,7 @@ def spread_axis_tangent(
                 slope = slope_after
 
 
-@kernel("moment_x_by_sigma_T", "moment_y_by_sigma_T")
+@kernel("moment_x_by_sigma_T", "moment_y_by_sigma_T", "moment_x_by_x", "moment_y_by_y")
 def spread_tangent(
     i,
     column,
@@ -241,12 +248,18 @@ def spread_tangent(
     gauss_weight,
     moment_x_by_sigma_T,
     moment_y_by_sigma_T,
+    moment_x_by_x,
+    moment_y_by_y,
 ):
-    """Derivatives of the moments of pair i by sigma_T of its step: x [e/cm], y [1/cm], (n_pairs, most) like these."""
+    """Derivatives of the moments of pair i by sigma_T of its step: x [e/cm], y [1/cm], (n_pairs, most) like these.
+
+    And by x and y, which no parameter moves: who needs none of them gives arrays without rows.
+    """
     step = pair_step[i]
     pitch = tpcs[step_tpc[step], PITCH]
     most = degree[step_table[step]]
     one = type(x[step])(1.0)
+    no = type(x[step])(0.0)
     sigma = sigma_T[step]
     depth = distance[step]
     q = charge[step]
@@ -256,5 +269,21 @@ def spread_tangent(
         by_x[i, n] = type(q)(0.0)
         by_y[i, n] = type(q)(0.0)
     right, up = pair_x[i] - column[step], pair_y[i] - row[step]
-    spread_axis_tangent(i, right, x[step], sigma, depth, pitch, width, whole, nodes, points, weights, q, most, by_x)
-    spread_axis_tangent(i, up, y[step], sigma, depth, pitch, width, whole, nodes, points, weights, one, most, by_y)
+    here, there = x[step], y[step]
+    spread_axis_tangent(
+        i, right, here, sigma, depth, pitch, width, whole, nodes, points, weights, q, most, no, one, by_x
+    )
+    spread_axis_tangent(
+        i, up, there, sigma, depth, pitch, width, whole, nodes, points, weights, one, most, no, one, by_y
+    )
+    if moment_x_by_x.shape[0] > 0:
+        by_x, by_y = moment_x_by_x, moment_y_by_y
+        for n in range(by_x.shape[1]):
+            by_x[i, n] = type(q)(0.0)
+            by_y[i, n] = type(q)(0.0)
+        spread_axis_tangent(
+            i, right, here, sigma, depth, pitch, width, whole, nodes, points, weights, q, most, one, no, by_x
+        )
+        spread_axis_tangent(
+            i, up, there, sigma, depth, pitch, width, whole, nodes, points, weights, one, most, one, no, by_y
+        )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lartpc.adjoint.pairs import ADJOINTS
-from lartpc.adjoint.pixels.rows import rows
+from lartpc.adjoint.pixels.rows import BY_Y, pull, rows
 from lartpc.arrays import namespace, to_numpy
 from lartpc.autodiff.launch import plain
 from lartpc.autodiff.tape import Tape
@@ -25,6 +25,7 @@ from lartpc.kernels.charge.quench import quench
 from lartpc.kernels.pixels.couple import couple
 from lartpc.kernels.runtime.gather import gather
 from lartpc.kernels.runtime.slots import INDUCTION_SCALE
+from lartpc.pixels.slopes import nothing
 from lartpc.simulation.chain import Waveforms
 
 OF_STEP = ("charge", "arrival", "sigma_t", "sigma_T")
@@ -35,10 +36,11 @@ TINY = 1e-30  # charge [e] by which nothing is divided
 class Jacobian:
     """Rows d(loss of a pixel)/d(value) for the values at `slots` of the parameters, as `Parameters.vector` has them.
 
-    `tape` holds the chain up to the waveforms. Raises TapeError where an array of it was overwritten since.
+    `tape` holds the chain up to the waveforms. `places`: what pairs bring is found by x and y of their steps, too.
+    Raises TapeError where an array of it was overwritten since.
     """
 
-    def __init__(self, tape: Tape, waveforms: Waveforms, slots: Sequence[int]) -> None:
+    def __init__(self, tape: Tape, waveforms: Waveforms, slots: Sequence[int], places: bool = False) -> None:
         tape.check(tape.launches)
         self.tape, self.waveforms = tape, waveforms
         windows = waveforms.windows
@@ -49,9 +51,9 @@ class Jacobian:
         self.of_electronics = has_electronics(tape, slots)
         deposit, convolve = self.forward["deposit"], self.forward["convolve"]
         xp = namespace(deposit["source"])
-        nothing = xp.zeros((0, 1), dtype=deposit["source"].dtype)
-        no_induction = {"induction_column": -1, "coefficient_by_induction": nothing}
-        self.arguments = deposit | convolve | no_induction | waveforms.readout.slopes(self.forward, self.columns)
+        none = {"induction_column": -1, "coefficient_by_induction": nothing(deposit["source"])}
+        slopes = waveforms.readout.slopes(self.forward, self.columns, places)
+        self.arguments = deposit | convolve | none | slopes
         self.arguments |= {
             "conserved": waveforms.readout.conserved,
             "pixel_window": windows.of_pixel,
@@ -59,6 +61,7 @@ class Jacobian:
             "grad_current": xp.empty_like(convolve["current"]),
             "grad_state": xp.empty_like(convolve["state"]),
             "grad_source": xp.empty_like(deposit["source"]),
+            "by_pair": xp.empty((len(deposit["coefficient"]), BY_Y + 1), dtype=deposit["source"].dtype),
         }
 
     def of_seeds(self, seeds: list[tuple[Any, Any]], pixels: Any) -> np.ndarray:
@@ -82,7 +85,8 @@ class Jacobian:
         shape = (len(pixels), len(self.columns))
         partial, row = (xp.zeros(shape, dtype=grad_waveform.dtype) for _ in range(2))
         own = {"pixel": pixels, "grad_waveform": grad_waveform, "partial": partial, "row": row}
-        plain(rows, len(pixels), **self.arguments | own)
+        for kernel in (pull, rows):
+            plain(kernel, len(pixels), **self.arguments | own)
         module = self.forward["drift"]["step_module"][self.arguments["pair_step"][self.first_pair[pixels]]]
         return by_slot(self.forward, row, module, self.columns, self.slots)
 
@@ -151,12 +155,17 @@ def parameter_rows(forward: dict[str, dict], grad_step: dict[str, Any], grad_coe
 
     And from those by the coefficients of `couple`, where they are given: there the scale of induction acts.
     """
-    charge = forward["drift"]["charge"]
-    xp, n = namespace(charge), len(charge)
-    rows = xp.zeros((n, forward["drift"]["parameters"].shape[1]), dtype=charge.dtype)
     grads = {id(forward["drift"][name]): grad for name, grad in grad_step.items()}
     if grad_coefficient is not None:
         grads[id(forward["couple"]["coefficient"])] = grad_coefficient
+    return step_gradients(forward, grads)
+
+
+def step_gradients(forward: dict[str, dict], grads: dict[int, Any]) -> Any:
+    """Gradients by parameters like `parameter_rows`, from those of arrays by their ids, to which it adds all others."""
+    charge = forward["drift"]["charge"]
+    xp, n = namespace(charge), len(charge)
+    rows = xp.zeros((n, forward["drift"]["parameters"].shape[1]), dtype=charge.dtype)
     for kernel in (kernel for kernel in BY_STEP if kernel.name in forward):
         adjoint, of = ADJOINTS[kernel].kernel, forward[kernel.name]
         if not any(id(of[name]) in grads for name in kernel.outputs):
@@ -172,10 +181,16 @@ def parameter_rows(forward: dict[str, dict], grad_step: dict[str, Any], grad_coe
 
 def step_slopes(forward: dict[str, dict], columns: list[int]) -> Any:
     """Derivatives of log(charge), arrival, sigma_t and sigma_T of the steps by parameters (n_steps, n_columns, 4)."""
+    xp = namespace(forward["drift"]["charge"])
+    slopes = [parameter_rows(forward, seeds)[:, columns] for seeds in unit_seeds(forward)]
+    return xp.ascontiguousarray(xp.stack(slopes, axis=2))
+
+
+def unit_seeds(forward: dict[str, dict]) -> list[dict[str, Any]]:
+    """For log(charge), arrival, sigma_t and sigma_T of the steps, each by itself: its derivatives by `OF_STEP`."""
     charge = forward["drift"]["charge"]
     xp = namespace(charge)
-    nothing, one = xp.zeros_like(charge), xp.ones_like(charge)
-    seeds = dict.fromkeys(OF_STEP, one)
-    seeds["charge"] = xp.where(charge > 0.0, one / xp.maximum(charge, TINY), nothing)
-    slopes = [parameter_rows(forward, dict.fromkeys(OF_STEP, nothing) | {name: seeds[name]}) for name in OF_STEP]
-    return xp.ascontiguousarray(xp.stack([slope[:, columns] for slope in slopes], axis=2))
+    zero, one = xp.zeros_like(charge), xp.ones_like(charge)
+    units = dict.fromkeys(OF_STEP, one)
+    units["charge"] = xp.where(charge > 0.0, one / xp.maximum(charge, TINY), zero)
+    return [dict.fromkeys(OF_STEP, zero) | {name: units[name]} for name in OF_STEP]

@@ -23,6 +23,7 @@ from lartpc.kernels.pixels.spread import spread
 from lartpc.pixels.pairs import find_pairs
 from lartpc.pixels.parametric_tables import make_parametric_tables
 from lartpc.pixels.sites import most_sites
+from lartpc.pixels.slopes import PLACES, nothing
 from lartpc.response.lattice import LANES, Shares, lattice_current, step_ticks
 from lartpc.response.windows import Pairs, Windows
 from lartpc.settings import Settings
@@ -142,18 +143,25 @@ class ParametricReadout:
         ticks = (first - self.lookback, last + settle)
         return find_pairs(count_pairs, pair, reached, clouds, batch, *ticks, self.settings.block)
 
-    def slopes(self, forward: dict[str, dict[str, Any]], columns: list[int]) -> dict[str, Any]:
-        """What `rows` takes of the launches `forward`, and work space."""
+    def slopes(self, forward: dict[str, dict[str, Any]], columns: list[int], places: bool) -> dict[str, Any]:
+        """What `pull` takes of the launches `forward`, and work space."""
         share, spread, of_pair, conserve = (forward[name] for name in ("share", "spread", "induce", "conserve"))
         xp, n = namespace(share["share_t"]), len(spread["pair_step"])
         slopes = {f"share_t_by_{name}": xp.empty_like(share["share_t"]) for name in ("arrival", "sigma_t")}
         plain(share_tangent, len(share["arrival"]), **(share | slopes))
         moments = [spread["moment_x"], spread["moment_y"]]
-        by_sigma_T = [xp.empty_like(moment) for moment in moments]
-        moments_by = dict(zip(("moment_x_by_sigma_T", "moment_y_by_sigma_T"), by_sigma_T, strict=True))
+        moments_by = {f"moment_{axis}_by_sigma_T": xp.empty_like(moments[0]) for axis in "xy"}
+        kind = xp.empty_like if places else nothing
+        moments_by |= {f"moment_{name}": kind(moments[0]) for name in PLACES}
         plain(spread_tangent, n, **(spread | moments_by))
         coefficient_by = {"coefficient_by_sigma_T": xp.empty_like(of_pair["coefficient"])}
         plain(induce_tangent, n, **(of_pair | moments_by | coefficient_by))
+        for axis in "xy":  # a coefficient is linear in the moments of each
+            by = f"coefficient_by_{axis}"
+            coefficient_by[by] = kind(of_pair["coefficient"])
+            if places:
+                changed = {f"moment_{axis}": moments_by[f"moment_{axis}_by_{axis}"], "coefficient": coefficient_by[by]}
+                plain(induce, n, **(of_pair | changed))
         lowest = {"moment_x": moments[0], "moment_y": moments[1]} | moments_by
         lowest = {name: xp.ascontiguousarray(moment[:, :1]) for name, moment in lowest.items()}
         work = {f"grad_{name}": xp.empty_like(lowest[name]) for name in ("moment_x", "moment_y")}

@@ -21,7 +21,7 @@ from lartpc.pixels.pairs import find_pairs
 from lartpc.pixels.response import Response
 from lartpc.pixels.response_tables import make_response_tables
 from lartpc.pixels.sites import most_sites
-from lartpc.pixels.slopes import not_conserved
+from lartpc.pixels.slopes import not_conserved, nothing
 from lartpc.response.lattice import Shares, lattice_current, step_ticks
 from lartpc.response.windows import Pairs, Windows
 from lartpc.settings import Settings
@@ -134,17 +134,25 @@ class TabulatedReadout:
         first, last = step_ticks(table.lattice, shares)
         return find_pairs(count_reached, reach, reached, clouds, batch, first, last + settle, self.settings.block)
 
-    def slopes(self, forward: dict[str, dict[str, Any]], columns: list[int]) -> dict[str, Any]:
-        """What `rows` takes of the launches `forward`, and instead of moments nothing."""
+    def slopes(self, forward: dict[str, dict[str, Any]], columns: list[int], places: bool) -> dict[str, Any]:
+        """What `pull` takes of the launches `forward`, and instead of moments nothing."""
         assign, of_pair = forward["assign"], forward["couple"]
         xp = namespace(assign["share_t"])
         slopes = {f"share_t_by_{name}": xp.empty_like(assign["share_t"]) for name in ("arrival", "sigma_t")}
-        share_x, share_y = (xp.empty_like(assign[name]) for name in ("share_x", "share_y"))
-        across = {"share_x_by_sigma_T": share_x, "share_y_by_sigma_T": share_y}
+        shares = {axis: f"share_{axis}" for axis in "xy"}
+        across = {f"{share}_by_sigma_T": xp.empty_like(assign[share]) for share in shares.values()}
+        for axis, share in shares.items():
+            across[f"{share}_by_{axis}"] = xp.empty_like(assign[share]) if places else nothing(assign[share])
         plain(assign_tangent, len(assign["x"]), **(assign | slopes | across))
         coefficient = xp.zeros_like(of_pair["coefficient"])
-        for changed in ({"share_x": share_x}, {"share_y": share_y}):  # `couple` adds to what is there
-            plain(couple, len(coefficient), **(of_pair | changed | {"coefficient": coefficient}))
+        for share in shares.values():  # `couple` adds to what is there
+            changed = {share: across[f"{share}_by_sigma_T"], "coefficient": coefficient}
+            plain(couple, len(coefficient), **(of_pair | changed))
+        for axis, share in shares.items():
+            by = xp.zeros_like(coefficient) if places else nothing(coefficient)
+            slopes[f"coefficient_by_{axis}"] = by
+            if places:
+                plain(couple, len(by), **(of_pair | {share: across[f"{share}_by_{axis}"], "coefficient": by}))
         if INDUCTION_SCALE in columns:
             slopes |= {"induction_column": columns.index(INDUCTION_SCALE), "coefficient_by_induction": induced(of_pair)}
         return slopes | {"coefficient_by_sigma_T": coefficient} | not_conserved(coefficient, assign["tick"])

@@ -18,7 +18,11 @@ from lartpc.autodiff.launch import plain
 FOUND = sorted((k for k in kernels_of(lartpc.adjoint) if k.name.endswith("_tangent")), key=lambda k: k.name)
 TANGENTS = {k.name.removesuffix("_tangent"): k for k in FOUND}
 OUTPUTS = [(name, output) for name in TANGENTS for output in TANGENTS[name].outputs]
-OTHERS = {"rows": "adds up what the adjoints of a pixel give; its rows are tested in test_objectives"}
+OTHERS = {
+    "pull": "does what the adjoints of a pixel do, up to its pairs; tested by what `rows` and `segments` make of it",
+    "rows": "adds up what `pull` gives; its rows are tested in test_objectives",
+    "segments": "adds up what `pull` gives; tested in test_segment_jacobian",
+}
 
 
 class Tangent:

@@ -37,6 +37,18 @@ def one_tpc(n=10, **values):
     return Detector(name="one TPC", **{"parameters": Parameters(), **geometry, **values})
 
 
+def back_to_back(overlap, n=10):
+    """Two TPCs whose anodes are beyond one another by `overlap` [cm]: z from -10 to overlap/2, and from -overlap/2."""
+    half = 0.5 * overlap
+    d = one_tpc(n)
+    both = {
+        name: np.concatenate([getattr(d, name)] * 2) for name in ("x_lo", "x_hi", "y_lo", "y_hi", "pitch", "n_x", "n_y")
+    }
+    anode = np.array([half, -half])
+    first = {"first_pixel": np.array([0, n * n]), "module": np.array([0, 1])}
+    return Detector("two", d.parameters, **both, z_anode=anode, z_cathode=anode + [-10.0, 10.0], **first)
+
+
 def make_segments(start, end, dE=1.0, dEdx=2.0, t0=0.0, event_id=0):
     """Segments from `start` to `end`, (n, 3) or (3,); the other values are of all or one each."""
     start, end = (np.atleast_2d(np.asarray(p, dtype=np.float64)) for p in (start, end))

@@ -15,6 +15,7 @@ from lartpc.fit.optimizers import GaussNewton
 from lartpc.formats.edepsim import read_segments
 from lartpc.generator.generate import generate
 from lartpc.gradients.jacobian import Jacobian
+from lartpc.gradients.segments import SegmentJacobian
 from lartpc.gradients.trace import Trace
 from lartpc.pixels.response import Response
 from lartpc.simulation.simulation import Simulation
@@ -34,6 +35,8 @@ def record_runs(folder):
     trace.backward(current=trace.waveforms.current)
     jacobian = Jacobian(trace.tape, trace.waveforms, [0])
     jacobian.rows(trace.waveforms.current, np.arange(len(trace.waveforms.windows.pixel)))
+    of_segments = SegmentJacobian(trace.tape, trace.waveforms, [0])
+    of_segments.of_seeds([(trace.waveforms.current, trace.waveforms.current)], np.arange(1))
     calibrate(simulation, segments, result.hits, unknowns=("eField",), optimizer=GaussNewton(1))
     trace = Trace(simulation, simulation.batch(segments))
     reads = trace.reads

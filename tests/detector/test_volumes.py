@@ -3,25 +3,11 @@
 import numpy as np
 import pytest
 from detector_files import needs_reference, refused, small_detector, small_layout
-from helpers import make_segments, one_tpc
+from helpers import back_to_back, make_segments
 
 from lartpc.detector.detector import Detector
 from lartpc.detector.volumes import check_apart, volumes_of
 from lartpc.simulation.simulation import Simulation
-
-DRIFT = 10.0
-
-
-def back_to_back(overlap, n=10):
-    """Two TPCs whose anodes are beyond one another by `overlap` [cm]: z from -10 to overlap/2, and from -overlap/2."""
-    half = 0.5 * overlap
-    d = one_tpc(n)
-    both = {
-        name: np.concatenate([getattr(d, name)] * 2) for name in ("x_lo", "x_hi", "y_lo", "y_hi", "pitch", "n_x", "n_y")
-    }
-    anode = np.array([half, -half])
-    first = {"first_pixel": np.array([0, n * n]), "module": np.array([0, 1])}
-    return Detector("two", d.parameters, **both, z_anode=anode, z_cathode=anode + [-DRIFT, DRIFT], **first)
 
 
 def hits_at(detector, z):
