@@ -35,6 +35,13 @@ def deposits():
     return Segments(**{name: np.concatenate([getattr(t, name) for t in tables]) for name in fields})
 
 
+def directed():
+    """Those with a direction: that of a segment of no length jumps when its start moves."""
+    segments = deposits()
+    moves = np.array([vars(segments)[f"{axis}_start"] != vars(segments)[f"{axis}_end"] for axis in "xyz"])
+    return segments.select(moves.any(axis=0))
+
+
 def across():
     """A track and short ones where two TPCs overlap, each of which collects from two ranges of the drift."""
     start = [(0.1, 0.2, -5.0), (0.3, 0.1, -0.6), (0.2, 0.3, 0.1)]
@@ -99,7 +106,7 @@ CASES = {
     "slow buffer": {"detector": dataclasses.replace(Detector.module0(), **SLOW_BUFFER)},
     "busy": {"detector": dataclasses.replace(Detector.module0(), **BUSY)},
     "box": {"recombination": "box"},
-    "ellipsoid": {"recombination": "ellipsoid"},
+    "ellipsoid": {"recombination": "ellipsoid", "segments": directed},
     "two ranges": {"segments": across, "detector": back_to_back(0.8)},
 }
 

@@ -1,0 +1,119 @@
+"""Tracks and parameters together: the Schur complement, the minimum, the marginal."""
+
+import numpy as np
+import pytest
+
+from lartpc.fit.runs import RunUnknowns
+from lartpc.fit.unknowns import unknowns_of
+from lartpc.reconstruction import marginal
+from lartpc.reconstruction.joint import JointFit, State
+from lartpc.reconstruction.likelihood import Near
+from tests.reconstruction.test_likelihood import tracks
+
+
+def quadratic(information, gradient, n):
+    """`Near` of a track with n unknowns of its own, the first ones of (n + p) with this information and gradient."""
+    return Near(
+        value=0.0,
+        residual=np.zeros(3),
+        gradient=gradient[:n],
+        information=information[:n, :n],
+        cross=information[:n, n:],
+        gradient_theta=gradient[n:],
+        information_theta=information[n:, n:],
+        hits=3,
+        missed=0,
+        prior=0.0,
+    )
+
+
+def test_the_schur_complement_is_the_marginal_of_the_whole(simple_fit):
+    rng = np.random.default_rng(1)
+    p, sizes = 3, (4, 6)
+    whole, gradient = np.zeros((13, 13)), np.zeros(13)
+    near, at = [], 0
+    for n in sizes:
+        root = rng.normal(size=(20, n + p))
+        own, slope = root.T @ root, rng.normal(size=n + p)
+        near.append(quadratic(own, slope, n))
+        rows = np.r_[at : at + n, 10:13]
+        whole[np.ix_(rows, rows)] += own
+        gradient[rows] += slope
+        at += n
+    fit = simple_fit(p, len(sizes))
+    reduced = fit.reduced(State(np.zeros(p), tuple(np.zeros(n) for n in sizes), tuple(near)))
+    covariance = np.linalg.inv(whole)
+    np.testing.assert_allclose(np.linalg.inv(reduced.information), covariance[10:, 10:], rtol=1e-10)
+    np.testing.assert_allclose(reduced.step, -(covariance @ gradient)[10:], rtol=1e-9)
+
+
+@pytest.fixture
+def simple_fit():
+    """Makes a `JointFit` of p unknowns of a single run and so many tracks, for its linear algebra alone."""
+
+    class Unknowns:
+        constraints = ()
+
+        def __init__(self, p):
+            self.columns, self.of_run = (np.arange(p),), ()
+
+    class Likelihood:
+        def __init__(self, n):
+            self.measured = [None] * n
+
+    return lambda p, n: JointFit([Likelihood(n)], Unknowns(p), [None] * n)
+
+
+@pytest.fixture(scope="module")
+def ended():
+    """The joint fit of an event's tracks, from the nominal parameters, and where it ended."""
+    likelihood, of_tracks, etas, _ = tracks(dtype=np.float32)
+    names = ("Ab", "kb", "lifetime", "long_diff", "tran_diff")
+    start = {"Ab": 0.8, "kb": 0.0486, "lifetime": 2200.0, "long_diff": 4e-6, "tran_diff": 8.8e-6}
+    unknowns = unknowns_of(likelihood.simulation, names, start)
+    likelihood.slots = unknowns.slots
+    fit = JointFit([likelihood], RunUnknowns.of(unknowns), of_tracks)
+    return fit, etas, fit.run(fit.profiled(unknowns.start, etas))
+
+
+@pytest.mark.slow
+def test_from_far_and_near_the_same_end(ended):
+    fit, _, (state, reduced) = ended
+    assert reduced.decrement < 0.1
+    errors = np.sqrt(np.diag(np.linalg.inv(reduced.information)))
+    truth = np.array([0.83, 0.052, 1500.0, 5.5e-6, 7.5e-6])
+    assert np.max(np.abs(state.theta - truth) / errors) < 4.0
+    other, found = fit.run(fit.profiled(2.0 * state.theta - fit.unknowns.start, state.eta))
+    assert found.decrement < 0.1
+    assert np.max(np.abs(other.theta - state.theta) / errors) < 0.15
+
+
+@pytest.mark.slow
+def test_slopes_of_the_log_det_are_continuous_and_move_the_gains(ended):
+    fit, _, (state, reduced) = ended
+    by_track = marginal.slopes(fit, state, reduced)
+    assert not marginal.jumping(fit, state, reduced, by_track).any()
+    found = marginal.run(fit, state, reduced)
+    errors = np.sqrt(np.diag(np.linalg.inv(found.reduced.information)))
+    moved = (found.state.theta - state.theta) / errors
+    assert found.converged and moved[0] > 0.2  # Ab: what the tracks' freedom takes from it
+
+
+def test_a_track_whose_log_det_jumps_is_named(monkeypatch):
+    class Fit:
+        def following(self, state, reduced, step):
+            return state.eta
+
+        def state(self, theta, eta):
+            return theta
+
+    def half_log_det(theta):
+        smooth = 0.3 * theta[0]
+        return np.array([smooth, smooth + (5.0 if theta[0] > 0.0 else 0.0)])
+
+    monkeypatch.setattr(marginal, "half_log_det", half_log_det)
+    reduced = type("Reduced", (), {"information": np.eye(2)})
+    state = State(np.zeros(2), (), (None, None))
+    by_track = marginal.slopes(Fit(), state, reduced)
+    np.testing.assert_allclose(by_track[0], [0.3, 0.0], atol=1e-12)
+    np.testing.assert_array_equal(marginal.jumping(Fit(), state, reduced, by_track), [False, True])
