@@ -103,11 +103,12 @@ def calibrate_from_hits(given, output, names, per_run, start, resume, overwrite,
         target = Target.read(run["target"], None, detector, run["detector"], run["layout"]).of_events(run["events"])
         target.check_made_by(detector)
         target = dataclasses.replace(target, rounded=target.rounded or options["rounded"], trusted=options["trust_me"])
-        check_agreement(target, simulation, fitted)
         runs.append(HitRun(simulation, target))
         fixed = {name: value for name, value in simulation.parameters.as_dict().items() if name not in fitted}
         told.append({"fixed": fixed, **chain, "detector": detector.name})
     varied = unknowns_of_given(runs, fitted, apart, start, options)
+    for run in runs:
+        check_agreement(run.target, run.simulation, fitted)
     setting = {"particles": particles, "t0": KNOWN._replace(width=width), "density": density}
     checkpoint = Checkpoint(folder, setup_of(runs, varied, setting), resume, overwrite)
     history = []
