@@ -45,7 +45,16 @@ def compare(
     rows = [row for row, candidate in enumerate(candidates) for _ in candidate.seeds]
     seeds = [seed for candidate in candidates for seed in candidate.seeds]
     begun = [
-        Track.through(seed.points, seed.particle, t0=t0, rho=seed.rho, density=density, longest=seed.longest)
+        Track.through(
+            seed.points,
+            seed.particle,
+            t0=t0,
+            rho=seed.rho,
+            density=density,
+            longest=seed.longest,
+            cut=seed.cut,
+            losses=seed.losses,
+        )
         for seed in seeds
     ]
     tracks, etas = [track for track, _ in begun], [eta for _, eta in begun]

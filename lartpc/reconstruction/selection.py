@@ -21,7 +21,7 @@ CLEAR = 10.0  # of F between a particle or an end and the others
 def chosen(found: Sequence[Found], particles: Sequence[str], flow: CutFlow) -> tuple[list[Found], CutFlow]:
     """The tracks of `particles` to begin a joint fit with."""
     cuts = (
-        ("fits that converged", lambda one: one.fitted.converged and np.isfinite(one.fitted.near.value)),
+        ("fits that converged", settled),
         (f"with {FEWEST} hits or more", lambda one: one.fitted.near.hits >= FEWEST),
         ("of " + ", ".join(particles) + ", and clearly", lambda one: is_of(one, particles)),
         ("that describe their hits", lambda one: one.fitted.near.goodness < BEFORE[one.candidate.kind]),
@@ -34,11 +34,16 @@ def chosen(found: Sequence[Found], particles: Sequence[str], flow: CutFlow) -> t
     return left, flow
 
 
+def settled(found: Found) -> bool:
+    """Whether a fit ended at a minimum; that of a crossing track need not, before the field is known."""
+    return (found.fitted.converged or found.candidate.kind == CROSSING) and bool(np.isfinite(found.fitted.near.value))
+
+
 def is_of(found: Found, particles: Sequence[str]) -> bool:
-    """Whether it is one of `particles`, and no other particle does nearly as well."""
-    rivals = [
-        value for name, value in found.others.items() if name.removesuffix(" reversed") not in particles
-    ]
+    """Whether it is one of `particles`, and no other does nearly as well. What crosses a cathode may be any."""
+    if found.candidate.kind == CROSSING:
+        return True
+    rivals = [value for name, value in found.others.items() if name.removesuffix(" reversed") not in particles]
     return found.fitted.track.particle.name in particles and min(rivals, default=np.inf) > CLEAR
 
 
