@@ -26,9 +26,10 @@ from lartpc.reconstruction.reconstruct import KNOWN, reconstruct
 from lartpc.reconstruction.selection import chosen, still_good
 from lartpc.reconstruction.singles import Fitted
 from lartpc.reconstruction.track import Gaussian
+from lartpc.reconstruction.velocity import straight_field
 from lartpc.simulation.simulation import Simulation
 
-ROUNDS = 3  # of joint fits, each without the tracks that the one before does not describe
+FIELD = "eField"
 
 
 class Half(NamedTuple):
@@ -91,14 +92,14 @@ def calibrate_tracks(
     varied = as_unknowns(simulation, unknowns)
     check_start(varied)
     target = Target.of(target)
-    first = reconstruct(started(simulation, varied), target, t0=t0, density=density, progress=progress)
+    theta = nearer_start(simulation, target, varied, t0)
+    first = reconstruct(started(simulation, varied, theta), target, t0=t0, density=density, progress=progress)
     tracks, flow = chosen(first.found, particles, first.flow)
     if not tracks:
         raise InputError(f"{target.source}: no track that can be used: {flow.cuts[-1][0]}: 0 of {flow.cuts[0][1]}")
     usable, _ = target.usable(simulation.detector)
     quiet = simulation.apart(varied.names).without_pixels(usable.unread).without_noise()
-    theta = varied.start
-    for _ in range(ROUNDS):
+    while True:  # each fit without the tracks that the one before does not describe
         fit = joint_fit(quiet, varied, tracks, usable.rounded, report)
         state, reduced, left = fit.run(fit.state(theta, [one.fitted.eta for one in tracks]))
         tracks, theta = refitted(tracks, state), state.theta
@@ -116,11 +117,24 @@ def calibrate_tracks(
     return TracksFit(varied, tuple(tracks), theta, left, found, halves, flow, truth)
 
 
-def started(simulation: Simulation, unknowns: ChainUnknowns) -> Simulation:
-    """The simulation with the unknowns where they start."""
+def started(simulation: Simulation, unknowns: ChainUnknowns, theta: np.ndarray) -> Simulation:
+    """The simulation with the unknowns at theta."""
     begun = copy.copy(simulation.apart(unknowns.names))
-    begun.parameters = begun.parameters.replace(**dict(zip(unknowns.names, unknowns.start.tolist(), strict=True)))
+    begun.parameters = begun.parameters.replace(**dict(zip(unknowns.names, theta.tolist(), strict=True)))
     return begun
+
+
+def nearer_start(simulation: Simulation, target: Target, unknowns: ChainUnknowns, t0: Gaussian) -> np.ndarray:
+    """Where the unknowns start (p,); a field of which nothing is known, where lines through a cathode are straight."""
+    theta, names = unknowns.start.copy(), list(unknowns.names)
+    if FIELD not in names or any(FIELD in one.names for one in unknowns.constraints):
+        return theta
+    begun = started(simulation, unknowns, theta)
+    usable, _ = target.usable(begun.detector)
+    k = names.index(FIELD)
+    field = straight_field(usable.hits, begun.detector, begun.parameters, t0.centre)
+    theta[k] = np.clip(field, *unknowns.bounds[k])
+    return theta
 
 
 def joint_fit(

@@ -24,7 +24,7 @@ BESIDE = 3.0  # [cm] of the cathode's side in which a track's hits begin it
 AT_CATHODE = 1.3  # [cm] of the cathode that its first hit is within
 FEWEST = 3  # hits that begin it
 LOCAL = 4.0  # [cm] of its first hit whose hits tell its direction
-APART, ALONG = 0.7, 4.0  # [cm] between both sides: across the line of either, and between their first hits
+APART, ALONG = 1.5, 4.0  # [cm] between both sides: across the line of either, and between their first hits
 STRAIGHT = 0.97  # |cos| of the angle between both sides
 STEEPEST = 0.88  # |cos| of the angle to the drift
 CROP = 15.0  # [cm] of the path on either side that is used
@@ -40,6 +40,7 @@ STEP = 0.5  # [cm]
 RANGE = Gaussian(250.0, 80.0)  # [cm] of a fast muon where it is cut
 ACROSS = 0.15  # [cm] error of a hit's place
 OUTLYING = 0.3  # [cm] from the line at which a hit counts half
+FASTER = 0.03  # part by which the drift velocity may be off
 PREFIT = 8  # Gauss-Newton iterations
 
 
@@ -141,16 +142,17 @@ def followed(
     candidates = np.flatnonzero(hits.event_id == event)
     nodes = curve(points[rows], np.ones(len(rows))).points
     middle = points[rows].mean(axis=0)
-    own = rows
+    drift, straight = along_drift(hits, points), points
     for reach in GROWTH:
         longer = extended(nodes, reach + STEP)
-        off, along = nearest(points[candidates], longer)
+        off, along = nearest(straight[candidates], longer)
         _, origin = nearest(middle[None], longer)
         own = candidates[(off < TUBE) & (np.abs(along - origin) < reach)]
         if len(own) < 2 * FEWEST:
             return None
-        nodes = prefit(points[own], longer, particle)
-    off, along = nearest(points[own], nodes)
+        nodes, faster, _ = prefit(points[own], longer, particle, drift[own])
+        straight = points + faster * drift
+    off, along = nearest(straight[own], nodes)
     _, (origin,) = nearest(middle[None], nodes)
     own, off, along = own[off < TUBE], off[off < TUBE], along[off < TUBE]
     low, high = along.min(), along.max()
@@ -158,9 +160,10 @@ def followed(
         return None
     margin = BEFORE_END + float(detector.pitch.max()) / np.sqrt(1 - curve(nodes, np.ones(len(nodes))).cosine ** 2)
     inside = (along > low + margin) & (along < high - margin)
-    inside &= ~beside_others(points[own], points[candidates][nearest(points[candidates], nodes)[0] > TUBE])
+    others = nearest(straight[candidates], nodes)[0] > TUBE
+    inside &= ~beside_others(straight[own], straight[candidates][others])
     line = between(nodes, low, high)
-    losses = losses_along(line, points[own], hits.charge[own].astype(np.float64))
+    losses = losses_along(line, straight[own], hits.charge[own].astype(np.float64))
     inside &= np.interp(along - low, path_length(line), losses) < HARD
     if inside.sum() < 2 * FEWEST:
         return None
@@ -179,6 +182,13 @@ def losses_along(nodes: np.ndarray, points: np.ndarray, charge: np.ndarray) -> n
     _, along = nearest(points, nodes)
     near = np.exp(-0.5 * ((path_length(nodes)[:, None] - along) / SMOOTH) ** 2) @ charge
     return np.maximum(near / np.median(near), 1.0)
+
+
+def along_drift(hits: Hits, points: np.ndarray) -> np.ndarray:
+    """How charge at `points` (n, 3) has drifted, (n, 3) [cm]; a part more of it where it is faster by that part."""
+    drift = np.zeros((len(hits), 3))
+    drift[:, 2] = points[:, 2] - hits.z_anode
+    return drift
 
 
 def between(nodes: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -220,26 +230,37 @@ def projected(points: np.ndarray, nodes: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 @one_blas_thread
-def prefit(points: np.ndarray, nodes: np.ndarray, particle: Particle) -> np.ndarray:
-    """Nodes (m, 3) [cm] of the track along `nodes` that is nearest to points (n, 3) of hits.
+def prefit(
+    points: np.ndarray, nodes: np.ndarray, particle: Particle, drift: np.ndarray
+) -> tuple[np.ndarray, float, float]:
+    """The track along `nodes` (m, 3) [cm] that is nearest to points (n, 3) of hits: its nodes, eps and eps' error.
 
-    Least of sum rho(d_i) + sum alpha^2/2 by Gauss-Newton, d_i the distances in units of `ACROSS`, alpha the track's
-    kinks, and rho of Cauchy's form, so that what is beside the track counts little. Along itself the track is held.
+    eps is by what part the drift velocity is larger than that with which the points were made, `drift` (n, 3) [cm].
+
+    Least of sum rho(d_i) + sum alpha^2/2 + eps^2/(2 FASTER^2) by Gauss-Newton, d_i the distances of points + eps drift
+    in units of `ACROSS`, alpha the track's kinks, and rho of Cauchy's form, so that what is beside the track counts
+    little. Along itself the track is held.
     """
     track, eta = Track.through(nodes, particle, rho=RANGE, longest=STEP)
     moved = np.r_[:5, FIRST : FIRST + 2 * (track.steps - 1)]
     moved = np.delete(moved, np.argmax(np.abs(track.frame[0])))  # so that it does not slide along itself
-    prior = np.where(moved < FIRST, 0.0, 1.0)
+    prior = np.append(np.where(moved < FIRST, 0.0, 1.0), FASTER**-2)
+    eps = 0.0
     for _ in range(PREFIT):
         there, jacobian = track.nodes(eta), track.nodes_jacobian(eta)[:, :, moved]
-        segment, share, off = projected(points, there)
+        segment, share, off = projected(points + eps * drift, there)
         weight = 1 / (1 + np.sum(off**2, axis=1) / OUTLYING**2) / ACROSS**2
-        of_points = (1 - share)[:, None, None] * jacobian[segment] + share[:, None, None] * jacobian[segment + 1]
+        of_nodes = (1 - share)[:, None, None] * jacobian[segment] + share[:, None, None] * jacobian[segment + 1]
+        slope = np.concatenate((of_nodes, -drift[:, :, None]), axis=2)
         chord = np.diff(there, axis=0)[segment]
         chord /= np.linalg.norm(chord, axis=1, keepdims=True)
-        of_points -= chord[:, :, None] * np.einsum("ij,ijk->ik", chord, of_points)[:, None]
+        slope -= chord[:, :, None] * np.einsum("ij,ijk->ik", chord, slope)[:, None]
         off -= chord * np.sum(chord * off, axis=1, keepdims=True)
-        gradient = np.einsum("i,ij,ijk->k", weight, off, of_points) + prior * eta[moved]
-        matrix = np.einsum("i,ijk,ijl->kl", weight, of_points, of_points, optimize=True) + np.diag(prior)
-        eta[moved] -= np.linalg.solve(matrix, gradient)
-    return track.nodes(eta)
+        rows = np.sqrt(weight)[:, None, None] * slope
+        rows = rows.reshape(-1, len(prior))
+        gradient = rows.T @ (np.sqrt(weight)[:, None] * off).ravel() + prior * np.append(eta[moved], eps)
+        covariance = np.linalg.inv(rows.T @ rows + np.diag(prior))
+        step = covariance @ gradient
+        eta[moved] -= step[:-1]
+        eps -= float(step[-1])
+    return track.nodes(eta), eps, float(np.sqrt(covariance[-1, -1]))

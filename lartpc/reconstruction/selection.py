@@ -13,6 +13,7 @@ from lartpc.reconstruction.hypotheses import Found
 # 3 mm off itself, so that it is judged once the parameters are fitted.
 BEFORE = {STOPPING: 2.0, CROSSING: 30.0}
 AFTER = {STOPPING: 1.3, CROSSING: 1.3}
+WORST = 0.5  # of the mean square of the worst crossing track: those above it are taken out together
 VALUE = -7.0  # F over hits of a track that stops as its particle does; that of others is more
 FEWEST = 6  # hits that are used
 CLEAR = 10.0  # of F between a particle or an end and the others
@@ -48,5 +49,12 @@ def is_of(found: Found, particles: Sequence[str]) -> bool:
 
 
 def still_good(found: Sequence[Found]) -> np.ndarray:
-    """Which of the tracks (n,) a joint fit describes where it ended."""
-    return np.array([one.fitted.near.goodness < AFTER[one.candidate.kind] for one in found], dtype=bool)
+    """Which of the tracks (n,) a joint fit describes where it ended.
+
+    A bad track that crosses a cathode makes the others bad by the field: only those near the worst of them go at once.
+    """
+    goodness = np.array([one.fitted.near.goodness for one in found])
+    crossing = np.array([one.candidate.kind == CROSSING for one in found], dtype=bool)
+    limit = np.array([AFTER[one.candidate.kind] for one in found])
+    limit[crossing] = np.maximum(limit[crossing], WORST * goodness[crossing].max(initial=0.0))
+    return goodness < limit
