@@ -69,7 +69,9 @@ def told(result, truth, seconds):
             "off": float(result.fit.values[k] / values[k] - 1.0),
             "error": float(result.fit.errors[k] / values[k]),
             "pull": float((result.fit.values[k] - values[k]) / result.fit.errors[k]),
-            "most_likely_pull": float((result.of_hits.most_likely[k] - values[k]) / result.of_hits.most_likely_errors[k]),
+            "most_likely_pull": float(
+                (result.of_hits.most_likely[k] - values[k]) / result.of_hits.most_likely_errors[k]
+            ),
         }
     return {
         "parameters": rows,
@@ -92,7 +94,9 @@ def show(label, row):
         for name, one in row["parameters"].items()
     ]
     state = "good" if row["good"] else "not good"
-    print(f"{label}: {row['tracks']} tracks, {row['length_cm']:.0f} cm, {row['seconds']:.0f} s, {state}; {', '.join(shown)}")
+    print(
+        f"{label}: {row['tracks']} tracks, {row['length_cm']:.0f} cm, {row['seconds']:.0f} s, {state}; {', '.join(shown)}"
+    )
     for reason in row["reasons"]:
         print(f"    {reason}")
 

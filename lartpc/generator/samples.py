@@ -52,17 +52,31 @@ class Box:
 def shared_cathodes(detector):
     """Low and high corner of the cathodes that two TPCs share, (n, 2, 3) [cm]: z is the middle between theirs.
 
+    These are the TPCs of `back_to_back`.
+    """
+    below, above = back_to_back(detector).T
+    cathode = np.asarray(detector.z_cathode)
+    return facing(detector, below, above, (cathode[below] + cathode[above]) / 2)
+
+
+def back_to_back(detector):
+    """TPCs that share a cathode, (n, 2), the lower in z first.
+
     The two drift away from each other, their cathodes are up to `BACK_TO_BACK` apart, and their planes face each other.
     """
     anode, cathode = np.asarray(detector.z_anode), np.asarray(detector.z_cathode)
     below, above = np.nonzero(
         (anode < cathode)[:, None] & (anode > cathode) & (np.abs(cathode[:, None] - cathode) <= BACK_TO_BACK)
     )
-    middle = (cathode[below] + cathode[above]) / 2
+    corners = facing(detector, below, above, cathode[below])
+    return np.stack((below, above), axis=1)[np.all(corners[:, 0, :2] < corners[:, 1, :2], axis=1)]
+
+
+def facing(detector, below, above, z):
+    """Low and high corner, (n, 2, 3) [cm], at `z` (n,) of where the planes of two TPCs face each other."""
     low = [np.maximum(lo[below], lo[above]) for lo in (np.asarray(detector.x_lo), np.asarray(detector.y_lo))]
     high = [np.minimum(hi[below], hi[above]) for hi in (np.asarray(detector.x_hi), np.asarray(detector.y_hi))]
-    corners = np.stack([np.stack([*low, middle], axis=1), np.stack([*high, middle], axis=1)], axis=1)
-    return corners[np.all(corners[:, 0, :2] < corners[:, 1, :2], axis=1)]
+    return np.stack([np.stack([*low, z], axis=1), np.stack([*high, z], axis=1)], axis=1)
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,11 @@ from lartpc.reconstruction.marginal import Marginal
 from lartpc.reconstruction.reconstruct import KNOWN, STOPPABLE, candidates_in, fit_candidates
 from lartpc.reconstruction.selection import chosen, still_good
 from lartpc.reconstruction.track import Gaussian, Track
+from lartpc.reconstruction.velocity import straight_field
 from lartpc.simulation.simulation import Simulation
 
-ROUNDS = 4  # of joint fits, each without the tracks that the one before does not describe
+FIELD = "eField"
+ROUNDS = 6  # of joint fits, each without the tracks that the one before does not describe
 
 
 class HitRun(NamedTuple):
@@ -145,10 +147,12 @@ def calibrate_hits_of_runs(
     else:
         varied = unknowns_of_runs([run.simulation for run in runs], unknowns, per_run)
     check_start(varied)
-    begun = [Begun.of(run, own, t0) for run, own in zip(runs, varied.of_run, strict=True)]
+    start = nearer_start(runs, varied, t0)
+    told = zip(runs, varied.of_run, varied.columns, strict=True)
+    begun = [Begun.of(run, own, start[columns], t0) for run, own, columns in told]
     saved = journal.saved
     if saved is None:
-        saved = first(begun, varied, particles, t0, density, journal)
+        saved = first(begun, start, particles, t0, density, journal)
         journal.save(saved)
     tracks = restored(begun, saved, t0, density)
     theta, flow = saved.theta, saved.flow
@@ -177,8 +181,8 @@ def calibrate_hits_of_runs(
     found = marginal.run(fit, state, reduced)
     tracks = refitted(tracks, found.state)
     halves = halves_of(begun, varied, tracks, found)
-    told = zip(begun, varied.of_run, strict=True)
-    truth = varied.told([truth_of(one.target.truth, own.names) for one, own in told])
+    truths = [truth_of(one.target.truth, own.names) for one, own in zip(begun, varied.of_run, strict=True)]
+    truth = varied.told(truths)
     return HitsFit(varied, tuple(tracks), theta, errors, reduced.decrement, found, halves, flow, truth)
 
 
@@ -191,19 +195,16 @@ class Begun(NamedTuple):
     flow: CutFlow
 
     @staticmethod
-    def of(run: HitRun, unknowns: ChainUnknowns, t0: Gaussian) -> Begun:
-        """The simulation without noise and unread pixels."""
+    def of(run: HitRun, unknowns: ChainUnknowns, values: np.ndarray, t0: Gaussian) -> Begun:
+        """The simulation without noise and unread pixels, and the unknowns at `values`."""
         target, _ = Target.of(run.target).usable(run.simulation.detector)
-        simulation = run.simulation.apart(unknowns.names).without_pixels(target.unread).without_noise()
-        simulation = copy.copy(simulation)
-        start = dict(zip(unknowns.names, unknowns.start.tolist(), strict=True))
-        simulation.parameters = simulation.parameters.replace(**start)
+        simulation = started(run.simulation, unknowns, values).without_pixels(target.unread).without_noise()
         return Begun(simulation, target, *candidates_in(simulation, target.hits, STOPPABLE, t0))
 
 
 def first(
     begun: Sequence[Begun],
-    unknowns: RunUnknowns,
+    start: np.ndarray,
     particles: Sequence[str],
     t0: Gaussian,
     density: float,
@@ -220,7 +221,7 @@ def first(
     flow = CutFlow.joined(flows)
     if not names:
         raise InputError(f"{begun[0].target.source}: no track that can be used; {flow.ended}")
-    return Saved(0, unknowns.start, tuple(names), tuple(etas), flow)
+    return Saved(0, start, tuple(names), tuple(etas), flow)
 
 
 def restored(begun: Sequence[Begun], saved: Saved, t0: Gaussian, density: float) -> list[Used]:
@@ -242,6 +243,32 @@ def names_of(tracks: Sequence[Used]) -> tuple[tuple[int, int, str], ...]:
 def hits_of(state: State) -> int:
     """That are used."""
     return sum(near.hits for near in state.near)
+
+
+def nearer_start(runs: Sequence[HitRun], unknowns: RunUnknowns, t0: Gaussian) -> np.ndarray:
+    """Where the unknowns start (p,); a field of which nothing is known, where lines through a cathode are straight."""
+    theta = unknowns.start.copy()
+    held = {name for one in unknowns.constraints for name in one.names}
+    fields: dict[int, list[float]] = {}
+    for run, own, columns in zip(runs, unknowns.of_run, unknowns.columns, strict=True):
+        place = own.names.index(FIELD) if FIELD in own.names else None
+        if place is None or unknowns.names[columns[place]] in held:
+            continue
+        target, _ = Target.of(run.target).usable(run.simulation.detector)
+        begun = started(run.simulation, own, theta[columns])
+        fields.setdefault(int(columns[place]), []).append(
+            straight_field(target.hits, begun.detector, begun.parameters, t0.centre)
+        )
+    for k, found in fields.items():
+        theta[k] = np.clip(np.mean(found), *unknowns.bounds[k])
+    return theta
+
+
+def started(simulation: Simulation, unknowns: ChainUnknowns, values: np.ndarray) -> Simulation:
+    """The simulation with the unknowns at `values`."""
+    begun = copy.copy(simulation.apart(unknowns.names))
+    begun.parameters = begun.parameters.replace(**dict(zip(unknowns.names, values.tolist(), strict=True)))
+    return begun
 
 
 def joint_fit(

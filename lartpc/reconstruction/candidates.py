@@ -27,6 +27,8 @@ class Seed(NamedTuple):
     points: np.ndarray  # (m, 3) [cm] along the track, from where it stops or leaves backwards
     rho: Gaussian  # prior of the residual range there [cm]
     longest: float  # step [cm]
+    cut: tuple[bool, bool] = (False, False)  # whether the particle goes on at the first and the last point
+    losses: np.ndarray | None = None  # (m,) of energy near each point, over the most probable one
 
 
 class Candidate(NamedTuple):

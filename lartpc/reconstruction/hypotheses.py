@@ -31,7 +31,16 @@ class Found(NamedTuple):
 
 def begin(seed: Seed, t0: Gaussian, density: float) -> tuple[Track, np.ndarray]:
     """The track of a hypothesis, and its unknowns where the fit begins."""
-    return Track.through(seed.points, seed.particle, t0=t0, rho=seed.rho, density=density, longest=seed.longest)
+    return Track.through(
+        seed.points,
+        seed.particle,
+        t0=t0,
+        rho=seed.rho,
+        density=density,
+        longest=seed.longest,
+        cut=seed.cut,
+        losses=seed.losses,
+    )
 
 
 def compare(

@@ -14,6 +14,7 @@ from lartpc.generator.stopping import PARTICLES
 from lartpc.generator.transport import DENSITY
 from lartpc.reconstruction.candidates import Candidate, CutFlow
 from lartpc.reconstruction.cluster import positions
+from lartpc.reconstruction.crossing import find_crossing
 from lartpc.reconstruction.hypotheses import Found, compare
 from lartpc.reconstruction.likelihood import TrackLikelihood
 from lartpc.reconstruction.stopping import find_stopping
@@ -78,7 +79,11 @@ def candidates_in(
     """Candidates for tracks among hits."""
     by_name = {particle.name: particle for particle in PARTICLES.values()}
     points = positions(hits, simulation.detector, simulation.parameters, t0.centre)
-    return find_stopping(hits, points, simulation.detector, [by_name[name] for name in particles])
+    stopping, flow = find_stopping(hits, points, simulation.detector, [by_name[name] for name in particles])
+    crossing, cuts = find_crossing(hits, points, simulation.detector, [by_name["muon"]])
+    used = np.concatenate([one.rows for one in stopping]) if stopping else np.zeros(0, dtype=np.int64)
+    crossing = [one for one in crossing if not np.isin(one.rows, used).any()]
+    return stopping + crossing, CutFlow(flow.cuts + cuts.cuts)
 
 
 def fit_candidates(

@@ -14,6 +14,7 @@ from lartpc.reconstruction.likelihood import Near
 # 3 mm off itself, so that it is judged once the parameters are fitted.
 BEFORE = {STOPPING: 2.0, CROSSING: 30.0}
 AFTER = {STOPPING: 1.3, CROSSING: 1.3}
+WORST = 0.5  # of the mean square of the worst crossing track: those above it are taken out together
 VALUE = -7.0  # F over hits of a track that stops as its particle does; that of others is more
 FEWEST = 6  # hits that are used
 CLEAR = 10.0  # of F between a particle or an end and the others
@@ -22,7 +23,7 @@ CLEAR = 10.0  # of F between a particle or an end and the others
 def chosen(found: Sequence[Found], particles: Sequence[str], flow: CutFlow) -> tuple[list[int], CutFlow]:
     """Which of the tracks found, those of `particles`, a joint fit begins with: their places."""
     cuts = (
-        ("fits that converged", lambda one: one.fitted.converged and np.isfinite(one.fitted.near.value)),
+        ("fits that converged", settled),
         (f"with {FEWEST} hits or more", lambda one: one.fitted.near.hits >= FEWEST),
         (f"clearly of {', '.join(particles)}", lambda one: is_of(one, particles)),
         ("that describe their hits", lambda one: one.fitted.near.goodness < BEFORE[one.candidate.kind]),
@@ -35,13 +36,26 @@ def chosen(found: Sequence[Found], particles: Sequence[str], flow: CutFlow) -> t
     return left, flow
 
 
+def settled(found: Found) -> bool:
+    """Whether a fit ended at a minimum; that of a crossing track need not, before the field is known."""
+    return (found.fitted.converged or found.candidate.kind == CROSSING) and bool(np.isfinite(found.fitted.near.value))
+
+
 def is_of(found: Found, particles: Sequence[str]) -> bool:
-    """Whether it is one of `particles`, and no other particle does nearly as well."""
+    """Whether it is one of `particles`, and no other does nearly as well. What crosses a cathode may be any."""
+    if found.candidate.kind == CROSSING:
+        return True
     rivals = [value for name, value in found.others.items() if name.removesuffix(" reversed") not in particles]
     return found.fitted.track.particle.name in particles and min(rivals, default=np.inf) > CLEAR
 
 
 def still_good(candidates: Sequence[Candidate], near: Sequence[Near]) -> np.ndarray:
-    """Which of the tracks (n,) a joint fit describes where it ended."""
-    told = zip(candidates, near, strict=True)
-    return np.array([one.goodness < AFTER[candidate.kind] for candidate, one in told], dtype=bool)
+    """Which of the tracks (n,) a joint fit describes where it ended.
+
+    A bad track that crosses a cathode makes the others bad by the field: only those near the worst of them go at once.
+    """
+    goodness = np.array([one.goodness for one in near])
+    crossing = np.array([candidate.kind == CROSSING for candidate in candidates], dtype=bool)
+    limit = np.array([AFTER[candidate.kind] for candidate in candidates])
+    limit[crossing] = np.maximum(limit[crossing], WORST * goodness[crossing].max(initial=0.0))
+    return goodness < limit

@@ -21,6 +21,7 @@ DECREMENT = 0.05  # sqrt(g H^-1 g) [errors] down to which a track is fitted
 CLOSE = 0.5  # below which it is at its minimum, but for what a joint fit does anyway
 ITERATIONS = 30
 REACH, REACH_POINT, REACH_SLOPE, REACH_TIME = 2.0, 0.2, 0.15, 2.0  # of steps: in errors, [cm], 1, [us]
+REACH_RANGE = 0.5  # of the residual range, where that is more than `REACH_POINT`
 SHORTEST = 0.1  # [cm]
 
 
@@ -46,7 +47,8 @@ class Fitted(NamedTuple):
 def moved(track: Track, eta: np.ndarray, step: np.ndarray) -> np.ndarray:
     """eta + step, where no number goes further than a linear model may be believed and the length stays above 0."""
     reach = np.full(len(eta), REACH)
-    reach[:3] = reach[LENGTH] = reach[RHO] = REACH_POINT
+    reach[:3] = reach[LENGTH] = REACH_POINT
+    reach[RHO] = max(REACH_POINT, REACH_RANGE * eta[RHO])
     reach[SLOPES], reach[TIME] = REACH_SLOPE, REACH_TIME
     there = eta + np.clip(step, -reach, reach)
     there[LENGTH] = max(there[LENGTH], SHORTEST)

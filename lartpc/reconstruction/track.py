@@ -36,6 +36,7 @@ from lartpc.reconstruction.polyline import at_fractions, frame_along, path_lengt
 PARTS = (np.arange(8) + 0.5) / 8  # where inside a step the stopping power is taken
 QUENCHED = 0.7  # recombination factor over that of no dE/dx, 1/(1 + k dE/dx), at 6 to 10 MeV/cm
 POINT_SCALE, SLOPE_SCALE, TIME_SCALE, RHO_SCALE = 0.1, 0.3, 0.5, 0.3  # [cm], 1, [us], [cm]
+CUT = 0.02  # [cm] to which an end is held where the particle goes on
 SAME_LENGTH = 0.2  # a track whose length has changed by less than this fraction keeps its nodes
 
 
@@ -75,6 +76,7 @@ class Track:
     rho: Gaussian
     density: float  # [g/cm3]
     longest: float  # [cm]
+    held: tuple[tuple[int, Gaussian], ...] = ()  # priors of other unknowns, by their places
 
     @classmethod
     def along(
@@ -89,6 +91,7 @@ class Track:
         density=DENSITY,
         longest=LONGEST_STEP,
         end_range=None,
+        held=(),
     ) -> Track:
         """The track with these nodes (n + 1, 3) [cm] at the fractions (n + 1,) of its length, and frame (3, 3).
 
@@ -120,13 +123,24 @@ class Track:
         kinks = np.sqrt((theta2[1:] + theta2[:-1]) / 2) * (1 + (slope2[1:] + slope2[:-1]) / 2) ** 0.75
         own = np.clip(STEP_OF_RANGE * (end_range + s[1:]), SHORTEST_STEP, LONGEST_STEP)
         inside = np.maximum(step / own - 1, 0) * loss.width**2
-        return cls(particle, frame, fractions, length, kinks, loss, 1 + QUENCHED * inside, t0, rho, density, longest)
+        inside = 1 + QUENCHED * inside
+        return cls(particle, frame, fractions, length, kinks, loss, inside, t0, rho, density, longest, held)
 
     @classmethod
     def through(
-        cls, points, particle: Particle, *, t0=FREE, rho=STOPPED, density=DENSITY, longest=LONGEST_STEP, accuracy=0.01
+        cls,
+        points,
+        particle: Particle,
+        *,
+        t0=FREE,
+        rho=STOPPED,
+        density=DENSITY,
+        longest=LONGEST_STEP,
+        accuracy=0.01,
+        cut=(False, False),
+        losses=None,
     ) -> tuple[Track, np.ndarray]:
-        """A track along a curve, and its unknowns, of which g is 0; see `follow` for how.
+        """A track along a curve, and its unknowns, of which g is 0 unless `losses` are known; see `follow` for how.
 
         Parameters
         ----------
@@ -137,6 +151,8 @@ class Track:
         density: of the argon [g/cm3]
         longest: longest step [cm]
         accuracy: of the curve [cm], against which kinks are weighed
+        cut: whether the particle goes on at the first and the last point, unseen, so that the track is held there
+        losses: (m,) of energy near each point over the most probable one, from which g begins
 
         Raises ValueError where the curve has no length or comes back to where it began.
         """
@@ -145,10 +161,24 @@ class Track:
             raise ValueError(f"{len(points)} points: not a curve with two ends")
         fractions = step_fractions(path_length(points)[-1], rho.centre, longest)
         nodes, frame = at_fractions(points, fractions), frame_along(points[-1] - points[0])
+        axis, length = int(np.argmax(np.abs(frame[0]))), path_length(nodes)[-1]
+        ends = ((axis, Gaussian(float(nodes[0, axis]), CUT)), (LENGTH, Gaussian(float(length), CUT)))
         track = cls.along(
-            nodes, particle, fractions=fractions, frame=frame, t0=t0, rho=rho, density=density, longest=longest
+            nodes,
+            particle,
+            fractions=fractions,
+            frame=frame,
+            t0=t0,
+            rho=rho,
+            density=density,
+            longest=longest,
+            held=tuple(end for end, goes_on in zip(ends, cut, strict=True) if goes_on),
         )
-        return track, track.follow(nodes, accuracy)
+        eta = track.follow(nodes, accuracy)
+        if losses is not None:
+            middle = track.length * (fractions[1:] + fractions[:-1]) / 2
+            track.split(eta)[1][:] = np.log(np.interp(middle, path_length(points), losses)) / track.loss.width
+        return track, eta
 
     @property
     def steps(self) -> int:
@@ -234,7 +264,7 @@ class Track:
         gradient[FIRST : self.size - self.steps], curvature[FIRST : self.size - self.steps] = alpha.ravel(), 1
         gradient[self.size - self.steps :], curvature[self.size - self.steps :] = losses[1:]
         value = np.sum(alpha**2) / 2 + np.sum(losses[0])
-        for place, (centre, width) in ((TIME, self.t0), (RHO, self.rho)):
+        for place, (centre, width) in ((TIME, self.t0), (RHO, self.rho), *self.held):
             off, curvature[place] = eta[place] - centre, 1 / width**2
             gradient[place] = off / width**2
             value += off**2 / width**2 / 2
@@ -300,4 +330,5 @@ class Track:
             density=self.density,
             longest=self.longest,
             end_range=end_range,
+            held=self.held,
         )
