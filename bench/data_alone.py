@@ -79,7 +79,7 @@ def told(result, truth, seconds):
         "length_cm": result.length,
         "good": result.good,
         "reasons": list(result.reasons),
-        "mean_square": result.mean_square,
+        "mean_squares": result.mean_squares,
         "halves_apart": result.halves_apart.tolist(),
         "cut_flow": [list(cut) for cut in result.of_hits.flow.cuts],
         "seconds": seconds,
@@ -94,9 +94,8 @@ def show(label, row):
         for name, one in row["parameters"].items()
     ]
     state = "good" if row["good"] else "not good"
-    print(
-        f"{label}: {row['tracks']} tracks, {row['length_cm']:.0f} cm, {row['seconds']:.0f} s, {state}; {', '.join(shown)}"
-    )
+    print(f"{label}: {row['tracks']} tracks, {row['length_cm']:.0f} cm, {row['seconds']:.0f} s, {state}")
+    print(f"    {', '.join(shown)}")
     for reason in row["reasons"]:
         print(f"    {reason}")
 

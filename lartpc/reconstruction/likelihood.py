@@ -39,12 +39,17 @@ class Near(NamedTuple):
     information_theta: np.ndarray  # (p, p)
     hits: int  # that are used
     missed: int  # hits on pixels that the track does not reach
-    prior: float  # -log of the density of eta
+    expected: float  # of the sum of squared residuals, of which the track takes a part
+
+    @property
+    def squares(self) -> float:
+        """Sum of the squared residuals."""
+        return float(self.residual @ self.residual)
 
     @property
     def goodness(self) -> float:
-        """Mean square of the residuals."""
-        return float(self.residual @ self.residual) / max(len(self.residual), 1)
+        """The same over what is expected: about 1 of a track that the model describes."""
+        return self.squares / max(self.expected, 1.0)
 
 
 class TrackLikelihood:
@@ -104,21 +109,31 @@ class TrackLikelihood:
             # What counts in the information: the residuals, and how the rest curves.
             full, full_theta = np.concatenate((jacobian, curved @ by_eta)), np.concatenate((by_theta, curved_theta))
             prior, slope, curvature = track.prior(eta)
+            information = full.T @ full + np.diag(curvature)
             found.append(
                 Near(
                     value=0.5 * float(residual @ residual) + float(rest[k]) + prior,
                     residual=residual,
                     gradient=jacobian.T @ residual + rest_segment.sum(axis=0) @ by_eta + slope,
-                    information=full.T @ full + np.diag(curvature),
+                    information=information,
                     cross=full.T @ full_theta,
                     gradient_theta=by_theta.T @ residual + rest_theta.sum(axis=0),
                     information_theta=full_theta.T @ full_theta,
                     hits=int(used[k]),
                     missed=int(n_lost[k]),
-                    prior=prior,
+                    expected=expected_squares(jacobian, information),
                 )
             )
         return found
+
+
+def expected_squares(jacobian: np.ndarray, information: np.ndarray) -> float:
+    """Expected sum of m squared residuals whose `jacobian` by unknowns with a prior is (m, n), at the minimum.
+
+    With P the curvature of the prior the data have the covariance V = 1 + J P^-1 J^T, residuals are V^-1 of the data,
+    and their squares sum to tr V^-1 = m - tr(J H^-1 J^T), H = J^T J + P.
+    """
+    return len(jacobian) - float(np.sum(jacobian * np.linalg.solve(information, jacobian.T).T))
 
 
 def batch_of(simulation: Simulation, parts: Sequence[tuple[np.ndarray, ...]]) -> Batch:

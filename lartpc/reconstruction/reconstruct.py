@@ -22,7 +22,7 @@ from lartpc.reconstruction.track import Gaussian
 from lartpc.simulation.simulation import Simulation
 
 KNOWN = Gaussian(0.0, 1e-3)  # [us] of tracks whose time is known
-WORST = 2.0  # mean square of a track's residuals; that of good ones is 0.2 to 1, as the track takes part of the noise
+WORST = 4.0  # mean square of a track's residuals over that expected
 STOPPABLE = ("proton", "muon", "pion+")
 
 

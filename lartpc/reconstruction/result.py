@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,13 +13,14 @@ from lartpc.fit.result import FitResult, at_bound
 from lartpc.fit.runs import RunUnknowns
 from lartpc.fit.uncertainty import invert, open_components
 from lartpc.reconstruction.calibrate import HitsFit
-from lartpc.reconstruction.candidates import CROSSING
+from lartpc.reconstruction.candidates import CROSSING, KINDS, STOPPING
 from lartpc.reconstruction.joint import DECREMENT, Reduced, State
+from lartpc.reconstruction.likelihood import Near
 from lartpc.reconstruction.track import LENGTH
 
 ERRORS = "inverse information of hits and priors of the tracks, all tracks marginalised"
 APART = 4.5  # errors of their difference by which the halves of a target may differ
-LOOSE, TIGHT = 1.3, 0.6  # mean square of residuals and priors of tracks that the model describes
+TIGHT, LOOSE = 0.7, {STOPPING: 1.3, CROSSING: 2.3}  # mean square over that expected, of tracks that are described
 FIELD = "eField"
 
 
@@ -27,7 +29,7 @@ class HitsResult(NamedTuple):
 
     fit: FitResult
     of_hits: HitsFit
-    mean_square: float  # of residuals and priors of the tracks, over the number of residuals: about 1
+    mean_squares: dict[str, float]  # of the residuals of each kind of tracks, over what is expected
     t0_width: float  # [us] of the prior of the tracks' times
     density: float  # [g/cm3] of the argon that the tracks lose energy in
 
@@ -41,10 +43,12 @@ class HitsResult(NamedTuple):
         """Why it is not to be used; none where it may be."""
         found, names = self.of_hits, self.fit.names
         reasons = list(self.fit.reasons)
-        if not TIGHT < self.mean_square < LOOSE:
-            reasons.append(
-                f"mean square of residuals and priors of the tracks: {self.mean_square:.3g}, expected about 1"
-            )
+        reasons += [
+            f"mean square of the residuals over that expected: {found:.3g} of tracks {kind}, {TIGHT} to {LOOSE[kind]} "
+            "of a good model"
+            for kind, found in self.mean_squares.items()
+            if not TIGHT < found < LOOSE[kind]
+        ]
         reasons += [
             f"{name}: even and odd events are {pull:+.1f} errors apart"
             for name, pull in zip(names, self.halves_apart, strict=True)
@@ -93,7 +97,7 @@ class HitsResult(NamedTuple):
             "good": self.good,
             "reasons": list(self.reasons),
             "remarks": list(self.remarks),
-            "mean_square": self.mean_square,
+            "mean_squares": self.mean_squares,
             "tracks": len(found.tracks),
             "kinds": dict(Counter(one.candidate.kind for one in found.tracks)),
             "length": self.length,
@@ -148,14 +152,13 @@ def evaluation(unknowns: RunUnknowns, phase: str, state: State, reduced: Reduced
         events=0,
         hits=hits,
         unmatched=sum(near.missed for near in state.near),
-        mean_square=mean_square(state),
+        mean_square=mean_square(state.near),
     )
 
 
-def mean_square(state: State) -> float:
-    """Sum of the squares of residuals and of the priors' pulls, over the number of residuals."""
-    squares = sum(float(near.residual @ near.residual) + 2.0 * near.prior for near in state.near)
-    return squares / max(sum(len(near.residual) for near in state.near), 1)
+def mean_square(near: Sequence[Near]) -> float:
+    """Sum of the squared residuals of tracks, over what is expected: they take a part of them."""
+    return sum(one.squares for one in near) / max(sum(one.expected for one in near), 1.0)
 
 
 def result_of(found: HitsFit, t0_width: float, density: float) -> HitsResult:
@@ -185,11 +188,16 @@ def result_of(found: HitsFit, t0_width: float, density: float) -> HitsResult:
         hits=sum(near.hits for near in ended.state.near),
         unmatched=sum(near.missed for near in ended.state.near),
         iterations=0,
-        mean_square=mean_square(ended.state),
+        mean_square=mean_square(ended.state.near),
         converged=converged,
         message=message,
         errors_from=ERRORS,
         open_direction=open_components(unknowns.names, direction),
         pushed=tuple(name for name, at in zip(unknowns.names, bounded, strict=True) if at),
     )
-    return HitsResult(fit, found, fit.mean_square, t0_width, density)
+    of_kind = {
+        kind: [near for one, near in zip(found.tracks, ended.state.near, strict=True) if one.candidate.kind == kind]
+        for kind in KINDS
+    }
+    squares = {kind: mean_square(near) for kind, near in of_kind.items() if near}
+    return HitsResult(fit, found, squares, t0_width, density)

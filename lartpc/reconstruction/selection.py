@@ -10,10 +10,11 @@ from lartpc.reconstruction.candidates import CROSSING, STOPPING, Candidate, CutF
 from lartpc.reconstruction.hypotheses import Found
 from lartpc.reconstruction.likelihood import Near
 
-# Mean square of a track's residuals, of which its unknowns take a part. At a field that is 1 % off a crossing track is
-# 3 mm off itself, so that it is judged once the parameters are fitted.
-BEFORE = {STOPPING: 2.0, CROSSING: 30.0}
-AFTER = {STOPPING: 1.3, CROSSING: 1.3}
+# Mean square of a track's residuals over that expected: of good protons 0.5 to 1.3, of muons, whose losses have long
+# tails, 1.2 to 2.6. At a field that is 1 % off a crossing track is 3 mm off itself, so that it is judged once the
+# parameters are fitted.
+BEFORE = {STOPPING: 4.0, CROSSING: 60.0}
+AFTER = {STOPPING: 2.5, CROSSING: 2.6}
 WORST = 0.5  # of the mean square of the worst crossing track: those above it are taken out together
 VALUE = -7.0  # F over hits of a track that stops as its particle does; that of others is more
 FEWEST = 6  # hits that are used

@@ -23,7 +23,7 @@ def quadratic(information, gradient, n):
         information_theta=information[n:, n:],
         hits=3,
         missed=0,
-        prior=0.0,
+        expected=3.0,
     )
 
 
