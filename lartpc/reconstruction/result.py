@@ -128,9 +128,8 @@ class HitsResult(NamedTuple):
                 line = f"{line:<{len(head) + 4}} {(value - truth[i]) / error:+.2f}"
             lines.append(line + ("  at its bound" if at_bound(value, self.fit.bounds[i]) else ""))
         lines.append(f"errors: {ERRORS}; MAP: where tracks and parameters together are most likely, which is biased")
-        lines.append(
-            f"mean square of residuals and priors: {self.mean_square:.3g} (about 1 if the model describes them)"
-        )
+        squares = ", ".join(f"{found:.3g} of tracks {kind}" for kind, found in self.mean_squares.items())
+        lines.append(f"mean square of the residuals over that expected: {squares}")
         lines += [str(one) for one in self.fit.contributions]
         lines += [f"remark: {one}" for one in self.remarks]
         lines.append(f"verdict: {'good' if self.good else 'not to be used'}")
