@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lartpc.gradients.trace import Trace
     from lartpc.parameters import Parameters
     from lartpc.pixels.response import Response
+    from lartpc.reconstruction.reconstruct import reconstruct
     from lartpc.settings import Settings
     from lartpc.simulation.simulation import Simulation
 
@@ -54,6 +55,7 @@ __all__ = [
     "read_hits",
     "read_packets",
     "read_segments",
+    "reconstruct",
     "scan",
     "write_hits",
     "write_segments",
@@ -80,6 +82,7 @@ _HOMES = {
     "read_hits": "formats.hitfile",
     "read_packets": "formats.packetfile",
     "read_segments": "formats.edepsim",
+    "reconstruct": "reconstruction.reconstruct",
     "scan": "fit.scan",
     "write_hits": "formats.hitfile",
     "write_segments": "formats.edepsim",
