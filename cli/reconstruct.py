@@ -66,7 +66,7 @@ def reconstruct(
 
     chosen, events = simulation.detector, options["events"]
     t0 = KNOWN if t0_width is None else KNOWN._replace(width=t0_width)
-    check_choices(names, t0, track_density)
+    check_choices(names, t0, track_density, ("--particle", "--t0-width", "--track-density"))
     target = Target.read(hits, None, chosen, detector, layout).of_events(events)
     target.check_detector(chosen)
     if len(target.hits) == 0:

@@ -131,7 +131,9 @@ def draw_borders(ax: Axes, view: tuple[str, str], detector: Detector) -> None:
     sides = {"x": (d.x_lo, d.x_hi), "y": (d.y_lo, d.y_hi), "z": (d.z_anode, d.z_cathode)}
     (left, right), (low, high) = (sides[name] for name in view)
     corners = np.stack((left, low, right, low, right, high, left, high), axis=1).reshape(-1, 4, 2)
-    ax.add_collection(PolyCollection(list(corners), facecolors="none", edgecolors="0.75", linewidths=0.7), autolim=False)
+    ax.add_collection(
+        PolyCollection(list(corners), facecolors="none", edgecolors="0.75", linewidths=0.7), autolim=False
+    )
 
 
 def draw_bands(ax: Axes, rows: list[int], tracks: Tracks) -> None:

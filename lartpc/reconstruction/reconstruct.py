@@ -78,16 +78,16 @@ def reconstruct(
     return Reconstruction(tuple(found), flow)
 
 
-def check_choices(particles: Sequence[str], t0: Gaussian, density: float) -> None:
-    """Raise InputError for a wrong choice of `reconstruct`."""
-    for name in particles:
-        check_choice("particle", name, HEAVY)
-    if not particles:
-        raise InputError(f"particle: found none, allowed is {' or '.join(HEAVY)}")
-    if not 0 < density < np.inf:
-        raise InputError(f"density: found {density:g} g/cm3, allowed is above 0")
+def check_choices(
+    particles: Sequence[str], t0: Gaussian, density: float, told: Sequence[str] = ("particle", "t0", "density")
+) -> None:
+    """Raise InputError for a wrong choice of `reconstruct`; `told`: what the choices are called."""
+    for name in particles or ("none",):
+        check_choice(told[0], name, HEAVY)
     if not t0.width > 0:
-        raise InputError(f"t0: found a width of {t0.width:g} us, allowed is above 0")
+        raise InputError(f"{told[1]}: found a width of {t0.width:g} us, allowed is above 0")
+    if not 0 < density < np.inf:
+        raise InputError(f"{told[2]}: found {density:g} g/cm3, allowed is above 0")
 
 
 def candidates_in(
