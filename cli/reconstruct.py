@@ -10,7 +10,7 @@ import click
 
 from lartpc import InputError
 from lartpc.cli.compare import simulation_of, simulation_options
-from lartpc.cli.options import check_output, output_option, overwrite_option
+from lartpc.cli.options import check_output, output_option, overwrite_option, trust_option
 from lartpc.cli.progress import announce_compilation, progress_bar
 
 
@@ -40,6 +40,7 @@ from lartpc.cli.progress import announce_compilation, progress_bar
     show_default=True,
     help="Density of the argon that tracks lose energy in.",
 )
+@trust_option
 @overwrite_option
 @click.pass_context
 def reconstruct(
@@ -59,8 +60,10 @@ def reconstruct(
 
     from lartpc import Target
     from lartpc import reconstruct as run
+    from lartpc.fit.agreement import check_agreement
     from lartpc.formats.attrs import describe
     from lartpc.formats.tracks import write_tracks
+    from lartpc.parameters import TABLE
     from lartpc.reconstruction.reconstruct import KNOWN, check_choices
     from lartpc.reconstruction.table import tracks_of
 
@@ -73,7 +76,8 @@ def reconstruct(
         raise InputError(f"{hits}: has no hits" + (" in the --events" if events is not None else ""))
     if target.received is not None:
         click.echo(f"{hits}: {target.received}")
-    target = dataclasses.replace(target, rounded=target.rounded or options["rounded"])
+    target = dataclasses.replace(target, rounded=target.rounded or options["rounded"], trusted=options["trust_me"])
+    check_agreement(target, simulation, list(TABLE))  # the parameters of data are not known
     announce_compilation(options["device"])
     progress = functools.partial(progress_bar, doing="fitting", unit="step")
     made = run(simulation, target, names, t0=t0, density=track_density, progress=progress)

@@ -136,6 +136,8 @@ def test_refusals(folder, compiled):
     assert "hits of detector module0, allowed are those of 2x2" in refuses(
         folder, "reconstruct", *options, "--detector", "2x2"
     )
+    line = refuses(folder, "reconstruct", *options, "--recombination", "box")
+    assert "was simulated with recombination birks, the fit takes box" in line
     assert "nowhere.json" in refuses(folder, "reconstruct", *options, "--fit", "nowhere.json")
     assert "has no hits in the --events" in refuses(folder, "reconstruct", *options, "--events", "77")
     assert "is the input hits" in refuses(folder, "reconstruct", compiled, "-o", compiled, "--overwrite")

@@ -67,7 +67,7 @@ def fitted(segments, particles, seed, **options):
 
 @pytest.fixture(scope="module")
 def protons():
-    segments = isolated("stopping-protons", 7, 5)
+    segments = isolated("stopping-protons", 9, 5)
     return judge(fitted(segments, ("proton",), 5), segments)
 
 
