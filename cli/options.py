@@ -101,7 +101,7 @@ trust_option = click.option(
     "--trust-me",
     multiple=True,
     metavar="NAME",
-    help="What may differ from what the hits' file says of their simulation.",
+    help="What may differ from what the file of hits says.",
 )
 
 
