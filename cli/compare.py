@@ -33,6 +33,11 @@ from lartpc.cli.options import (
 
 def model_options(command):
     """The decorator with the options of `model_of`."""
+    return simulation_options(t0_option(command))
+
+
+def simulation_options(command):
+    """The decorator with the options of `simulation_of`, and what `--rounded` and `--events` say of a target."""
     fit = click.option("--fit", "fitted", metavar="FILE", help="fit.json with parameters, recombination and response.")
     run = click.option("--run", type=click.IntRange(0), help="Which run of --fit, where that is of several.")
     options = (
@@ -46,7 +51,7 @@ def model_options(command):
         set_option,
         rounded_option,
     )
-    options += (t0_option, recombination_option, response_option, device_option)
+    options += (recombination_option, response_option, device_option)
     return functools.reduce(lambda made, option: option(made), reversed(options), command)
 
 
@@ -95,14 +100,24 @@ def model_of(context, segments, target, detector, layout, fitted, changes, optio
     """
     if options["t0"] == "fit":
         raise InputError("--t0 fit: allowed with calibrate only; --set t0_offset=VALUE shifts the model")
+
+    from lartpc import read_segments
+
+    whole = read_segments(segments)
+    simulation, chain = simulation_of(context, detector, layout, fitted, changes, options, estimated)
+    files = detector, layout
+    return simulation, *aim_of(target, whole, simulation, None, files, {**options, "closure": False}), chain
+
+
+def simulation_of(context, detector, layout, fitted, changes, options, estimated=False):
+    """The simulation that `simulation_options` ask for, and its own options; `estimated`: as of `model_of`."""
     if options["run"] is not None and fitted is None:
         raise InputError("--run: allowed with --fit only")
     fit = values_of(fitted, options["run"]) if fitted is not None else {}
 
-    from lartpc import Simulation, read_segments
+    from lartpc import Simulation
     from lartpc.fit.thresholds import with_table
 
-    whole = read_segments(segments)
     chosen = with_pixel_values(load_detector(detector, layout), options, (detector, layout))
     if fit and fit["detector"] != chosen.name:
         raise InputError(f"{fitted}: fit of detector {fit['detector']}, allowed is --detector of that")
@@ -113,9 +128,7 @@ def model_of(context, segments, target, detector, layout, fitted, changes, optio
     for name in ("recombination", "response"):
         if fit and context.get_parameter_source(name) is ParameterSource.DEFAULT:
             chain[name] = fit[name]
-    simulation = Simulation(with_table(chosen) if estimated else chosen, parameters, **chain)
-    files = detector, layout
-    return simulation, *aim_of(target, whole, simulation, None, files, {**options, "closure": False}), chain
+    return Simulation(with_table(chosen) if estimated else chosen, parameters, **chain), chain
 
 
 def values_of(path, run):

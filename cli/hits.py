@@ -101,7 +101,7 @@ def calibrate_from_hits(given, output, names, per_run, start, resume, overwrite,
         chain = {name: run[name] for name in ("recombination", "response", "device")}
         simulation = Simulation(detector, detector.parameters.replace(**fixes), **chain)
         target = Target.read(run["target"], None, detector, run["detector"], run["layout"]).of_events(run["events"])
-        target.check_made_by(detector)
+        target.check_detector(detector)
         target = dataclasses.replace(target, rounded=target.rounded or options["rounded"], trusted=options["trust_me"])
         runs.append(HitRun(simulation, target))
         fixed = {name: value for name, value in simulation.parameters.as_dict().items() if name not in fitted}

@@ -17,6 +17,7 @@ from lartpc.cli.gradcheck import gradcheck
 from lartpc.cli.info import info
 from lartpc.cli.options import NOTES
 from lartpc.cli.plot import plot
+from lartpc.cli.reconstruct import reconstruct
 from lartpc.cli.response import response
 from lartpc.cli.scan import scan
 from lartpc.cli.simulate import simulate
@@ -115,6 +116,7 @@ COMMANDS = (
     thresholds,
     scan,
     forecast,
+    reconstruct,
     generate,
     response,
     plot,

@@ -98,7 +98,10 @@ rounded_option = click.option(
 
 
 trust_option = click.option(
-    "--trust-me", multiple=True, metavar="NAME", help="What may differ from what TARGET says it was simulated with."
+    "--trust-me",
+    multiple=True,
+    metavar="NAME",
+    help="What may differ from what the file of hits says.",
 )
 
 

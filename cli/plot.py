@@ -19,11 +19,13 @@ from lartpc.cli.options import check_output, layout_option, load_detector, outpu
 @overwrite_option
 def plot(hits, output, event, detector, layout, overwrite):
     """Draw one event of HITS, a file of hits or of packets: segments where it has them, pixel planes, and a waveform if
-    there are any (simulate --waveforms)."""
+    there are any (simulate --waveforms). Of a file of lartpc reconstruct: the tracks over their hits, how far hits are
+    off, and dE/dx against residual range."""
     check_output(output, overwrite)
 
     import numpy as np
 
+    from lartpc.formats.tracks import has_tracks, read_tracks
     from lartpc.plots.source import read_source
 
     chosen = None if detector is None else load_detector(detector, layout)
@@ -39,7 +41,12 @@ def plot(hits, output, event, detector, layout, overwrite):
         ids = np.union1d(table.event_id, segments.event_id)
         known = f"{ids.min()} to {ids.max()}" if len(ids) else "no event"
         raise InputError(f"--event {event}: not in {hits}, found {known}")
-    figure = event_display(event, table, segments, source.detector, source.waveforms, threshold=source.threshold)
+    if has_tracks(hits):
+        from lartpc.plots.tracks import tracks_figure
+
+        figure = tracks_figure(event, table, read_tracks(hits), source.detector)
+    else:
+        figure = event_display(event, table, segments, source.detector, source.waveforms, threshold=source.threshold)
     write_figure(output, figure, overwrite)
     if event is None:
         click.echo(f"{output}: no event")

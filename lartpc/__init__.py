@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lartpc.parameters import Parameters
     from lartpc.pixels.response import Response
     from lartpc.reconstruction.calibrate import calibrate_hits, calibrate_hits_of_runs
+    from lartpc.reconstruction.reconstruct import reconstruct
     from lartpc.settings import Settings
     from lartpc.simulation.simulation import Simulation
 
@@ -57,6 +58,7 @@ __all__ = [
     "read_hits",
     "read_packets",
     "read_segments",
+    "reconstruct",
     "scan",
     "write_hits",
     "write_segments",
@@ -85,6 +87,7 @@ _HOMES = {
     "read_hits": "formats.hitfile",
     "read_packets": "formats.packetfile",
     "read_segments": "formats.edepsim",
+    "reconstruct": "reconstruction.reconstruct",
     "scan": "fit.scan",
     "write_hits": "formats.hitfile",
     "write_segments": "formats.edepsim",

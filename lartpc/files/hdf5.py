@@ -56,10 +56,10 @@ def open_table(file: h5py.File, *names: str) -> h5py.Dataset:
     return _open_rows(file, names, lambda dtype: dtype.names is not None, "a table with named fields")
 
 
-def read_attributes(file: h5py.File) -> dict[str, Any]:
-    """All attributes by name. Raises InputError where they are damaged, or of a type that h5py does not know."""
-    with _damaged(file.filename):
-        return dict(file.attrs.items())
+def read_attributes(of: h5py.File | h5py.Dataset) -> dict[str, Any]:
+    """All attributes of a file or dataset by name. InputError: damaged, or of a type that h5py does not know."""
+    with _damaged(of.file.filename):
+        return dict(of.attrs.items())
 
 
 def read_rows(dataset: h5py.Dataset, start: int = 0, end: int | None = None) -> np.ndarray:

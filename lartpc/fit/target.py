@@ -16,6 +16,7 @@ from lartpc.detector.detector import Detector
 from lartpc.detector.pixelvalues import PIXEL_VALUES
 from lartpc.exceptions import InputError
 from lartpc.formats.attrs import detector_of, parameters_of
+from lartpc.formats.edepsim import no_segments
 from lartpc.formats.hitfile import read_attrs, read_hits, read_unread
 from lartpc.formats.hits_of_packets import Received
 from lartpc.formats.packetfile import has_packets, receive
@@ -58,19 +59,21 @@ class Target:
         """The hits of a file that `lartpc simulate` or `write_hits` wrote, or of LArPix packets, which are rounded.
 
         Packets need the rest: the `segments` of all events, and the `detector`, with the files that it was loaded
-        from if any.
+        from if any. Without segments, as of data, each event begins with its trigger, at which its time is 0.
         `t0` is what their zero of time means, see `packet_events.zeros_of`; hits are at the times of the segments, so
         that it must be absolute or fit.
 
-        Raises InputError: no such file, no hits in it, attributes that are damaged, packets without the rest, another
-        `t0`, and as `receive` does.
+        Raises InputError: no such file, no hits in it, attributes that are damaged, packets without the detector,
+        another `t0`, and as `receive` does.
         """
         rounded, received = has_packets(path), None
         if rounded:
-            if segments is None or detector is None:
+            if detector is None:
                 raise InputError(f"{path}: a file of packets: needs the segments and the detector, too")
             channels = Channels.load(detector, detector_yaml, layout_yaml)
             unread = channels.unread(detector)
+            if segments is None:
+                segments, t0 = no_segments(path), "trigger"
             hits, received = receive(path, segments, channels, detector, t0)
         else:
             if t0 not in (None, "absolute", "fit"):
@@ -133,7 +136,7 @@ class Target:
 
     def check(self, detector: Detector, segments: Segments) -> None:
         """Raise InputError where the hits are of another detector, or of other events than those of `segments`."""
-        self.check_made_by(detector)
+        self.check_detector(detector)
         held = self.settings.get("events")
         if held is not None:
             missing = segments.events[~within(segments.events, range(*held))]
@@ -146,7 +149,7 @@ class Target:
         if len(others):
             raise InputError(f"target: has hits of event {others[0]}, which the segments do not have")
 
-    def check_made_by(self, detector: Detector) -> None:
+    def check_detector(self, detector: Detector) -> None:
         """Raise InputError where the hits are of another detector."""
         made_by = self.settings.get("detector", detector.name)
         if made_by != detector.name:

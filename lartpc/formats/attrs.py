@@ -62,7 +62,7 @@ def detector_of(path: str | os.PathLike, attrs: Mapping[str, Any]) -> Detector:
         raise InputError(f"{path}: no attribute {missing}, allowed are hits that lartpc simulate wrote") from None
     except (AttributeError, TypeError, ValueError, OverflowError):
         raise _no_detector(path, "geometry or readout") from None
-    parameters = parameters_of(path, attrs)
+    parameters = parameters_of(path, attrs) if "parameters" in attrs else Parameters()  # those of data nobody knows
     for key, values in geometry.items():
         kinds = "iu" if key in ("n_x", "n_y", "first_pixel", "module") else "iuf"
         shape = (max(map(np.size, geometry.values())),)

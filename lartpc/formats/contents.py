@@ -73,7 +73,8 @@ def rows_of(item: Any) -> int | None:
 
 def kind_of(file: h5py.File) -> str:
     """What a file is, by its tables."""
-    kinds = {"packets": "LArPix packets", "hits": "hits", "segments": "energy deposits", "tracks": "energy deposits"}
+    kinds = {"packets": "LArPix packets", "hits_tracks": "reconstructed tracks", "hits": "hits"}
+    kinds |= dict.fromkeys(("segments", "tracks"), "energy deposits")
     return next((kind for name, kind in kinds.items() if name in file), "unknown")
 
 

@@ -65,6 +65,11 @@ def from_table(raw: np.ndarray, path: str | os.PathLike, rows: np.ndarray | None
     return segments
 
 
+def no_segments(path: str | os.PathLike) -> Segments:
+    """Those of a file that has none."""
+    return from_table(np.zeros(0, dtype=segment_dtype()), path)
+
+
 def write_segments(path: str | os.PathLike, segments: Segments, overwrite: bool = False) -> None:
     """Write the columns as an HDF5 file of edep-sim's present format, dataset `segments`, in the file's frame.
 

@@ -85,8 +85,7 @@ class HitWriter:
 
     def append(self, hits: Hits, waveforms: WaveformTable | None) -> None:
         """Write the hits of events that follow those before, in their order. Raises what writing has failed with."""
-        table = _table(hits, _HIT)
-        hdf5.append(self.hits, table[np.lexsort((table["hit"], table["pixel_id"], table["event_id"]))])
+        hdf5.append(self.hits, _table(hits, _HIT)[order_of(hits)])
         if waveforms is not None:
             windows = _table(waveforms, _WINDOW)
             windows["offset"] += len(self.current)
@@ -95,8 +94,13 @@ class HitWriter:
         self.file.check()
 
 
-def write_attrs(file: h5py.File, attrs: Mapping[str, Any]) -> None:
-    """Write `attrs` and the version of lartpc as attributes of the file, mappings and lists as JSON."""
+def order_of(hits: Hits) -> np.ndarray:
+    """The rows of hits in the order that files have them in, (n,)."""
+    return np.lexsort((hits.hit, hits.pixel_id, hits.event_id))
+
+
+def write_attrs(file: h5py.File | h5py.Dataset, attrs: Mapping[str, Any]) -> None:
+    """Write `attrs` and the version of lartpc as attributes of the file or table, mappings and lists as JSON."""
     for name, value in {**attrs, "lartpc_version": __version__}.items():
         structured = value is None or isinstance(value, Mapping | list | tuple)
         file.attrs[name] = json.dumps(value, sort_keys=True) if structured else value
@@ -146,8 +150,7 @@ def read_waveforms(path: str | os.PathLike) -> WaveformTable | None:
 def read_attrs(path: str | os.PathLike) -> dict[str, Any]:
     """The attributes that `write_hits` was given, and `lartpc_version`. InputError: no HDF5 file, damaged."""
     with hdf5.open_hdf5(path) as file:
-        attrs = hdf5.read_attributes(file)
-    plain = {name: _plain(path, name, value) for name, value in attrs.items()}
+        plain = attrs_of(path, file)
     for name, (kind, allowed) in _ATTRS.items():
         if name in plain and not (plain[name] is None or isinstance(plain[name], kind)):
             raise InputError(f"{path}: attribute {name!r} is {short(plain[name])}, allowed is {allowed}")
@@ -155,6 +158,11 @@ def read_attrs(path: str | os.PathLike) -> dict[str, Any]:
     if events is not None and not (len(events) == 2 and all(isinstance(one, int) for one in events)):
         raise InputError(f"{path}: attribute 'events' is {short(events)}, allowed are two event ids")
     return plain
+
+
+def attrs_of(path: str | os.PathLike, of: h5py.File | h5py.Dataset) -> dict[str, Any]:
+    """The attributes that `write_attrs` gave a file or a table of it. InputError: damaged."""
+    return {name: _plain(path, name, value) for name, value in hdf5.read_attributes(of).items()}
 
 
 def _plain(path: str | os.PathLike, name: str, value: Any) -> Any:

@@ -6,15 +6,13 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from lartpc.data.hits import Hits, WaveformTable
 from lartpc.data.segments import Segments
 from lartpc.detector.channels import Channels
 from lartpc.detector.detector import Detector
 from lartpc.files import hdf5
 from lartpc.formats.attrs import check_pixels, read_detector
-from lartpc.formats.edepsim import from_table, read_segments, segment_dtype
+from lartpc.formats.edepsim import no_segments, read_segments
 from lartpc.formats.hitfile import read_hits, read_waveforms
 from lartpc.formats.packetfile import has_packets, read_packets
 
@@ -44,7 +42,7 @@ def read_source(
     hits = None if packets else read_hits(path)
     with hdf5.open_hdf5(path) as file:
         bare = "segments" not in file
-    segments = from_table(np.zeros(0, dtype=segment_dtype()), path) if bare else read_segments(path)
+    segments = no_segments(path) if bare else read_segments(path)
     if detector is None:
         detector, threshold = read_detector(path)
     else:

@@ -8,9 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from lartpc.blas import one_blas_thread
+from lartpc.checks import check_choice
 from lartpc.data.hits import Hits
+from lartpc.exceptions import InputError
 from lartpc.fit.target import Target
-from lartpc.generator.stopping import PARTICLES
+from lartpc.generator.stopping import ELECTRON_MASS, PARTICLES
 from lartpc.generator.transport import DENSITY
 from lartpc.reconstruction.candidates import Candidate, CutFlow
 from lartpc.reconstruction.cluster import positions
@@ -23,6 +25,7 @@ from lartpc.simulation.simulation import Simulation
 
 KNOWN = Gaussian(0.0, 1e-3)  # [us] of tracks whose time is known
 WORST = 4.0  # mean square of a track's residuals over that expected
+HEAVY = tuple(particle.name for particle in PARTICLES.values() if particle.mass > ELECTRON_MASS)
 STOPPABLE = ("proton", "muon", "pion+")
 
 
@@ -64,13 +67,28 @@ def reconstruct(
 
     particles: names of those that a stopping track may be. t0: prior of the tracks' time [us]; its centre is the time
     of the events. density: of the argon that they lose energy in [g/cm3].
+
+    Raises InputError: a particle that is not in the table or no particle, a density or width that is not above 0.
     """
+    check_choices(particles, t0, density)
     target, _ = Target.of(target).usable(simulation.detector)
     candidates, flow = candidates_in(simulation, target.hits, particles, t0)
     found = fit_candidates(simulation, target, candidates, t0, density, progress)
     flow = flow.then("fits that converged", sum(one.fitted.converged for one in found))
     flow = flow.then("and describe their hits", sum(is_good(one) for one in found))
     return Reconstruction(tuple(found), flow)
+
+
+def check_choices(
+    particles: Sequence[str], t0: Gaussian, density: float, told: Sequence[str] = ("particle", "t0", "density")
+) -> None:
+    """Raise InputError for a wrong choice of `reconstruct`; `told`: what the choices are called."""
+    for name in particles or ("none",):
+        check_choice(told[0], name, HEAVY)
+    if not t0.width > 0:
+        raise InputError(f"{told[1]}: found a width of {t0.width:g} us, allowed is above 0")
+    if not 0 < density < np.inf:
+        raise InputError(f"{told[2]}: found {density:g} g/cm3, allowed is above 0")
 
 
 def candidates_in(

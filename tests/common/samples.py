@@ -62,3 +62,27 @@ def protons(tracks, seed=1):
     """The first tracks of one event of stopping protons in module0, about 50 segments each."""
     segments = from_table(generate("stopping-protons", Detector.module0(), events=1, seed=seed), "generated")
     return segments.select(segments.traj_id < tracks)
+
+
+def isolated(kind, events, seed, most_cos=0.8, margin=2.0):
+    """Tracks of a generated sample that lie in one TPC of module0, off its borders [cm], and not along the drift."""
+    detector = Detector.module0()
+    segments = from_table(generate(kind, detector, events=events, seed=seed), "generated")
+    low = np.stack((detector.x_lo, detector.y_lo, np.minimum(detector.z_anode, detector.z_cathode)), axis=1) + margin
+    high = np.stack((detector.x_hi, detector.y_hi, np.maximum(detector.z_anode, detector.z_cathode)), axis=1) - margin
+    kept = np.zeros(len(segments), dtype=bool)
+    for rows in tracks_of(segments):
+        track = segments.select(rows)
+        ends = np.stack([getattr(track, f"{axis}_end") for axis in "xyz"], axis=1)
+        begin = np.array([getattr(track, f"{axis}_start")[0] for axis in "xyz"])
+        whole = np.concatenate([begin[None], ends])
+        inside = np.any(np.all((whole[:, None] > low) & (whole[:, None] < high), axis=2).all(axis=0))
+        along = ends[-1] - begin
+        kept[rows] = inside and abs(along[2]) < most_cos * np.linalg.norm(along)
+    return segments.select(kept)
+
+
+def tracks_of(segments):
+    """The rows of each track, in the order of events and tracks."""
+    _, track = np.unique(np.stack((segments.event_id, segments.traj_id)), axis=1, return_inverse=True)
+    return [np.flatnonzero(track.ravel() == k) for k in range(track.max(initial=-1) + 1)]

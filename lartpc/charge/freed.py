@@ -1,0 +1,21 @@
+"""The charge that tracks leave, and back."""
+
+import numpy as np
+
+from lartpc.charge.recombination import RECOMBINATION
+from lartpc.kernels.charge.quench import escaping, recombination
+from lartpc.kernels.runtime.slots import EFIELD
+from lartpc.parameters import Parameters
+
+DEDX = np.geomspace(0.5, 100.0, 300)  # [MeV/cm] of the table
+
+
+def stopping_of(charge: np.ndarray, parameters: Parameters, model: str) -> np.ndarray:
+    """dE/dx [MeV/cm] of tracks across the field that free `charge` [e/cm] (n,), by a model of `RECOMBINATION`.
+
+    Inverts charge = R(dE/dx) dE/dx MeVToElectrons, which rises with dE/dx, between 0.5 and 100 MeV/cm. The parameters
+    are those of all modules.
+    """
+    table, number = parameters.vector(np.float64)[None], RECOMBINATION[model].number
+    freed = [escaping(recombination(dEdx, table[0, EFIELD], table, 0, number), dEdx, table, 0) for dEdx in DEDX]
+    return np.interp(charge, freed, DEDX)
