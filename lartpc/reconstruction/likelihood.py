@@ -24,6 +24,7 @@ from lartpc.simulation.batches import Batch
 from lartpc.simulation.simulation import Simulation
 
 TOGETHER = 64  # tracks that are simulated at once
+ANYWHERE = 1e-8  # of a track's metric: that it is within 10 m, should no hit say where
 PIECES = 9  # numbers of a segment, see `Track.jacobian`
 
 
@@ -109,7 +110,7 @@ class TrackLikelihood:
             # What counts in the information: the residuals, and how the rest curves.
             full, full_theta = np.concatenate((jacobian, curved @ by_eta)), np.concatenate((by_theta, curved_theta))
             prior, slope, curvature = track.prior(eta)
-            information = full.T @ full + np.diag(curvature)
+            information = full.T @ full + np.diag(curvature + ANYWHERE * track.metric())
             found.append(
                 Near(
                     value=0.5 * float(residual @ residual) + float(rest[k]) + prior,

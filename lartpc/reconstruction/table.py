@@ -70,7 +70,7 @@ def table_of(found: Sequence[Found], particles: Sequence[str]) -> np.ndarray:
 
 def row_of(one: Found) -> dict[str, Any]:
     """The numbers of a track, errors from the covariance of all its unknowns, in the file's frame."""
-    (track, eta, near, converged), n = one.fitted, one.fitted.track.steps
+    (track, eta, near), n = one.fitted, one.fitted.track.steps
     covariance = covariance_of(near.information)
     nodes, points = track.nodes(eta), track.nodes_jacobian(eta)
     directions, by_slopes = track.directions(eta)
@@ -83,7 +83,7 @@ def row_of(one: Found) -> dict[str, Any]:
         "pdg_id": track.particle.pdg,
         "hypothesis": one.name.encode(),
         "kind": one.candidate.kind.encode(),
-        "converged": converged,
+        "converged": one.fitted.converged,
         "energy": track.segments(eta).dE.sum(),
         "energy_error": np.sqrt(of_energy @ covariance @ of_energy),
         "F": near.value,
