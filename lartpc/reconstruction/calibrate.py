@@ -89,7 +89,7 @@ class HitsFit(NamedTuple):
     most_likely_errors: np.ndarray  # (p,)
     most_likely_left: float  # the decrement there
     marginal: Marginal
-    halves: tuple[Half, ...]  # of even and odd events; none where one of them has no track
+    halves: tuple[Half, ...]  # of every second event; none where one of them has no track
     flow: CutFlow
     truth: np.ndarray | None  # (p,) where known
 
@@ -101,7 +101,7 @@ class HitsFit(NamedTuple):
     @property
     def covariance(self) -> np.ndarray:
         """Of the same (p, p)."""
-        return np.linalg.inv(self.marginal.reduced.information)
+        return self.marginal.reduced.covariance
 
 
 def calibrate_hits(
@@ -172,7 +172,7 @@ def calibrate_hits_of_runs(
         if not tracks:
             raise InputError(f"{begun[0].target.source}: the joint fit describes none of {len(kept)} tracks")
     flow = flow.then("that the joint fit describes", len(tracks))
-    errors = np.sqrt(np.diag(np.linalg.inv(reduced.information)))
+    errors = np.sqrt(np.diag(reduced.covariance))
 
     def report(phase: str, state: State, reduced: Reduced, left: float) -> None:
         journal.report(phase, state, reduced, left, hits_of(state))
@@ -290,15 +290,28 @@ def refitted(tracks: Sequence[Used], state: State) -> list[Used]:
 def halves_of(
     begun: Sequence[Begun], unknowns: RunUnknowns, tracks: Sequence[Used], whole: Marginal
 ) -> tuple[Half, ...]:
-    """The tracks of even and of odd events by themselves, with the slopes of the log det as they are for all."""
-    odd = np.array([one.candidate.event % 2 for one in tracks], dtype=bool)
-    halves = []
+    """The tracks of every second event by themselves, with the slopes of the log det as they are for all."""
+    odd, halves = every_second(tracks), []
     for rows in (np.flatnonzero(~odd).tolist(), np.flatnonzero(odd).tolist()):
         if len(rows) == 0:
             return ()
         fit = joint_fit(begun, unknowns, [tracks[k] for k in rows], lambda *told: None)
         state, reduced = fit.run(fit.state(whole.state.theta, [tracks[k].eta for k in rows]))
-        step = -np.linalg.solve(reduced.information, reduced.gradient + whole.slopes[rows].sum(axis=0))
-        errors = np.sqrt(np.diag(np.linalg.inv(reduced.information)))
+        step = -reduced.covariance @ (reduced.gradient + whole.slopes[rows].sum(axis=0))
+        errors = np.sqrt(np.diag(reduced.covariance))
         halves.append(Half(state.theta + step, errors, len(rows)))
     return tuple(halves)
+
+
+def every_second(tracks: Sequence[Used]) -> np.ndarray:
+    """Which of the tracks (n,) are of every second event with tracks of their kind, or where there is one, every second.
+
+    Halves of a sample must have what fixes each parameter.
+    """
+    odd = np.zeros(len(tracks), dtype=bool)
+    for kind in {one.candidate.kind for one in tracks}:
+        rows = [k for k, one in enumerate(tracks) if one.candidate.kind == kind]
+        events = sorted({(tracks[k].run, tracks[k].candidate.event) for k in rows})
+        rank = [events.index((tracks[k].run, tracks[k].candidate.event)) for k in rows]
+        odd[rows] = np.array(rank if len(events) > 1 else np.arange(len(rows))) % 2
+    return odd

@@ -18,6 +18,7 @@ import numpy as np
 
 from lartpc.fit.constraint import penalty
 from lartpc.fit.runs import RunUnknowns
+from lartpc.fit.uncertainty import DEGENERATE
 from lartpc.reconstruction.likelihood import Near, TrackLikelihood
 from lartpc.reconstruction.singles import at, fit_singles, moved
 from lartpc.reconstruction.track import Track
@@ -51,14 +52,38 @@ class Reduced(NamedTuple):
     follow: tuple[np.ndarray, ...]  # (n_t, p) -H_t^-1 B_t
 
     @property
+    def directions(self) -> np.ndarray:
+        """Changes of theta by one error each, without correlation, (p, q): all but those that the data leave open."""
+        scale, eigenvalues, vectors = self.closed()
+        return scale[:, None] * vectors / np.sqrt(eigenvalues)
+
+    @property
+    def along(self) -> np.ndarray:
+        """What turns derivatives along `directions` into those by theta, (q, p)."""
+        scale, eigenvalues, vectors = self.closed()
+        return (vectors * np.sqrt(eigenvalues)).T / scale
+
+    def closed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Scales (p,) of theta, and of the information in these the eigenvalues and vectors (q,), (p, q), not open."""
+        scale = 1.0 / np.sqrt(np.maximum(np.diag(self.information), np.finfo(float).tiny))
+        eigenvalues, vectors = np.linalg.eigh(self.information * np.outer(scale, scale))
+        kept = eigenvalues > DEGENERATE * eigenvalues[-1]
+        return scale, eigenvalues[kept], vectors[:, kept]
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """S^-1 (p, p), without open directions."""
+        return self.directions @ self.directions.T
+
+    @property
     def step(self) -> np.ndarray:
         """The Newton step of theta (p,)."""
-        return -np.linalg.solve(self.information, self.gradient)
+        return -self.covariance @ self.gradient
 
     @property
     def decrement(self) -> float:
         """sqrt(g_S S^-1 g_S)."""
-        return float(np.sqrt(max(-self.gradient @ self.step, 0.0)))
+        return float(np.linalg.norm(self.directions.T @ self.gradient))
 
 
 class OfRun(NamedTuple):

@@ -51,9 +51,8 @@ def slope(fit: JointFit, state: State, reduced: Reduced, change: np.ndarray, siz
 
 def slopes(fit: JointFit, state: State, reduced: Reduced) -> np.ndarray:
     """d(log det H_t/2)/d(theta) of each track (n_tracks, p), along directions of one error without correlation."""
-    directions = np.linalg.cholesky(np.linalg.inv(reduced.information))
-    found = np.stack([slope(fit, state, reduced, direction, STEP) for direction in directions.T], axis=1)
-    return np.linalg.solve(directions.T, found.T).T
+    found = np.stack([slope(fit, state, reduced, direction, STEP) for direction in reduced.directions.T], axis=1)
+    return found @ reduced.along
 
 
 def run(fit: JointFit, state: State, reduced: Reduced) -> Marginal:
@@ -66,8 +65,8 @@ def run(fit: JointFit, state: State, reduced: Reduced) -> Marginal:
             jumps = jumping(fit, state, reduced, by_track)
             by_track[jumps] = 0.0
         gradient = reduced.gradient + by_track.sum(axis=0)
-        step = -np.linalg.solve(reduced.information, gradient)
-        before, left = left, float(np.sqrt(max(-gradient @ step, 0.0)))
+        step = -reduced.covariance @ gradient
+        before, left = left, float(np.linalg.norm(reduced.directions.T @ gradient))
         fit.report("marginal", state, reduced, left)
         state = fit.stepped(state, reduced, step)
         reduced = fit.reduced(state)
@@ -80,7 +79,7 @@ def run(fit: JointFit, state: State, reduced: Reduced) -> Marginal:
 
 def jumping(fit: JointFit, state: State, reduced: Reduced, by_track: np.ndarray) -> np.ndarray:
     """Tracks (n_tracks,) whose slopes along the step that all of them ask for are not those by a smaller difference."""
-    step = np.linalg.solve(reduced.information, by_track.sum(axis=0))
-    change = step / max(float(np.sqrt(step @ reduced.information @ step)), 1e-300)
+    errors = reduced.directions.T @ by_track.sum(axis=0)
+    change = reduced.directions @ errors / max(float(np.linalg.norm(errors)), 1e-300)
     wide, near = by_track @ change, slope(fit, state, reduced, change, OTHER)
     return np.abs(wide - near) > np.maximum(AGREE * np.maximum(np.abs(wide), np.abs(near)), SMALL)

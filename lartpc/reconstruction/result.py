@@ -50,7 +50,7 @@ class HitsResult(NamedTuple):
             if not TIGHT < found < LOOSE[kind]
         ]
         reasons += [
-            f"{name}: even and odd events are {pull:+.1f} errors apart"
+            f"{name}: both halves of the events are {pull:+.1f} errors apart"
             for name, pull in zip(names, self.halves_apart, strict=True)
             if abs(pull) > APART
         ]
@@ -117,7 +117,7 @@ class HitsResult(NamedTuple):
         lines = [str(found.flow), ""]
         lines.append(f"{len(found.tracks)} tracks of {self.length:.0f} cm, {self.fit.hits} hits: {self.fit.message}")
         truth = self.fit.truth
-        head = f"{'':3}{'name':<12} {'value':>12} {'error':>10} {'rel.':>8} {'MAP':>12} {'even':>12} {'odd':>12}  unit"
+        head = f"{'':3}{'name':<12} {'value':>12} {'error':>10} {'rel.':>8} {'MAP':>12} {'one half':>12} {'other half':>12}  unit"
         lines.append(head + ("" if truth is None else "  (value - truth)/error"))
         for i, name in enumerate(self.fit.names):
             value, error = self.fit.values[i], self.fit.errors[i]

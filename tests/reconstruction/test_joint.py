@@ -6,7 +6,7 @@ import pytest
 from lartpc.fit.runs import RunUnknowns
 from lartpc.fit.unknowns import unknowns_of
 from lartpc.reconstruction import marginal
-from lartpc.reconstruction.joint import JointFit, State
+from lartpc.reconstruction.joint import JointFit, Reduced, State
 from lartpc.reconstruction.likelihood import Near
 from tests.reconstruction.test_likelihood import tracks
 
@@ -112,8 +112,17 @@ def test_a_track_whose_log_det_jumps_is_named(monkeypatch):
         return np.array([smooth, smooth + (5.0 if theta[0] > 0.0 else 0.0)])
 
     monkeypatch.setattr(marginal, "half_log_det", half_log_det)
-    reduced = type("Reduced", (), {"information": np.eye(2)})
+    reduced = Reduced(np.zeros(2), np.eye(2), ())
     state = State(np.zeros(2), (), (None, None))
     by_track = marginal.slopes(Fit(), state, reduced)
     np.testing.assert_allclose(by_track[0], [0.3, 0.0], atol=1e-12)
     np.testing.assert_array_equal(marginal.jumping(Fit(), state, reduced, by_track), [False, True])
+
+
+def test_an_open_direction_is_left_where_it_is():
+    told = np.array([[1.0, 1e3], [1e3, 1e6]])  # of one sum alone
+    reduced = Reduced(np.array([2.0, 2e3]), told, ())
+    assert reduced.directions.shape == (2, 1)
+    np.testing.assert_allclose(told @ reduced.step, -reduced.gradient, rtol=1e-6)
+    np.testing.assert_allclose(reduced.step @ [1.0, -1e3], 0.0, atol=1e-6)
+    np.testing.assert_allclose(reduced.along @ reduced.directions, [[1.0]])
