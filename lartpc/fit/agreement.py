@@ -14,7 +14,8 @@ from lartpc.parameters import LINKED, common_name
 from lartpc.simulation.simulation import Simulation
 
 CLOSE = 1e-6  # relative difference up to which numbers are the same: files hold some in single precision
-ELSEWHERE = ("buffer_risetime", "max_hits")  # of the detector: a parameter, and what `Target.check` compares
+# Of the detector, and not compared: a parameter, what `Target.check` compares, and what changes no hit.
+ELSEWHERE = ("buffer_risetime", "max_hits", "packet_version")
 DESCRIBED = ("readout", "geometry")  # groups of the detector's own values in a file
 
 

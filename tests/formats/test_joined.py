@@ -69,3 +69,7 @@ def test_refusals(files):
     )
     assert "none.h5: no such file" in refuses(files, "simulate", "a.h5", "none.h5", "-o", "both.h5")
     assert "b.h5: is the input" in refuses(files, "simulate", "a.h5", "b.h5", "-o", "b.h5", "--overwrite")
+
+
+def test_nothing_is_said_before_a_refusal(files):
+    assert "no event in 10000:" in refuses(files, "simulate", "a.h5", "b.h5", "-o", "both.h5", "--events", "10000:")
