@@ -100,13 +100,16 @@ def model_of(context, segments, target, detector, layout, fitted, changes, optio
     fit = values_of(fitted, options["run"]) if fitted is not None else {}
 
     from lartpc import Simulation, read_segments
+    from lartpc.fit.runs import has
     from lartpc.fit.thresholds import with_table
 
     whole = read_segments(segments)
     chosen = with_pixel_values(load_detector(detector, layout), options, (detector, layout))
     if fit and fit["detector"] != chosen.name:
         raise InputError(f"{fitted}: fit of detector {fit['detector']}, allowed is --detector of that")
-    parameters = chosen.parameters.replace(**fit.get("values", {}))
+    values = fit.get("values", {})  # of several runs, also those of modules that others have
+    values = {name: values[name] for name in values if options["run"] is None or has(chosen, name)}
+    parameters = chosen.parameters.replace(**values)
     parameters = parameters.replace(**pairs("set", changes))
     parameters.check_single(**chosen.counts)
     chain = {name: options[name] for name in ("recombination", "response", "device")}
