@@ -14,6 +14,8 @@ from lartpc.files import hdf5
 from lartpc.formats.edepsim import file_table, segment_dtype
 
 PARTICLES = ("trajectories", "vertices", "mc_hdr", "mc_stack")  # tables that are copied beside the segments
+# Columns that a simulation fills.
+SCRATCH = ("n_electrons", "n_photons", "long_diff", "tran_diff", "pixel_plane", "t", "t_start", "t_end")
 _NAMES = {
     "eventID": "event_id",
     "vertexID": "vertex_id",
@@ -74,11 +76,20 @@ def numbering_of(path: str | os.PathLike | None) -> Numbering:
 
 
 def present_dtype(dtype: np.dtype) -> np.dtype:
-    """The type of `present_segments` of a table of the given type: its own fields first, in their order and widths."""
+    """The type of `present_segments` of a table of the given type: its own fields first, in their order and widths.
+
+    Scratch columns that have no room for what a simulation fills in are of the present type.
+    """
     own = names_of(dtype)
-    fields = [(name, dtype[field]) for name, field in own.items()]
     added = segment_dtype()
+    kinds = {name: dtype[field] for name, field in own.items()}
+    fields = [(name, kind if _has_room(name, kind, added) else added[name]) for name, kind in kinds.items()]
     return np.dtype(fields + [(name, added[name]) for name in hdf5.fields_of(added) if name not in own])
+
+
+def _has_room(name: str, own: np.dtype, added: np.dtype) -> bool:
+    """Whether a field of type `own` holds what there may be of that name: numbers as wide as those of `added`."""
+    return name not in SCRATCH or (own.kind in "iuf" and own.itemsize >= added[name].itemsize)
 
 
 def present_segments(segments: Segments, numbering: Numbering = AS_VERTEX) -> np.ndarray:
@@ -93,7 +104,8 @@ def present_segments(segments: Segments, numbering: Numbering = AS_VERTEX) -> np
     own = names_of(segments.raw.dtype)
     table = np.zeros(len(made), dtype=present_dtype(segments.raw.dtype))
     for name in hdf5.fields_of(table.dtype):
-        table[name] = segments.raw[own[name]] if name in own else made[name]
+        kept = name in own and (name not in SCRATCH or segments.raw.dtype[own[name]].kind in "iuf")
+        table[name] = segments.raw[own[name]] if kept else made[name]
     _number(table, own, numbering)
     return table
 
