@@ -25,6 +25,7 @@ from lartpc.cli.options import (
     recombination_option,
     response_option,
     rounded_option,
+    say,
     set_option,
     t0_option,
     with_pixel_values,
@@ -68,10 +69,13 @@ def compare(context, segments, target, output, detector, layout, fitted, changes
     simulation, deposits, aim, chain = model_of(context, segments, target, detector, layout, fitted, changes, options)
 
     from lartpc import compare as run
+    from lartpc.fit.agreement import doubts
     from lartpc.fit.store import write_verdict
     from lartpc.plots.figure import write_figure
     from lartpc.plots.residuals import residuals_figure
 
+    for line in doubts(aim, simulation):
+        say(line)
     verdict = run(simulation, deposits, aim)
     more = {
         "versions": versions(),

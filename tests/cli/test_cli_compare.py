@@ -48,7 +48,9 @@ def test_parameters_of_a_fit(files, tmp_path):
     for check, before in zip(told["checks"], fitted["verdict"]["checks"], strict=True):
         assert check["name"] == before["name"] and check["found"] == pytest.approx(before["found"], rel=1e-4)
     options = ("--fit", fit / "fit.json", "--set", "lifetime=2200", "--recombination", "box")
-    assert lartpc_command("compare", *files, "-o", tmp_path / "b", *options).exit_code == 1
+    done = lartpc_command("compare", *files, "-o", tmp_path / "b", *options)
+    assert done.exit_code == 1
+    assert done.stderr == f"{files[1]}: was simulated with recombination birks, compared is box\n"
     told = json.loads((tmp_path / "b/verdict.json").read_text())
     assert (told["parameters"]["lifetime"], told["recombination"]) == (2200.0, "box")
 
