@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from lartpc.data.segments import Segments
+from lartpc.exceptions import InputError
 from lartpc.files import hdf5
 from lartpc.formats.edepsim import file_table, segment_dtype
 
@@ -24,6 +25,9 @@ _NAMES = {
     "parentID": "parent_id",
     "pdgId": "pdg_id",
 }
+
+
+IDS = ("event_id", "vertex_id", "file_vertex_id", "traj_id", "file_traj_id")
 
 
 class Numbering(NamedTuple):
@@ -96,11 +100,13 @@ def present_segments(segments: Segments, numbering: Numbering = AS_VERTEX) -> np
     """The table of `segments` in the present format, shape (n,), in the file's frame.
 
     All that it has as read is kept, under the present names. Files without t0 hold the time of the deposit in t: it is
-    kept as t0. Scratch columns that it lacks are 0, which the simulation of larnd-sim fills.
+    kept as t0. Scratch columns that it lacks are 0, which the simulation of larnd-sim fills. Raises InputError where
+    ids of vertices are no whole numbers.
     """
     made = file_table(segments)
     if segments.raw is None:
         return made
+    check_ids(segments.source, "segments", segments.raw.dtype)
     own = names_of(segments.raw.dtype)
     table = np.zeros(len(made), dtype=present_dtype(segments.raw.dtype))
     for name in hdf5.fields_of(table.dtype):
@@ -111,7 +117,8 @@ def present_segments(segments: Segments, numbering: Numbering = AS_VERTEX) -> np
 
 
 def present_rows(rows: np.ndarray, name: str, numbering: Numbering) -> np.ndarray:
-    """Rows of one of `PARTICLES` in the present format, with the ids that tell their event, vertex and trajectory."""
+    """Rows of one of `PARTICLES`, which `check_ids` passed, in the present format, with the ids that tell their event,
+    vertex and trajectory."""
     own = names_of(rows.dtype)
     fields: list[tuple[str, Any]] = [(present, rows.dtype[field]) for present, field in own.items()]
     wanted = {"vertex_id": "u8", "file_vertex_id": "u8"}
@@ -136,6 +143,14 @@ def present_rows(rows: np.ndarray, name: str, numbering: Numbering) -> np.ndarra
 def event_field(dtype: np.dtype | None) -> str | None:
     """The field of event ids, None where a dataset has none."""
     return None if dtype is None else names_of(dtype).get("event_id")
+
+
+def check_ids(path: str | os.PathLike | None, name: str, dtype: np.dtype, ndim: int = 1) -> None:
+    """Raise InputError where an id of events, vertices or trajectories in a table is no column of whole numbers."""
+    for present, field in names_of(dtype).items():
+        if present in IDS and (dtype[field].kind not in "iu" or ndim != 1):
+            found = f"{ndim} axes of {dtype[field]}"
+            raise InputError(f"{path}: {name} field {field!r}: found {found}, allowed is a column of whole numbers")
 
 
 def _number(table: np.ndarray, own: Mapping[str, str], numbering: Numbering) -> None:
