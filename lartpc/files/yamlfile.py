@@ -11,6 +11,7 @@ import yaml
 
 from lartpc.checks import as_number, nearest, short
 from lartpc.exceptions import InputError
+from lartpc.files.regular import read_text
 
 MOST = 1_000_000  # values of a file
 _SAFE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -30,13 +31,10 @@ class _Loader(_SAFE):
 
 
 def read_yaml(path: str | os.PathLike) -> Any:
-    """What a YAML file holds. InputError: no such file, no YAML, aliases that stand for more than `MOST` values."""
+    """What a YAML file holds. InputError: as `read_text`, no YAML, aliases that stand for more than `MOST` values."""
     try:
-        with open(path, "rb") as file:
-            content = yaml.load(file, Loader=_Loader)
+        content = yaml.load(read_text(path), Loader=_Loader)
         number = _values(content, {})
-    except OSError as failure:
-        raise InputError(f"{path}: cannot be read: {failure.strerror}") from None
     except (yaml.YAMLError, UnicodeError, RecursionError) as failure:
         mark = getattr(failure, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark is not None else ""
