@@ -87,9 +87,11 @@ def mutate_field(draw, raw):
         case "drop" if len(types) > 1:
             del types[k]
         case "rename":
-            types[k] = (draw.one([f"{name}x", "µ", "y" * 3000, name.upper() + "_", "x y"]), types[k][1])
+            other = draw.one([f"{name}x", "µ", "y" * 3000, name.upper() + "_", "x y"])
+            types = [(other, kind) if one == name else (one, kind) for one, kind in types if one != other]
         case "add":
-            types.append((draw.one(["new", "z" * 400]), draw.one(TYPES)))
+            other, kind = draw.one(["new", "z" * 400]), draw.one(TYPES)
+            types = [*(one for one in types if one[0] != other), (other, kind)]  # an earlier mutation may have added it
         case _:
             kind = draw.one(TYPES)
             types[k] = (name, *kind) if isinstance(kind, tuple) else (name, kind)
