@@ -62,7 +62,13 @@ def replace(file, name, data):
     """Another dataset under the name of one, with its attributes."""
     attributes = dict(file[name].attrs)
     del file[name]
-    file.create_dataset(name, data=data).attrs.update(attributes)
+    put_attributes(file.create_dataset(name, data=data), attributes)
+
+
+def put_attributes(item, attributes):
+    """Text of earlier mutations that h5py reads, but would not write, as its bytes."""
+    for key, value in attributes.items():
+        item.attrs[key] = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
 
 
 def _built(raw, types):
@@ -154,7 +160,7 @@ def mutate_object(draw, file, name):
             made = file.create_dataset(name, (2, 3), dtype)
         case _:
             return
-    made.attrs.update(attributes)
+    put_attributes(made, attributes)
 
 
 def mutate_attribute(draw, file, name, key):
@@ -163,8 +169,8 @@ def mutate_attribute(draw, file, name, key):
     value = attributes[key]
     way = draw.one(["drop", "tree", "tree", "text", "number", "array", "empty", "type"])
     del attributes[key]
-    if way == "tree" and isinstance(value, str) and value[:1] in "[{":
-        attributes[key] = _text(mutated_tree(draw, json.loads(value)))
+    if way == "tree" and (tree := _tree(value)) is not None:
+        attributes[key] = _text(mutated_tree(draw, tree))
     elif way in ("text", "tree"):
         attributes[key] = draw.one([text.replace("\0", "?") for text in TEXTS])
     elif way == "number":
@@ -176,6 +182,14 @@ def mutate_attribute(draw, file, name, key):
         attributes[key] = h5py.Empty("f8")
     elif way == "type":
         attributes[key] = draw.one([b"\xff\xfe", np.void(b"\0\1"), np.array([(1, 2.0)], dtype="i4,f8"), np.bool_(True)])
+
+
+def _tree(value):
+    """What a text of JSON says, None where it is none."""
+    try:
+        return json.loads(value) if isinstance(value, str) and value[:1] in ("[", "{") else None
+    except ValueError:  # of an earlier mutation
+        return None
 
 
 def _text(tree):
