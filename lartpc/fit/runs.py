@@ -134,7 +134,7 @@ def unknowns_of_runs(
         return {name: value for name, value in found.items() if value is not None}
 
     of_run = tuple(
-        unknowns_of(simulation, tuple(own), of(start, own), of(bounds, own))
+        unknowns_of(simulation, tuple(name for name in names if name in own), of(start, own), of(bounds, own))
         for simulation, own in zip(simulations, owned, strict=True)
     )
     columns = tuple(np.array([every.index(name) for name in own.values()], dtype=np.int64) for own in owned)
