@@ -132,7 +132,7 @@ def calibrate(data, output, names, per_run, start, loss, resume, overwrite, **op
         channels = channels_of(detectors[0], given[0]["detector"], given[0]["layout"])
         detectors = [with_table(detectors[0])]
         check_ids(detectors[0], channels)
-    fitted = fitted_names(names, options["per_module"], detectors[0].n_modules)
+    fitted = fitted_names(names, options["per_module"], max(detector.n_modules for detector in detectors))
     apart = [name.strip() for name in per_run.split(",")] if per_run is not None else []
     loaded = [load_run(run, detector, fitted) for run, detector in zip(given, detectors, strict=True)]
     runs = [run.run for run in loaded]
@@ -201,7 +201,8 @@ def unknowns_given(runs, fitted, apart, fixed, start, options):
 
     begin = {name: number("start", name, value) for name, value in pairs("start", start).items()}
     bounds = given_bounds(options["bounds"])
-    constraints = given_constraints(options["constrain"], names_of_runs(fitted, apart, len(runs))[0])
+    detectors = [run.simulation.detector for run in runs]
+    constraints = given_constraints(options["constrain"], names_of_runs(fitted, apart, detectors)[0])
     asked = {"--t0 fit": options["t0"] == "fit", "--per-event": options["per_event"] is not None}
     for option in (option for option in asked if asked[option] and OFFSET in fixed):
         raise InputError(f"--fix {OFFSET}: is what {option} fits, allowed is one of them")

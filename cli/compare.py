@@ -25,6 +25,7 @@ from lartpc.cli.options import (
     recombination_option,
     response_option,
     rounded_option,
+    say,
     set_option,
     t0_option,
     with_pixel_values,
@@ -73,10 +74,13 @@ def compare(context, segments, target, output, detector, layout, fitted, changes
     simulation, deposits, aim, chain = model_of(context, segments, target, detector, layout, fitted, changes, options)
 
     from lartpc import compare as run
+    from lartpc.fit.agreement import doubts
     from lartpc.fit.store import write_verdict
     from lartpc.plots.figure import write_figure
     from lartpc.plots.residuals import residuals_figure
 
+    for line in doubts(aim, simulation):
+        say(line)
     verdict = run(simulation, deposits, aim)
     more = {
         "versions": versions(),
@@ -116,12 +120,15 @@ def simulation_of(context, detector, layout, fitted, changes, options, estimated
     fit = values_of(fitted, options["run"]) if fitted is not None else {}
 
     from lartpc import Simulation
+    from lartpc.fit.runs import has
     from lartpc.fit.thresholds import with_table
 
     chosen = with_pixel_values(load_detector(detector, layout), options, (detector, layout))
     if fit and fit["detector"] != chosen.name:
         raise InputError(f"{fitted}: fit of detector {fit['detector']}, allowed is --detector of that")
-    parameters = chosen.parameters.replace(**fit.get("values", {}))
+    values = fit.get("values", {})  # of several runs, also those of modules that others have
+    values = {name: values[name] for name in values if options["run"] is None or has(chosen, name)}
+    parameters = chosen.parameters.replace(**values)
     parameters = parameters.replace(**pairs("set", changes))
     parameters.check_single(**chosen.counts)
     chain = {name: options[name] for name in ("recombination", "response", "device")}

@@ -61,6 +61,9 @@ def prepare(output, resume, overwrite, results=RESULTS):
         raise InputError(f"{output}: is a file, allowed is the name of a folder")
     for name in results:
         check_no_input(folder / name)
+    for name in results:
+        if (folder / name).exists() and not (folder / name).is_file():
+            raise InputError(f"{folder / name}: is a folder or device, a file is needed there")
     there = [name for name in results if (folder / name).exists()]
     resumed = "" if resume is None else "--resume continues it, "
     if there and not (resume or overwrite):

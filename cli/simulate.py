@@ -48,9 +48,8 @@ from lartpc.cli.progress import announce_compilation, progress_bar
 @click.option(
     "--packet-version",
     type=click.Choice(["2", "3"]),
-    default="2",
-    show_default=True,
-    help="Generation of LArPix that --packets are of; 3: 10 bits of ADC, data have packet type 1.",
+    help="Generation of LArPix that --packets are of; 3: 10 bits of ADC, data have packet type 1.  [default: that of "
+    "the detector's file, else 2]",
 )
 @click.option("--gzip", is_flag=True, help="Compress the tables of --packets.")
 @click.option("--keep-input", is_flag=True, help="Copy the tables of SEGMENTS as they are, too, into /input of HITS.")
@@ -93,7 +92,7 @@ def simulate(
 
     for path in segments:
         check_apart(outputs, path)
-    if packets is None and (gzip or packet_version != "2"):
+    if packets is None and (gzip or packet_version is not None):
         raise InputError("--packet-version, --gzip: allowed with --packets only")
     chosen = with_pixel_values(load_detector(detector, layout), options, (detector, layout))
     also = None
@@ -105,7 +104,8 @@ def simulate(
 
     from lartpc import EventFile
 
-    deposits = EventFile(source_of(segments), events)
+    source, renumbered = source_of(segments)
+    deposits = EventFile(source, events)
 
     from lartpc import Simulation
     from lartpc.simulation.streaming import simulate_file
@@ -127,7 +127,7 @@ def simulate(
         deposits,
         output,
         packets=also,
-        packet_version=int(packet_version),
+        packet_version=packet_version and int(packet_version),
         gzip=gzip,
         keep_input=keep_input,
         waveforms=waveforms,
@@ -135,6 +135,8 @@ def simulate(
         overwrite=overwrite,
         progress=functools.partial(progress_bar, unit="part"),
     )
+    for line in renumbered:
+        click.echo(line)
     click.echo(report(output, summary, len(chosen.unread), time.perf_counter() - started))
     told = doubts(deposits, chosen, summary)
     if counts is not None:
@@ -146,17 +148,17 @@ def simulate(
 
 
 def source_of(segments):
-    """The one file of segments, or what several are joined in while the command runs."""
+    """The one file of segments, or what several are joined in while the command runs; lines on ids made distinct."""
     if len(segments) == 1:
-        return segments[0]
+        return segments[0], []
     from lartpc.formats.joined import joined
 
-    made = click.get_current_context().with_resource(joined(segments))
+    made, told = click.get_current_context().with_resource(joined(segments)), []
     for path, added in zip(segments, made.added, strict=True):
         if any(added.values()):
-            told = ", ".join(f"{name} + {number}" for name, number in added.items() if number)
-            click.echo(f"{path}: has event ids of files before; in the output {told}")
-    return made.path
+            sums = ", ".join(f"{name} + {number}" for name, number in added.items() if number)
+            told.append(f"{path}: has event ids of files before; in the output {sums}")
+    return made.path, told
 
 
 def nothing(summary):

@@ -14,6 +14,7 @@ from lartpc.checks import as_number, short
 from lartpc.detector.channels import Channels, check_layout
 from lartpc.detector.detector import Detector
 from lartpc.exceptions import InputError
+from lartpc.files.regular import read_text
 
 _CHIP = re.compile(r"(\d+)-(\d+)-(\d+)")
 ALL = "All"  # the key of channels that are off on every chip
@@ -33,10 +34,7 @@ def read_bad_channels(
     that the detector does not have, no channel that the layout has.
     """
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
-    except OSError as failure:
-        raise InputError(f"{path}: cannot be read: {failure.strerror}") from None
+        text = read_text(path).decode()
     except UnicodeDecodeError:
         raise InputError(f"{path}: found no text, allowed is a JSON of chips, or pixel ids") from None
     try:

@@ -68,6 +68,7 @@ class Detector:
     adc_busy_delay: int = 0  # [ticks] after a read and its reset without another hit
     reset_cycles: int = 0  # [ticks] after a read in which charge is lost
     periodic_reset_cycles: int = 0  # [ticks] between resets of a pixel that is not read; 0: there are none
+    packet_version: int | None = None  # of the chips, which changes no hit; None: where nothing says it
     max_hits: int | None = None  # a pixel and event; None: as many as there are
     thresholds: PixelValues | None = None  # of single pixels [e], else `threshold`
     gains: PixelValues | None = None  # [mV/e], else `gain`

@@ -55,8 +55,9 @@ _OTHER_KEYS = """
     response_bin_size rollover_cycles singlet_fraction sipm_response_model tau_s tau_t tile_map
     time_interval time_padding time_window tpc_to_op_channel use_pps_rollover vdrift_static
 """.split()
-# Of which chip the packets are, which the charge does not depend on: with the values that there are.
+# Of which chip the packets are, which the charge does not depend on: values of the file, in the order of VERSIONS.
 _CHIP = {"larpix_version": (2, 3), "packet_type": (0, 1)}
+_VERSIONS = (2, 3)
 KNOWN_KEYS = frozenset(slots.PARAMETERS).union(_FIELD_KEYS, _GEOMETRY_KEYS, _ELECTRONICS, _CHIP, _OTHER_KEYS)
 
 
@@ -214,9 +215,9 @@ def _electronics(path: str | os.PathLike, content: dict[str, Any], n_modules: in
             values[field] = yamlfile.integer(path, key, value, int(low), int(high))
         else:
             values[field] = yamlfile.number(path, key, value, low, high, unit)
-    for key, allowed in _CHIP.items():
-        if key in content and content[key] not in allowed:
-            raise InputError(f"{path}: {key}: found {short(content[key])}, allowed is {allowed[0]} or {allowed[1]}")
+    packet_version = _packet_version(path, content)
+    if packet_version is not None:
+        values["packet_version"] = packet_version
     values["periodic_reset_cycles"] = max(values.get("periodic_reset_cycles", 0), 0)  # larnd-sim has -1 for none
     if "hold_ticks" in values:
         values["hold_ticks"] += HOLD_OFFSET
@@ -224,6 +225,25 @@ def _electronics(path: str | os.PathLike, content: dict[str, Any], n_modules: in
     if v_ref <= v_cm:
         raise InputError(f"{path}: v_ref: found {v_ref:g}, allowed is a voltage above v_cm = {v_cm:g} [mV]")
     return values
+
+
+def _packet_version(path: str | os.PathLike, content: dict[str, Any]) -> int | None:
+    """The version of packets, None where the file says none. InputError: no such value, keys that contradict."""
+    found = {}
+    for key, allowed in _CHIP.items():
+        if key not in content:
+            continue
+        value = content[key]
+        if isinstance(value, bool) or value not in allowed:
+            raise InputError(f"{path}: {key}: found {short(value)}, allowed is {allowed[0]} or {allowed[1]}")
+        found[key] = _VERSIONS[allowed.index(value)]
+    if len(set(found.values())) > 1:
+        version = found["larpix_version"]
+        own = _CHIP["packet_type"][_VERSIONS.index(version)]
+        raise InputError(
+            f"{path}: packet_type: found {content['packet_type']}, allowed is {own}, that of larpix_version {version}"
+        )
+    return next(iter(found.values()), None)
 
 
 def _common_value(path: str | os.PathLike, key: str, value: Any, n_modules: int) -> Any:

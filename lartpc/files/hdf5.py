@@ -14,6 +14,7 @@ import numpy as np
 
 from lartpc.exceptions import InputError
 from lartpc.files.atomic import new_file, write_errors
+from lartpc.files.regular import check_regular
 
 _FAILURES = (OSError, RuntimeError, KeyError, TypeError, ValueError)  # of h5py, where an object is damaged
 BLOCK = 16384  # rows of a table that are read or copied together
@@ -26,13 +27,14 @@ def fields_of(dtype: np.dtype) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def open_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
-    """An HDF5 file open for reading. Raises InputError: missing, a folder, not readable, no HDF5, truncated; and for
-    whatever h5py raises in the block, as of an object that is damaged.
+    """An HDF5 file open for reading. Raises InputError: missing, a folder or device, not readable, no HDF5,
+    truncated; and for whatever h5py raises in the block, as of an object that is damaged.
     """
     if not os.path.exists(path):
         raise InputError(f"{path}: no such file")
     if os.path.isdir(path):
         raise InputError(f"{path}: is a folder, allowed is an HDF5 file")
+    check_regular(path)
     if not os.access(path, os.R_OK):
         raise InputError(f"{path}: cannot be read: permission denied")
     if not h5py.is_hdf5(path):
@@ -41,6 +43,7 @@ def open_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
         file = h5py.File(path, "r")
     with file:
         try:
+            _check_links(path, file)
             yield file
         except _FAILURES as failure:
             if not _of_h5py(failure):
@@ -127,12 +130,22 @@ def check_stored(path: str | os.PathLike, name: str, dataset: h5py.Dataset) -> N
     for file in elsewhere:
         if file != "." and not os.path.exists(os.path.join(folder, file)):
             raise InputError(f"{path}: {name!r} has its rows in {file}, which does not exist")
+        if file != ".":
+            check_regular(os.path.join(folder, file))
     if len(dataset) and not elsewhere and dataset.id.get_storage_size() == 0:
         raise InputError(f"{path}: {name!r} has {len(dataset)} rows that were never written")
     if dataset.chunks and not elsewhere:
         chunks = math.prod(-(-n // size) for n, size in zip(dataset.shape, dataset.chunks, strict=True))
         if dataset.id.get_num_chunks() < chunks:
             raise InputError(f"{path}: {name!r} has {len(dataset)} rows, of which some were never written")
+
+
+def _check_links(path: str | os.PathLike, file: h5py.File) -> None:
+    """Raise InputError where what the file has is in something that is no file, which HDF5 would wait for."""
+    for name in file:
+        link = file.get(name, getlink=True)
+        if isinstance(link, h5py.ExternalLink):
+            check_regular(os.path.join(os.path.dirname(os.path.abspath(path)), link.filename))
 
 
 @contextlib.contextmanager

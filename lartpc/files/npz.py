@@ -13,6 +13,7 @@ import zlib
 import numpy as np
 
 from lartpc.exceptions import InputError
+from lartpc.files.regular import check_regular
 
 # What readers of zip files and of NumPy's headers, which are Python, raise of damaged ones.
 _PYTHON = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, EOFError, SyntaxError, RuntimeError)
@@ -24,6 +25,7 @@ def load_arrays(path: str | os.PathLike, kind: str, allowed: str, alone: str | N
 
     Raises InputError where it cannot be read, or is not the `kind` of file that is `allowed`.
     """
+    check_regular(path)
     try:
         with open(path, "rb") as file:
             loaded = np.load(file, allow_pickle=False)

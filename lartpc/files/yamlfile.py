@@ -11,26 +11,35 @@ import yaml
 
 from lartpc.checks import as_number, nearest, short
 from lartpc.exceptions import InputError
+from lartpc.files.regular import read_text
 
 MOST = 1_000_000  # values of a file
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SAFE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_SAFE):
+    """What constructors of numbers, dates and truth values raise names the value and its place."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, TypeError, AttributeError):
+            kind = node.tag.rpartition(":")[2]
+            raise yaml.constructor.ConstructorError(
+                None, None, f"found {short(node.value)}, which is no {kind}", node.start_mark
+            ) from None
 
 
 def read_yaml(path: str | os.PathLike) -> Any:
-    """What a YAML file holds. InputError: no such file, no YAML, aliases that stand for more than `MOST` values."""
+    """What a YAML file holds. InputError: as `read_text`, no YAML, aliases that stand for more than `MOST` values."""
     try:
-        with open(path, "rb") as file:
-            content = yaml.load(file, Loader=_LOADER)
+        content = yaml.load(read_text(path), Loader=_Loader)
         number = _values(content, {})
-    except OSError as failure:
-        raise InputError(f"{path}: cannot be read: {failure.strerror}") from None
-    # the loader passes on what its constructors of numbers, dates and truth values raise
-    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as failure:
+    except (yaml.YAMLError, UnicodeError, RecursionError) as failure:
         mark = getattr(failure, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark is not None else ""
-        raise InputError(
-            f"{path}: not a YAML file{where}: {getattr(failure, 'problem', None) or type(failure).__name__}"
-        ) from None
+        told = [text for name in ("problem", "reason") if (text := getattr(failure, name, None))]
+        raise InputError(f"{path}: not a YAML file{where}: {(told or [type(failure).__name__])[0]}") from None
     if number > MOST:
         raise InputError(f"{path}: stands for more than {MOST:g} values by its aliases, allowed are up to {MOST:g}")
     return content

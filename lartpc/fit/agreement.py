@@ -10,11 +10,12 @@ import numpy as np
 
 from lartpc.exceptions import InputError
 from lartpc.fit.target import Target
-from lartpc.parameters import LINKED, common_name
+from lartpc.parameters import LINKED, TABLE, common_name
 from lartpc.simulation.simulation import Simulation
 
 CLOSE = 1e-6  # relative difference up to which numbers are the same: files hold some in single precision
-ELSEWHERE = ("buffer_risetime", "max_hits")  # of the detector: a parameter, and what `Target.check` compares
+# Of the detector, and not compared: a parameter, what `Target.check` compares, and what changes no hit.
+ELSEWHERE = ("buffer_risetime", "max_hits", "packet_version")
 DESCRIBED = ("readout", "geometry")  # groups of the detector's own values in a file
 
 
@@ -30,6 +31,14 @@ def check_agreement(target: Target, simulation: Simulation, fitted: Sequence[str
                 f"{target.source}: was simulated with {name} {found}, the fit takes {taken}: allowed is the same, or "
                 f"--trust-me {name}"
             )
+
+
+def doubts(target: Target, simulation: Simulation) -> list[str]:
+    """Lines on how the target was simulated otherwise than by `simulation`, but for values of parameters."""
+    return [
+        f"{target.source}: was simulated with {name} {found}, compared is {taken}"
+        for name, found, taken in differences(target, simulation, tuple(TABLE))
+    ]
 
 
 def differences(target: Target, simulation: Simulation, fitted: Sequence[str]) -> Iterator[tuple[str, Any, Any]]:

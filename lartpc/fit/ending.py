@@ -64,7 +64,7 @@ class Endings:
 
     def __init__(self, objective: Joint, looks: Sequence[Look | None]) -> None:
         parts, self.unknowns = objective.parts, objective.unknowns
-        names = self.unknowns.of_run[0].names
+        names = self.unknowns.fitted
         simulations = [part.simulation for part in parts]
         self.wide = unknowns_of_runs(simulations, (*names, *others(parts, names)), self.unknowns.per_run)
         self.of_run = [Ending(*of) for of in zip(parts, self.wide.of_run, looks, strict=True)]

@@ -11,6 +11,7 @@ import numpy as np
 from lartpc.contracts import ChainUnknowns
 from lartpc.data.hits import Hits
 from lartpc.data.segments import Segments
+from lartpc.detector.detector import Detector
 from lartpc.exceptions import InputError
 from lartpc.fit.constraint import Constraint
 from lartpc.fit.target import Target
@@ -18,6 +19,7 @@ from lartpc.fit.unknowns import unknowns_of
 from lartpc.losses import per_event
 from lartpc.losses.linear import Linear, Parts, join
 from lartpc.losses.per_event import MeanLoss
+from lartpc.parameters import common_name, is_known, single_of
 from lartpc.simulation.simulation import Simulation
 
 
@@ -45,6 +47,7 @@ class RunUnknowns:
     constraints: tuple[Constraint, ...]
     of_run: tuple[ChainUnknowns, ...]
     columns: tuple[np.ndarray, ...]  # int64
+    fitted: tuple[str, ...]  # names without those of runs
     per_run: tuple[str, ...] = ()
 
     @staticmethod
@@ -52,7 +55,7 @@ class RunUnknowns:
         """Those of a single run."""
         u = unknowns
         columns = (np.arange(len(u.names)),)
-        return RunUnknowns(u.names, u.units, u.start, u.bounds, u.scale, u.reach, u.constraints, (u,), columns)
+        return RunUnknowns(u.names, u.units, u.start, u.bounds, u.scale, u.reach, u.constraints, (u,), columns, u.names)
 
     def size(self, values: np.ndarray) -> np.ndarray:
         """What changes of `values` (n,) are told relative to (n,), above 0."""
@@ -75,14 +78,33 @@ class RunUnknowns:
 
 
 def names_of_runs(
-    names: Sequence[str], per_run: Sequence[str], n_runs: int
+    names: Sequence[str], per_run: Sequence[str], detectors: Sequence[Detector]
 ) -> tuple[tuple[str, ...], list[dict[str, str]]]:
-    """The names of all unknowns, and for each run those of `names` there. Raises InputError as `unknowns_of_runs`."""
+    """The names of all unknowns, and for each run those of `names` there. Raises InputError as `unknowns_of_runs`.
+
+    A run has no name of a module, TPC or pixel that is another's only.
+    """
     for name in per_run:
         if name not in names:
             raise InputError(f"per-run: {name} is not fitted, allowed are {', '.join(names)}")
-    owned = [{name: f"{name}.run{k}" if name in per_run else name for name in names} for k in range(n_runs)]
-    return tuple(dict.fromkeys(owned[k][name] for name in names for k in range(n_runs))), owned
+    known = [name for name in names if any(has(detector, name) for detector in detectors)]
+    owned = [
+        {
+            name: f"{name}.run{k}" if name in per_run else name
+            for name in names
+            if has(detector, name) or name not in known
+        }
+        for k, detector in enumerate(detectors)
+    ]
+    return tuple(dict.fromkeys(own[name] for name in names for own in owned if name in own)), owned
+
+
+def has(detector: Detector, name: str) -> bool:
+    """Whether a detector has the module, TPC or pixel that a parameter is of, where it is of one."""
+    if common_name(name) == name or not is_known(name):
+        return True
+    kind, number = single_of(name)
+    return number < detector.counts.get(kind, np.inf)
 
 
 def unknowns_of_runs(
@@ -96,10 +118,10 @@ def unknowns_of_runs(
     """The parameters `names` as unknowns of runs; those of `per_run` have a value of their own in each.
 
     `start` and `bounds` by names as they are in the result, or for all runs as in `names`; without them as
-    `unknowns_of` has it, those in common by the first run. Raises InputError as that does, and for what `per_run` names
-    and `names` does not.
+    `unknowns_of` has it, those in common by the first run that has them. Raises InputError as that does, and for what
+    `per_run` names and `names` does not.
     """
-    every, owned = names_of_runs(names, per_run, len(simulations))
+    every, owned = names_of_runs(names, per_run, [simulation.detector for simulation in simulations])
     for what, given in (("start", start or {}), ("bounds", bounds or {})):
         for name in given:
             if name not in every and name not in names:
@@ -108,14 +130,14 @@ def unknowns_of_runs(
         one.check(every)
 
     def of(given: Mapping[str, Any] | None, own: Mapping[str, str]) -> dict[str, Any]:
-        found = {name: (given or {}).get(own[name], (given or {}).get(name)) for name in names}
+        found = {name: (given or {}).get(own[name], (given or {}).get(name)) for name in own}
         return {name: value for name, value in found.items() if value is not None}
 
     of_run = tuple(
-        unknowns_of(simulation, names, of(start, own), of(bounds, own))
+        unknowns_of(simulation, tuple(name for name in names if name in own), of(start, own), of(bounds, own))
         for simulation, own in zip(simulations, owned, strict=True)
     )
-    columns = tuple(np.array([every.index(own[name]) for name in names], dtype=np.int64) for own in owned)
+    columns = tuple(np.array([every.index(name) for name in own.values()], dtype=np.int64) for own in owned)
     first = [next((k, list(c).index(i)) for k, c in enumerate(columns) if i in c) for i in range(len(every))]
 
     def collected(field: str) -> np.ndarray:
@@ -131,6 +153,7 @@ def unknowns_of_runs(
         constraints=tuple(constraints),
         of_run=of_run,
         columns=columns,
+        fitted=tuple(names),
         per_run=tuple(per_run),
     )
 

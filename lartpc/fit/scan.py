@@ -13,6 +13,7 @@ from lartpc.checks import check_choice
 from lartpc.data.hits import Hits
 from lartpc.data.segments import Segments
 from lartpc.exceptions import InputError
+from lartpc.fit.agreement import check_agreement
 from lartpc.fit.calibrate import LOSSES, SIX, Journal, truth_of
 from lartpc.fit.problem import Problem, Record
 from lartpc.fit.target import Target
@@ -122,7 +123,8 @@ def scan(
 
     Raises InputError: unknown name, one that nothing depends on, a range that is not low < high or not physical, fewer
     than 2 points, a plane of other than two parameters, an unknown loss, hits of another detector or of other events
-    than the segments', no hit where the segments give charge. Raises FloatingPointError where the loss is not finite.
+    than the segments' or simulated otherwise (`check_agreement`), no hit where the segments give charge. Raises
+    FloatingPointError where the loss is not finite.
     """
     over = over if over is not None else {name: TABLE[name].range for name in SIX}
     names = tuple(over)
@@ -132,6 +134,7 @@ def scan(
     loss = loss or target.loss
     check_choice("loss", loss, LOSSES)
     target.check(simulation.detector, segments)
+    check_agreement(target, simulation, names)
     target, left_out = target.usable(simulation.detector)
     simulation = simulation.apart(names).without_pixels(target.unread)
     hits = TargetHits(target.hits, simulation.detector, target.rounded)

@@ -200,7 +200,7 @@ def thresholds_of(
         mean=mean,
         mean_error=mean_error,
         spread=spread,
-        spread_error=float(min(of_square / max(2.0 * spread, 1e-300), np.sqrt(of_square))),
+        spread_error=float(of_square / (2.0 * spread) if 4.0 * spread**2 > of_square else np.sqrt(of_square)),
         left_out="",
         table=table_of(before, pixel, values, mean),
     )

@@ -43,7 +43,7 @@ def with_offset(
     begin, limits = dict(start or {}), dict(bounds or {})
     low, high = parameter(OFFSET).range
     found: dict[str, float] = {}
-    for run, own in zip(runs, names_of_runs(every, apart, len(runs))[1], strict=True):
+    for run, own in zip(runs, names_of_runs(every, apart, [run.simulation.detector for run in runs])[1], strict=True):
         if any(own[name] not in begin and OFFSET not in begin for name in offsets):
             pairs = matched(run.simulation, run.segments, Target.of(run.target).hits)
             of_events = {} if OFFSET in offsets else offsets_of_events(pairs)

@@ -25,6 +25,7 @@ _FLOATS = {
 # Files that have t0 use t as a scratch column; the oldest have no t0, and t is when the energy was deposited.
 _TIME = ("t0", "t0_start", "t")
 EVENT = ("event_id", "eventID")
+_FARTHEST = 1e9  # [cm] of a coordinate
 _LATEST = 5e15  # [us] 160 years: later ones (nuclei decay) are taken to be then, so that ticks fit into 64 bits
 _OPTIONAL = {
     "segment_id": ("segment_id",),
@@ -38,7 +39,7 @@ def read_segments(path: str | os.PathLike) -> Segments:
 
     Fields are found by name, in any order and float width. Rows of an event need not be together; no row at all is
     valid. Raises InputError, one line: no such file, no HDF5, truncated, no such dataset, a field missing or of the
-    wrong type, a value that is not finite (names its row), a negative dE or dEdx.
+    wrong type, a value that is not finite (names its row), a negative dE or dEdx, a coordinate beyond `_FARTHEST`.
     """
     with hdf5.open_hdf5(path) as file:
         return from_table(hdf5.read_table(file, "segments", "tracks"), path)
@@ -169,6 +170,9 @@ def _validate(path: str | os.PathLike, segments: Segments, raw: np.ndarray, rows
         if name in ("dE", "dEdx"):
             wrong |= column < 0
             allowed += ", 0 or above"
+        elif name != "t0":
+            wrong |= np.abs(column) > _FARTHEST
+            allowed += f" up to {_FARTHEST:g} cm"
         if wrong.any():
             row = int(np.argmax(wrong))
             raise InputError(f"{path}: segments row {rows[row]}: {field} is {column[row]:g}, allowed is {allowed}")

@@ -11,12 +11,12 @@ import h5py
 import numpy as np
 
 from lartpc.data.segments import Segments, no_events, within
-from lartpc.exceptions import InputError
 from lartpc.files import hdf5
 from lartpc.formats.edepsim import from_table
 from lartpc.formats.present import (
     PARTICLES,
     Numbering,
+    check_ids,
     event_field,
     numbering_of,
     present_dtype,
@@ -149,12 +149,10 @@ def copy_tables(path: str | os.PathLike | None, file: hdf5.NewFile, events: rang
                 hdf5.check_stored(path, name, source[name])
             dtype: Any = getattr(source[name], "dtype", None)
             field = event_field(dtype)
-            if field is not None and (dtype[field].kind not in "iu" or source[name].ndim != 1):
-                found = f"{source[name].ndim} axes of {dtype[field]}"
-                raise InputError(f"{path}: {name} field {field!r}: found {found}, allowed is a column of event ids")
             if field is None:
                 source.copy(name, file)
             else:
+                check_ids(path, name, dtype, source[name].ndim)
                 changed = functools.partial(present_rows, name=name, numbering=numbering)
                 _copy_rows(source[name], file.growing(name, changed(np.zeros(0, dtype=dtype)).dtype), events, changed)
 

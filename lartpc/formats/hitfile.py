@@ -193,6 +193,8 @@ def _columns(path: str | os.PathLike, what: str, table: np.ndarray, dtype: np.dt
 
 def _check_numbers(path: str | os.PathLike, what: str, name: str, column: np.ndarray, dtype: np.dtype) -> None:
     """Raise InputError for a number (n,) that is not finite, or cannot be in a column of the type `dtype`."""
+    if column.dtype.kind == "f":
+        column = column.astype(np.float64)  # limits of whole numbers are beyond those of half precision
     if dtype.kind == "f":
         low, high, allowed = float(np.finfo(dtype).min), float(np.finfo(dtype).max), "finite numbers"
         wrong = ~((column >= low) & (column <= high))

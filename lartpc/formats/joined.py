@@ -15,7 +15,7 @@ from lartpc.exceptions import InputError
 from lartpc.files import hdf5
 from lartpc.formats.edepsim import from_table
 from lartpc.formats.eventfile import EventFile
-from lartpc.formats.present import PARTICLES, Numbering, event_field, present_rows, present_segments
+from lartpc.formats.present import PARTICLES, Numbering, check_ids, event_field, present_rows, present_segments
 
 # Ids that are of a file, not of an event in it. In /segments all of them are, and in the other tables as far as there.
 IDS = ("event_id", "vertex_id", "file_vertex_id", "segment_id", "file_traj_id")
@@ -44,7 +44,10 @@ def joined(paths: Sequence[str | os.PathLike]) -> Iterator[Joined]:
                 source = EventFile(path)
                 shared = len(np.intersect1d(source.event_id, events)) > 0
                 added.append(dict(free) if shared else dict.fromkeys(IDS, 0))
-                events = np.union1d(events, source.event_id + added[-1]["event_id"])
+                more = added[-1]["event_id"]
+                ends = [int(end) for end in (source.event_id.min(initial=0), source.event_id.max(initial=0))]
+                _check_room(path, "segments", "event_id", ends, (-(2**63), 2**63 - 1 - more))
+                events = np.union1d(events, source.event_id + more)
                 highest = _append(file, path, source.numbering, added[-1])
                 free = {name: max(free[name], highest.get(name, -1) + 1) for name in IDS}
         yield Joined(target, added)
@@ -63,6 +66,7 @@ def _append(file: hdf5.NewFile, path: str | os.PathLike, numbering: Numbering, a
             table = source.get(name)
             if not isinstance(table, h5py.Dataset) or event_field(table.dtype) is None:
                 continue
+            check_ids(path, name, table.dtype, table.ndim)
             for start in range(0, max(len(table), 1), hdf5.BLOCK):
                 rows = present_rows(hdf5.read_rows(table, start, start + hdf5.BLOCK), name, numbering)
                 _add(file, name, rows, path, added, highest)
@@ -78,16 +82,29 @@ def _add(
     highest: dict[str, int],
 ) -> None:
     fields: Any = hdf5.fields_of(rows.dtype)
-    for one in (one for one in IDS if one in fields and len(rows)):
-        rows[one] += np.asarray(added[one], dtype=rows[one].dtype)
-        highest[one] = max(highest.get(one, -1), int(rows[one].max()))
     table = file[name] if name in file else file.growing(name, rows.dtype)
     if set(hdf5.fields_of(table.dtype)) != set(fields):
         other = ", ".join(sorted(set(hdf5.fields_of(table.dtype)) ^ set(fields)))
         raise InputError(
             f"{path}: {name} differ from those of the files before in {other}, allowed are the same columns"
         )
+    for one in (one for one in IDS if one in fields and len(rows)):
+        low, high = int(rows[one].min()), int(rows[one].max())
+        kinds = np.iinfo(rows.dtype[one]), np.iinfo(table.dtype[one])
+        least, most = max(kind.min for kind in kinds), min(kind.max for kind in kinds) - added[one]
+        _check_room(path, name, one, (low, high), (least, most))
+        rows[one] += np.asarray(added[one], dtype=rows.dtype[one])
+        highest[one] = max(highest.get(one, -1), high + added[one])
     same = np.zeros(len(rows), dtype=table.dtype)
     for one in fields:
         same[one] = rows[one]
     hdf5.append(table, same)
+
+
+def _check_room(path: str | os.PathLike, name: str, field: str, found: Sequence[int], allowed: tuple[int, int]) -> None:
+    """Raise InputError where ids from the lowest to the highest `found` are not within what is `allowed`."""
+    low, high = found
+    least, most = allowed
+    if low < least or high > most:
+        wrong = low if low < least else high
+        raise InputError(f"{path}: {name} {field}: found {wrong}, allowed beside the files before is {least} to {most}")

@@ -46,6 +46,8 @@ def filled_segments(
         "t_end": segments.t0 + np.maximum(start, end),
     }
     for name, values in columns.items():
-        table[name] = np.where(inside, values, 0.0)
+        kind = table.dtype[name]
+        room = (np.iinfo(kind).min, np.iinfo(kind).max) if kind.kind in "iu" else (-np.inf, np.inf)
+        table[name] = np.where(inside, np.clip(values, *room), 0.0)
     table["pixel_plane"] = np.where(inside, attribution.tpc, OUTSIDE)
     return table

@@ -19,7 +19,7 @@ from lartpc.formats.edepsim import from_table
 from lartpc.formats.eventfile import EventFile
 from lartpc.formats.hits_of_packets import Received, find_hits
 from lartpc.formats.larndsim_columns import filled_segments
-from lartpc.formats.packets import DATA, PACKET, VERSIONS, Packets, Version, check_adc
+from lartpc.formats.packets import DATA, PACKET, VERSIONS, Packets, Version, check_adc, version_of
 from lartpc.formats.packets_of_hits import Clock, make_packets
 from lartpc.formats.particles import MADE
 from lartpc.kernels.runtime.slots import LIFETIME
@@ -44,8 +44,8 @@ _READ = np.dtype([(name, "f8" if name == "dataword" else PACKET[name]) for name 
 class PacketWriter:
     """Writes packets with their attribution into a new file, some events at a time, and all else that it holds.
 
-    Packets are of a `version` of `VERSIONS`; `gzip`: tables are compressed. Nothing depends on time or place, so
-    `created` and `modified` are 0. Raises InputError as `check_adc` does.
+    Packets are of a `version` of `VERSIONS`, by default the detector's; `gzip`: tables are compressed. Nothing depends
+    on time or place, so `created` and `modified` are 0. Raises InputError as `version_of` and `check_adc` do.
     """
 
     def __init__(
@@ -55,9 +55,10 @@ class PacketWriter:
         channels: Channels,
         detector: Detector,
         parameters: Parameters,
-        version: int = 2,
+        version: int | None = None,
         gzip: bool = False,
     ) -> None:
+        version = version_of(detector, version)
         check_adc(detector, version)
         self.version, self.numbering, of = version, deposits.numbering, VERSIONS[version]
         compression = "gzip" if gzip else None

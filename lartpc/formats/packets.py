@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lartpc.checks import short
 from lartpc.detector.detector import Detector
 from lartpc.exceptions import InputError
 
@@ -91,6 +92,19 @@ def parity(table: np.ndarray, version: int = 2) -> np.ndarray:
 def reset_period(detector: Detector) -> int:
     """Ticks from one reset of the clocks to the next: they are reset every second."""
     return round(1e6 / detector.tick)
+
+
+def version_of(detector: Detector, asked: int | None = None) -> int:
+    """The version of packets: the detector's, else what was `asked` for, else 2.
+
+    Raises InputError where both are given and are not the same.
+    """
+    own = detector.packet_version
+    if own is not None and asked not in (None, own):
+        raise InputError(
+            f"packets: found version {asked}, allowed is {own}, that of the chips of detector {short(detector.name)}"
+        )
+    return own or asked or 2
 
 
 def check_adc(detector: Detector, version: int = 2) -> None:

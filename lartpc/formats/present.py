@@ -10,10 +10,13 @@ import h5py
 import numpy as np
 
 from lartpc.data.segments import Segments
+from lartpc.exceptions import InputError
 from lartpc.files import hdf5
 from lartpc.formats.edepsim import file_table, segment_dtype
 
 PARTICLES = ("trajectories", "vertices", "mc_hdr", "mc_stack")  # tables that are copied beside the segments
+# Columns that a simulation fills.
+SCRATCH = ("n_electrons", "n_photons", "long_diff", "tran_diff", "pixel_plane", "t", "t_start", "t_end")
 _NAMES = {
     "eventID": "event_id",
     "vertexID": "vertex_id",
@@ -22,6 +25,9 @@ _NAMES = {
     "parentID": "parent_id",
     "pdgId": "pdg_id",
 }
+
+
+IDS = ("event_id", "vertex_id", "file_vertex_id", "traj_id", "file_traj_id")
 
 
 class Numbering(NamedTuple):
@@ -74,32 +80,45 @@ def numbering_of(path: str | os.PathLike | None) -> Numbering:
 
 
 def present_dtype(dtype: np.dtype) -> np.dtype:
-    """The type of `present_segments` of a table of the given type: its own fields first, in their order and widths."""
+    """The type of `present_segments` of a table of the given type: its own fields first, in their order and widths.
+
+    Scratch columns that have no room for what a simulation fills in are of the present type.
+    """
     own = names_of(dtype)
-    fields = [(name, dtype[field]) for name, field in own.items()]
     added = segment_dtype()
+    kinds = {name: dtype[field] for name, field in own.items()}
+    fields = [(name, kind if _has_room(name, kind, added) else added[name]) for name, kind in kinds.items()]
     return np.dtype(fields + [(name, added[name]) for name in hdf5.fields_of(added) if name not in own])
+
+
+def _has_room(name: str, own: np.dtype, added: np.dtype) -> bool:
+    """Whether a field of type `own` holds what there may be of that name: numbers as wide as those of `added`."""
+    return name not in SCRATCH or (own.kind in "iuf" and own.itemsize >= added[name].itemsize)
 
 
 def present_segments(segments: Segments, numbering: Numbering = AS_VERTEX) -> np.ndarray:
     """The table of `segments` in the present format, shape (n,), in the file's frame.
 
     All that it has as read is kept, under the present names. Files without t0 hold the time of the deposit in t: it is
-    kept as t0. Scratch columns that it lacks are 0, which the simulation of larnd-sim fills.
+    kept as t0. Scratch columns that it lacks are 0, which the simulation of larnd-sim fills. Raises InputError where
+    ids of vertices are no whole numbers.
     """
     made = file_table(segments)
     if segments.raw is None:
         return made
+    check_ids(segments.source, "segments", segments.raw.dtype)
     own = names_of(segments.raw.dtype)
     table = np.zeros(len(made), dtype=present_dtype(segments.raw.dtype))
     for name in hdf5.fields_of(table.dtype):
-        table[name] = segments.raw[own[name]] if name in own else made[name]
+        kept = name in own and (name not in SCRATCH or segments.raw.dtype[own[name]].kind in "iuf")
+        table[name] = segments.raw[own[name]] if kept else made[name]
     _number(table, own, numbering)
     return table
 
 
 def present_rows(rows: np.ndarray, name: str, numbering: Numbering) -> np.ndarray:
-    """Rows of one of `PARTICLES` in the present format, with the ids that tell their event, vertex and trajectory."""
+    """Rows of one of `PARTICLES`, which `check_ids` passed, in the present format, with the ids that tell their event,
+    vertex and trajectory."""
     own = names_of(rows.dtype)
     fields: list[tuple[str, Any]] = [(present, rows.dtype[field]) for present, field in own.items()]
     wanted = {"vertex_id": "u8", "file_vertex_id": "u8"}
@@ -124,6 +143,14 @@ def present_rows(rows: np.ndarray, name: str, numbering: Numbering) -> np.ndarra
 def event_field(dtype: np.dtype | None) -> str | None:
     """The field of event ids, None where a dataset has none."""
     return None if dtype is None else names_of(dtype).get("event_id")
+
+
+def check_ids(path: str | os.PathLike | None, name: str, dtype: np.dtype, ndim: int = 1) -> None:
+    """Raise InputError where an id of events, vertices or trajectories in a table is no column of whole numbers."""
+    for present, field in names_of(dtype).items():
+        if present in IDS and (dtype[field].kind not in "iu" or ndim != 1):
+            found = f"{ndim} axes of {dtype[field]}"
+            raise InputError(f"{path}: {name} field {field!r}: found {found}, allowed is a column of whole numbers")
 
 
 def _number(table: np.ndarray, own: Mapping[str, str], numbering: Numbering) -> None:

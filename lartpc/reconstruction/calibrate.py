@@ -304,7 +304,7 @@ def halves_of(
 
 
 def every_second(tracks: Sequence[Used]) -> np.ndarray:
-    """Which of the tracks (n,) are of every second event with tracks of their kind, or where there is one, every second.
+    """Which of the tracks (n,) are of every second event that has their kind; where a single one has, every second.
 
     Halves of a sample must have what fixes each parameter.
     """

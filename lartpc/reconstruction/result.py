@@ -19,6 +19,7 @@ from lartpc.reconstruction.likelihood import Near
 from lartpc.reconstruction.track import LENGTH
 
 ERRORS = "inverse information of hits and priors of the tracks, all tracks marginalised"
+WIDTHS = (12, 10, 8, 12, 12, 12)  # of the columns of numbers
 APART = 4.5  # errors of their difference by which the halves of a target may differ
 TIGHT, LOOSE = 0.7, {STOPPING: 1.3, CROSSING: 2.3}  # mean square over that expected, of tracks that are described
 FIELD = "eField"
@@ -117,7 +118,8 @@ class HitsResult(NamedTuple):
         lines = [str(found.flow), ""]
         lines.append(f"{len(found.tracks)} tracks of {self.length:.0f} cm, {self.fit.hits} hits: {self.fit.message}")
         truth = self.fit.truth
-        head = f"{'':3}{'name':<12} {'value':>12} {'error':>10} {'rel.':>8} {'MAP':>12} {'one half':>12} {'other half':>12}  unit"
+        columns = ("value", "error", "rel.", "MAP", "one half", "other half")
+        head = f"{'':3}{'name':<12} " + " ".join(f"{c:>{w}}" for c, w in zip(columns, WIDTHS, strict=True)) + "  unit"
         lines.append(head + ("" if truth is None else "  (value - truth)/error"))
         for i, name in enumerate(self.fit.names):
             value, error = self.fit.values[i], self.fit.errors[i]

@@ -32,7 +32,7 @@ def simulate_file(
     output: str | os.PathLike,
     *,
     packets: tuple[str | os.PathLike, Channels] | None = None,
-    packet_version: int = 2,
+    packet_version: int | None = None,
     gzip: bool = False,
     waveforms: bool = False,
     keep_input: bool = False,
@@ -43,13 +43,13 @@ def simulate_file(
     """Simulate all events of `deposits`, and write `output` as `write_hits` does; what went in and what came out.
 
     `packets`: a file for LArPix packets of the hits with their attribution, too, and the channels that they are of;
-    of `packet_version` 2 or 3, compressed where `gzip` says so. `keep_input`: `output` has the tables of the input as
-    they are, too, in the group `input`.
+    of `packet_version` 2 or 3, by default the detector's, compressed where `gzip` says so. `keep_input`: `output` has
+    the tables of the input as they are, too, in the group `input`.
     `attrs`: attributes of the files, beside those that tell the detector and the simulation. `progress` wraps the
     numbers of the parts, like tqdm. Nothing is under its name before all is complete.
 
     Raises InputError: an output that is the input or another output, exists (without `overwrite`) or cannot be written,
-    an ADC that packets have no room for.
+    an ADC that packets have no room for, packets of another version than the detector's.
     """
     outputs = [output] if packets is None else [output, packets[0]]
     check_apart(outputs, deposits.path)

@@ -48,7 +48,9 @@ def test_parameters_of_a_fit(files, tmp_path):
     for check, before in zip(told["checks"], fitted["verdict"]["checks"], strict=True):
         assert check["name"] == before["name"] and check["found"] == pytest.approx(before["found"], rel=1e-4)
     options = ("--fit", fit / "fit.json", "--set", "lifetime=2200", "--recombination", "box")
-    assert lartpc_command("compare", *files, "-o", tmp_path / "b", *options).exit_code == 1
+    done = lartpc_command("compare", *files, "-o", tmp_path / "b", *options)
+    assert done.exit_code == 1
+    assert done.stderr == f"{files[1]}: was simulated with recombination birks, compared is box\n"
     told = json.loads((tmp_path / "b/verdict.json").read_text())
     assert (told["parameters"]["lifetime"], told["recombination"]) == (2200.0, "box")
 
@@ -66,3 +68,13 @@ def test_refusals(files, tmp_path):
     assert "exists already; --overwrite replaces it" in refusal("compare", *files, "-o", tmp_path)
     assert "nowhere.json" in refusal("compare", *files, "-o", tmp_path / "out", "--fit", tmp_path / "nowhere.json")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_run_takes_what_is_of_its_own_modules(files, tmp_path):
+    told = {"fixed": {}, "detector": "module0", "recombination": "birks", "response": "parametric"}
+    rows = {name: {"value": value} for name, value in (("lifetime.0", 700.0), ("lifetime.3", 900.0))}
+    (tmp_path / "fit.json").write_text(json.dumps({"parameters": rows, "runs": [told, told | {"detector": "2x2"}]}))
+    succeeds("compare", *files, "-o", tmp_path / "out", "--fit", tmp_path / "fit.json", "--run", "0")
+    found = json.loads((tmp_path / "out/verdict.json").read_text())["parameters"]
+    assert found["lifetime.0"] == 700.0 and "lifetime.3" not in found

@@ -78,10 +78,21 @@ def test_plane_of_a_file(segments, target, tmp_path):
 
 
 @pytest.mark.slow
+def test_what_the_target_says_of_its_simulation(segments, target, tmp_path):
+    """What is neither scanned nor the same is refused, unless trusted; what is scanned may be another."""
+    command = ("scan", segments, target, "-o", tmp_path / "scan", "--points", "2")
+    line = refusal(*command, "--over", "kb")
+    assert "was simulated with lifetime 1500.0, the fit takes 2200.0: allowed is the same, or --trust-me life" in line
+    assert "was simulated with recombination birks" in refusal(*command, "--over", "lifetime", "--recombination", "box")
+    succeeds(*command, "--over", "kb", "--trust-me", "lifetime")
+    succeeds(*command, "--over", "kb", "--over", "lifetime", "--overwrite")
+
+
+@pytest.mark.slow
 def test_killed_and_resumed(segments, target, tmp_path):
     """Kill -9 after some points leaves no result; then --resume: the same bits as without."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    arguments = (segments, target, "--over", "kb", "--over", "tran_diff", "--points", "15")
+    arguments = (segments, target, "--over", "kb", "--over", "tran_diff", "--points", "15", "--fix", "lifetime=1500")
     succeeds("scan", *arguments, "-o", whole)
     killed_when((killed / "history.h5").exists, "scan", *arguments, "-o", killed)
     assert not (killed / "scan.h5").exists() and not (killed / "scan.png").exists()

@@ -62,7 +62,13 @@ def replace(file, name, data):
     """Another dataset under the name of one, with its attributes."""
     attributes = dict(file[name].attrs)
     del file[name]
-    file.create_dataset(name, data=data).attrs.update(attributes)
+    put_attributes(file.create_dataset(name, data=data), attributes)
+
+
+def put_attributes(item, attributes):
+    """Text of earlier mutations that h5py reads, but would not write, as its bytes."""
+    for key, value in attributes.items():
+        item.attrs[key] = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
 
 
 def _built(raw, types):
@@ -87,9 +93,11 @@ def mutate_field(draw, raw):
         case "drop" if len(types) > 1:
             del types[k]
         case "rename":
-            types[k] = (draw.one([f"{name}x", "µ", "y" * 3000, name.upper() + "_", "x y"]), types[k][1])
+            other = draw.one([f"{name}x", "µ", "y" * 3000, name.upper() + "_", "x y"])
+            types = [(other, kind) if one == name else (one, kind) for one, kind in types if one != other]
         case "add":
-            types.append((draw.one(["new", "z" * 400]), draw.one(TYPES)))
+            other, kind = draw.one(["new", "z" * 400]), draw.one(TYPES)
+            types = [*(one for one in types if one[0] != other), (other, kind)]  # an earlier mutation may have added it
         case _:
             kind = draw.one(TYPES)
             types[k] = (name, *kind) if isinstance(kind, tuple) else (name, kind)
@@ -152,7 +160,7 @@ def mutate_object(draw, file, name):
             made = file.create_dataset(name, (2, 3), dtype)
         case _:
             return
-    made.attrs.update(attributes)
+    put_attributes(made, attributes)
 
 
 def mutate_attribute(draw, file, name, key):
@@ -161,8 +169,8 @@ def mutate_attribute(draw, file, name, key):
     value = attributes[key]
     way = draw.one(["drop", "tree", "tree", "text", "number", "array", "empty", "type"])
     del attributes[key]
-    if way == "tree" and isinstance(value, str) and value[:1] in "[{":
-        attributes[key] = _text(mutated_tree(draw, json.loads(value)))
+    if way == "tree" and (tree := _tree(value)) is not None:
+        attributes[key] = _text(mutated_tree(draw, tree))
     elif way in ("text", "tree"):
         attributes[key] = draw.one([text.replace("\0", "?") for text in TEXTS])
     elif way == "number":
@@ -174,6 +182,14 @@ def mutate_attribute(draw, file, name, key):
         attributes[key] = h5py.Empty("f8")
     elif way == "type":
         attributes[key] = draw.one([b"\xff\xfe", np.void(b"\0\1"), np.array([(1, 2.0)], dtype="i4,f8"), np.bool_(True)])
+
+
+def _tree(value):
+    """What a text of JSON says, None where it is none."""
+    try:
+        return json.loads(value) if isinstance(value, str) and value[:1] in ("[", "{") else None
+    except ValueError:  # of an earlier mutation
+        return None
 
 
 def _text(tree):

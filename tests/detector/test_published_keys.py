@@ -45,6 +45,7 @@ def test_periodic_resets_may_be_off(load, value, taken):
     "key, value, what",
     [
         ("packet_type", 2, "packet_type: found 2, allowed is 0 or 1"),
+        ("packet_type", True, "packet_type: found True, allowed is 0 or 1"),
         ("larpix_version", "v3", "larpix_version: found 'v3', allowed is 2 or 3"),
         ("periodic_reset_cycles", 0.5, "periodic_reset_cycles: found 0.5, allowed is a whole number from -1"),
         ("adc_scale_factor", "two", "adc_scale_factor: found 'two', allowed is a whole number from 1"),
@@ -105,3 +106,18 @@ def test_layouts_in_another_order_are_refused(reference):
         Detector.load(data / "2x2.yaml", [wide, fine, wide, wide])
     for name in ("2.2.16", "2.3.16", "2.4.16"):
         assert Detector.load(data / "module0.yaml", data / f"multi_tile_layout-{name}.yaml").notes == ()
+
+
+@pytest.mark.parametrize(
+    ("said", "version"),
+    [({}, None), ({"packet_type": 0}, 2), ({"packet_type": 1}, 3), ({"larpix_version": 2}, 2), (FSD_CUBE, 3)],
+)
+def test_the_version_of_packets(load, said, version):
+    detector = load(small_detector(**{key: said[key] for key in said if key in ("packet_type", "larpix_version")}))
+    assert detector.packet_version == version
+
+
+@pytest.mark.parametrize(("larpix", "kind", "allowed"), [(2, 1, 0), (3, 0, 1)])
+def test_keys_that_contradict(load, larpix, kind, allowed):
+    message = refused(load, small_detector(larpix_version=larpix, packet_type=kind))
+    assert message.endswith(f"packet_type: found {kind}, allowed is {allowed}, that of larpix_version {larpix}")

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from modules import TWO_BY_TWO, muons
 from pulls import assert_pulls_are_right
 from spoilt_targets import changed, hits_of, one_an_event
 
@@ -16,6 +17,7 @@ from lartpc.fit.target import Target
 from lartpc.fit.unknowns import unknowns_of
 from lartpc.losses.objective import Objective
 from lartpc.losses.target import TargetHits
+from lartpc.parameters import Parameters
 from lartpc.simulation.simulation import Simulation
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -177,3 +179,36 @@ def test_unknowns_of_one_run_are_its_own():
     np.testing.assert_array_equal(found.size(values), own.size(values))
     np.testing.assert_array_equal(found.told([values]), values)
     assert found.told([None]) is None
+
+
+def test_runs_of_different_numbers_of_modules_have_the_names_of_their_own():
+    """What is of a module is that of the runs whose detectors have it."""
+    simulations = [Simulation(), Simulation(TWO_BY_TWO)]
+    names = ("Ab", *(f"lifetime.{k}" for k in range(4)), "kb")
+    varied = unknowns_of_runs(simulations, names, ["lifetime.0", "lifetime.1"])
+    assert [own.names for own in varied.of_run] == [("Ab", "lifetime.0", "kb"), names]
+    expected = ("Ab", "lifetime.0.run0", "lifetime.0.run1", "lifetime.1.run1", "lifetime.2", "lifetime.3", "kb")
+    assert varied.names == expected
+    assert [columns.tolist() for columns in varied.columns] == [[0, 1, 6], [0, 2, 3, 4, 5, 6]]
+    with pytest.raises(InputError, match=r"lifetime.4: the detector has no module 4, allowed are module 0"):
+        unknowns_of_runs(simulations, ("lifetime.4",))
+
+
+@pytest.mark.slow
+def test_modules_of_runs_are_fitted_together(segments):
+    """Both runs have a module 0, one has three more: errors of what they share are those of both."""
+    own = {f"lifetime.{k}": value for k, value in enumerate((1500.0, 2600.0, 1100.0, 1900.0))}
+    many = muons(TWO_BY_TWO, 1, seed=5)
+    many = many.select(np.arange(len(many)) % 20 < 4)
+    runs = []
+    for detector, deposits, n in ((None, segments, 1), (TWO_BY_TWO, many, 4)):
+        truth = Parameters(modules=dict(list(own.items())[:n]))
+        hits = Simulation(detector, truth, noise=True, seed=5)(deposits).hits
+        runs.append(Run(Simulation(detector), deposits, Target(hits, truth=truth)))
+    result = calibrate_runs(runs, ("Ab", *own))
+    assert result.converged and result.names == ("Ab", *own)
+    pulls = (result.values - result.truth) / result.errors
+    assert np.abs(pulls).max() < 4.0, pulls
+    alone = calibrate(*runs[1], ("Ab", *own))
+    assert result.errors[1] < 0.95 * alone.errors[1]
+    np.testing.assert_allclose(result.errors[2:], alone.errors[2:], rtol=0.2)

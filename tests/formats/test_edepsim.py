@@ -171,3 +171,13 @@ def test_energy_of_steps_of_no_length(reference):
     segments = read_segments(reference / "data" / "corsika-module0.edep.h5")
     fraction = segments.dE[segments.dEdx == 0.0].sum(dtype="f8") / segments.dE.sum(dtype="f8")
     assert fraction == pytest.approx(2.3e-7, rel=0.02)
+
+
+@pytest.mark.parametrize("value", [1.1e9, -3e38])
+def test_coordinates_that_are_nowhere_are_refused(store, value):
+    raw = table(NOW)
+    raw["y_end"][1] = 1e9
+    read_segments(store(segments=raw))
+    raw["y_end"][2] = value
+    message = refused(read_segments, store(segments=raw))
+    assert f"segments row 2: y_end is {value:g}, allowed is a finite number up to 1e+09 cm" in message

@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 import pytest
-from commands import lartpc_command
+from commands import lartpc_command, refuses
 from helpers import make_segments
 from streams import EVENTS, ORDERS
 
@@ -85,12 +85,18 @@ def test_no_event_at_all(tmp_path):
     assert len(read_hits(tmp_path / "h.h5")) == 0
 
 
+@pytest.mark.parametrize("field", ["event_id", "vertex_id", "file_traj_id"])
 @pytest.mark.parametrize("kind", ["S5", "f4", ("i8", (2,))])
-def test_event_ids_of_particles_that_are_none(tmp_path, kind):
-    trajectories = np.zeros(2, dtype=[("event_id", *kind) if isinstance(kind, tuple) else ("event_id", kind)])
+def test_ids_of_particles_that_are_none(tmp_path, kind, field):
+    kinds = {"event_id": "u4"} | {field: kind}
+    trajectories = np.zeros(
+        2, dtype=[(name, *one) if isinstance(one, tuple) else (name, one) for name, one in kinds.items()]
+    )
     with h5py.File(tmp_path / "in.h5", "w") as file:
         file["segments"] = file_table(make_segments(np.zeros((2, 3)), np.ones((2, 3))))
         file["trajectories"] = trajectories
     with hdf5.new_hdf5(tmp_path / "out.h5") as out, pytest.raises(InputError) as failure:
         EventFile(tmp_path / "in.h5", range(0, 1)).copy_tables(out)
-    assert "in.h5: trajectories field 'event_id': found 1 axes of " in str(failure.value)
+    assert f"in.h5: trajectories field {field!r}: found 1 axes of " in str(failure.value)
+    line = refuses(tmp_path, "simulate", *[tmp_path / "in.h5"] * 2, "-o", tmp_path / "h.h5")
+    assert f"in.h5: trajectories field {field!r}: found 1 axes of " in line

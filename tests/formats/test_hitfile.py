@@ -131,6 +131,15 @@ def test_hits_with_numbers_that_cannot_be(store, field, value, found):
     assert f"hits row 1: {found}" in refused(read_hits, store(hits=hits))
 
 
+def test_hits_of_half_precision(store):
+    """Limits of the columns are beyond those of the numbers."""
+    names = [each.name for each in dataclasses.fields(Hits)]
+    hits = np.ones(3, dtype=[(name, "f2") for name in names])
+    assert len(read_hits(store(hits=hits))) == 3
+    hits["t"][1] = np.inf
+    assert "hits row 1: t is inf" in refused(read_hits, store("inf.h5", hits=hits))
+
+
 @pytest.mark.parametrize(("offset", "ticks"), [(-1, 2), (0, 0), (0, 6), (6, 1), (2**62, 2**31 - 1)])
 def test_waveforms_that_are_no_part_of_the_samples(store, offset, ticks):
     windows = np.zeros(1, dtype=[(name, "i8") for name in ("event_id", "pixel_id", "start_tick", "offset", "ticks")])

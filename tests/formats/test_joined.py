@@ -3,11 +3,11 @@
 import h5py
 import numpy as np
 import pytest
-from commands import refuses, succeeds
+from commands import lartpc_command, refuses, succeeds
 from samples import protons
 
 from lartpc.data.segments import within
-from lartpc.formats.edepsim import read_segments, write_segments
+from lartpc.formats.edepsim import file_table, read_segments, write_segments
 from lartpc.formats.hitfile import read_hits
 
 pytestmark = pytest.mark.usefixtures("compiled")
@@ -69,3 +69,28 @@ def test_refusals(files):
     )
     assert "none.h5: no such file" in refuses(files, "simulate", "a.h5", "none.h5", "-o", "both.h5")
     assert "b.h5: is the input" in refuses(files, "simulate", "a.h5", "b.h5", "-o", "b.h5", "--overwrite")
+
+
+def test_nothing_is_said_before_a_refusal(files):
+    assert "no event in 10000:" in refuses(files, "simulate", "a.h5", "b.h5", "-o", "both.h5", "--events", "10000:")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("i8", 2**40), ("i8", -3), ("u4", 2**32 - 1), ("u1", 255), ("u8", 2**63 - 1)]
+)
+@pytest.mark.parametrize("order", [("a.h5", "w.h5"), ("w.h5", "a.h5")])
+def test_ids_without_room_are_refused(files, kind, value, order):
+    """Never another id than that of the file, or one that two events share."""
+    rows = file_table(read_segments("a.h5"))
+    kinds = {name: kind if name == "event_id" else rows.dtype[name] for name in rows.dtype.names}
+    wide = rows.astype(list(kinds.items()))
+    wide["event_id"][-1] = value
+    with h5py.File("w.h5", "w") as file:
+        file["segments"] = wide
+    done = lartpc_command("simulate", *order, "-o", "both.h5", "--no-noise")
+    if done.exit_code:
+        assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert "allowed beside the files before is" in done.stderr
+    else:
+        source, parts = read_segments("both.h5"), [read_segments(name) for name in order]
+        assert len(source.events) == sum(len(part.events) for part in parts) and source.repeated == 0

@@ -11,9 +11,10 @@ from layouts import tracks
 from packet_files import options, simulated
 
 from lartpc.files.hdf5 import new_hdf5
-from lartpc.formats.edepsim import read_segments, write_segments
+from lartpc.formats.edepsim import file_table, read_segments, write_segments
 from lartpc.formats.eventfile import EventFile
 from lartpc.formats.packetfile import PacketWriter
+from lartpc.formats.present import SCRATCH
 from lartpc.simulation.simulation import Simulation
 
 
@@ -167,3 +168,29 @@ def test_columns_that_old_files_lack_are_added_and_truth_is_copied(described, tm
     assert (table["t"] > 100.0).all()
     assert set(found["file_traj_ids"][data].ravel()) == {-1, 30, 31}
     assert set(found["segment_ids"][data].ravel()) == {-1, 0, 1}
+
+
+@pytest.mark.parametrize("kind", ["f2", "i1", "u1", "S3", ("f4", (2,)), "f8", "i8", "i4"])
+def test_scratch_columns_of_any_type_have_room_for_what_is_filled_in(described, tmp_path, kind):
+    """Numbers as wide as the present ones keep their type, all others have the present one."""
+    written = file_table(tracks(1, dE=1e6))
+    names = written.dtype.names
+    kinds = [(name, kind if name in SCRATCH else written.dtype[name]) for name in names]
+    odd = np.zeros(len(written), dtype=kinds)
+    for name in names:
+        if name not in SCRATCH:
+            odd[name] = written[name]
+    tables = []
+    for name, table in (("now", written), ("odd", odd)):
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file["segments"] = table
+        paths = ["-o", tmp_path / f"{name}-h.h5", "--packets", tmp_path / f"{name}-p.h5", *options(described)]
+        succeeds("simulate", tmp_path / f"{name}.h5", *paths)
+        with h5py.File(tmp_path / f"{name}-p.h5") as file:
+            tables.append(file["segments"][()])
+    now, found = tables
+    for name in SCRATCH:
+        kept = kind in ("f8", "i8", "i4") and np.dtype(kind).itemsize >= now.dtype[name].itemsize
+        assert found.dtype[name] == (kind if kept else now.dtype[name])
+        if np.issubdtype(found.dtype[name], np.floating) or now[name].dtype.kind in "iu":
+            np.testing.assert_allclose(found[name], np.minimum(now[name], 2**31 - 1 if kind == "i4" else np.inf), 1e-6)

@@ -1,11 +1,13 @@
 """Packets of version 3, compressed ones, and those of files that know their events by segments only."""
 
 import dataclasses
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from commands import succeeds
+import yaml
+from commands import refuses, succeeds
 from helpers import make_segments
 from layouts import tracks
 from packet_files import PERIOD, options, simulated
@@ -149,3 +151,20 @@ def test_own_tables_of_the_input_are_kept_on_request(compiled, tmp_path):
     succeeds("simulate", tmp_path / "s.h5", "-o", tmp_path / "h.h5", "--overwrite")
     with h5py.File(tmp_path / "h.h5") as file:
         assert "input" not in file
+
+
+def test_packets_are_of_the_version_that_the_detector_says(described, written, tmp_path):
+    """Its file's, unless --packet-version is another, which is refused; hits are the same."""
+    detector, layout = described[2:]
+    content = yaml.safe_load(Path(detector).read_text())
+    (tmp_path / "d.yaml").write_text(yaml.safe_dump(content | {"packet_type": 1}))
+    command = ["simulate", written / "segments.h5", "-o", tmp_path / "h.h5", "--packets", tmp_path / "p.h5"]
+    command += ["--detector", tmp_path / "d.yaml", "--layout", layout]
+    line = refuses(tmp_path, *command, "--packet-version", "2")
+    assert "packets: found version 2, allowed is 3, that of the chips of detector 'd'" in line
+    for asked in ((), ("--packet-version", "3")):
+        succeeds(*command, *asked, "--overwrite")
+        with h5py.File(tmp_path / "p.h5") as file:
+            assert file["_header"].attrs["version"] == "3.0"
+    for column in ("pixel_id", "t", "adc"):
+        np.testing.assert_array_equal(*(getattr(read_hits(at / "h.h5"), column) for at in (tmp_path, written)))
