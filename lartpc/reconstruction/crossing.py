@@ -53,6 +53,7 @@ class Side(NamedTuple):
     rows: np.ndarray
 
 
+@one_blas_thread
 def find_crossing(
     hits: Hits, points: np.ndarray, detector: Detector, particles: Sequence[Particle]
 ) -> tuple[list[Candidate], CutFlow]:
@@ -140,7 +141,7 @@ def followed(
     Hits near others of the event that are not along the line are left out, and where the particle lost much.
     """
     candidates = np.flatnonzero(hits.event_id == event)
-    nodes = curve(points[rows], np.ones(len(rows))).points
+    nodes = curve(points[rows], np.ones(len(rows))).points[::20]
     middle = points[rows].mean(axis=0)
     drift, straight = along_drift(hits, points), points
     for reach in GROWTH:
@@ -229,7 +230,6 @@ def projected(points: np.ndarray, nodes: np.ndarray) -> tuple[np.ndarray, np.nda
     return segment, share[rows, segment], off[rows, segment]
 
 
-@one_blas_thread
 def prefit(
     points: np.ndarray, nodes: np.ndarray, particle: Particle, drift: np.ndarray
 ) -> tuple[np.ndarray, float, float]:
