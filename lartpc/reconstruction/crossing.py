@@ -75,7 +75,7 @@ def find_crossing(
     found = []
     for event, rows, nodes, losses in lines:
         seeds = tuple(Seed(particle.name, particle, nodes, RANGE, STEP, (True, True), losses) for particle in particles)
-        found.append(Candidate(event, rows, CROSSING, measured(hits, rows), seeds))
+        found.append(Candidate(event, rows, CROSSING, measured(hits, rows)._replace(broad=True), seeds))
     return found, flow
 
 
