@@ -17,6 +17,7 @@ class Measured(NamedTuple):
 
     hits: Hits
     masked: np.ndarray  # (k,) ids of pixels of which nothing is used, neither hits nor that there are none
+    broad: bool = False  # whether some of the charge is beside the track, that of delta rays
 
 
 class Seed(NamedTuple):

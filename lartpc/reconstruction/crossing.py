@@ -53,6 +53,7 @@ class Side(NamedTuple):
     rows: np.ndarray
 
 
+@one_blas_thread
 def find_crossing(
     hits: Hits, points: np.ndarray, detector: Detector, particles: Sequence[Particle]
 ) -> tuple[list[Candidate], CutFlow]:
@@ -66,15 +67,17 @@ def find_crossing(
     flow = flow.then("pairs of clusters of hits along one line through a cathode", len(pairs))
     pairs = [(event, rows) for event, rows in pairs if curve(points[rows], np.ones(len(rows))).cosine < STEEPEST]
     flow = flow.then(f"not along the drift (|cos| < {STEEPEST})", len(pairs))
+    order = np.argsort(hits.event_id, kind="stable")
     for event, rows in pairs:
-        line = followed(hits, points, detector, event, rows, particles[0])
+        first, last = np.searchsorted(hits.event_id[order], (event, event + 1))
+        line = followed(hits, points, detector, order[first:last], rows, particles[0])
         if line is not None:
             lines.append((event, *line))
     flow = flow.then(f"of {SHORTEST:g} cm or more on either side, within {WIDEST} cm of it", len(lines))
     found = []
     for event, rows, nodes, losses in lines:
         seeds = tuple(Seed(particle.name, particle, nodes, RANGE, STEP, (True, True), losses) for particle in particles)
-        found.append(Candidate(event, rows, CROSSING, measured(hits, rows), seeds))
+        found.append(Candidate(event, rows, CROSSING, measured(hits, rows)._replace(broad=True), seeds))
     return found, flow
 
 
@@ -133,30 +136,32 @@ def distance(first: Side, second: Side) -> float:
 
 
 def followed(
-    hits: Hits, points: np.ndarray, detector: Detector, event: int, rows: np.ndarray, particle: Particle
+    hits: Hits, points: np.ndarray, detector: Detector, candidates: np.ndarray, rows: np.ndarray, particle: Particle
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Rows of a track's hits, its nodes (m, 3) [cm] and losses at these, from its hits near the cathode, if it is one.
+    """Rows of a track's hits, its nodes (m, 3) [cm] and losses at these, from its `rows` near the cathode, or None.
 
     Hits near others of the event that are not along the line are left out, and where the particle lost much.
     """
-    candidates = np.flatnonzero(hits.event_id == event)
-    nodes = curve(points[rows], np.ones(len(rows))).points
+    nodes = curve(points[rows], np.ones(len(rows))).points[::20]
     middle = points[rows].mean(axis=0)
-    drift, straight = along_drift(hits, points), points
+    drift, straight = along_drift(hits, points), points.copy()
     for reach in GROWTH:
         longer = extended(nodes, reach + STEP)
         off, along = nearest(straight[candidates], longer)
         _, origin = nearest(middle[None], longer)
-        own = candidates[(off < TUBE) & (np.abs(along - origin) < reach)]
-        if len(own) < 2 * FEWEST:
+        there = along[off < TUBE] - origin
+        own = candidates[off < TUBE][np.abs(there) < reach]
+        if min(-there.min(initial=0.0), there.max(initial=0.0)) < SHORTEST:
             return None
         nodes, faster, _ = prefit(points[own], longer, particle, drift[own])
-        straight = points + faster * drift
-    off, along = nearest(straight[own], nodes)
+        straight[candidates] = points[candidates] + faster * drift[candidates]
+        off, along = nearest(straight[own], nodes)
+        if np.sqrt(np.mean(np.minimum(off, TUBE) ** 2)) > WIDEST:
+            return None
     _, (origin,) = nearest(middle[None], nodes)
-    own, off, along = own[off < TUBE], off[off < TUBE], along[off < TUBE]
-    low, high = along.min(), along.max()
-    if min(origin - low, high - origin) < SHORTEST or np.sqrt(np.mean(off**2)) > WIDEST:
+    own, along = own[off < TUBE], along[off < TUBE]
+    low, high = along.min(initial=origin), along.max(initial=origin)
+    if min(origin - low, high - origin) < SHORTEST:
         return None
     margin = BEFORE_END + float(detector.pitch.max()) / np.sqrt(1 - curve(nodes, np.ones(len(nodes))).cosine ** 2)
     inside = (along > low + margin) & (along < high - margin)
@@ -229,7 +234,6 @@ def projected(points: np.ndarray, nodes: np.ndarray) -> tuple[np.ndarray, np.nda
     return segment, share[rows, segment], off[rows, segment]
 
 
-@one_blas_thread
 def prefit(
     points: np.ndarray, nodes: np.ndarray, particle: Particle, drift: np.ndarray
 ) -> tuple[np.ndarray, float, float]:

@@ -7,7 +7,7 @@ F_t(theta, eta_t) = sum of squared residuals/2 + rest (see `losses.likelihood`) 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +25,7 @@ from lartpc.simulation.simulation import Simulation
 
 TOGETHER = 64  # tracks that are simulated at once
 ANYWHERE = 1e-8  # of a track's metric: that it is within 10 m, should no hit say where
+FREEDOM = 10.0  # nu of Student's t
 PIECES = 9  # numbers of a segment, see `Track.jacobian`
 
 
@@ -97,10 +98,14 @@ class TrackLikelihood:
         target = self.target(rows)
         compared = compare(simulation, target, batch, values, tape)
         first = np.cumsum([0] + [len(part[0]) for part in parts])
-        rows_of = list(collect(compared, SegmentJacobian(tape, compared.waveforms, self.slots), first))
-        lost, n_lost = missed(target, compared, simulation, len(tracks))
+        broad = np.array([self.measured[k].broad for k in rows])
+        squares, rest_rows, curved_rows, over = collect(
+            compared, SegmentJacobian(tape, compared.waveforms, self.slots), first, broad
+        )
+        rows_of = list(zip(squares, rest_rows, curved_rows, strict=True))
+        lost, n_lost = missed(target, compared, simulation, broad)
         event = to_numpy(compared.waveforms.windows.event)
-        rest = np.bincount(event, compared.terms.rest_of_pixel, len(tracks)) + lost
+        rest = np.bincount(event, compared.terms.rest_of_pixel, len(tracks)) + lost + over
         used = np.bincount(event, to_numpy(compared.target.count - compared.target.deferred), len(tracks))
         found = []
         for k, (track, eta) in enumerate(zip(tracks, etas, strict=True)):
@@ -192,20 +197,38 @@ class Rows:
         return found
 
 
-def collect(compared: Compared, of_pixels: SegmentJacobian, first: np.ndarray) -> Iterator[tuple[tuple, ...]]:
-    """Of each track `Rows` of the residuals, of the rest, and of roots of the curvature of the rest."""
+def collect(
+    compared: Compared, of_pixels: SegmentJacobian, first: np.ndarray, broad: np.ndarray
+) -> tuple[list[tuple], list[tuple], list[tuple], np.ndarray]:
+    """Of each track `Rows` of the residuals, of the rest, and of roots of the curvature of the rest.
+
+    The two residuals r and u of a hit of a track that is `broad` (n_tracks,) are distributed by Student's t,
+    -log p = (nu + 2)/2 log(1 + x/nu), x = r^2 + u^2: rows and values with the weight (nu + 2)/(nu + x), and what
+    -log p is more than half the square of these, (n_tracks,).
+    """
     event, terms = to_numpy(compared.waveforms.windows.event), compared.terms
     n_theta = len(of_pixels.of_parameters.slots)
     squares, rest, curved = (Rows(event, first, n_theta) for _ in range(3))
-    for chosen, values, seeds in terms.squares:
-        squares.add(to_numpy(chosen), values, of_pixels.of_seeds(seeds, chosen))
+    over, residuals = np.zeros(len(broad)), iter(terms.squares)
+    for both in zip(residuals, residuals, strict=True):
+        chosen = to_numpy(both[0][0])
+        square = both[0][1] ** 2 + both[1][1] ** 2
+        far = broad[event[chosen]]
+        weight = np.where(far, (FREEDOM + 2) / (FREEDOM + square), 1.0)
+        value = np.where(far, (FREEDOM + 2) * np.log1p(square / FREEDOM), square)
+        over += np.bincount(event[chosen], 0.5 * (value - weight * square), len(broad))
+        root = np.sqrt(weight)
+        for own, values, seeds in both:
+            theta, sparse = of_pixels.of_seeds(seeds, own)
+            sparse = sparse._replace(values=sparse.values * root[sparse.row][:, None])
+            squares.add(chosen, values * root, (theta * root[:, None], sparse))
     for rows, (chosen, seeds) in ((rest, terms.of_rest), *((curved, one) for one in terms.curved)):
         rows.add(to_numpy(chosen), np.zeros(len(chosen)), of_pixels.of_seeds(seeds, chosen))
-    return zip(*(rows.of_tracks() for rows in (squares, rest, curved)), strict=True)
+    return squares.of_tracks(), rest.of_tracks(), curved.of_tracks(), over
 
 
 def missed(
-    target: TargetHits, compared: Compared, simulation: Simulation, n_tracks: int
+    target: TargetHits, compared: Compared, simulation: Simulation, broad: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """What hits on pixels without any charge of the track add to F (n_tracks,), and their numbers (n_tracks,).
 
@@ -218,4 +241,5 @@ def missed(
     event, pixel, charge = target.event[lost], target.pixel[lost], target.charge[lost]
     threshold = detector.of_pixels("threshold", pixel)
     r, u = threshold / detector.reset_noise, (charge - threshold) / detector.uncorrelated_noise
-    return np.bincount(event, 0.5 * (r**2 + u**2), n_tracks), np.bincount(event, minlength=n_tracks)
+    value = np.where(broad[event], (FREEDOM + 2) * np.log1p((r**2 + u**2) / FREEDOM), r**2 + u**2)
+    return np.bincount(event, 0.5 * value, len(broad)), np.bincount(event, minlength=len(broad))

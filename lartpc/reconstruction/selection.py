@@ -15,6 +15,7 @@ from lartpc.reconstruction.likelihood import Near
 # parameters are fitted.
 BEFORE = {STOPPING: 4.0, CROSSING: 60.0}
 AFTER = {STOPPING: 2.5, CROSSING: 2.6}
+LEAST_LOSS, MOST_LOSS = 0.6, 1.2  # of the mean loss: the usual one of a step of a fast muon
 WORST = 0.5  # of the mean square of the worst crossing track: those above it are taken out together
 VALUE = -7.0  # F over hits of a track that stops as its particle does; that of others is more
 FEWEST = 6  # hits that are used
@@ -27,6 +28,7 @@ def chosen(found: Sequence[Found], particles: Sequence[str], flow: CutFlow) -> t
         ("fits that converged", settled),
         (f"with {FEWEST} hits or more", lambda one: one.fitted.near.hits >= FEWEST),
         (f"clearly of {', '.join(particles)}", lambda one: is_of(one, particles)),
+        ("that lose energy as their particle does", usual_loss),
         ("that describe their hits", lambda one: one.fitted.near.goodness < BEFORE[one.candidate.kind]),
         ("with the charge of their range", lambda one: one.value_per_hit < VALUE or one.candidate.kind != STOPPING),
     )
@@ -40,6 +42,13 @@ def chosen(found: Sequence[Found], particles: Sequence[str], flow: CutFlow) -> t
 def settled(found: Found) -> bool:
     """Whether a fit ended at a minimum; that of a crossing track need not, before the field is known."""
     return (found.fitted.converged or found.candidate.kind == CROSSING) and bool(np.isfinite(found.fitted.near.value))
+
+
+def usual_loss(found: Found) -> bool:
+    """Whether a crossing track loses what a fast muon does: a slow proton takes all that straggling leaves it."""
+    track, eta = found.fitted.track, found.fitted.eta
+    ratio = float(np.median(track.segments(eta).dE / track.mean_losses(eta)[0]))
+    return found.candidate.kind == STOPPING or LEAST_LOSS < ratio < MOST_LOSS
 
 
 def is_of(found: Found, particles: Sequence[str]) -> bool:
