@@ -1,4 +1,4 @@
-"""lartpc demo: generate, simulate, plot, calibrate."""
+"""lartpc demo: generate, simulate, plot, calibrate with the deposits known, and from hits alone."""
 
 import os
 
@@ -13,6 +13,7 @@ from lartpc.cli.simulate import simulate
 
 EVENTS = 1
 SEED = 1  # of the parameters that the calibration has to find
+HIDDEN = ("Ab=0.83", "kb=0.052", "lifetime=1500", "long_diff=5.5e-6", "tran_diff=7.5e-6")  # of the hits alone
 
 
 @click.command(epilog="Example: lartpc demo -o my-demo")
@@ -20,17 +21,20 @@ SEED = 1  # of the parameters that the calibration has to find
 @overwrite_option
 @click.pass_context
 def demo(context, output, overwrite):
-    """Generate an event of ten muons, simulate and draw it, and recover hidden parameters from noisy hits.
+    """Generate an event of ten muons, simulate and draw it, and recover hidden parameters from noisy hits; then others
+    from the hits of ten protons alone, whose deposits nobody knows.
 
-    Takes about two minutes the first time. Writes segments.h5, hits.h5, event.png and the folder fit into DIR, which is
-    made where it does not exist.
+    Takes about two minutes the first time. Writes segments.h5, hits.h5, event.png, the folder fit, protons.h5, data.h5
+    and the folder fit-data into DIR, which is made where it does not exist.
     """
-    segments, hits, picture = (os.path.join(output, name) for name in ("segments.h5", "hits.h5", "event.png"))
-    fit = os.path.join(output, "fit")
+    names = ("segments.h5", "hits.h5", "event.png", "protons.h5", "data.h5", "fit", "fit-data")
+    *files, fit, fit_data = (os.path.join(output, name) for name in names)
+    segments, hits, picture, protons, data = files
     if os.path.isdir(output):
-        for path in (segments, hits, picture):
+        for path in files:
             check_output(path, overwrite)
-        prepare(fit, False, overwrite)
+        for folder in (fit, fit_data):
+            prepare(folder, False, overwrite)
     os.makedirs(output, exist_ok=True)
     click.echo(f"$ lartpc generate muons -o {segments} --events {EVENTS}")
     context.invoke(generate, sample="muons", output=segments, events=EVENTS, overwrite=overwrite)
@@ -41,3 +45,11 @@ def demo(context, output, overwrite):
     context.invoke(plot, hits=hits, output=picture, overwrite=overwrite)
     click.echo(f"$ lartpc calibrate {segments} --closure --seed {SEED} -o {fit}")
     context.invoke(calibrate, data=(segments,), closure=True, seed=SEED, output=fit, **given)
+    sets = " ".join(f"--set {one}" for one in HIDDEN)
+    fitted = ",".join(one.split("=")[0] for one in HIDDEN)
+    click.echo(f"$ lartpc generate stopping-protons -o {protons} --events {EVENTS}")
+    context.invoke(generate, sample="stopping-protons", output=protons, events=EVENTS, overwrite=overwrite)
+    click.echo(f"$ lartpc simulate {protons} -o {data} {sets}")
+    context.invoke(simulate, segments=(protons,), output=data, changes=HIDDEN, **given)
+    click.echo(f"$ lartpc calibrate {data} -o {fit_data} --fit {fitted}")
+    context.invoke(calibrate, data=(data,), names=fitted, output=fit_data, **given)

@@ -91,7 +91,7 @@ def calibrate_from_hits(given, output, names, per_run, start, resume, overwrite,
     density = DENSITY if options["track_density"] is None else options["track_density"]
     width = KNOWN.width if options["t0_width"] is None else options["t0_width"]
     detectors = [detector_of(run) for run in given]
-    fitted = fitted_names(names, options["per_module"], detectors[0].n_modules)
+    fitted = fitted_names(names, options["per_module"], max(one.n_modules for one in detectors))
     apart = [name.strip() for name in per_run.split(",")] if per_run is not None else []
     runs, told = [], []
     for run, detector in zip(given, detectors, strict=True):
@@ -139,5 +139,6 @@ def unknowns_of_given(runs, fitted, apart, start, options):
 
     begin = {name: number("start", name, value) for name, value in pairs("start", start).items()}
     bounds = given_bounds(options["bounds"])
-    constraints = given_constraints(options["constrain"], names_of_runs(fitted, apart, len(runs))[0])
+    detectors = [run.simulation.detector for run in runs]
+    constraints = given_constraints(options["constrain"], names_of_runs(fitted, apart, detectors)[0])
     return unknowns_of_runs([run.simulation for run in runs], fitted, apart, begin, bounds, constraints)

@@ -72,11 +72,15 @@ def test_demo_writes_what_it_says(tmp_path, monkeypatch):
     example = re.search(r"Example: lartpc (demo .*)", succeeds("demo", "-h"))[1].split()
     printed = succeeds(*example)
     names = ["event.png", "hits.h5", "segments.h5"]
-    assert sorted(os.listdir("my-demo")) == ["event.png", "fit", "hits.h5", "segments.h5"]
+    written = ["data.h5", "event.png", "fit", "fit-data", "hits.h5", "protons.h5", "segments.h5"]
+    assert sorted(os.listdir("my-demo")) == written
     assert all(f"my-demo/{name}: " in printed for name in names)
     fitted = json.loads(Path("my-demo/fit/fit.json").read_text())["parameters"]
     assert len(fitted) == 6
-    assert all(abs(p["value"] - p["truth"]) < 5.0 * p["error"] for p in fitted.values())
+    alone = json.loads(Path("my-demo/fit-data/fit.json").read_text())["parameters"]
+    assert len(alone) == 5
+    for told in (fitted, alone):
+        assert all(abs(p["value"] - p["truth"]) < 5.0 * p["error"] for p in told.values())
     assert len(read_hits("my-demo/hits.h5")) > 500
     assert read_waveforms("my-demo/hits.h5") is not None
     # the commands that it prints do the same
