@@ -138,7 +138,7 @@ def distance(first: Side, second: Side) -> float:
 def followed(
     hits: Hits, points: np.ndarray, detector: Detector, candidates: np.ndarray, rows: np.ndarray, particle: Particle
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Rows of a track's hits, its nodes (m, 3) [cm] and losses at these, from its `rows` near the cathode, or None.
+    """Rows of a track's hits, its nodes (m, 3) [cm] and losses at these, from `rows` near the cathode, if it is one.
 
     Hits near others of the event that are not along the line are left out, and where the particle lost much.
     """
