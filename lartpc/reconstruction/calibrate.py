@@ -19,7 +19,7 @@ from lartpc.generator.transport import DENSITY
 from lartpc.reconstruction import marginal
 from lartpc.reconstruction.candidates import CutFlow
 from lartpc.reconstruction.hypotheses import Found
-from lartpc.reconstruction.joint import JointFit, Reduced, Report, State
+from lartpc.reconstruction.joint import JointFit, Report, State
 from lartpc.reconstruction.likelihood import TrackLikelihood
 from lartpc.reconstruction.marginal import Marginal
 from lartpc.reconstruction.reconstruct import KNOWN, reconstruct

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lartpc.reconstruction.candidates import Candidate
+from lartpc.reconstruction.candidates import SAME, Candidate, overlap
 from lartpc.reconstruction.likelihood import TrackLikelihood
 from lartpc.reconstruction.singles import Fitted, fit_singles
 from lartpc.reconstruction.track import Gaussian, Track
@@ -29,6 +29,12 @@ class Found(NamedTuple):
         """F over the number of hits; the wrong particle or end has more of it, whatever its residuals."""
         return self.fitted.near.value / max(self.fitted.near.hits, 1)
 
+    @property
+    def strain(self) -> float:
+        """(sum of squared residuals - 2 log prior)/(number of residuals): about 1 where the hypothesis is right."""
+        near, (prior, _, _) = self.fitted.near, self.fitted.track.prior(self.fitted.eta)
+        return (near.residual @ near.residual + 2.0 * prior) / max(len(near.residual), 1)
+
 
 def compare(
     likelihood: TrackLikelihood,
@@ -45,7 +51,15 @@ def compare(
     rows = [row for row, candidate in enumerate(candidates) for _ in candidate.seeds]
     seeds = [seed for candidate in candidates for seed in candidate.seeds]
     begun = [
-        Track.through(seed.points, seed.particle, t0=t0, rho=seed.rho, density=density, longest=seed.longest)
+        Track.through(
+            seed.points,
+            seed.particle,
+            t0=t0,
+            rho=seed.rho,
+            length=seed.length,
+            density=density,
+            longest=seed.longest,
+        )
         for seed in seeds
     ]
     tracks, etas = [track for track, _ in begun], [eta for _, eta in begun]
@@ -72,3 +86,12 @@ def compare(
         others = {seeds[k].name: value - values[at] for k, value in zip(own, values, strict=True) if k != own[at]}
         found.append(Found(candidate, seeds[own[at]].name, fitted[own[at]], others))
     return found
+
+
+def without_doubles(found: Sequence[Found]) -> list[Found]:
+    """Of those that share most of their hits, as a line between two ends that may be the stop, the better one."""
+    kept: list[Found] = []
+    for one in sorted(found, key=lambda one: one.value_per_hit):
+        if all(overlap(one.candidate.rows, other.candidate.rows) <= SAME for other in kept):
+            kept.append(one)
+    return sorted(kept, key=lambda one: int(one.candidate.rows[0]))

@@ -8,7 +8,7 @@ F_t(theta, eta_t) = sum of squared residuals/2 + rest (see `losses.likelihood`) 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 

@@ -12,11 +12,11 @@ from lartpc.data.hits import Hits
 from lartpc.fit.target import Target
 from lartpc.generator.stopping import PARTICLES
 from lartpc.generator.transport import DENSITY
+from lartpc.reconstruction.branches import find_branches
 from lartpc.reconstruction.candidates import Candidate, CutFlow
 from lartpc.reconstruction.cluster import positions
-from lartpc.reconstruction.hypotheses import Found, compare
+from lartpc.reconstruction.hypotheses import Found, compare, without_doubles
 from lartpc.reconstruction.likelihood import TrackLikelihood
-from lartpc.reconstruction.stopping import find_stopping
 from lartpc.reconstruction.track import Gaussian
 from lartpc.simulation.simulation import Simulation
 
@@ -66,7 +66,8 @@ def reconstruct(
     """
     target, _ = Target.of(target).usable(simulation.detector)
     candidates, flow = candidates_in(simulation, target.hits, particles, t0)
-    found = fit_candidates(simulation, target, candidates, t0, density, progress)
+    found = without_doubles(fit_candidates(simulation, target, candidates, t0, density, progress))
+    flow = flow.then("different hits", len(found))
     flow = flow.then("fits that converged", sum(one.fitted.converged for one in found))
     flow = flow.then("and describe their hits", sum(is_good(one) for one in found))
     return Reconstruction(tuple(found), flow)
@@ -78,7 +79,7 @@ def candidates_in(
     """Candidates for tracks among hits."""
     by_name = {particle.name: particle for particle in PARTICLES.values()}
     points = positions(hits, simulation.detector, simulation.parameters, t0.centre)
-    return find_stopping(hits, points, simulation.detector, [by_name[name] for name in particles])
+    return find_branches(hits, points, simulation.detector, [by_name[name] for name in particles])
 
 
 def fit_candidates(

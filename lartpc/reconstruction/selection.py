@@ -36,9 +36,7 @@ def chosen(found: Sequence[Found], particles: Sequence[str], flow: CutFlow) -> t
 
 def is_of(found: Found, particles: Sequence[str]) -> bool:
     """Whether it is one of `particles`, and no other particle does nearly as well."""
-    rivals = [
-        value for name, value in found.others.items() if name.removesuffix(" reversed") not in particles
-    ]
+    rivals = [value for name, value in found.others.items() if name.removesuffix(" reversed") not in particles]
     return found.fitted.track.particle.name in particles and min(rivals, default=np.inf) > CLEAR
 
 

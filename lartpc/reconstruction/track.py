@@ -67,12 +67,13 @@ class Track:
     particle: Particle
     frame: np.ndarray  # (3, 3) rows ref, u, v
     fractions: np.ndarray  # (n + 1,) f_k
-    length: float  # [cm] for which all that follows was taken
+    taken: float  # length [cm] for which all that follows was taken
     kinks: np.ndarray  # (n - 1,) kappa_j
     loss: EnergyLoss
     concentration: np.ndarray  # (n,) 1 + 0.7 v_in
     t0: Gaussian
     rho: Gaussian
+    length: Gaussian
     density: float  # [g/cm3]
     longest: float  # [cm]
 
@@ -86,6 +87,7 @@ class Track:
         frame,
         t0=FREE,
         rho=STOPPED,
+        length=FREE,
         density=DENSITY,
         longest=LONGEST_STEP,
         end_range=None,
@@ -104,9 +106,9 @@ class Track:
         each part, weighted with its dE: dE/dx (1 + v_in) to first order, of which Birks' law feels 1/(1 + k dE/dx),
         0.7.
         """
-        length = path_length(nodes)[-1]
+        taken = path_length(nodes)[-1]
         end_range = max(rho.centre if end_range is None else end_range, 0.0)
-        s = length * fractions
+        s = taken * fractions
         step = np.diff(s)
         energy_of = range_table(particle.mass).kinetic_and_slope
         kinetic, power = energy_of((end_range + s) * density)
@@ -120,11 +122,21 @@ class Track:
         kinks = np.sqrt((theta2[1:] + theta2[:-1]) / 2) * (1 + (slope2[1:] + slope2[:-1]) / 2) ** 0.75
         own = np.clip(STEP_OF_RANGE * (end_range + s[1:]), SHORTEST_STEP, LONGEST_STEP)
         inside = np.maximum(step / own - 1, 0) * loss.width**2
-        return cls(particle, frame, fractions, length, kinks, loss, 1 + QUENCHED * inside, t0, rho, density, longest)
+        concentration = 1 + QUENCHED * inside
+        return cls(particle, frame, fractions, taken, kinks, loss, concentration, t0, rho, length, density, longest)
 
     @classmethod
     def through(
-        cls, points, particle: Particle, *, t0=FREE, rho=STOPPED, density=DENSITY, longest=LONGEST_STEP, accuracy=0.01
+        cls,
+        points,
+        particle: Particle,
+        *,
+        t0=FREE,
+        rho=STOPPED,
+        length=FREE,
+        density=DENSITY,
+        longest=LONGEST_STEP,
+        accuracy=0.01,
     ) -> tuple[Track, np.ndarray]:
         """A track along a curve, and its unknowns, of which g is 0; see `follow` for how.
 
@@ -134,6 +146,7 @@ class Track:
             noise of the points would lengthen the track
         particle: `Particle`
         t0, rho: their priors [us], [cm]; the centres are the start values
+        length: prior of the length [cm], as of a track that was cut; it starts at that of the curve
         density: of the argon [g/cm3]
         longest: longest step [cm]
         accuracy: of the curve [cm], against which kinks are weighed
@@ -145,9 +158,8 @@ class Track:
             raise ValueError(f"{len(points)} points: not a curve with two ends")
         fractions = step_fractions(path_length(points)[-1], rho.centre, longest)
         nodes, frame = at_fractions(points, fractions), frame_along(points[-1] - points[0])
-        track = cls.along(
-            nodes, particle, fractions=fractions, frame=frame, t0=t0, rho=rho, density=density, longest=longest
-        )
+        priors = {"t0": t0, "rho": rho, "length": length}
+        track = cls.along(nodes, particle, fractions=fractions, frame=frame, density=density, longest=longest, **priors)
         return track, track.follow(nodes, accuracy)
 
     @property
@@ -234,7 +246,7 @@ class Track:
         gradient[FIRST : self.size - self.steps], curvature[FIRST : self.size - self.steps] = alpha.ravel(), 1
         gradient[self.size - self.steps :], curvature[self.size - self.steps :] = losses[1:]
         value = np.sum(alpha**2) / 2 + np.sum(losses[0])
-        for place, (centre, width) in ((TIME, self.t0), (RHO, self.rho)):
+        for place, (centre, width) in ((TIME, self.t0), (RHO, self.rho), (LENGTH, self.length)):
             off, curvature[place] = eta[place] - centre, 1 / width**2
             gradient[place] = off / width**2
             value += off**2 / width**2 / 2
@@ -243,9 +255,10 @@ class Track:
     def metric(self) -> np.ndarray:
         """1/scale^2 (6 + 3 n,) of each unknown, for damping: 1 of those of scale 1; (0.1 cm)^-2 of points and L."""
         metric = np.ones(self.size)
-        metric[:3] = metric[LENGTH] = POINT_SCALE**-2
+        metric[:3] = POINT_SCALE**-2
         metric[SLOPES] = SLOPE_SCALE**-2
-        for place, prior, scale in ((TIME, self.t0, TIME_SCALE), (RHO, self.rho, RHO_SCALE)):
+        priors = ((TIME, self.t0, TIME_SCALE), (RHO, self.rho, RHO_SCALE), (LENGTH, self.length, POINT_SCALE))
+        for place, prior, scale in priors:
             metric[place] = (prior.width if np.isfinite(prior.width) else scale) ** -2
         return metric
 
@@ -261,7 +274,7 @@ class Track:
         """
         nodes, deposits, length = self.nodes(eta), self.segments(eta).dE, eta[LENGTH]
         fractions = self.fractions
-        if abs(length - self.length) >= SAME_LENGTH * self.length:
+        if abs(length - self.taken) >= SAME_LENGTH * self.taken:
             fractions = step_fractions(length, eta[RHO], self.longest)
             lost = np.concatenate([[0.0], np.cumsum(deposits)])
             deposits = np.diff(np.interp(fractions, self.fractions, lost))
@@ -297,6 +310,7 @@ class Track:
             frame=sense * self.frame,
             t0=self.t0,
             rho=self.rho,
+            length=self.length,
             density=self.density,
             longest=self.longest,
             end_range=end_range,

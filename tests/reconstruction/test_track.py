@@ -112,7 +112,7 @@ def test_steps_follow_the_residual_range(length, steps):
 
 def test_inner_variance_raises_the_concentration_of_long_steps():
     track, _ = Track.through(curve(5.0), PROTON)
-    s = track.length * track.fractions
+    s = track.taken * track.fractions
     parts = np.diff(s) / np.clip(0.1 * s[1:], 0.02, 0.3)
     expected = 1 + 0.7 * np.maximum(parts - 1, 0) * track.loss.width**2
     assert track.concentration == pytest.approx(expected)
@@ -194,7 +194,7 @@ def test_renewed_track_has_the_same_segments(particle):
     for name in ("start", "end", "dE", "t0"):
         assert getattr(after, name) == pytest.approx(getattr(before, name), rel=1e-9, abs=1e-9)
     assert after.dEdx == pytest.approx(before.dEdx, rel=3e-3)  # v_in is taken anew
-    assert renewed.length == pytest.approx(eta[5]) and renewed.steps == track.steps
+    assert renewed.taken == pytest.approx(eta[5]) and renewed.steps == track.steps
     assert np.all(renewed.kinks != track.kinks)
 
 
