@@ -36,7 +36,7 @@ WIDEST = 0.35  # rms of these about a smooth curve [cm]
 STEEPEST = 0.88  # |cos| of the angle to the drift
 MARGIN = 1.0  # [cm] of an end from the borders of its TPC
 LAST = 1.5  # [cm] at the stop whose charge is asked for
-FREED = 0.4  # of what a stopping muon frees there: recombination, impurities and thresholds leave half
+FREED = 0.36  # of what a stopping muon frees there: recombination, impurities and thresholds leave half
 
 
 class Branch(NamedTuple):

@@ -13,7 +13,7 @@ from lartpc.reconstruction.hypotheses import Found
 # 3 mm off itself, so that it is judged once the parameters are fitted.
 BEFORE = {STOPPING: 2.0, CROSSING: 30.0}
 AFTER = {STOPPING: 1.3, CROSSING: 1.3}
-VALUE = -7.0  # F over hits of a track that stops as its particle does; that of others is more
+STRAIN = 2.0  # of a track that stops as its particle does, at parameters that are some per cent off
 FEWEST = 6  # hits that are used
 CLEAR = 10.0  # of F between a particle or an end and the others
 
@@ -25,7 +25,7 @@ def chosen(found: Sequence[Found], particles: Sequence[str], flow: CutFlow) -> t
         (f"with {FEWEST} hits or more", lambda one: one.fitted.near.hits >= FEWEST),
         ("of " + ", ".join(particles) + ", and clearly", lambda one: is_of(one, particles)),
         ("that describe their hits", lambda one: one.fitted.near.goodness < BEFORE[one.candidate.kind]),
-        ("with the charge of their range", lambda one: one.value_per_hit < VALUE or one.candidate.kind != STOPPING),
+        ("with the charge of their range", has_its_range),
     )
     left = list(found)
     for told, cut in cuts:
@@ -40,6 +40,12 @@ def is_of(found: Found, particles: Sequence[str]) -> bool:
     return found.fitted.track.particle.name in particles and min(rivals, default=np.inf) > CLEAR
 
 
+def has_its_range(found: Found) -> bool:
+    """Whether a stopping track has the charges that its particle leaves, as far as its energy losses may fluctuate."""
+    return found.candidate.kind != STOPPING or found.strain < STRAIN
+
+
 def still_good(found: Sequence[Found]) -> np.ndarray:
     """Which of the tracks (n,) a joint fit describes where it ended."""
-    return np.array([one.fitted.near.goodness < AFTER[one.candidate.kind] for one in found], dtype=bool)
+    good = [one.fitted.near.goodness < AFTER[one.candidate.kind] and has_its_range(one) for one in found]
+    return np.array(good, dtype=bool)
