@@ -8,8 +8,12 @@ from lartpc.detector.detector import Detector
 from lartpc.formats.edepsim import read_segments
 from lartpc.generator.stopping import PARTICLES, range_table
 from lartpc.reconstruction.branches import HELD, UNUSED, find_branches
-from lartpc.reconstruction.candidates import measured
+from lartpc.reconstruction.candidates import STOPPING, Candidate, CutFlow, measured
 from lartpc.reconstruction.cluster import positions
+from lartpc.reconstruction.hypotheses import Found, without_doubles
+from lartpc.reconstruction.likelihood import Near
+from lartpc.reconstruction.selection import chosen, still_good
+from lartpc.reconstruction.singles import Fitted
 from lartpc.reconstruction.track import FREE, Gaussian, Track
 from lartpc.simulation.simulation import Simulation
 
@@ -124,6 +128,32 @@ def test_length_of_a_cut_track_has_a_prior():
     assert steeper[5] - gradient[5] == pytest.approx((eta[5] - length) / HELD**2)
     assert curved[5] - curvature[5] == pytest.approx(HELD**-2)
     assert held.metric()[5] == pytest.approx(HELD**-2) and held.renewed(eta)[0].length == held.length
+
+
+def fitted(rows, value=-80.0, residual=0.5, g=0.0):
+    """A proton through hits at `rows`, with F, residuals and energy losses of one size each."""
+    track, eta = Track.through(np.linspace(STOP, VERTEX, 50), PROTON)
+    eta[-track.steps :] = g
+    none = np.zeros(0)
+    near = Near(value, np.full(2 * len(rows), residual), none, none, none, none, none, len(rows), 0)
+    return Found(Candidate(3, np.array(rows), STOPPING, None, ()), "proton", Fitted(track, eta, near, True), {})
+
+
+def test_the_better_of_two_ends_is_kept():
+    other = fitted(range(20, 30))
+    better, worse, nested = fitted(range(10), -90.0), fitted(range(1, 11), -70.0), fitted(range(6), -40.0)
+    assert without_doubles([worse, nested, other, better]) == [better, other]
+    touching = fitted(range(7, 17), -60.0)
+    assert without_doubles([touching, better]) == [better, touching]
+
+
+def test_what_does_not_have_its_range_is_not_chosen():
+    good, strained, bad = fitted(range(10)), fitted(range(10), g=1.5), fitted(range(10), residual=1.45)
+    assert good.strain == pytest.approx(0.25, abs=0.05) and bad.strain == pytest.approx(2.1, abs=0.05)
+    assert strained.strain > 2.0
+    kept, flow = chosen([good, strained, bad], ["proton"], CutFlow())
+    assert kept == [good] and flow.cuts[-1][1] == 1
+    assert np.array_equal(still_good([good, strained, bad]), [True, False, False])
 
 
 @pytest.mark.slow
