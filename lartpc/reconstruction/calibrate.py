@@ -20,7 +20,7 @@ from lartpc.fit.unknowns import as_unknowns, check_start
 from lartpc.generator.transport import DENSITY
 from lartpc.reconstruction import marginal
 from lartpc.reconstruction.candidates import Candidate, CutFlow
-from lartpc.reconstruction.hypotheses import begin
+from lartpc.reconstruction.hypotheses import begin, without_doubles
 from lartpc.reconstruction.joint import JointFit, Reduced, State
 from lartpc.reconstruction.likelihood import TrackLikelihood
 from lartpc.reconstruction.marginal import Marginal
@@ -214,7 +214,9 @@ def first(
     names, etas, flows = [], [], []
     for k, run in enumerate(begun):
         found = fit_candidates(run.simulation, run.target, run.candidates, t0, density, journal.progress)
-        places, flow = chosen(found, particles, run.flow)
+        single = without_doubles(found)
+        picked, flow = chosen([found[k] for k in single], particles, run.flow.then("different hits", len(single)))
+        places = [single[k] for k in picked]
         names += [(k, place, found[place].name) for place in places]
         etas += [found[place].fitted.eta for place in places]
         flows.append(flow)

@@ -44,6 +44,7 @@ class Candidate(NamedTuple):
 
 STOPPING, CROSSING = "stopping", "crossing the cathode"
 KINDS = (STOPPING, CROSSING)
+SAME = 0.5  # of the hits of the smaller of two candidates: if they share more they are the same track
 
 
 class CutFlow(NamedTuple):
@@ -77,8 +78,23 @@ class CutFlow(NamedTuple):
         return "\n".join(f"{left:8} {told}" for told, left in self.cuts)
 
 
-def measured(hits: Hits, rows: np.ndarray) -> Measured:
-    """The hits of a track, and the pixels that others of its event have hits on, which tell nothing of it."""
+def foreign(hits: Hits, rows: np.ndarray) -> np.ndarray:
+    """Ids (k,) of the pixels that others than these rows of an event have hits on."""
+    others = np.setdiff1d(np.flatnonzero(hits.event_id == hits.event_id[rows[0]]), rows)
+    return np.unique(hits.pixel_id[others])
+
+
+def measured(hits: Hits, rows: np.ndarray, masked: np.ndarray) -> Measured:
+    """The hits of a track without the masked pixels (k,), of which nothing is used.
+
+    Raises ValueError where no hit is left.
+    """
     own = hits.select(rows)
-    others = np.setdiff1d(np.flatnonzero(hits.event_id == own.event_id[0]), rows)
-    return Measured(own, np.unique(hits.pixel_id[others]))
+    if np.isin(own.pixel_id, masked).all():
+        raise ValueError(f"all pixels of the {len(own)} hits of a track are masked")
+    return Measured(own, masked)
+
+
+def overlap(one: np.ndarray, other: np.ndarray) -> float:
+    """The share of the smaller of two sets of rows that both have."""
+    return len(np.intersect1d(one, other)) / max(min(len(one), len(other)), 1)

@@ -13,7 +13,7 @@ from lartpc.data.hits import Hits
 from lartpc.detector.detector import Detector
 from lartpc.generator.samples import back_to_back
 from lartpc.generator.stopping import Particle
-from lartpc.reconstruction.candidates import CROSSING, Candidate, CutFlow, Seed, measured
+from lartpc.reconstruction.candidates import CROSSING, Candidate, CutFlow, Seed, foreign, measured
 from lartpc.reconstruction.cluster import clusters
 from lartpc.reconstruction.curve import curve
 from lartpc.reconstruction.layout import FIRST
@@ -77,7 +77,9 @@ def find_crossing(
     found = []
     for event, rows, nodes, losses in lines:
         seeds = tuple(Seed(particle.name, particle, nodes, RANGE, STEP, (True, True), losses) for particle in particles)
-        found.append(Candidate(event, rows, CROSSING, measured(hits, rows)._replace(broad=True), seeds))
+        found.append(
+            Candidate(event, rows, CROSSING, measured(hits, rows, foreign(hits, rows))._replace(broad=True), seeds)
+        )
     return found, flow
 
 

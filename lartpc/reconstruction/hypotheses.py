@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lartpc.reconstruction.candidates import Candidate, Seed
+from lartpc.reconstruction.candidates import SAME, Candidate, Seed, overlap
 from lartpc.reconstruction.likelihood import TrackLikelihood
 from lartpc.reconstruction.singles import Fitted, fit_singles
 from lartpc.reconstruction.track import Gaussian, Track
@@ -27,6 +27,12 @@ class Found(NamedTuple):
     def value_per_hit(self) -> float:
         """F over the number of hits; the wrong particle or end has more of it, whatever its residuals."""
         return self.fitted.near.value / max(self.fitted.near.hits, 1)
+
+    @property
+    def strain(self) -> float:
+        """(sum of squared residuals - 2 log prior)/(number of residuals): about 1 where the hypothesis is right."""
+        near, (prior, _, _) = self.fitted.near, self.fitted.track.prior(self.fitted.eta)
+        return (near.residual @ near.residual + 2.0 * prior) / max(len(near.residual), 1)
 
 
 def begin(seed: Seed, t0: Gaussian, density: float) -> tuple[Track, np.ndarray]:
@@ -84,3 +90,15 @@ def compare(
         others = {seeds[k].name: value - values[at] for k, value in zip(own, values, strict=True) if k != own[at]}
         found.append(Found(candidate, seeds[own[at]].name, fitted[own[at]], others))
     return found
+
+
+def without_doubles(found: Sequence[Found]) -> list[int]:
+    """Places of the tracks, but where some share most of their hits, as a line both of whose ends may be the stop, of
+    the best of them alone.
+    """
+    kept: dict[int, list[int]] = {}
+    for k in sorted(range(len(found)), key=lambda k: found[k].value_per_hit):
+        own, others = found[k].candidate, kept.setdefault(found[k].candidate.event, [])
+        if all(overlap(own.rows, found[other].candidate.rows) <= SAME for other in others):
+            others.append(k)
+    return sorted(k for of_event in kept.values() for k in of_event)

@@ -14,12 +14,12 @@ from lartpc.exceptions import InputError
 from lartpc.fit.target import Target
 from lartpc.generator.stopping import ELECTRON_MASS, PARTICLES
 from lartpc.generator.transport import DENSITY
+from lartpc.reconstruction.branches import find_branches
 from lartpc.reconstruction.candidates import Candidate, CutFlow
 from lartpc.reconstruction.cluster import positions
 from lartpc.reconstruction.crossing import find_crossing
-from lartpc.reconstruction.hypotheses import Found, compare
+from lartpc.reconstruction.hypotheses import Found, compare, without_doubles
 from lartpc.reconstruction.likelihood import TrackLikelihood
-from lartpc.reconstruction.stopping import find_stopping
 from lartpc.reconstruction.track import Gaussian
 from lartpc.simulation.simulation import Simulation
 
@@ -73,7 +73,9 @@ def reconstruct(
     check_choices(particles, t0, density)
     target, _ = Target.of(target).usable(simulation.detector)
     candidates, flow = candidates_in(simulation, target.hits, particles, t0)
-    found = fit_candidates(simulation, target, candidates, t0, density, progress)
+    fitted = fit_candidates(simulation, target, candidates, t0, density, progress)
+    found = [fitted[k] for k in without_doubles(fitted)]
+    flow = flow.then("different hits", len(found))
     flow = flow.then("fits that converged", sum(one.fitted.converged for one in found))
     flow = flow.then("and describe their hits", sum(is_good(one) for one in found))
     return Reconstruction(tuple(found), flow)
@@ -97,7 +99,7 @@ def candidates_in(
     """Candidates for tracks among hits."""
     by_name = {particle.name: particle for particle in PARTICLES.values()}
     points = positions(hits, simulation.detector, simulation.parameters, t0.centre)
-    stopping, flow = find_stopping(hits, points, simulation.detector, [by_name[name] for name in particles])
+    stopping, flow = find_branches(hits, points, simulation.detector, [by_name[name] for name in particles])
     crossing, cuts = find_crossing(hits, points, simulation.detector, [by_name["muon"]])
     used = np.concatenate([one.rows for one in stopping]) if stopping else np.zeros(0, dtype=np.int64)
     crossing = [one for one in crossing if not np.isin(one.rows, used).any()]

@@ -17,7 +17,7 @@ BEFORE = {STOPPING: 4.0, CROSSING: 60.0}
 AFTER = {STOPPING: 2.5, CROSSING: 2.6}
 LEAST_LOSS, MOST_LOSS = 0.6, 1.2  # of the mean loss: the usual one of a step of a fast muon
 WORST = 0.5  # of the mean square of the worst crossing track: those above it are taken out together
-VALUE = -7.0  # F over hits of a track that stops as its particle does; that of others is more
+STRAIN = 2.0  # of a track that stops as its particle does, at parameters that are some per cent off
 FEWEST = 6  # hits that are used
 CLEAR = 10.0  # of F between a particle or an end and the others
 
@@ -30,7 +30,7 @@ def chosen(found: Sequence[Found], particles: Sequence[str], flow: CutFlow) -> t
         (f"clearly of {', '.join(particles)}", lambda one: is_of(one, particles)),
         ("that lose energy as their particle does", usual_loss),
         ("that describe their hits", lambda one: one.fitted.near.goodness < BEFORE[one.candidate.kind]),
-        ("with the charge of their range", lambda one: one.value_per_hit < VALUE or one.candidate.kind != STOPPING),
+        ("with the charge of their range", has_its_range),
     )
     left = list(range(len(found)))
     for told, cut in cuts:
@@ -57,6 +57,11 @@ def is_of(found: Found, particles: Sequence[str]) -> bool:
         return True
     rivals = [value for name, value in found.others.items() if name.removesuffix(" reversed") not in particles]
     return found.fitted.track.particle.name in particles and min(rivals, default=np.inf) > CLEAR
+
+
+def has_its_range(found: Found) -> bool:
+    """Whether a stopping track has the charges that its particle leaves, as far as its energy losses may fluctuate."""
+    return found.candidate.kind != STOPPING or found.strain < STRAIN
 
 
 def still_good(candidates: Sequence[Candidate], near: Sequence[Near]) -> np.ndarray:

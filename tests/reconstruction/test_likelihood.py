@@ -6,11 +6,11 @@ import pytest
 from lartpc import Detector, Simulation
 from lartpc.fit.unknowns import unknowns_of
 from lartpc.generator.stopping import PARTICLES
+from lartpc.reconstruction.branches import find_branches
 from lartpc.reconstruction.candidates import Measured
 from lartpc.reconstruction.cluster import positions
 from lartpc.reconstruction.likelihood import TrackLikelihood
 from lartpc.reconstruction.reconstruct import KNOWN
-from lartpc.reconstruction.stopping import find_stopping
 from lartpc.reconstruction.track import LENGTH, RHO, SLOPES, TIME, Gaussian, Track
 from tests.reconstruction.data import TRUTH, event, truth
 
@@ -22,7 +22,7 @@ def tracks(dtype=np.float64, t0=KNOWN, rounded=False):
     _, hits = event("stopping-protons")
     simulation = Simulation(Detector.module0(), truth(), dtype=dtype)
     points = positions(hits, simulation.detector, simulation.parameters)
-    candidates, _ = find_stopping(hits, points, simulation.detector, [PROTON])
+    candidates, _ = find_branches(hits, points, simulation.detector, [PROTON])
     unknowns = unknowns_of(simulation, tuple(TRUTH))
     quiet = simulation.apart(unknowns.names)
     likelihood = TrackLikelihood(quiet, [one.measured for one in candidates], unknowns.slots, rounded)
