@@ -44,6 +44,7 @@ class Candidate(NamedTuple):
 
 STOPPING, CROSSING = "stopping", "crossing the cathode"
 KINDS = (STOPPING, CROSSING)
+CANDIDATES = "candidates for tracks"
 SAME = 0.5  # of the hits of the smaller of two candidates: if they share more they are the same track
 
 
@@ -66,13 +67,15 @@ class CutFlow(NamedTuple):
 
     @property
     def ended(self) -> str:
-        """The first cut that left nothing, in words."""
-        before = ("hits", 0)
-        for told, left in self.cuts:
-            if left == 0:
+        """The cut that left nothing, from the candidates on, in words."""
+        names = [told for told, _ in self.cuts]
+        cuts = self.cuts[names.index(CANDIDATES) :] if CANDIDATES in names else self.cuts
+        before = (CANDIDATES, 0)
+        for told, left in cuts:
+            if left == 0 and before[1]:
                 return f"of {before[1]} {before[0]} none is {told}"
             before = (told, left)
-        return f"{before[1]} {before[0]}"
+        return f"{cuts[0][1]} {cuts[0][0]} of {self.cuts[0][1]} {self.cuts[0][0]}"
 
     def __str__(self) -> str:
         return "\n".join(f"{left:8} {told}" for told, left in self.cuts)

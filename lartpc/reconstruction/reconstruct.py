@@ -15,10 +15,11 @@ from lartpc.fit.target import Target
 from lartpc.generator.stopping import ELECTRON_MASS, PARTICLES
 from lartpc.generator.transport import DENSITY
 from lartpc.reconstruction.branches import find_branches
-from lartpc.reconstruction.candidates import Candidate, CutFlow
+from lartpc.reconstruction.candidates import CANDIDATES, Candidate, CutFlow
 from lartpc.reconstruction.cluster import positions
 from lartpc.reconstruction.crossing import find_crossing
 from lartpc.reconstruction.hypotheses import Found, compare, without_doubles
+from lartpc.reconstruction.induced import owners, with_beside
 from lartpc.reconstruction.likelihood import TrackLikelihood
 from lartpc.reconstruction.track import Gaussian
 from lartpc.simulation.simulation import Simulation
@@ -98,12 +99,19 @@ def candidates_in(
 ) -> tuple[list[Candidate], CutFlow]:
     """Candidates for tracks among hits."""
     by_name = {particle.name: particle for particle in PARTICLES.values()}
-    points = positions(hits, simulation.detector, simulation.parameters, t0.centre)
-    stopping, flow = find_branches(hits, points, simulation.detector, [by_name[name] for name in particles])
-    crossing, cuts = find_crossing(hits, points, simulation.detector, [by_name["muon"]])
+    detector = simulation.detector
+    own = np.arange(len(hits)) if simulation.readout.conserved else owners(hits, detector)
+    main = np.unique(own)
+    seen = hits if len(main) == len(hits) else hits.select(main)
+    points = positions(seen, detector, simulation.parameters, t0.centre)
+    stopping, flow = find_branches(seen, points, detector, [by_name[name] for name in particles])
+    crossing, cuts = find_crossing(seen, points, detector, [by_name["muon"]])
     used = np.concatenate([one.rows for one in stopping]) if stopping else np.zeros(0, dtype=np.int64)
     crossing = [one for one in crossing if not np.isin(one.rows, used).any()]
-    return stopping + crossing, CutFlow(flow.cuts + cuts.cuts)
+    found = stopping + crossing
+    if len(main) < len(hits):
+        found = [with_beside(hits, one, main, own) for one in found]
+    return found, CutFlow(flow.cuts + cuts.cuts).then(CANDIDATES, len(found))
 
 
 def fit_candidates(

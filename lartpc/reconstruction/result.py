@@ -21,7 +21,7 @@ from lartpc.reconstruction.track import LENGTH
 ERRORS = "inverse information of hits and priors of the tracks, all tracks marginalised"
 WIDTHS = (12, 10, 8, 12, 12, 12)  # of the columns of numbers
 APART = 4.5  # errors of their difference by which the halves of a target may differ
-TIGHT, LOOSE = 0.7, {STOPPING: 1.3, CROSSING: 2.3}  # mean square over that expected, of tracks that are described
+TIGHT, LOOSE = 0.5, {STOPPING: 1.3, CROSSING: 2.3}  # mean square over that expected, of tracks that are described
 FIELD = "eField"
 
 
