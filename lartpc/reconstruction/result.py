@@ -12,7 +12,8 @@ from lartpc.fit.problem import Evaluation
 from lartpc.fit.result import FitResult, at_bound
 from lartpc.fit.runs import RunUnknowns
 from lartpc.fit.uncertainty import invert, open_components
-from lartpc.reconstruction.calibrate import HitsFit
+from lartpc.parameters import common_name
+from lartpc.reconstruction.calibrate import Half, HitsFit
 from lartpc.reconstruction.candidates import CROSSING, KINDS, STOPPING
 from lartpc.reconstruction.joint import DECREMENT, Reduced, State
 from lartpc.reconstruction.likelihood import Near
@@ -65,8 +66,8 @@ class HitsResult(NamedTuple):
         """Differences of the halves over their errors (p,), 0 where there are none."""
         if not self.of_hits.halves:
             return np.zeros(len(self.fit.names))
-        even, odd = self.of_hits.halves
-        return (even.values - odd.values) / np.hypot(even.errors, odd.errors)
+        one, other = (straightened(self.fit.names, half) for half in self.of_hits.halves)
+        return (one[0] - other[0]) / np.hypot(one[1], other[1])
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -137,6 +138,13 @@ class HitsResult(NamedTuple):
         lines.append(f"verdict: {'good' if self.good else 'not to be used'}")
         lines += [f"  {reason}" for reason in self.reasons]
         return "\n".join(lines)
+
+
+def straightened(names: Sequence[str], half: Half) -> tuple[np.ndarray, np.ndarray]:
+    """Values and errors (p,) of a half; of a lifetime the inverse, as the charge that is lost is proportional to that."""
+    inverse = np.array([common_name(name) == "lifetime" for name in names], dtype=bool)
+    values = np.where(inverse, 1.0 / half.values, half.values)
+    return values, np.where(inverse, half.errors / half.values**2, half.errors)
 
 
 def evaluation(unknowns: RunUnknowns, phase: str, state: State, reduced: Reduced, hits: int) -> Evaluation:
