@@ -141,7 +141,7 @@ class HitsResult(NamedTuple):
 
 
 def straightened(names: Sequence[str], half: Half) -> tuple[np.ndarray, np.ndarray]:
-    """Values and errors (p,) of a half; of a lifetime the inverse, as the charge that is lost is proportional to that."""
+    """Values and errors (p,) of a half; of a lifetime those of its inverse, which the charge that is lost goes with."""
     inverse = np.array([common_name(name) == "lifetime" for name in names], dtype=bool)
     values = np.where(inverse, 1.0 / half.values, half.values)
     return values, np.where(inverse, half.errors / half.values**2, half.errors)
