@@ -12,7 +12,7 @@ from lartpc.reconstruction.likelihood import TrackLikelihood
 from lartpc.reconstruction.singles import Fitted, fit_singles
 from lartpc.reconstruction.track import Gaussian, Track
 
-STAGES = ((3, 3000.0), (5, 200.0), (30, 50.0))  # steps, and of F: what a hypothesis may be behind to go on after them
+STAGES = ((3, 1000.0), (5, 100.0), (30, 50.0))  # steps, and of F: what a hypothesis may be behind to go on after them
 
 
 class Found(NamedTuple):

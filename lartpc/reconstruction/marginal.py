@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lartpc.reconstruction.joint import DECREMENT, JointFit, Reduced, State
+from lartpc.reconstruction.joint import JointFit, Reduced, State
 
 STEP, OTHER = 0.5, 0.25  # [errors], by which differences are taken, and by which the largest of them is checked
 ROUNDS = 4  # of Newton steps of F_L
+DECREMENT = 0.2  # [errors] of F_L, whose slopes take most of the time
 AGREE, SMALL = 0.3, 0.1  # slopes [1/error] of a track by both steps: within 30 % or 0.1, else it is not continuous
 
 

@@ -176,7 +176,7 @@ def result_of(found: HitsFit, t0_width: float, density: float) -> HitsResult:
     size = unknowns.size(found.values)
     covariance, direction = invert(ended.reduced.information, size)
     reached = found.most_likely_left < DECREMENT
-    converged = reached and ended.left < DECREMENT and direction is None
+    converged = reached and ended.converged and direction is None
     steps = f"decrements {found.most_likely_left:.2g} (MAP), {ended.left:.2g} errors"
     message = f"{'converged' if converged else 'not converged'}: {steps}"
     bounded = [at_bound(value, bounds) for value, bounds in zip(found.values, unknowns.bounds, strict=True)]
