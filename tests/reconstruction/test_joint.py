@@ -3,12 +3,16 @@
 import numpy as np
 import pytest
 
+from lartpc import Detector, Simulation
 from lartpc.fit.runs import RunUnknowns
 from lartpc.fit.unknowns import unknowns_of
 from lartpc.reconstruction import marginal
+from lartpc.reconstruction.candidates import CutFlow
 from lartpc.reconstruction.joint import JointFit, Reduced, State
-from lartpc.reconstruction.likelihood import Near
-from tests.reconstruction.test_likelihood import tracks
+from lartpc.reconstruction.likelihood import Near, TrackLikelihood
+from lartpc.reconstruction.reconstruct import reconstruct
+from lartpc.reconstruction.selection import chosen
+from tests.reconstruction.data import event, truth
 
 
 def quadratic(information, gradient, n):
@@ -67,12 +71,16 @@ def simple_fit():
 @pytest.fixture(scope="module")
 def ended():
     """The joint fit of an event's tracks, from the nominal parameters, and where it ended."""
-    likelihood, of_tracks, etas, _ = tracks(dtype=np.float32)
-    names = ("Ab", "kb", "lifetime", "long_diff", "tran_diff")
-    start = {"Ab": 0.8, "kb": 0.0486, "lifetime": 2200.0, "long_diff": 4e-6, "tran_diff": 8.8e-6}
-    unknowns = unknowns_of(likelihood.simulation, names, start)
-    likelihood.slots = unknowns.slots
-    fit = JointFit([likelihood], RunUnknowns.of(unknowns), of_tracks)
+    _, hits = event("stopping-protons")
+    nominal = {"Ab": 0.8, "kb": 0.0486, "lifetime": 2200.0, "long_diff": 4e-6, "tran_diff": 8.8e-6}
+    simulation = Simulation(Detector.module0(), truth().replace(**nominal))
+    found = reconstruct(simulation, hits, ("proton",)).found
+    places, _ = chosen(found, ("proton",), CutFlow())
+    unknowns = unknowns_of(simulation, tuple(nominal))
+    measured = [found[k].candidate.measured for k in places]
+    likelihood = TrackLikelihood(simulation.apart(unknowns.names), measured, unknowns.slots)
+    fit = JointFit([likelihood], RunUnknowns.of(unknowns), [found[k].fitted.track for k in places])
+    etas = [found[k].fitted.eta for k in places]
     return fit, etas, fit.run(fit.profiled(unknowns.start, etas))
 
 
@@ -86,6 +94,20 @@ def test_from_far_and_near_the_same_end(ended):
     other, found = fit.run(fit.profiled(2.0 * state.theta - fit.unknowns.start, state.eta))
     assert found.decrement < 0.1
     assert np.max(np.abs(other.theta - state.theta) / errors) < 0.15
+
+
+@pytest.mark.slow
+def test_parameters_alone_stay_where_the_tracks_were_made(ended):
+    fit, etas, (state, reduced) = ended
+    made = fit.profiled(fit.unknowns.start, etas)
+    information = sum(near.information_theta for near in made.near)
+    step = -np.linalg.solve(information, sum(near.gradient_theta for near in made.near))
+    truth = np.array([0.83, 0.052, 1500.0, 5.5e-6, 7.5e-6])
+    off = (made.theta + step - truth) * np.sqrt(1.0 / np.diag(np.linalg.inv(information)))
+    assert np.max(np.abs(off)) > 10.0  # the two-step way
+    errors = np.sqrt(np.diag(reduced.covariance))
+    assert np.max(np.abs(state.theta - truth) / errors) < 4.0
+    assert np.all(errors[:2] > 2.0 * np.sqrt(np.diag(np.linalg.inv(information)))[:2])  # Ab, kb: what tracks take
 
 
 @pytest.mark.slow
