@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import os
 import shlex
 import sys
 import time
@@ -147,8 +148,6 @@ def results_of(name):
 
 def name_of_constraints(texts):
     """The parameters that --constrain names."""
-    import os
-
     from lartpc.fit.fitfile import read_fit
 
     names = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from lartpc.reconstruction.lifetime import LifetimeResult, ends, interval
+from lartpc.reconstruction.lifetime import LifetimeResult
 
 SHOWN = 98.0  # per cent of the cells that the picture reaches to
 POINTS = 100
@@ -35,12 +35,10 @@ def lifetime_figure(result: LifetimeResult) -> Figure:
             np.exp(height - (t - middle) * inverse) / 1e3
             for inverse in 1 / result.value + result.inverse_error * np.array([0.0, -1.0, 1.0])
         ]
-        told = ends(result.value, *result.interval)
-        ax.plot(t, curves[0], color="tab:red", label=f"joint fit: lifetime {told}")
+        ax.plot(t, curves[0], color="tab:red", label=f"joint fit: lifetime {result.told}")
         ax.fill_between(t, np.minimum(*curves[1:]), np.maximum(*curves[1:]), color="tab:red", alpha=0.2, linewidth=0)
-        told = ends(1 / plain.inverse, *interval(plain.inverse, plain.inverse_error))
         line = plain.factor * np.exp(-t * plain.inverse) / 1e3
-        ax.plot(t, line, color="tab:blue", linestyle="--", label=f"fit of the means: {told}")
+        ax.plot(t, line, color="tab:blue", linestyle="--", label=f"fit of the means: {plain.told}")
     if len(cells.time):
         ax.set_ylim(0.0, 1.3 * float(np.percentile(cells.density, SHOWN)) / 1e3)
     ax.set(xlabel="drift time [us]", ylabel="charge that arrives per length [ke/cm]")

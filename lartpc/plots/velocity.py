@@ -21,7 +21,7 @@ def velocity_figure(result: VelocityResult) -> Figure:
     draw(below, result.residuals.height, result.residuals.after, "after: with that of the fit")
     below.set_xlabel("distance to the cathode [cm], negative on the side of lower z")
     told = "; ".join(
-        f"module {one.quick.module}: {one.velocity:.6f} +- {one.error:.1g} cm/us" for one in result.modules
+        f"module {one.quick.module}: {one.velocity:.6f} +- {one.error:.2g} cm/us" for one in result.modules
     )
     n = len(result.joint.of_hits.tracks)
     figure.suptitle(

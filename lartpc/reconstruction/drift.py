@@ -115,9 +115,9 @@ class VelocityResult(NamedTuple):
         lines.append(f"mean square of the residuals over that expected: {squares}")
         for one in self.modules:
             lines.append(
-                f"module {one.quick.module}: velocity {one.velocity:.6f} +- {one.error:.1g} cm/us, field "
-                f"{one.field:.5f} +- {one.field_error:.1g} kV/cm at {self.temperature:g} K, {one.tracks} tracks; "
-                f"by straight lines {one.quick.velocity:.5f} +- {one.quick.error:.1g} cm/us, {one.quick.tracks} tracks"
+                f"module {one.quick.module}: velocity {one.velocity:.6f} +- {one.error:.2g} cm/us, field "
+                f"{one.field:.5f} +- {one.field_error:.2g} kV/cm at {self.temperature:g} K, {one.tracks} tracks; "
+                f"by straight lines {one.quick.velocity:.5f} +- {one.quick.error:.2g} cm/us, {one.quick.tracks} tracks"
             )
         lines += [f"remark: {one}" for one in self.remarks]
         lines.append(f"verdict: {'good' if self.good else 'not to be used'}")

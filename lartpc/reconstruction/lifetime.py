@@ -50,12 +50,16 @@ class Plain(NamedTuple):
     inverse_error: float
     square: float  # chi square over degrees of freedom
 
+    @property
+    def told(self) -> str:
+        """In words."""
+        return in_words(self.inverse, self.inverse_error)
+
     def as_dict(self) -> dict[str, Any]:
-        """Plain numbers, for JSON."""
-        low, high = interval(self.inverse, self.inverse_error)
+        """Plain numbers, for JSON; infinite ones are null."""
         return {
-            "lifetime": 1 / self.inverse,
-            "interval": [low, high],
+            "lifetime": finite(reciprocal(self.inverse)),
+            "interval": [finite(end) for end in interval(self.inverse, self.inverse_error)],
             "inverse": self.inverse,
             "inverse_error": self.inverse_error,
             "chi_square_over_freedom": self.square,
@@ -84,6 +88,11 @@ class LifetimeResult(NamedTuple):
     def interval(self) -> tuple[float, float]:
         """One error to either side [us]; the longer end may be infinite."""
         return interval(1 / self.value, self.inverse_error)
+
+    @property
+    def told(self) -> str:
+        """In words."""
+        return in_words(1 / self.value, self.inverse_error)
 
     @property
     def good(self) -> bool:
@@ -122,7 +131,7 @@ class LifetimeResult(NamedTuple):
         joint = self.joint.as_dict()
         return {
             "lifetime": self.value,
-            "interval": [end if np.isfinite(end) else None for end in self.interval],
+            "interval": [finite(end) for end in self.interval],
             "inverse": 1 / self.value,
             "inverse_error": self.inverse_error,
             "truncated_mean": None if self.plain is None else self.plain.as_dict(),
@@ -143,9 +152,9 @@ class LifetimeResult(NamedTuple):
         lines.append(f"mean square of the residuals over that expected: {squares}")
         lines.append(f"{OVERALL}, as the factor of all charge: {told_value(self.joint, OVERALL)}")
         if self.plain is not None:
-            plain = ends(1 / self.plain.inverse, *interval(self.plain.inverse, self.plain.inverse_error))
-            lines.append(f"truncated means of charge per length: {plain}, chi square {self.plain.square:.2g}")
-        lines.append(f"lifetime {ends(self.value, *self.interval)}")
+            square = f"chi square over degrees of freedom {self.plain.square:.2g}"
+            lines.append(f"lifetime by truncated means of charge per length: {self.plain.told}; {square}")
+        lines.append(f"lifetime: {self.told}")
         lines += [f"remark: {one}" for one in self.remarks]
         lines.append(f"verdict: {'good' if self.good else 'not to be used'}")
         return "\n".join(lines + [f"  {reason}" for reason in self.reasons])
@@ -160,16 +169,27 @@ def through_in(
     return find_through(hits, points, simulation.detector, [muon])
 
 
+def reciprocal(inverse: float) -> float:
+    """1/inverse; infinite where this is not above 0."""
+    return 1 / inverse if inverse > 0 else np.inf
+
+
 def interval(inverse: float, error: float) -> tuple[float, float]:
-    """Lifetimes [us] one error of 1/lifetime shorter and longer; infinite where it might be."""
-    shorter, longer = inverse + error, inverse - error
-    return 1 / shorter if shorter > 0 else np.inf, 1 / longer if longer > 0 else np.inf
+    """Lifetimes [us] one error of 1/lifetime shorter and longer; infinite where no charge need be lost."""
+    return reciprocal(inverse + error), reciprocal(inverse - error)
 
 
-def ends(value: float, low: float, high: float) -> str:
-    """A value with its interval, in words."""
-    up = f"+{high - value:.3g}" if np.isfinite(high) else "open above"
-    return f"{value:.5g} us, {up}, -{value - low:.3g}"
+def finite(value: float) -> float | None:
+    """A number as JSON has it."""
+    return value if np.isfinite(value) else None
+
+
+def in_words(inverse: float, error: float) -> str:
+    """A lifetime with its interval, from its reciprocal [1/us]."""
+    value, (low, high) = reciprocal(inverse), interval(inverse, error)
+    if not np.isfinite(high):
+        return f"above {low:.4g} us" + (f", likeliest {value:.4g}" if np.isfinite(value) else "")
+    return f"{value:.4g} us, +{high - value:.3g} -{value - low:.3g}"
 
 
 def told_value(result: HitsResult, name: str) -> str:
