@@ -41,21 +41,27 @@ def hits_options(command):
             metavar="NAME,...",
             help="Without segments: of which stopping tracks are used; proton, muon, pion+.",
         ),
+        *track_options("Without segments: "),
+    )
+    return functools.reduce(lambda made, option: option(made), reversed(options), command)
+
+
+def track_options(condition=""):
+    """The options on what is known of tracks, with a `condition` for their help."""
+    return (
         click.option(
             "--t0-width",
             type=click.FloatRange(0.0, min_open=True),
             metavar="US",
-            help="Without segments: how well the time of each track is known, about its event's.  [default: it is]",
+            help=f"{condition}How well the time of each track is known, about its event's.  [default: it is]",
         ),
         click.option(
             "--track-density",
             type=click.FloatRange(1.0, 1.6),
             metavar="G/CM3",
-            help="Without segments: density of the argon that tracks lose energy in; 1 % is 0.6 % of Ab.  "
-            "[default: 1.38]",
+            help=f"{condition}Density of the argon that tracks lose energy in; 1 % is 0.6 % of Ab.  [default: 1.38]",
         ),
     )
-    return functools.reduce(lambda made, option: option(made), reversed(options), command)
 
 
 def check_no_hits_option(options):

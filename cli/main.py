@@ -15,6 +15,7 @@ from lartpc.cli.forecast import forecast
 from lartpc.cli.generate import generate
 from lartpc.cli.gradcheck import gradcheck
 from lartpc.cli.info import info
+from lartpc.cli.lifetime import lifetime
 from lartpc.cli.options import NOTES
 from lartpc.cli.plot import plot
 from lartpc.cli.reconstruct import reconstruct
@@ -22,6 +23,7 @@ from lartpc.cli.response import response
 from lartpc.cli.scan import scan
 from lartpc.cli.simulate import simulate
 from lartpc.cli.thresholds import thresholds
+from lartpc.cli.velocity import velocity
 
 LONGEST = 300  # characters of a message
 
@@ -117,6 +119,8 @@ COMMANDS = (
     scan,
     forecast,
     reconstruct,
+    lifetime,
+    velocity,
     generate,
     response,
     plot,

@@ -31,6 +31,7 @@ from lartpc.reconstruction.velocity import straight_field
 from lartpc.simulation.simulation import Simulation
 
 FIELD = "eField"
+Finder = Callable[[Simulation, Hits, Sequence[str], Gaussian], tuple[list[Candidate], CutFlow]]
 ROUNDS = 6  # of joint fits, each without the tracks that the one before does not describe
 
 
@@ -138,8 +139,12 @@ def calibrate_hits_of_runs(
     t0: Gaussian = KNOWN,
     density: float = DENSITY,
     journal: Journal = Journal(),
+    finder: Finder = candidates_in,
 ) -> HitsFit:
-    """Fit the hits of several runs at once; parameters of `per_run` have a value in each. As `calibrate_hits`."""
+    """Fit the hits of several runs at once; parameters of `per_run` have a value in each. As `calibrate_hits`.
+
+    finder: of the candidates for tracks among the hits of a run.
+    """
     if not runs:
         raise InputError("runs: there is none, allowed are one or more")
     if isinstance(unknowns, RunUnknowns):
@@ -149,7 +154,7 @@ def calibrate_hits_of_runs(
     check_start(varied)
     start = nearer_start(runs, varied, t0)
     told = zip(runs, varied.of_run, varied.columns, strict=True)
-    begun = [Begun.of(run, own, start[columns], t0) for run, own, columns in told]
+    begun = [Begun.of(run, own, start[columns], t0, finder) for run, own, columns in told]
     saved = journal.saved
     if saved is None:
         saved = first(begun, start, particles, t0, density, journal)
@@ -195,11 +200,11 @@ class Begun(NamedTuple):
     flow: CutFlow
 
     @staticmethod
-    def of(run: HitRun, unknowns: ChainUnknowns, values: np.ndarray, t0: Gaussian) -> Begun:
+    def of(run: HitRun, unknowns: ChainUnknowns, values: np.ndarray, t0: Gaussian, finder: Finder) -> Begun:
         """The simulation without noise and unread pixels, and the unknowns at `values`."""
         target, _ = Target.of(run.target).usable(run.simulation.detector)
         simulation = started(run.simulation, unknowns, values).without_pixels(target.unread).without_noise()
-        return Begun(simulation, target, *candidates_in(simulation, target.hits, STOPPABLE, t0))
+        return Begun(simulation, target, *finder(simulation, target.hits, STOPPABLE, t0))
 
 
 def first(

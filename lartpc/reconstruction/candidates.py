@@ -30,6 +30,7 @@ class Seed(NamedTuple):
     longest: float  # step [cm]
     cut: tuple[bool, bool] = (False, False)  # whether the particle goes on at the first and the last point
     losses: np.ndarray | None = None  # (m,) of energy near each point, over the most probable one
+    fast: bool = False  # whether its track is a `FastTrack`
 
 
 class Candidate(NamedTuple):
@@ -42,8 +43,8 @@ class Candidate(NamedTuple):
     seeds: tuple[Seed, ...]  # of its hypotheses
 
 
-STOPPING, CROSSING = "stopping", "crossing the cathode"
-KINDS = (STOPPING, CROSSING)
+STOPPING, CROSSING, THROUGH = "stopping", "crossing the cathode", "through a TPC"
+KINDS = (STOPPING, CROSSING, THROUGH)
 CANDIDATES = "candidates for tracks"
 SAME = 0.5  # of the hits of the smaller of two candidates: if they share more they are the same track
 

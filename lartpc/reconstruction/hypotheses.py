@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lartpc.reconstruction.candidates import SAME, Candidate, Seed, overlap
+from lartpc.reconstruction.fast import FastTrack
 from lartpc.reconstruction.likelihood import TrackLikelihood
 from lartpc.reconstruction.singles import Fitted, fit_singles
 from lartpc.reconstruction.track import Gaussian, Track
@@ -37,7 +38,7 @@ class Found(NamedTuple):
 
 def begin(seed: Seed, t0: Gaussian, density: float) -> tuple[Track, np.ndarray]:
     """The track of a hypothesis, and its unknowns where the fit begins."""
-    return Track.through(
+    return (FastTrack if seed.fast else Track).through(
         seed.points,
         seed.particle,
         t0=t0,

@@ -14,7 +14,7 @@ from lartpc.fit.runs import RunUnknowns
 from lartpc.fit.uncertainty import invert, open_components
 from lartpc.parameters import common_name
 from lartpc.reconstruction.calibrate import Half, HitsFit
-from lartpc.reconstruction.candidates import CROSSING, KINDS, STOPPING
+from lartpc.reconstruction.candidates import CROSSING, KINDS, STOPPING, THROUGH
 from lartpc.reconstruction.joint import DECREMENT, Reduced, State
 from lartpc.reconstruction.likelihood import Near
 from lartpc.reconstruction.track import LENGTH
@@ -22,7 +22,8 @@ from lartpc.reconstruction.track import LENGTH
 ERRORS = "inverse information of hits and priors of the tracks, all tracks marginalised"
 WIDTHS = (12, 10, 8, 12, 12, 12)  # of the columns of numbers
 APART = 4.5  # errors of their difference by which the halves of a target may differ
-TIGHT, LOOSE = 0.5, {STOPPING: 1.3, CROSSING: 2.3}  # mean square over that expected, of tracks that are described
+# Mean square over that expected, of tracks that are described.
+TIGHT, LOOSE = 0.5, {STOPPING: 1.3, CROSSING: 2.3, THROUGH: 2.3}
 FIELD = "eField"
 
 

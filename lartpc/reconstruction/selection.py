@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lartpc.reconstruction.candidates import CROSSING, STOPPING, Candidate, CutFlow
+from lartpc.reconstruction.candidates import CROSSING, STOPPING, THROUGH, Candidate, CutFlow
 from lartpc.reconstruction.hypotheses import Found
 from lartpc.reconstruction.likelihood import Near
 
 # Mean square of a track's residuals over that expected: of good protons 0.5 to 1.3, of muons, whose losses have long
 # tails, 1.2 to 2.6. At a field that is 1 % off a crossing track is 3 mm off itself, so that it is judged once the
 # parameters are fitted.
-BEFORE = {STOPPING: 4.0, CROSSING: 60.0}
-AFTER = {STOPPING: 2.5, CROSSING: 2.6}
+BEFORE = {STOPPING: 4.0, CROSSING: 60.0, THROUGH: 6.0}
+AFTER = {STOPPING: 2.5, CROSSING: 2.6, THROUGH: 2.6}
 LEAST_LOSS, MOST_LOSS = 0.6, 1.2  # of the mean loss: the usual one of a step of a fast muon
 WORST = 0.5  # of the mean square of the worst crossing track: those above it are taken out together
 STRAIN = 2.0  # of a track that stops as its particle does, at parameters that are some per cent off
@@ -52,8 +52,8 @@ def usual_loss(found: Found) -> bool:
 
 
 def is_of(found: Found, particles: Sequence[str]) -> bool:
-    """Whether it is one of `particles`, and no other does nearly as well. What crosses a cathode may be any."""
-    if found.candidate.kind == CROSSING:
+    """Whether it is one of `particles`, and no other does nearly as well. What crosses may be any."""
+    if found.candidate.kind != STOPPING:
         return True
     rivals = [value for name, value in found.others.items() if name.removesuffix(" reversed") not in particles]
     return found.fitted.track.particle.name in particles and min(rivals, default=np.inf) > CLEAR

@@ -12,6 +12,7 @@ from lartpc.charge.velocity import drift_velocities
 from lartpc.data.hits import Hits
 from lartpc.detector.detector import Detector
 from lartpc.generator.stopping import PARTICLES
+from lartpc.kernels.runtime.slots import EFIELD
 from lartpc.parameters import Parameters
 from lartpc.reconstruction.candidates import Candidate
 from lartpc.reconstruction.cluster import positions
@@ -61,20 +62,31 @@ def straight_field(hits: Hits, detector: Detector, parameters: Parameters, t0: f
 
     Good to 0.2 %, as the heights from which hits seem to come are. Found in two rounds, the second with more tracks.
     """
+    return straightened(hits, detector, parameters, t0)[0]
+
+
+def straightened(
+    hits: Hits, detector: Detector, parameters: Parameters, t0: float = 0.0, module: int = 0
+) -> tuple[float, Change]:
+    """The same of hits of a module, and by what the velocity still changes after the last round: its error counts."""
     muon = next(particle for particle in PARTICLES.values() if particle.name == "muon")
+    parameters = parameters.replace(eField=float(parameters.table(detector.n_modules)[module, EFIELD]))
     for _ in range(ROUNDS):
         candidates, _ = find_crossing(hits, positions(hits, detector, parameters, t0), detector, [muon])
         change = change_of_velocity(hits, candidates, detector, parameters, t0)
-        parameters = parameters.replace(eField=field_of(change.value, detector, parameters))
-    return float(parameters.eField)
+        parameters = parameters.replace(eField=field_of(change.value, detector, parameters, module))
+    return float(parameters.eField), change
 
 
-def field_of(change: float, detector: Detector, parameters: Parameters) -> float:
-    """The electric field [kV/cm] at which the velocity has changed by the part `change` from that of `parameters`."""
-    wanted = (1 + change) * drift_velocities(detector, parameters)[0]
+def field_of(change: float, detector: Detector, parameters: Parameters, module: int = 0) -> float:
+    """The electric field [kV/cm] at which a velocity has changed by the part `change` from that of `parameters`.
+
+    These have one field for all modules.
+    """
+    wanted = (1 + change) * drift_velocities(detector, parameters)[module]
     here = float(parameters.eField)
 
     def excess(field: float) -> float:
-        return float(drift_velocities(detector, parameters.replace(eField=field))[0] - wanted)
+        return float(drift_velocities(detector, parameters.replace(eField=field))[module] - wanted)
 
     return float(brentq(excess, 0.7 * here, 1.4 * here, xtol=1e-9))
