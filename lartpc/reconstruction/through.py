@@ -11,7 +11,7 @@ from lartpc.blas import one_blas_thread
 from lartpc.data.hits import Hits
 from lartpc.detector.detector import Detector
 from lartpc.generator.stopping import Particle
-from lartpc.reconstruction.candidates import THROUGH, Candidate, CutFlow, Seed, measured
+from lartpc.reconstruction.candidates import THROUGH, Candidate, CutFlow, Seed, foreign, measured
 from lartpc.reconstruction.cluster import clusters
 from lartpc.reconstruction.crossing import (
     BEFORE_END,
@@ -76,7 +76,7 @@ def candidate(hits: Hits, line: Line, particles: Sequence[Particle]) -> Candidat
     """Of a line."""
     seeds = tuple(Seed(one.name, one, line.nodes, RANGE, STEP, (True, True), line.losses, True) for one in particles)
     used = line.rows[line.inside]
-    return Candidate(line.event, used, THROUGH, measured(hits, used)._replace(broad=True), seeds)
+    return Candidate(line.event, used, THROUGH, measured(hits, used, foreign(hits, used))._replace(broad=True), seeds)
 
 
 class Straight(NamedTuple):
