@@ -149,6 +149,7 @@ def results_of(name):
 def name_of_constraints(texts):
     """The parameters that --constrain names."""
     from lartpc.fit.fitfile import read_fit
+    from lartpc.parameters import is_known
 
     names = []
     for text in texts:
@@ -156,4 +157,6 @@ def name_of_constraints(texts):
             names += read_fit(text, f"{text}: is no fit.json, allowed is one that lartpc calibrate writes")[0]
         else:
             names.append(text.partition("=")[0].strip())
+            if not is_known(names[-1]):
+                raise InputError(f"--constrain {text}: {names[-1]} is no parameter, allowed are those of lartpc info")
     return names
