@@ -22,10 +22,10 @@ FIT = ("--fit", ",".join(TRUTH))
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Hits of a few protons and, apart, of muons that leave."""
+    """Hits of a few protons and, apart, of muons that leave and of showers."""
     path = tmp_path_factory.mktemp("hits")
     detector = Detector.module0()
-    for sample, events in (("stopping-protons", 1), ("muons", 1)):
+    for sample, events in (("stopping-protons", 1), ("muons", 1), ("electrons", 1)):
         segments = dataclasses.replace(from_table(generate(sample, detector, events, 4), sample), source=None)
         simulation = Simulation(detector, detector.parameters.replace(**TRUTH), noise=True, seed=4)
         hits = simulation(segments).hits
@@ -113,7 +113,7 @@ def test_refusals(arguments, told, tmp_path):
 
 
 def test_no_track_that_can_be_used(tmp_path):
-    told = refusal("calibrate", "muons.h5", "-o", tmp_path / "fit", *FIT)
+    told = refusal("calibrate", "electrons.h5", "-o", tmp_path / "fit", *FIT)
     assert "no track that can be used" in told and not (tmp_path / "fit").exists()
 
 
