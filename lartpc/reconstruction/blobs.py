@@ -63,13 +63,12 @@ def check_voxels(simulation: Simulation, dEdx: float, told: tuple[str, str] = ("
         raise InputError(f"{told[0]}: found {dEdx:g} MeV/cm, allowed is above 0")
     if RECOMBINATION[simulation.recombination].by_angle:
         plain = " or ".join(row.name for row in RECOMBINATION.values() if not row.by_angle)
-        raise InputError(
-            f"{told[1]}: found {simulation.recombination.name!r}, voxels have no angle; allowed is {plain}"
-        )
+        found = f"found {simulation.recombination!r}, but voxels have no angle"
+        raise InputError(f"{told[1]}: {found}; allowed is {plain}")
 
 
 class Fitted(NamedTuple):
-    """All voxels of some blocks (n,), and the covariance of their unknowns as the factors of its inverse."""
+    """All voxels of some blocks (n,)."""
 
     event: np.ndarray
     blob: np.ndarray
@@ -83,12 +82,17 @@ class Fitted(NamedTuple):
     dEdx: np.ndarray
     per_MeV: np.ndarray  # electrons freed [1/MeV]
     across: np.ndarray  # (n,) pitch [cm]
+
+
+class Covariance(NamedTuple):
+    """That of unknowns, as the factors of its inverse."""
+
     solve: Callable[[np.ndarray], np.ndarray]
     unknowns: int
 
 
-def joined(blocks: tuple[FittedBlock, ...], pitch: Callable[[np.ndarray], np.ndarray]) -> Fitted:
-    """The voxels of all blocks. `pitch` of pixels by their ids [cm]."""
+def joined(blocks: tuple[FittedBlock, ...], pitch: Callable[[np.ndarray], np.ndarray]) -> tuple[Fitted, Covariance]:
+    """The voxels of all blocks, and the covariance of their unknowns. `pitch` of pixels by their ids [cm]."""
     parts: list[list[Any]] = []
     first = 0
     for voxels, eta, _ in blocks:
@@ -101,19 +105,19 @@ def joined(blocks: tuple[FittedBlock, ...], pitch: Callable[[np.ndarray], np.nda
         first += len(eta)
     columns: list[Any] = [np.concatenate(column) for column in zip(*parts, strict=True)]
     factors = splu(csc_array(block_diag([one.near.information for one in blocks])))
-    return Fitted(*columns, solve=factors.solve, unknowns=first)
+    return Fitted(*columns), Covariance(factors.solve, first)
 
 
-def errors(fitted: Fitted, weights: Callable[[int], tuple[np.ndarray, np.ndarray]], n: int) -> np.ndarray:
+def errors(covariance: Covariance, weights: Callable[[int], tuple[np.ndarray, np.ndarray]], n: int) -> np.ndarray:
     """Errors of n sums; `weights` of the k-th: places among the unknowns, and derivatives by these."""
     found = np.zeros(n)
     for begin in range(0, n, AT_ONCE):
         own = range(begin, min(begin + AT_ONCE, n))
-        columns = np.zeros((fitted.unknowns, len(own)))
+        columns = np.zeros((covariance.unknowns, len(own)))
         for c, k in enumerate(own):
             place, slope = weights(k)
             np.add.at(columns[:, c], place, slope)
-        found[own.start : own.stop] = np.sqrt(np.sum(columns * fitted.solve(columns), axis=0))
+        found[own.start : own.stop] = np.sqrt(np.sum(columns * covariance.solve(columns), axis=0))
     return found
 
 
@@ -122,10 +126,10 @@ def blobs_of(
 ) -> Blobs:
     """Blobs as they are written. hits: of the input, of which `used` are those that the reconstruction had."""
     detector = simulation.detector
-    fitted = joined(made.blocks, lambda pixel: detector.pitch[detector.tpc_of(pixel)])
-    error = errors(fitted, lambda k: (fitted.log_dE[k : k + 1], fitted.dE[k : k + 1]), len(fitted.dE))
+    fitted, covariance = joined(made.blocks, lambda pixel: detector.pitch[detector.tpc_of(pixel)])
+    error = errors(covariance, lambda k: (fitted.log_dE[k : k + 1], fitted.dE[k : k + 1]), len(fitted.dE))
     order = np.lexsort((~fitted.hit, fitted.blob))
-    table = table_of(made, fitted)
+    table = table_of(made, fitted, covariance)
     return Blobs(
         segments_of(fitted, order), table, same_hits(hits, used, made.of_hits), error[order], fitted.hit[order], fit
     )
@@ -147,7 +151,7 @@ def segments_of(fitted: Fitted, order: np.ndarray) -> Segments:
     )
 
 
-def table_of(made: VoxelReconstruction, fitted: Fitted) -> np.ndarray:
+def table_of(made: VoxelReconstruction, fitted: Fitted, covariance: Covariance) -> np.ndarray:
     """A row a blob, see `formats.tracks.BLOBS`; points in the file's frame.
 
     The error of a place contains that of where charge is above a pixel, pitch/sqrt(12) of each.
@@ -172,7 +176,7 @@ def table_of(made: VoxelReconstruction, fitted: Fitted) -> np.ndarray:
             slope = charge[own] * (middle[own, axis] - place[axis]) / total
             moved = (fitted.shift[hit], charge[hit] / total) if axis == 2 else (np.zeros(0, int), np.zeros(0))
             weights.append((np.append(fitted.log_dE[own], moved[0]), np.append(slope, moved[1])))
-    found = errors(fitted, weights.__getitem__, len(weights)).reshape(n, 4)
+    found = errors(covariance, weights.__getitem__, len(weights)).reshape(n, 4)
     within = [np.sum((charge[own] * fitted.across[own]) ** 2) / charge[own].sum() ** 2 / 12.0 for own in rows]
     table["charge_error"], table["x_error"] = found[:, 0], found[:, 3]
     table["energy_error"] = table["energy"] * found[:, 0] / table["charge"]

@@ -41,7 +41,7 @@ SIDE = 0.7  # w: spread of log(q) from a pixel to the next, measured likewise
 SHIFT, STRETCH = 0.15, 0.5  # w_z [cm], w_l
 LONGEST, TAIL, SHORTEST = 0.6, 0.3, 0.04  # along the drift [cm]: of charge that goes on, what is left after it, a hit
 NEAR = 0.6  # [cm] along the drift up to which voxels are next to each other
-FILLED = 0.02  # of a pixel's diagonal that a voxel is drawn along: more costs time
+ASIDE = 0.22  # [pitches] from the middle of a pixel to a voxel: charge there arrives as it does on average above it
 
 
 class Voxels(NamedTuple):
@@ -101,12 +101,14 @@ def make_voxels(
     ahead = np.where(first, (0.5 - passed) * length, hold - 0.5 * length)
     sides = beside(hits, blob, hits.t, detector, unread)
     pixel = np.concatenate((hits.pixel_id, hits.pixel_id[last], sides.pixel))
-    n, (tpc, _, _, x, y) = len(pixel), detector.locate(pixel)
+    n, (tpc, column, row, x, y) = len(pixel), detector.locate(pixel)
     away = np.sign(detector.z_cathode - detector.z_anode)[tpc]
     of = np.concatenate((np.arange(len(hits)), last, sides.hit))  # the hit that a voxel is at
     z = points[of, 2] + away * np.concatenate((ahead, hold[last] + 0.5 * TAIL, ahead[sides.hit]))
     long = np.concatenate((length, np.full(n - len(hits), TAIL)))
-    across = 0.5 * FILLED * detector.pitch[tpc]
+    aside = ASIDE * detector.pitch[tpc]
+    # To either side, so that along any line of pixels it is to none on average.
+    x, y = (at + np.where(k % 4 < 2, aside, -aside) for at, k in ((x, column + 2 * row), (y, row + 2 * column)))
     table, module = parameters.table(detector.n_modules), detector.module[tpc]
     number = RECOMBINATION[model].number
     freed = [escaping(recombination(dEdx, row[EFIELD], table, m, number), 1.0, table, m) for m, row in enumerate(table)]
@@ -124,7 +126,7 @@ def make_voxels(
         blob=blob[of],
         block=blocks(event, pixel, detector),
         middle=np.stack((x, y, z), axis=1),
-        half=np.stack((across, across, 0.5 * long), axis=1),
+        half=np.stack((np.zeros(n), np.zeros(n), 0.5 * long), axis=1),
         away=away,
         per_MeV=per_MeV,
         survival=survival,
