@@ -1,4 +1,4 @@
-"""The HDF5 file of reconstructed tracks: energy deposits as edep-sim's, the tracks, and the hits that they are of."""
+"""The HDF5 file of reconstructed tracks, or blobs: energy deposits as edep-sim's, a table, and the hits of each."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import h5py
 import numpy as np
 
 from lartpc.data.hits import Hits
@@ -16,6 +17,13 @@ from lartpc.formats.edepsim import file_table, read_segments
 from lartpc.formats.hitfile import HitWriter, attrs_of, order_of, write_attrs, write_unread
 
 UNKNOWNS = 8  # of a track that its covariance is of
+BLOBS = np.dtype(
+    [("event_id", "i8"), ("blob_id", "i8"), ("converged", "?"), ("good", "?")]
+    + [(name, "i4") for name in ("pixels", "hits", "voxels")]
+    + [(name + of, "f8") for name in ("charge", "energy", "x", "y", "z") for of in ("", "_error")]
+    + [("mean_square", "f8")]
+)
+VOXELS = np.dtype([("dE_error", "f8"), ("hit", "?")])
 _POINTS = ("end", "start")
 _NUMBERS = ("length", "t0", "residual_range", "energy")
 
@@ -26,6 +34,17 @@ class Tracks(NamedTuple):
     segments: Segments  # of all tracks, from start to end; `traj_id` is the track's row
     table: np.ndarray  # (n,) as `track_dtype` has it
     of_hits: np.ndarray  # (n_hits,) the row of each hit's track, -1 where it is of none
+    fit: Mapping[str, Any]  # at which parameters, and with what else, they were fitted
+
+
+class Blobs(NamedTuple):
+    """Reconstructed blobs of a file, n of them, of m voxels."""
+
+    segments: Segments  # of all voxels; `traj_id` is the blob's row
+    table: np.ndarray  # (n,) as `BLOBS` has it
+    of_hits: np.ndarray  # (n_hits,) the row of each hit's blob, -1 where it is of none
+    dE_error: np.ndarray  # (m,) [MeV]
+    hit: np.ndarray  # (m,) whether the voxel has a hit
     fit: Mapping[str, Any]  # at which parameters, and with what else, they were fitted
 
 
@@ -57,12 +76,40 @@ def write_tracks(
     depends on time or place. Raises InputError where the file exists (without `overwrite`) or cannot be written.
     """
     with hdf5.new_hdf5(path, overwrite) as file:
-        file.create_dataset("segments", data=file_table(tracks.segments), track_times=False).attrs["zbeam"] = True
-        write_attrs(file.create_dataset("tracks", data=tracks.table, track_times=False), tracks.fit)
-        HitWriter(file, False).append(hits, None)
-        file.create_dataset("hits_tracks", data=tracks.of_hits[order_of(hits)], track_times=False)
-        write_unread(file, np.asarray(unread, dtype=np.int64))
-        write_attrs(file, attrs)
+        write_table(file, "tracks", tracks, hits, attrs, unread)
+
+
+def write_blobs(
+    path: str | os.PathLike,
+    blobs: Blobs,
+    hits: Hits,
+    attrs: Mapping[str, Any],
+    unread: np.ndarray | Sequence[int] = (),
+    overwrite: bool = False,
+) -> None:
+    """Write `/segments`, `/voxels` (a row each), `/blobs`, `/hits_blobs` and the `/hits`, as `write_tracks`."""
+    with hdf5.new_hdf5(path, overwrite) as file:
+        write_table(file, "blobs", blobs, hits, attrs, unread)
+        voxels = np.zeros(len(blobs.hit), dtype=VOXELS)
+        voxels["dE_error"], voxels["hit"] = blobs.dE_error, blobs.hit
+        file.create_dataset("voxels", data=voxels, track_times=False)
+
+
+def write_table(
+    file: h5py.File,
+    name: str,
+    made: Tracks | Blobs,
+    hits: Hits,
+    attrs: Mapping[str, Any],
+    unread: np.ndarray | Sequence[int],
+) -> None:
+    """The datasets that tracks and blobs share, of which the table is called `name`."""
+    file.create_dataset("segments", data=file_table(made.segments), track_times=False).attrs["zbeam"] = True
+    write_attrs(file.create_dataset(name, data=made.table, track_times=False), made.fit)
+    HitWriter(file, False).append(hits, None)
+    file.create_dataset(f"hits_{name}", data=made.of_hits[order_of(hits)], track_times=False)
+    write_unread(file, np.asarray(unread, dtype=np.int64))
+    write_attrs(file, attrs)
 
 
 def has_tracks(path: str | os.PathLike) -> bool:
