@@ -19,3 +19,13 @@ def stopping_of(charge: np.ndarray, parameters: Parameters, model: str) -> np.nd
     table, number = parameters.vector(np.float64)[None], RECOMBINATION[model].number
     freed = [escaping(recombination(dEdx, table[0, EFIELD], table, 0, number), dEdx, table, 0) for dEdx in DEDX]
     return np.interp(charge, freed, DEDX)
+
+
+def freed_per_MeV(dEdx: float, table: np.ndarray, model: str) -> np.ndarray:
+    """Electrons that escape [e/MeV] in each module (n_modules,), of a deposit of `dEdx` [MeV/cm] across the field.
+
+    table (n_modules, n_parameters), see `Parameters.table`; model: of `RECOMBINATION`.
+    """
+    number = RECOMBINATION[model].number
+    rows = enumerate(table)
+    return np.array([escaping(recombination(dEdx, row[EFIELD], table, m, number), 1.0, table, m) for m, row in rows])

@@ -22,12 +22,11 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from lartpc.charge.recombination import RECOMBINATION
+from lartpc.charge.freed import freed_per_MeV
 from lartpc.charge.velocity import drift_velocities
 from lartpc.data.hits import Hits
 from lartpc.detector.detector import Detector
-from lartpc.kernels.charge.quench import escaping, recombination
-from lartpc.kernels.runtime.slots import EFIELD, LIFETIME
+from lartpc.kernels.runtime.slots import LIFETIME
 from lartpc.parameters import Parameters
 from lartpc.reconstruction.cluster import clusters, positions
 
@@ -110,11 +109,9 @@ def make_voxels(
     # To either side, so that along any line of pixels it is to none on average.
     x, y = (at + np.where(k % 4 < 2, aside, -aside) for at, k in ((x, column + 2 * row), (y, row + 2 * column)))
     table, module = parameters.table(detector.n_modules), detector.module[tpc]
-    number = RECOMBINATION[model].number
-    freed = [escaping(recombination(dEdx, row[EFIELD], table, m, number), 1.0, table, m) for m, row in enumerate(table)]
     drift = np.abs(z - detector.z_anode[tpc]) / velocity[tpc]
     survival = np.exp(-drift / table[module, LIFETIME])
-    per_MeV = np.array(freed)[module]
+    per_MeV = freed_per_MeV(dEdx, table, model)[module]
     after = np.select([rise[last] < limit for limit, _ in AFTER], [mean for _, mean in AFTER])
     mean = np.concatenate((np.where(first[last], after, AGAIN), sides.mean))
     mean = mean * detector.of_pixels("threshold", pixel[len(hits) :])
