@@ -25,7 +25,7 @@ from lartpc.reconstruction.joint import JointFit, Reduced, State
 from lartpc.reconstruction.likelihood import TrackLikelihood
 from lartpc.reconstruction.marginal import Marginal
 from lartpc.reconstruction.reconstruct import KNOWN, STOPPABLE, candidates_in, fit_candidates
-from lartpc.reconstruction.selection import chosen, still_good
+from lartpc.reconstruction.selection import chosen, one_an_event, still_good
 from lartpc.reconstruction.track import Gaussian, Track
 from lartpc.reconstruction.velocity import straight_field
 from lartpc.simulation.simulation import Simulation
@@ -222,6 +222,8 @@ def first(
         single = without_doubles(found)
         picked, flow = chosen([found[k] for k in single], particles, run.flow.then("different hits", len(single)))
         places = [single[k] for k in picked]
+        if t0.width > KNOWN.width:
+            places, flow = one_an_event(found, places, flow)
         names += [(k, place, found[place].name) for place in places]
         etas += [found[place].fitted.eta for place in places]
         flows.append(flow)
