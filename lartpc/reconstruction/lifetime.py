@@ -47,7 +47,7 @@ class Plain(NamedTuple):
     error: np.ndarray  # (k,)
     factor: float  # c [e/cm]
     inverse: float  # 1/lifetime [1/us]
-    inverse_error: float
+    inverse_error: float  # times the root of what follows, where that is above 1
     square: float  # chi square over degrees of freedom
 
     @property
@@ -112,7 +112,7 @@ class LifetimeResult(NamedTuple):
 
     @property
     def apart(self) -> float:
-        """Difference of 1/lifetime of both ways over the error of the plain one, which is the larger; 0 without it."""
+        """Difference of 1/lifetime of both ways over their errors; 0 without the plain one."""
         if self.plain is None:
             return 0.0
         return (self.plain.inverse - 1 / self.value) / float(np.hypot(self.plain.inverse_error, self.inverse_error))
@@ -251,7 +251,9 @@ def plain_fit(cells: Cells) -> Plain | None:
     covariance = np.linalg.inv(columns.T @ columns)
     found = covariance @ columns.T @ (root * np.log(mean))
     square = float(np.sum((columns @ found - root * np.log(mean)) ** 2)) / (bins - 2)
-    return Plain(time, mean, error, float(np.exp(found[0])), float(found[1]), float(covariance[1, 1] ** 0.5), square)
+    # Where the means scatter more than their errors say, as few pieces tell their tails badly, errors are larger.
+    spread = float(np.sqrt(covariance[1, 1] * max(square, 1.0)))
+    return Plain(time, mean, error, float(np.exp(found[0])), float(found[1]), spread, square)
 
 
 def truncated_mean(values: np.ndarray) -> tuple[float, float]:
