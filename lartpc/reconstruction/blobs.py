@@ -155,7 +155,7 @@ def segments_of(fitted: Fitted, order: np.ndarray) -> Segments:
 def table_of(made: VoxelReconstruction, fitted: Fitted, covariance: Covariance) -> np.ndarray:
     """A row a blob, see `formats.tracks.BLOBS`; points in the file's frame.
 
-    Errors of places contain that of where charge is above a pixel, pitch/sqrt(12) of each, and when it arrives from there.
+    Errors of places contain that of where charge is above a pixel, pitch/sqrt(12) of each, and of when it arrives.
     """
     n = int(made.of_hits.max(initial=-1)) + 1
     table = np.zeros(n, dtype=BLOBS)
