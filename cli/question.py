@@ -88,7 +88,6 @@ class Question(NamedTuple):
         from lartpc.fit.runs import unknowns_of_runs
 
         fitted = list(dict.fromkeys((*names, *name_of_constraints(self.constrain))))
-        unknowns_of_runs([self.simulation], fitted)  # refuses names that are none
         constraints = given_constraints(self.constrain, fitted)
         return unknowns_of_runs([self.simulation], fitted, (), start, None, constraints)
 

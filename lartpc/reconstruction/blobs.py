@@ -23,6 +23,7 @@ from lartpc.simulation.simulation import Simulation
 
 DEDX = 2.1  # [MeV/cm] of recombination: of what ionises least
 WORST = 4.0  # mean square of a blob's residuals over that expected
+ARRIVAL = 0.03  # [cm] of a blob along the drift: charge arrives by up to 0.1 cm later from a pixel's corners
 AT_ONCE = 64  # columns of an inverse
 
 
@@ -154,7 +155,7 @@ def segments_of(fitted: Fitted, order: np.ndarray) -> Segments:
 def table_of(made: VoxelReconstruction, fitted: Fitted, covariance: Covariance) -> np.ndarray:
     """A row a blob, see `formats.tracks.BLOBS`; points in the file's frame.
 
-    The error of a place contains that of where charge is above a pixel, pitch/sqrt(12) of each.
+    Errors of places contain that of where charge is above a pixel, pitch/sqrt(12) of each, and of when it arrives.
     """
     n = int(made.of_hits.max(initial=-1)) + 1
     table = np.zeros(n, dtype=BLOBS)
@@ -178,7 +179,7 @@ def table_of(made: VoxelReconstruction, fitted: Fitted, covariance: Covariance) 
             weights.append((np.append(fitted.log_dE[own], moved[0]), np.append(slope, moved[1])))
     found = errors(covariance, weights.__getitem__, len(weights)).reshape(n, 4)
     within = [np.sum((charge[own] * fitted.across[own]) ** 2) / charge[own].sum() ** 2 / 12.0 for own in rows]
-    table["charge_error"], table["x_error"] = found[:, 0], found[:, 3]
+    table["charge_error"], table["x_error"] = found[:, 0], np.hypot(found[:, 3], ARRIVAL)
     table["energy_error"] = table["energy"] * found[:, 0] / table["charge"]
     for name, error in (("z", found[:, 1]), ("y", found[:, 2])):
         table[f"{name}_error"] = np.sqrt(error**2 + within)
