@@ -162,7 +162,7 @@ def make_tracks(simulation, target, used, hits, output, fit, told, overwrite, op
     made = run(simulation, target, names, t0=t0, density=density, progress=progress)
     click.echo(str(made.flow))
     if not made.found:
-        fail(hits, f"no track: {made.flow.cuts[-3][0]}: 0 of {made.flow.cuts[0][1]}")
+        fail(hits, f"no track: {made.flow.ended}")
     fit |= {"particles": list(names), "t0_width": t0.width, "track_density": density}
     fit |= {"cuts": [[cut, int(left)] for cut, left in made.flow.cuts]}
     tracks = tracks_of(made, names, target.hits, used.hits, fit)

@@ -8,6 +8,7 @@ import stat
 from lartpc.exceptions import InputError
 
 MOST = 2**28  # [bytes] of a text
+BLOCK = 2**20  # [bytes] that are read at once, as many as are asked for are set aside
 
 
 def check_regular(path: str | os.PathLike) -> None:
@@ -28,7 +29,9 @@ def read_text(path: str | os.PathLike) -> bytes:
     check_regular(path)
     try:
         with open(path, "rb") as file:
-            content = file.read(MOST + 1)
+            content = b""
+            while len(content) <= MOST and (block := file.read(BLOCK)):
+                content += block
     except OSError as failure:
         raise InputError(f"{path}: cannot be read: {failure.strerror}") from None
     if len(content) > MOST:

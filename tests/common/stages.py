@@ -39,6 +39,10 @@ def record_runs(folder):
     of_segments.of_seeds([(trace.waveforms.current, trace.waveforms.current)], np.arange(1))
     calibrate(simulation, segments, result.hits, unknowns=("eField",), optimizer=GaussNewton(1))
     trace = Trace(simulation, simulation.batch(segments))
+    trace.backward(current=trace.waveforms.current)
+    of_segments = SegmentJacobian(trace.tape, trace.waveforms, [0])
+    of_segments.of_seeds([(trace.waveforms.current, trace.waveforms.current)], np.arange(1))
+    trace = Trace(simulation, simulation.batch(segments))
     reads = trace.reads
     seeds = {"current": trace.waveforms.current, "time": reads.time, "charge": reads.charge, "adc": trace.adc}
     trace.backward(**{name: np.ones_like(array) for name, array in seeds.items()})

@@ -110,5 +110,7 @@ def test_the_file_says_what_the_fit_must_know(tmp_path):
     run = ("compare", *files, "--fit", tmp_path / "fit" / "fit.json", "-o", tmp_path / "verdict", "--overwrite")
     assert [lartpc_command(*run, *more).exit_code for more in ((), model)] == [1, 0]
     scan = ("scan", *files, "--over", "eField=0.499:0.501", "--points", "2")
-    losses = [lartpc_command(*scan, *more, "-o", tmp_path / name) for name, more in (("a", ()), ("b", model))]
+    assert refusal(*scan, "-o", tmp_path / "a") == f"lartpc: {told} adc_busy_delay\n"
+    both = (("a", ("--trust-me", "adc_busy_delay")), ("b", model))
+    losses = [lartpc_command(*scan, *more, "-o", tmp_path / name) for name, more in both]
     assert losses[0].exit_code == losses[1].exit_code == 0 and losses[0].stdout != losses[1].stdout

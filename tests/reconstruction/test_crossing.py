@@ -5,17 +5,19 @@ import pytest
 
 from lartpc import Detector, Simulation
 from lartpc.blas import one_blas_thread
+from lartpc.fit.runs import RunUnknowns
 from lartpc.fit.target import Target
 from lartpc.fit.unknowns import unknowns_of
 from lartpc.formats.edepsim import from_table
 from lartpc.generator.generate import generate
 from lartpc.generator.samples import back_to_back
 from lartpc.generator.stopping import PARTICLES
-from lartpc.reconstruction.calibrate import joint_fit, refitted
 from lartpc.reconstruction.candidates import CROSSING, CutFlow
 from lartpc.reconstruction.cluster import positions
 from lartpc.reconstruction.crossing import SHORTEST, find_crossing, nearest, prefit
+from lartpc.reconstruction.joint import DECREMENT, JointFit
 from lartpc.reconstruction.layout import FIRST, LENGTH
+from lartpc.reconstruction.likelihood import TrackLikelihood
 from lartpc.reconstruction.polyline import path_length
 from lartpc.reconstruction.reconstruct import reconstruct
 from lartpc.reconstruction.selection import AFTER, chosen, still_good
@@ -157,22 +159,24 @@ def fit_of(muons):
     @one_blas_thread
     def fit(choose, start):
         simulation = Simulation(DETECTOR, DETECTOR.parameters.replace(eField=start))
-        tracks, _ = chosen(reconstruct(simulation, target, ("proton",)).found, ("proton",), CutFlow())
-        tracks = choose(tracks)
+        found = reconstruct(simulation, target, ("proton",)).found
+        tracks = choose([found[k] for k in chosen(found, ("proton",), CutFlow())[0]])
         unknowns = unknowns_of(simulation, ["eField"])
-        joint = joint_fit(simulation.apart(["eField"]), unknowns, tracks, False, lambda *told: None)
-        state, reduced, converged = joint.run(joint.state(unknowns.start, [one.fitted.eta for one in tracks]))
-        assert converged
-        return float(state.theta[0]), float(reduced.information[0, 0] ** -0.5), refitted(tracks, state)
+        measured = [one.candidate.measured for one in tracks]
+        likelihood = TrackLikelihood(simulation.apart(["eField"]), measured, unknowns.slots)
+        joint = JointFit([likelihood], RunUnknowns.of(unknowns), [one.fitted.track for one in tracks])
+        state, reduced = joint.run(joint.state(unknowns.start, [one.fitted.eta for one in tracks]))
+        assert reduced.decrement < DECREMENT
+        return float(state.theta[0]), float(reduced.information[0, 0] ** -0.5), tracks, state.near
 
     return fit
 
 
 @pytest.mark.slow
 def test_field_of_crossing_tracks(fit_of, muons):
-    field, error, tracks = fit_of(lambda tracks: tracks, straight_field(muons[1], DETECTOR, DETECTOR.parameters))
+    field, error, tracks, near = fit_of(lambda tracks: tracks, straight_field(muons[1], DETECTOR, DETECTOR.parameters))
     assert len(tracks) >= 7
-    assert still_good(tracks).sum() >= len(tracks) - 1
+    assert still_good([one.candidate for one in tracks], near).sum() >= len(tracks) - 1
     assert abs(field - FIELD) < 3 * error
     assert error / FIELD < 6e-4 / np.sqrt(len(tracks))
 
@@ -189,10 +193,10 @@ def test_bad_track_moves_the_field_unless_it_is_cut(fit_of):
         bad = tracks[0].candidate._replace(measured=first._replace(hits=shifted))
         return [tracks[0]._replace(candidate=bad), *tracks[1:3]]
 
-    field, error, tracks = fit_of(with_bad, FIELD)
+    field, error, tracks, near = fit_of(with_bad, FIELD)
     assert abs(field - FIELD) > 5 * error
-    assert not still_good(tracks)[0]
-    assert tracks[0].fitted.near.goodness > AFTER[CROSSING]
-    good = still_good(tracks)
-    field, error, _ = fit_of(lambda tracks: [one for one, kept in zip(tracks[:3], good, strict=True) if kept], FIELD)
+    assert not still_good([one.candidate for one in tracks], near)[0]
+    assert near[0].goodness > AFTER[CROSSING]
+    good = still_good([one.candidate for one in tracks], near)
+    field, error, *_ = fit_of(lambda tracks: [one for one, kept in zip(tracks[:3], good, strict=True) if kept], FIELD)
     assert abs(field - FIELD) < 3 * error

@@ -90,7 +90,8 @@ def test_errors_of_tracks(protons):
     pulls = [protons.end[:, k] / table[f"{axis}_end_error"] for k, axis in enumerate(AXES)]
     pulls += [protons.length / table["length_error"], (table["energy"] - protons.energy) / table["energy_error"]]
     widths = [np.std(pull[kept]) for pull in pulls]
-    assert 0.8 < min(widths) and max(widths) < 1.25, widths
+    # Of some 40 tracks a width is known to 0.1; it shall be within that of 0.8 to 1.25.
+    assert 0.7 < min(widths) and max(widths) < 1.35, widths
 
 
 @pytest.mark.slow
@@ -103,7 +104,7 @@ def test_particles():
         assert {*table["pdg_id"].tolist()} <= alike
         assert not judged.reversed[table["good"]].any()
         others = np.stack([table[name] for name in table.dtype.names if name.startswith("dF_")], axis=1)
-        assert (others.min(axis=1) == 0).all() and others.shape == (len(table), 6)
+        assert (np.nanmin(others, axis=1) == 0).all() and others.shape == (len(table), 6)
 
 
 def hits_of(rows):
