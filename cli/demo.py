@@ -24,7 +24,7 @@ def demo(context, output, overwrite):
     """Generate an event of ten muons, simulate and draw it, and recover hidden parameters from noisy hits; then others
     from the hits of ten protons alone, whose deposits nobody knows.
 
-    Takes about two minutes the first time. Writes segments.h5, hits.h5, event.png, the folder fit, protons.h5, data.h5
+    Takes about four minutes the first time. Writes segments.h5, hits.h5, event.png, the folder fit, protons.h5, data.h5
     and the folder fit-data into DIR, which is made where it does not exist.
     """
     names = ("segments.h5", "hits.h5", "event.png", "protons.h5", "data.h5", "fit", "fit-data")
