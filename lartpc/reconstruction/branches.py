@@ -147,7 +147,7 @@ def from_tip(line: Curve, tip: np.ndarray) -> Curve:
     """The same curve with the end that is nearer to the tip first."""
     if np.linalg.norm(line.points[0] - tip) <= np.linalg.norm(line.points[-1] - tip):
         return line
-    return line._replace(points=line.points[::-1], ends=line.ends[::-1])
+    return line._replace(points=line.points[::-1])
 
 
 def lost_by_muon() -> float:

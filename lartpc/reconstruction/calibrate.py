@@ -32,7 +32,6 @@ from lartpc.simulation.simulation import Simulation
 
 FIELD = "eField"
 Finder = Callable[[Simulation, Hits, Sequence[str], Gaussian], tuple[list[Candidate], CutFlow]]
-ROUNDS = 6  # of joint fits, each without the tracks that the one before does not describe
 
 
 class HitRun(NamedTuple):
@@ -56,7 +55,6 @@ class Used(NamedTuple):
 class Saved(NamedTuple):
     """Where a joint fit is: all that it needs to go on, to the same bits."""
 
-    round: int
     theta: np.ndarray  # (p,)
     tracks: tuple[tuple[int, int, str], ...]  # run, place and name of the hypothesis
     eta: tuple[np.ndarray, ...]
@@ -161,10 +159,10 @@ def calibrate_hits_of_runs(
         journal.save(saved)
     tracks = restored(begun, saved, t0, density)
     theta, flow = saved.theta, saved.flow
-    for k in range(saved.round, ROUNDS):
+    while True:  # each fit without the tracks that the one before does not describe
 
-        def keep(phase: str, state: State, reduced: Reduced, left: float, k: int = k, tracks: list = tracks) -> None:
-            journal.save(Saved(k, state.theta, names_of(tracks), state.eta, flow))
+        def keep(phase: str, state: State, reduced: Reduced, left: float, tracks: list = tracks) -> None:
+            journal.save(Saved(state.theta, names_of(tracks), state.eta, flow))
             journal.report(phase, state, reduced, left, hits_of(state))
 
         fit = joint_fit(begun, varied, tracks, keep)
@@ -230,7 +228,7 @@ def first(
     flow = CutFlow.joined(flows)
     if not names:
         raise InputError(f"{begun[0].target.source}: no track that can be used; {flow.ended}")
-    return Saved(0, start, tuple(names), tuple(etas), flow)
+    return Saved(start, tuple(names), tuple(etas), flow)
 
 
 def restored(begun: Sequence[Begun], saved: Saved, t0: Gaussian, density: float) -> list[Used]:

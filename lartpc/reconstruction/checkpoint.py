@@ -50,7 +50,6 @@ class Checkpoint:
         self.path.parent.mkdir(exist_ok=True)
         with hdf5.new_hdf5(self.path, self.overwrite) as file:
             file.attrs["setup"] = json.dumps(self.setup, sort_keys=True)
-            file.attrs["round"] = saved.round
             file.attrs["flow"] = json.dumps(saved.flow.cuts)
             file.attrs["tracks"] = json.dumps(saved.tracks)
             file["theta"] = saved.theta
@@ -67,10 +66,9 @@ class Checkpoint:
             before = dict(json.loads(attrs["setup"]))
             cuts = tuple((str(told), int(left)) for told, left in json.loads(attrs["flow"]))
             tracks = tuple((int(run), int(place), str(name)) for run, place, name in json.loads(attrs["tracks"]))
-            number = int(attrs["round"])
         except (KeyError, ValueError, TypeError):
             raise InputError(f"{self.path}: is not that of a joint fit, so there is nothing to --resume") from None
         check_setup(self.path, before, self.setup)
         if len(size) != len(tracks) or size.sum() != len(eta) or theta.shape != (len(self.setup["fit"]),):
             raise InputError(f"{self.path}: holds {len(size)} sizes of {len(tracks)} tracks, allowed is one of each")
-        return Saved(number, theta, tracks, tuple(np.split(eta, np.cumsum(size)[:-1])), CutFlow(cuts))
+        return Saved(theta, tracks, tuple(np.split(eta, np.cumsum(size)[:-1])), CutFlow(cuts))

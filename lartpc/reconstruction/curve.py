@@ -1,4 +1,4 @@
-"""A smooth curve through the hits of a cluster, and which of its ends a particle stops at."""
+"""A smooth curve through the hits of a cluster."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 
 DEGREES = ((3.0, 1), (8.0, 2), (np.inf, 3))  # length [cm] up to which a polynomial of that degree is fitted
 SAMPLES = 201
-LAST = 2.0  # [cm] at each end whose charge tells where a particle stops
 
 
 class Curve(NamedTuple):
@@ -17,18 +16,12 @@ class Curve(NamedTuple):
     points: np.ndarray  # (SAMPLES, 3) [cm]
     length: float  # [cm]
     rms: float  # of the hits about it [cm]
-    ends: tuple[float, float]  # charge within `LAST` of its first and last point [e]
 
     @property
     def cosine(self) -> float:
         """|cos| of the angle between the line of its ends and the drift."""
         along = self.points[-1] - self.points[0]
         return float(abs(along[2]) / max(np.linalg.norm(along), 1e-12))
-
-    @property
-    def from_stop(self) -> np.ndarray:
-        """The points from the end with more charge, where a stopping particle ends."""
-        return self.points if self.ends[0] >= self.ends[1] else self.points[::-1]
 
 
 def curve(points: np.ndarray, charge: np.ndarray) -> Curve:
@@ -48,5 +41,4 @@ def curve(points: np.ndarray, charge: np.ndarray) -> Curve:
     sampled = np.vander(np.linspace(0.0, 1.0, SAMPLES), degree + 1) @ coefficients
     length = float(np.linalg.norm(np.diff(sampled, axis=0), axis=1).sum())
     rms = float(np.sqrt(np.sum(weight * np.sum((points - basis @ coefficients) ** 2, axis=1))))
-    ends = (float(charge[s < low + LAST].sum()), float(charge[s > high - LAST].sum()))
-    return Curve(sampled, length, rms, ends)
+    return Curve(sampled, length, rms)

@@ -129,8 +129,7 @@ def crossing_in(
 ) -> tuple[list[Candidate], CutFlow]:
     """Candidates of fast muons through a cathode, see `find_crossing`."""
     points = positions(hits, simulation.detector, simulation.parameters, t0.centre)
-    muon = next(particle for particle in PARTICLES.values() if particle.name == "muon")
-    return find_crossing(hits, points, simulation.detector, [muon])
+    return find_crossing(hits, points, simulation.detector, [PARTICLES[13]])
 
 
 def quick_estimates(hits: Hits, detector: Detector, parameters: Parameters, t0: float = 0.0) -> list[Quick]:

@@ -165,8 +165,7 @@ def through_in(
 ) -> tuple[list[Candidate], CutFlow]:
     """Candidates of fast muons, see `find_through`."""
     points = positions(hits, simulation.detector, simulation.parameters, t0.centre)
-    muon = next(particle for particle in PARTICLES.values() if particle.name == "muon")
-    return find_through(hits, points, simulation.detector, [muon])
+    return find_through(hits, points, simulation.detector, [PARTICLES[13]])
 
 
 def reciprocal(inverse: float) -> float:

@@ -69,10 +69,9 @@ def straightened(
     hits: Hits, detector: Detector, parameters: Parameters, t0: float = 0.0, module: int = 0
 ) -> tuple[float, Change]:
     """The same of hits of a module, and by what the velocity still changes after the last round: its error counts."""
-    muon = next(particle for particle in PARTICLES.values() if particle.name == "muon")
     parameters = parameters.replace(eField=float(parameters.table(detector.n_modules)[module, EFIELD]))
     for _ in range(ROUNDS):
-        candidates, _ = find_crossing(hits, positions(hits, detector, parameters, t0), detector, [muon])
+        candidates, _ = find_crossing(hits, positions(hits, detector, parameters, t0), detector, [PARTICLES[13]])
         change = change_of_velocity(hits, candidates, detector, parameters, t0)
         parameters = parameters.replace(eField=field_of(change.value, detector, parameters, module))
     return float(parameters.eField), change
