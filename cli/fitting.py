@@ -159,3 +159,16 @@ def cut_segments(deposits, options):
     if not options["cuts"] and not options["cut"]:
         return deposits
     return cut(deposits, {name: number("cut", name, value) for name, value in pairs("cut", options["cut"]).items()})
+
+
+def hits_alone(path, detector, files, options):
+    """The `Target` of a file of hits or packets without segments, of --events; `files`: the YAML and the layouts."""
+    from lartpc import Target
+
+    target = Target.read(path, None, detector, *files).of_events(options["events"])
+    target.check_detector(detector)
+    if len(target.hits) == 0:
+        raise InputError(f"{path}: has no hits" + (" in the --events" if options["events"] is not None else ""))
+    if target.received is not None:
+        click.echo(f"{path}: {target.received}")
+    return dataclasses.replace(target, rounded=target.rounded or options["rounded"], trusted=options["trust_me"])

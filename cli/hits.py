@@ -1,6 +1,5 @@
 """lartpc calibrate HITS: the detector's parameters from hits alone."""
 
-import dataclasses
 import functools
 import shlex
 import sys
@@ -9,7 +8,7 @@ import time
 import click
 
 from lartpc import InputError
-from lartpc.cli.fitting import fitted_names, given_bounds, given_constraints, prepare
+from lartpc.cli.fitting import fitted_names, given_bounds, given_constraints, hits_alone, prepare
 from lartpc.cli.info import versions
 from lartpc.cli.options import number, pairs
 from lartpc.cli.progress import announce_compilation, progress_bar
@@ -78,7 +77,7 @@ def calibrate_from_hits(given, output, names, per_run, start, resume, overwrite,
         if options[name] != absent:
             raise InputError(f"--{name.replace('_', '-')}: needs SEGMENTS, found a file of hits alone")
 
-    from lartpc import Simulation, Target, calibrate_hits_of_runs
+    from lartpc import Simulation, calibrate_hits_of_runs
     from lartpc.fit.agreement import check_agreement
     from lartpc.fit.store import write_result
     from lartpc.generator.transport import DENSITY
@@ -106,9 +105,7 @@ def calibrate_from_hits(given, output, names, per_run, start, resume, overwrite,
             raise InputError("--fix: names a parameter that --fit names too, allowed is one of them")
         chain = {name: run[name] for name in ("recombination", "response", "device")}
         simulation = Simulation(detector, detector.parameters.replace(**fixes), **chain)
-        target = Target.read(run["target"], None, detector, run["detector"], run["layout"]).of_events(run["events"])
-        target.check_detector(detector)
-        target = dataclasses.replace(target, rounded=target.rounded or options["rounded"], trusted=options["trust_me"])
+        target = hits_alone(run["target"], detector, (run["detector"], run["layout"]), run)
         runs.append(HitRun(simulation, target))
         fixed = {name: value for name, value in simulation.parameters.as_dict().items() if name not in fitted}
         told.append({"fixed": fixed, **chain, "detector": detector.name})

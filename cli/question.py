@@ -1,6 +1,5 @@
 """What commands share that answer one question from hits alone, by the joint fit of `lartpc calibrate HITS`."""
 
-import dataclasses
 import functools
 import json
 import os
@@ -13,7 +12,7 @@ import click
 
 from lartpc import InputError
 from lartpc.cli.compare import simulation_of, simulation_options
-from lartpc.cli.fitting import given_constraints, prepare
+from lartpc.cli.fitting import given_constraints, hits_alone, prepare
 from lartpc.cli.hits import track_options
 from lartpc.cli.info import versions
 from lartpc.cli.options import overwrite_option, say, trust_option
@@ -59,20 +58,13 @@ class Question(NamedTuple):
         folder = None if output is None else prepare(output, None, overwrite, results_of(name))
         simulation, chain = simulation_of(context, detector, layout, fitted, changes, options)
 
-        from lartpc import Target
         from lartpc.fit.agreement import check_agreement, differences
         from lartpc.generator.transport import DENSITY
         from lartpc.parameters import TABLE
         from lartpc.reconstruction.reconstruct import KNOWN
 
-        target = Target.read(hits, None, simulation.detector, detector, layout).of_events(options["events"])
-        target.check_detector(simulation.detector)
-        if len(target.hits) == 0:
-            raise InputError(f"{hits}: has no hits" + (" in the --events" if options["events"] is not None else ""))
-        target = dataclasses.replace(target, rounded=target.rounded or options["rounded"], trusted=options["trust_me"])
+        target = hits_alone(hits, simulation.detector, (detector, layout), options)
         check_agreement(target, simulation, list(TABLE))  # the parameters of data are not known
-        if target.received is not None:
-            click.echo(f"{hits}: {target.received}")
         told = name_of_constraints(constrain)
         for what, found, taken in differences(target, simulation, [*ASKED[name], *told]):
             say(f"{hits}: was simulated with {what} {found}, the fit takes {taken}")

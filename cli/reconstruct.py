@@ -1,6 +1,5 @@
 """lartpc reconstruct: hits in, tracks or blobs out."""
 
-import dataclasses
 import functools
 import shlex
 import sys
@@ -10,6 +9,7 @@ import click
 
 from lartpc import InputError
 from lartpc.cli.compare import simulation_of, simulation_options
+from lartpc.cli.fitting import hits_alone
 from lartpc.cli.options import check_output, output_option, overwrite_option, trust_option
 from lartpc.cli.progress import announce_compilation, progress_bar
 
@@ -56,8 +56,8 @@ from lartpc.cli.progress import announce_compilation, progress_bar
 def reconstruct(context, hits, output, detector, layout, fitted, changes, overwrite, **options):
     """Find the tracks in HITS, a file of hits or of packets, fit each, and write TRACKS.
 
-    At the parameters given, or those of --fit. A track is fitted as each particle and with each end as the one where it
-    stops; the likeliest is kept. TRACKS has the tracks as energy deposits that every command reads, with their ends,
+    At the parameters given, or those of --fit. A track is fitted as each particle, from each end with the charge of one
+    that stops; the likeliest is kept. TRACKS has the tracks as energy deposits that every command reads, with ends,
     lengths, energies and errors, and the track of each hit; lartpc plot draws it. Of packets each event begins with its
     trigger. Exit code 1 where no track is good.
 
@@ -69,20 +69,13 @@ def reconstruct(context, hits, output, detector, layout, fitted, changes, overwr
     check_options(context, options["voxels"])
     simulation, chain = simulation_of(context, detector, layout, fitted, changes, options)
 
-    from lartpc import Target
     from lartpc.fit.agreement import check_agreement
     from lartpc.formats.attrs import describe
     from lartpc.parameters import TABLE
 
     chosen, events = simulation.detector, options["events"]
     check(simulation, options)
-    target = Target.read(hits, None, chosen, detector, layout).of_events(events)
-    target.check_detector(chosen)
-    if len(target.hits) == 0:
-        raise InputError(f"{hits}: has no hits" + (" in the --events" if events is not None else ""))
-    if target.received is not None:
-        click.echo(f"{hits}: {target.received}")
-    target = dataclasses.replace(target, rounded=target.rounded or options["rounded"], trusted=options["trust_me"])
+    target = hits_alone(hits, chosen, (detector, layout), options)
     check_agreement(target, simulation, list(TABLE))  # the parameters of data are not known
     announce_compilation(options["device"])
     fit = {

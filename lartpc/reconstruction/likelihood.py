@@ -71,11 +71,8 @@ class TrackLikelihood:
     def target(self, rows: tuple[int, ...]) -> TargetHits:
         """The hits of tracks, each an event."""
         of_tracks = [self.measured[k] for k in rows]
-        event = np.repeat(np.arange(len(rows)), [len(one.hits) for one in of_tracks])
-        names = vars(of_tracks[0].hits)
-        columns = {name: np.concatenate([getattr(one.hits, name) for one in of_tracks]) for name in names}
         masked = [np.stack((np.full(len(one.masked), k), one.masked), axis=1) for k, one in enumerate(of_tracks)]
-        hits = Hits(**{**columns, "event_id": event})
+        hits = as_events([one.hits for one in of_tracks])
         return TargetHits(hits, self.simulation.detector, self.rounded, np.concatenate(masked).astype(np.int64))
 
     def at(
@@ -140,6 +137,12 @@ def expected_squares(jacobian: np.ndarray, information: np.ndarray) -> float:
     and their squares sum to tr V^-1 = m - tr(J H^-1 J^T), H = J^T J + P.
     """
     return len(jacobian) - float(np.sum(jacobian * np.linalg.solve(information, jacobian.T).T))
+
+
+def as_events(parts: Sequence[Hits]) -> Hits:
+    """The hits of tracks, or of what else is apart, each as an event, from 0."""
+    columns = {name: np.concatenate([getattr(one, name) for one in parts]) for name in vars(parts[0])}
+    return Hits(**{**columns, "event_id": np.repeat(np.arange(len(parts)), [len(one) for one in parts])})
 
 
 def batch_of(simulation: Simulation, parts: Sequence[tuple[np.ndarray, ...]]) -> Batch:

@@ -55,6 +55,15 @@ def moved(track: Track, eta: np.ndarray, step: np.ndarray) -> np.ndarray:
     return there
 
 
+def damped(damping: float, gain: float, foreseen: float) -> float:
+    """The damping after a step by which F fell by `gain`, `foreseen` by the linear model; NaN: by no number."""
+    if not gain >= -NOISE:
+        return RAISED * damping
+    if gain > AS_FORESEEN * foreseen:
+        return max(EASED * damping, LOWEST)
+    return 0.5 * RAISED * damping if gain < HARDLY * foreseen else damping
+
+
 def fit_singles(
     likelihood: TrackLikelihood,
     vector: np.ndarray,
@@ -90,14 +99,9 @@ def fit_singles(
             foreseen[k] = -float(here[k].gradient @ step + 0.5 * step @ here[k].information @ step)
         for k, found in zip(active, at(likelihood, vector, tracks, trial, rows, active), strict=True):
             gain = here[k].value - found.value
-            if not gain >= -NOISE:
-                damp[k] *= RAISED
-                continue
-            eta[k], here[k], left[k] = trial[k], found, decrement(found)
-            if gain > AS_FORESEEN * foreseen[k]:
-                damp[k] = max(EASED * damp[k], LOWEST)
-            elif gain < HARDLY * foreseen[k]:
-                damp[k] *= 0.5 * RAISED
+            damp[k] = damped(damp[k], gain, foreseen[k])
+            if gain >= -NOISE:
+                eta[k], here[k], left[k] = trial[k], found, decrement(found)
     return [Fitted(*of) for of in zip(tracks, eta, here, strict=True)]
 
 

@@ -15,19 +15,8 @@ from lartpc.data.hits import Hits
 from lartpc.gradients.segments import SegmentJacobian, SegmentRows
 from lartpc.losses.likelihood import compare
 from lartpc.losses.target import TargetHits
-from lartpc.reconstruction.likelihood import batch_of
-from lartpc.reconstruction.singles import (
-    AS_FORESEEN,
-    CLOSE,
-    DAMPING,
-    DECREMENT,
-    EASED,
-    HARDLY,
-    HIGHEST,
-    LOWEST,
-    NOISE,
-    RAISED,
-)
+from lartpc.reconstruction.likelihood import as_events, batch_of
+from lartpc.reconstruction.singles import CLOSE, DAMPING, DECREMENT, HIGHEST, NOISE, damped
 from lartpc.reconstruction.voxels import SHIFT, SIDE, STRETCH, Voxels
 from lartpc.simulation.simulation import Simulation
 
@@ -113,9 +102,8 @@ class VoxelLikelihood:
     def on(self, etas: list[np.ndarray], blocks: list[Block]) -> list[Near]:
         simulation, tape = self.simulation, Tape()
         batch = batch_of(simulation, [one.voxels.segments(eta) for one, eta in zip(blocks, etas, strict=True)])
-        event = np.repeat(np.arange(len(blocks)), [len(one.hits) for one in blocks])
-        columns = {name: np.concatenate([getattr(one.hits, name) for one in blocks]) for name in vars(blocks[0].hits)}
-        target = TargetHits(Hits(**{**columns, "event_id": event}), simulation.detector, self.rounded)
+        hits = as_events([one.hits for one in blocks])
+        target = TargetHits(hits, simulation.detector, self.rounded)
         compared = compare(simulation, target, batch, simulation.xp.asarray(self.vector), tape)
         of_pixels, terms = SegmentJacobian(tape, compared.waveforms, NO_SLOTS), compared.terms
         owner = to_numpy(compared.waveforms.windows.event)
@@ -219,14 +207,9 @@ def fit_voxels(
         for k, step, found in zip(active, steps, trials, strict=True):
             foreseen = -float(step @ (here[k].gradient + 0.5 * (here[k].information @ step)))
             gain = here[k].value - found.value
-            if not gain >= -NOISE:
-                damp[k] *= RAISED
-                continue
-            eta[k], here[k], left[k] = eta[k] + step, found, found.decrement
-            if gain > AS_FORESEEN * foreseen:
-                damp[k] = max(EASED * damp[k], LOWEST)
-            elif gain < HARDLY * foreseen:
-                damp[k] *= 0.5 * RAISED
+            damp[k] = damped(damp[k], gain, foreseen)
+            if gain >= -NOISE:
+                eta[k], here[k], left[k] = eta[k] + step, found, found.decrement
     return [FittedBlock(one.voxels, *found) for one, found in zip(blocks, zip(eta, here, strict=True), strict=True)]
 
 
