@@ -58,7 +58,7 @@ def track_options(condition=""):
             "--track-density",
             type=click.FloatRange(1.0, 1.6),
             metavar="G/CM3",
-            help=f"{condition}Density of the argon that tracks lose energy in; 1 % is 0.6 % of Ab.  [default: 1.38]",
+            help=f"{condition}Density of the argon that tracks lose energy in; 1 % is 0.3 % of Ab.  [default: 1.38]",
         ),
     )
 
