@@ -94,34 +94,19 @@ class VelocityResult(NamedTuple):
         return (*self.joint.remarks, *(f"no track crosses a cathode of module {k}" for k in self.without))
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain numbers, for JSON. `fit` is as the fit.json of `calibrate`."""
-        joint = self.joint.as_dict()
-        return {
-            "modules": {str(one.quick.module): one.as_dict() for one in self.modules},
-            "temperature": self.temperature,
-            "tracks": joint["tracks"],
-            "cut_flow": joint["cut_flow"],
-            "good": self.good,
-            "reasons": list(self.reasons),
-            "remarks": list(self.remarks),
-            "fit": joint,
-        }
+        """Plain numbers, for JSON."""
+        modules = {str(one.quick.module): one.as_dict() for one in self.modules}
+        own = {"modules": modules, "temperature": self.temperature}
+        return self.joint.answer_dict(own, self.remarks, self.reasons)
 
     def __str__(self) -> str:
-        found = self.joint.of_hits
-        squares = ", ".join(f"{square:.3g}" for square in self.joint.mean_squares.values())
-        lines = [str(found.flow), ""]
-        lines.append(f"{len(found.tracks)} tracks of {self.joint.length:.0f} cm: {self.joint.fit.message}")
-        lines.append(f"mean square of the residuals over that expected: {squares}")
-        for one in self.modules:
-            lines.append(
-                f"module {one.quick.module}: velocity {one.velocity:.6f} +- {one.error:.2g} cm/us, field "
-                f"{one.field:.5f} +- {one.field_error:.2g} kV/cm at {self.temperature:g} K, {one.tracks} tracks; "
-                f"by straight lines {one.quick.velocity:.5f} +- {one.quick.error:.2g} cm/us, {one.quick.tracks} tracks"
-            )
-        lines += [f"remark: {one}" for one in self.remarks]
-        lines.append(f"verdict: {'good' if self.good else 'not to be used'}")
-        return "\n".join(lines + [f"  {reason}" for reason in self.reasons])
+        lines = [
+            f"module {one.quick.module}: velocity {one.velocity:.6f} +- {one.error:.2g} cm/us, field "
+            f"{one.field:.5f} +- {one.field_error:.2g} kV/cm at {self.temperature:g} K, {one.tracks} tracks; "
+            f"by straight lines {one.quick.velocity:.5f} +- {one.quick.error:.2g} cm/us, {one.quick.tracks} tracks"
+            for one in self.modules
+        ]
+        return self.joint.answer(lines, self.remarks, self.reasons)
 
 
 def crossing_in(

@@ -127,37 +127,22 @@ class LifetimeResult(NamedTuple):
         return tuple(remarks)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain numbers, for JSON; infinite ones are null. `fit` is as the fit.json of `calibrate`."""
-        joint = self.joint.as_dict()
-        return {
+        """Plain numbers, for JSON; infinite ones are null."""
+        own = {
             "lifetime": self.value,
             "interval": [finite(end) for end in self.interval],
             "inverse": 1 / self.value,
             "inverse_error": self.inverse_error,
             "truncated_mean": None if self.plain is None else self.plain.as_dict(),
-            "tracks": joint["tracks"],
-            "length": joint["length"],
-            "cut_flow": joint["cut_flow"],
-            "good": self.good,
-            "reasons": list(self.reasons),
-            "remarks": list(self.remarks),
-            "fit": joint,
         }
+        return self.joint.answer_dict(own, self.remarks, self.reasons)
 
     def __str__(self) -> str:
-        found = self.joint.of_hits
-        squares = ", ".join(f"{square:.3g}" for square in self.joint.mean_squares.values())
-        lines = [str(found.flow), ""]
-        lines.append(f"{len(found.tracks)} tracks of {self.joint.length:.0f} cm: {self.joint.fit.message}")
-        lines.append(f"mean square of the residuals over that expected: {squares}")
-        lines.append(f"{OVERALL}, as the factor of all charge: {told_value(self.joint, OVERALL)}")
+        lines = [f"{OVERALL}, as the factor of all charge: {told_value(self.joint, OVERALL)}"]
         if self.plain is not None:
             square = f"chi square over degrees of freedom {self.plain.square:.2g}"
             lines.append(f"lifetime by truncated means of charge per length: {self.plain.told}; {square}")
-        lines.append(f"lifetime: {self.told}")
-        lines += [f"remark: {one}" for one in self.remarks]
-        lines.append(f"verdict: {'good' if self.good else 'not to be used'}")
-        return "\n".join(lines + [f"  {reason}" for reason in self.reasons])
+        return self.joint.answer([*lines, f"lifetime: {self.told}"], self.remarks, self.reasons)
 
 
 def through_in(

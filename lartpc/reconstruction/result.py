@@ -115,6 +115,24 @@ class HitsResult(NamedTuple):
         """Of all tracks [cm]."""
         return float(sum(one.eta[LENGTH] for one in self.of_hits.tracks))
 
+    def answer(self, own: Sequence[str], remarks: Sequence[str], reasons: Sequence[str]) -> str:
+        """The text of one question that was asked of this fit: its `own` lines, with what is said of any fit."""
+        squares = ", ".join(f"{square:.3g}" for square in self.mean_squares.values())
+        lines = [str(self.of_hits.flow), ""]
+        lines.append(f"{len(self.of_hits.tracks)} tracks of {self.length:.0f} cm: {self.fit.message}")
+        lines += [f"mean square of the residuals over that expected: {squares}", *own]
+        lines += [f"remark: {one}" for one in remarks]
+        return "\n".join(
+            [*lines, f"verdict: {'not to be used' if reasons else 'good'}", *(f"  {one}" for one in reasons)]
+        )
+
+    def answer_dict(self, own: dict[str, Any], remarks: Sequence[str], reasons: Sequence[str]) -> dict[str, Any]:
+        """The same as plain numbers, for JSON; `fit` is as the fit.json of `calibrate`."""
+        joint = self.as_dict()
+        of_fit = {name: joint[name] for name in ("tracks", "length", "cut_flow")}
+        told = {"good": not reasons, "reasons": list(reasons), "remarks": list(remarks)}
+        return {**own, **of_fit, **told, "fit": joint}
+
     def __str__(self) -> str:
         found = self.of_hits
         lines = [str(found.flow), ""]
