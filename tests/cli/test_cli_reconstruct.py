@@ -64,7 +64,7 @@ def test_what_is_written(files):
     assert tracks.fit["cuts"][-1][1] == TRACKS
     printed = (files / "printed").read_text()
     assert f"{TRACKS} tracks, {TRACKS} good" in printed and "proton          3" in printed
-    assert f"{TRACKS:8} candidates for tracks\n" in printed
+    assert f"{TRACKS:8} different hits\n" in printed
 
 
 @pytest.mark.slow
