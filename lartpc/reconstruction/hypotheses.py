@@ -9,11 +9,14 @@ import numpy as np
 
 from lartpc.reconstruction.candidates import SAME, Candidate, Seed, overlap
 from lartpc.reconstruction.fast import FastTrack
-from lartpc.reconstruction.likelihood import TrackLikelihood
+from lartpc.reconstruction.likelihood import Near, TrackLikelihood
 from lartpc.reconstruction.singles import Fitted, fit_singles
 from lartpc.reconstruction.track import Gaussian, Track
 
-STAGES = ((3, 1000.0), (5, 100.0), (30, 50.0))  # steps, and of F: what a hypothesis may be behind to go on after them
+# Steps, and of F: what a hypothesis may be behind to go on after them. Where fits begin the wrong particle is 4,000
+# behind and more, as its charge is off by a factor.
+STAGES = ((0, 3000.0), (6, 100.0), (30, 50.0))
+BEHIND = 5.0  # the same for each hit, behind another candidate with most of its hits, after some steps
 
 
 class Found(NamedTuple):
@@ -27,7 +30,7 @@ class Found(NamedTuple):
     @property
     def value_per_hit(self) -> float:
         """F over the number of hits; the wrong particle or end has more of it, whatever its residuals."""
-        return self.fitted.near.value / max(self.fitted.near.hits, 1)
+        return a_hit_of(self.fitted.near)
 
     @property
     def strain(self) -> float:
@@ -67,6 +70,7 @@ def compare(
     begun = [begin(seed, t0, density) for seed in seeds]
     tracks, etas = [track for track, _ in begun], [eta for _, eta in begun]
     fitted: dict[int, Fitted] = {}
+    same = shared(candidates)
     going = list(range(len(rows)))
     for steps, behind in STAGES:
         again = fit_singles(
@@ -80,9 +84,12 @@ def compare(
             progress=progress,
         )
         fitted |= dict(zip(going, again, strict=True))
-        best = np.full(len(candidates), np.inf)
+        best, a_hit = np.full((2, len(candidates)), np.inf)
         np.minimum.at(best, rows, [fitted[k].near.value for k in range(len(rows))])
+        np.minimum.at(a_hit, rows, [a_hit_of(fitted[k].near) for k in range(len(rows))])
         going = [k for k in going if fitted[k].near.value < best[rows[k]] + behind]
+        if steps:
+            going = [k for k in going if a_hit_of(fitted[k].near) < a_hit[same[rows[k]]].min() + BEHIND]
     found = []
     for row, candidate in enumerate(candidates):
         own = [k for k in range(len(rows)) if rows[k] == row]
@@ -91,6 +98,21 @@ def compare(
         others = {seeds[k].name: value - values[at] for k, value in zip(own, values, strict=True) if k != own[at]}
         found.append(Found(candidate, seeds[own[at]].name, fitted[own[at]], others))
     return found
+
+
+def a_hit_of(near: Near) -> float:
+    """F over the number of hits."""
+    return near.value / max(near.hits, 1)
+
+
+def shared(candidates: Sequence[Candidate]) -> list[list[int]]:
+    """The places of those that have most of their hits in common with each of the candidates, its own with them."""
+    of_event: dict[int, list[int]] = {}
+    for k, one in enumerate(candidates):
+        of_event.setdefault(one.event, []).append(k)
+    return [
+        [k for k in of_event[one.event] if overlap(one.rows, candidates[k].rows) > SAME] for one in candidates
+    ]
 
 
 def without_doubles(found: Sequence[Found]) -> list[int]:
