@@ -57,7 +57,7 @@ def fitted(target, truth, muons, start=None, t0_width=KNOWN, detector=None):
     unknowns = unknowns_of(simulation, SIX, start, constraints=given)
     started = time.perf_counter()
     found = calibrate_hits(simulation, target, unknowns, t0=Gaussian(0.0, t0_width))
-    return result_of(found, t0_width, 1.38), time.perf_counter() - started
+    return result_of(found), time.perf_counter() - started
 
 
 def told(result, truth, seconds):

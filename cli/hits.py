@@ -52,7 +52,14 @@ def track_options(condition=""):
             "--t0-width",
             type=click.FloatRange(0.0, min_open=True),
             metavar="US",
-            help=f"{condition}How well the time of each track is known, about its event's.  [default: it is]",
+            help=f"{condition}How well times are known, about those of the events.  [default: they are]",
+        ),
+        click.option(
+            "--t0-of",
+            type=click.Choice(["event", "track"]),
+            default="event",
+            show_default=True,
+            help=f"{condition}Whose these times are: tracks of an event share one, or each has its own.",
         ),
         click.option(
             "--track-density",
@@ -65,7 +72,8 @@ def track_options(condition=""):
 
 def check_no_hits_option(options):
     """Raise InputError for options of `hits_options` with segments."""
-    for name, absent in (("particles", "proton"), ("t0_width", None), ("track_density", None)):
+    absent_of = {"particles": "proton", "t0_width": None, "t0_of": "event", "track_density": None}
+    for name, absent in absent_of.items():
         if options[name] != absent:
             raise InputError(f"--{name.replace('_', '-').removesuffix('s')}: is for HITS alone, found SEGMENTS")
 
@@ -112,7 +120,12 @@ def calibrate_from_hits(given, output, names, per_run, start, resume, overwrite,
     varied = unknowns_of_given(runs, fitted, apart, start, options)
     for run in runs:
         check_agreement(run.target, run.simulation, fitted)
-    setting = {"particles": particles, "t0": KNOWN._replace(width=width), "density": density}
+    setting = {
+        "particles": particles,
+        "t0": KNOWN._replace(width=width),
+        "t0_of": options["t0_of"],
+        "density": density,
+    }
     checkpoint = Checkpoint(folder, setup_of(runs, varied, setting), resume, overwrite)
     history = []
 
@@ -124,7 +137,7 @@ def calibrate_from_hits(given, output, names, per_run, start, resume, overwrite,
     announce_compilation(options["device"])
     bar = functools.partial(progress_bar, doing="fitting tracks", unit="step")
     journal = Journal(checkpoint.saved, checkpoint.save, report, bar)
-    result = result_of(calibrate_hits_of_runs(runs, varied, journal=journal, **setting), width, density)
+    result = result_of(calibrate_hits_of_runs(runs, varied, journal=journal, **setting))
     more = {"versions": versions(), "command": shlex.join(["lartpc", *sys.argv[1:]])}
     write_result(folder, result, {**more, **(told[0] if len(runs) == 1 else {"runs": told})})
     write_figure(folder / "parameters.png", parameters_figure(result.fit, history))

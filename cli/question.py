@@ -48,7 +48,7 @@ class Question(NamedTuple):
     simulation: Any
     target: Any
     constrain: tuple  # texts of --constrain
-    setting: dict  # t0 and density of the fit
+    setting: dict  # t0, t0_of and density of the fit
     chain: dict  # what is to be told of the simulation
 
     @staticmethod
@@ -71,6 +71,7 @@ class Question(NamedTuple):
         width, density = options["t0_width"], options["track_density"]
         setting = {
             "t0": KNOWN if width is None else KNOWN._replace(width=width),
+            "t0_of": options["t0_of"],
             "density": DENSITY if density is None else density,
         }
         return Question(name, started, folder, simulation, target, constrain, setting, chain)
@@ -103,7 +104,7 @@ class Question(NamedTuple):
         found = calibrate_hits_of_runs(
             [run], unknowns, particles=("muon",), journal=journal, finder=finder, **self.setting
         )
-        return result_of(found, self.setting["t0"].width, self.setting["density"])
+        return result_of(found)
 
     def answer(self, result, figure):
         """Print the result, write it with the picture that `figure` makes, and end with 1 where it is not good."""

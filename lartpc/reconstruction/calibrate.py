@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lartpc.blas import one_blas_thread
+from lartpc.checks import check_choice
 from lartpc.contracts import ChainUnknowns
 from lartpc.data.hits import Hits
 from lartpc.exceptions import InputError
@@ -21,17 +22,37 @@ from lartpc.generator.transport import DENSITY
 from lartpc.reconstruction import marginal
 from lartpc.reconstruction.candidates import Candidate, CutFlow
 from lartpc.reconstruction.hypotheses import begin, without_doubles
-from lartpc.reconstruction.joint import JointFit, Reduced, State
+from lartpc.reconstruction.joint import JointFit, Reduced, Report, State, Times, unheard
+from lartpc.reconstruction.layout import TIME
 from lartpc.reconstruction.likelihood import TrackLikelihood
 from lartpc.reconstruction.marginal import Marginal
 from lartpc.reconstruction.reconstruct import KNOWN, STOPPABLE, candidates_in, fit_candidates
-from lartpc.reconstruction.selection import chosen, one_an_event, still_good
+from lartpc.reconstruction.selection import chosen, still_good
 from lartpc.reconstruction.track import Gaussian, Track
 from lartpc.reconstruction.velocity import straight_field
 from lartpc.simulation.simulation import Simulation
 
 FIELD = "eField"
+T0_OF = EVENT, _ = ("event", "track")  # whose a time is
 Finder = Callable[[Simulation, Hits, Sequence[str], Gaussian], tuple[list[Candidate], CutFlow]]
+
+
+class Known(NamedTuple):
+    """What is known of tracks: the prior of times [us], whose they are, and the density of the argon [g/cm3]."""
+
+    t0: Gaussian
+    t0_of: str
+    density: float
+
+    @property
+    def shared(self) -> bool:
+        """Whether tracks of an event have one time, which is not known."""
+        return self.t0_of == EVENT and self.t0.width > KNOWN.width
+
+    @property
+    def of_track(self) -> Gaussian:
+        """The prior of the time of a track in a joint fit."""
+        return self.t0._replace(width=0.0) if self.shared else self.t0
 
 
 class HitRun(NamedTuple):
@@ -83,6 +104,7 @@ class HitsFit(NamedTuple):
     """Parameters and tracks where a fit ended; arrays in the order of the unknowns, p of them."""
 
     unknowns: RunUnknowns
+    known: Known
     tracks: tuple[Used, ...]  # that were used, as they are fitted at the end
     most_likely: np.ndarray  # (p,) where F is minimal by parameters and tracks (MAP)
     most_likely_errors: np.ndarray  # (p,)
@@ -110,6 +132,7 @@ def calibrate_hits(
     *,
     particles: Sequence[str] = ("proton",),
     t0: Gaussian = KNOWN,
+    t0_of: str = EVENT,
     density: float = DENSITY,
     journal: Journal = Journal(),
 ) -> HitsFit:
@@ -117,14 +140,16 @@ def calibrate_hits(
 
     Tracks are found and fitted one by one at the simulation's parameters, see `reconstruct`; those that stop as one of
     `particles` and describe their hits are fitted together with the unknowns, see `joint`; the result is that of the
-    marginal likelihood, see `marginal`. t0 [us]: prior of each track's time. density: of the argon that they lose
-    energy in [g/cm3].
+    marginal likelihood, see `marginal`. t0 [us]: prior of the time of each event, which its tracks share, or
+    of each track by itself (t0_of "track"). density: of the argon that they lose energy in [g/cm3].
 
     Raises InputError: as `calibrate` for the unknowns, hits of another detector, no track that can be used.
     """
     varied = RunUnknowns.of(as_unknowns(simulation, unknowns))
     run = HitRun(simulation, target)
-    return calibrate_hits_of_runs([run], varied, particles=particles, t0=t0, density=density, journal=journal)
+    return calibrate_hits_of_runs(
+        [run], varied, particles=particles, t0=t0, t0_of=t0_of, density=density, journal=journal
+    )
 
 
 @one_blas_thread
@@ -135,6 +160,7 @@ def calibrate_hits_of_runs(
     per_run: Sequence[str] = (),
     particles: Sequence[str] = ("proton",),
     t0: Gaussian = KNOWN,
+    t0_of: str = EVENT,
     density: float = DENSITY,
     journal: Journal = Journal(),
     finder: Finder = candidates_in,
@@ -145,6 +171,7 @@ def calibrate_hits_of_runs(
     """
     if not runs:
         raise InputError("runs: there is none, allowed are one or more")
+    check_choice("t0_of", t0_of, T0_OF)
     if isinstance(unknowns, RunUnknowns):
         varied = unknowns
     else:
@@ -153,11 +180,15 @@ def calibrate_hits_of_runs(
     start = nearer_start(runs, varied, t0)
     told = zip(runs, varied.of_run, varied.columns, strict=True)
     begun = [Begun.of(run, own, start[columns], t0, finder) for run, own, columns in told]
+    known = Known(t0, t0_of, density)
     saved = journal.saved
     if saved is None:
-        saved = first(begun, start, particles, t0, density, journal)
+        saved, weight = first(begun, start, particles, known, journal)
+        fit = joint_fit(begun, varied, restored(begun, saved, known), known)
+        if fit.times is not None:
+            saved = saved._replace(eta=fit.profiled(start, with_mean_times(fit.times, saved.eta, weight)).eta)
         journal.save(saved)
-    tracks = restored(begun, saved, t0, density)
+    tracks = restored(begun, saved, known)
     theta, flow = saved.theta, saved.flow
     while True:  # each fit without the tracks that the one before does not describe
 
@@ -165,7 +196,7 @@ def calibrate_hits_of_runs(
             journal.save(Saved(state.theta, names_of(tracks), state.eta, flow))
             journal.report(phase, state, reduced, left, hits_of(state))
 
-        fit = joint_fit(begun, varied, tracks, keep)
+        fit = joint_fit(begun, varied, tracks, known, keep)
         state, reduced = fit.run(fit.state(theta, [one.eta for one in tracks]))
         tracks, theta = refitted(tracks, state), state.theta
         kept = still_good([one.candidate for one in tracks], state.near)
@@ -183,10 +214,10 @@ def calibrate_hits_of_runs(
     fit.report = report
     found = marginal.run(fit, state, reduced)
     tracks = refitted(tracks, found.state)
-    halves = halves_of(begun, varied, tracks, found)
+    halves = halves_of(begun, varied, tracks, known, found)
     truths = [truth_of(one.target.truth, own.names) for one, own in zip(begun, varied.of_run, strict=True)]
     truth = varied.told(truths)
-    return HitsFit(varied, tuple(tracks), theta, errors, reduced.decrement, found, halves, flow, truth)
+    return HitsFit(varied, known, tuple(tracks), theta, errors, reduced.decrement, found, halves, flow, truth)
 
 
 class Begun(NamedTuple):
@@ -206,38 +237,45 @@ class Begun(NamedTuple):
 
 
 def first(
-    begun: Sequence[Begun],
-    start: np.ndarray,
-    particles: Sequence[str],
-    t0: Gaussian,
-    density: float,
-    journal: Journal,
-) -> Saved:
-    """The tracks fitted one by one, and those chosen that are of `particles` and described."""
-    names, etas, flows = [], [], []
+    begun: Sequence[Begun], start: np.ndarray, particles: Sequence[str], known: Known, journal: Journal
+) -> tuple[Saved, np.ndarray]:
+    """The tracks fitted one by one, and those chosen that are of `particles` and described.
+
+    With how well each tells its time (n,) [1/us^2].
+    """
+    names, etas, flows, weight = [], [], [], []
     for k, run in enumerate(begun):
-        found = fit_candidates(run.simulation, run.target, run.candidates, t0, density, journal.progress)
+        found = fit_candidates(run.simulation, run.target, run.candidates, known.t0, known.density, journal.progress)
         single = without_doubles(found)
         picked, flow = chosen([found[k] for k in single], particles, run.flow.then("different hits", len(single)))
         places = [single[k] for k in picked]
-        if t0.width > KNOWN.width:
-            places, flow = one_an_event(found, places, flow)
         names += [(k, place, found[place].name) for place in places]
         etas += [found[place].fitted.eta for place in places]
+        weight += [1.0 / np.linalg.inv(found[place].fitted.near.information)[TIME, TIME] for place in places]
         flows.append(flow)
     flow = CutFlow.joined(flows)
     if not names:
         raise InputError(f"{begun[0].target.source}: no track that can be used; {flow.ended}")
-    return Saved(start, tuple(names), tuple(etas), flow)
+    return Saved(start, tuple(names), tuple(etas), flow), np.array(weight)
 
 
-def restored(begun: Sequence[Begun], saved: Saved, t0: Gaussian, density: float) -> list[Used]:
+def with_mean_times(times: Times, etas: Sequence[np.ndarray], weight: np.ndarray) -> list[np.ndarray]:
+    """The tracks with the weighted mean of the times that those of their event have by themselves."""
+    own = np.array([eta[TIME] for eta in etas])
+    mean = np.bincount(times.event, weight * own) / np.bincount(times.event, weight)
+    shared = [eta.copy() for eta in etas]
+    for eta, e in zip(shared, times.event, strict=True):
+        eta[TIME] = mean[e]
+    return shared
+
+
+def restored(begun: Sequence[Begun], saved: Saved, known: Known) -> list[Used]:
     """The tracks of what was saved; where they are near is found anew."""
     tracks = []
     for (run, place, name), eta in zip(saved.tracks, saved.eta, strict=True):
         candidate = begun[run].candidates[place]
         seed = next(seed for seed in candidate.seeds if seed.name == name)
-        track, _ = begin(seed, t0, density)
+        track, _ = begin(seed, known.of_track, known.density)
         tracks.append(Used(run, place, candidate, name, track, eta))
     return tracks
 
@@ -279,14 +317,19 @@ def started(simulation: Simulation, unknowns: ChainUnknowns, values: np.ndarray)
 
 
 def joint_fit(
-    begun: Sequence[Begun], unknowns: RunUnknowns, tracks: Sequence[Used], report: Callable[..., None]
+    begun: Sequence[Begun], unknowns: RunUnknowns, tracks: Sequence[Used], known: Known, report: Report = unheard
 ) -> JointFit:
     """The fit of `unknowns` and tracks, which are in the order of the runs."""
     likelihoods = []
     for k, (run, own) in enumerate(zip(begun, unknowns.of_run, strict=True)):
         measured = [one.candidate.measured for one in tracks if one.run == k]
         likelihoods.append(TrackLikelihood(run.simulation, measured, own.slots, run.target.rounded))
-    return JointFit(likelihoods, unknowns, [one.track for one in tracks], report)
+    times = None
+    if known.shared:
+        of_track = np.array([(one.run, one.candidate.event) for one in tracks])
+        _, event = np.unique(of_track, axis=0, return_inverse=True)
+        times = Times(event.ravel(), known.t0)
+    return JointFit(likelihoods, unknowns, [one.track for one in tracks], report, times)
 
 
 def refitted(tracks: Sequence[Used], state: State) -> list[Used]:
@@ -295,18 +338,18 @@ def refitted(tracks: Sequence[Used], state: State) -> list[Used]:
 
 
 def halves_of(
-    begun: Sequence[Begun], unknowns: RunUnknowns, tracks: Sequence[Used], whole: Marginal
+    begun: Sequence[Begun], unknowns: RunUnknowns, tracks: Sequence[Used], known: Known, whole: Marginal
 ) -> tuple[Half, ...]:
-    """The tracks of every second event by themselves, with the slopes of the log det as they are for all."""
+    """The tracks of every second event by themselves: one step of theirs from where all of them ended."""
     odd, halves = every_second(tracks), []
     for rows in (np.flatnonzero(~odd).tolist(), np.flatnonzero(odd).tolist()):
         if len(rows) == 0:
             return ()
-        fit = joint_fit(begun, unknowns, [tracks[k] for k in rows], lambda *told: None)
-        state, reduced = fit.run(fit.state(whole.state.theta, [tracks[k].eta for k in rows]))
+        fit = joint_fit(begun, unknowns, [tracks[k] for k in rows], known)
+        own = [whole.state.near[k] for k in rows]
+        reduced = fit.reduced(State(whole.state.theta, tuple(tracks[k].eta for k in rows), tuple(own)))
         step = -reduced.covariance @ (reduced.gradient + whole.slopes[rows].sum(axis=0))
-        errors = np.sqrt(np.diag(reduced.covariance))
-        halves.append(Half(state.theta + step, errors, len(rows)))
+        halves.append(Half(whole.state.theta + step, np.sqrt(np.diag(reduced.covariance)), len(rows)))
     return tuple(halves)
 
 

@@ -110,9 +110,7 @@ def shared(candidates: Sequence[Candidate]) -> list[list[int]]:
     of_event: dict[int, list[int]] = {}
     for k, one in enumerate(candidates):
         of_event.setdefault(one.event, []).append(k)
-    return [
-        [k for k in of_event[one.event] if overlap(one.rows, candidates[k].rows) > SAME] for one in candidates
-    ]
+    return [[k for k in of_event[one.event] if overlap(one.rows, candidates[k].rows) > SAME] for one in candidates]
 
 
 def without_doubles(found: Sequence[Found]) -> list[int]:

@@ -7,6 +7,9 @@ S = C - sum B_t^T H_t^-1 B_t,  g_S = g - sum B_t^T H_t^-1 g_t,  d(theta) = -S^-1
 so that S^-1 is the covariance of theta with all tracks marginalised. -log L of the constraints of theta is in C and g.
 Each step is followed by fits of the tracks alone: what is minimised is the minimum of F over all eta, by theta. Steps
 of theta and tracks at once, without these fits, end in the middle of the valley that leads to the start.
+
+A time that tracks of an event share is fixed in each track. All of them take a step of theta and the times T_e, with S
+and g_S of both: S of the times is diagonal, h_e, and they are eliminated as the tracks are, S - sum v_e v_e^T/h_e.
 """
 
 from __future__ import annotations
@@ -19,9 +22,10 @@ import numpy as np
 from lartpc.fit.constraint import penalty
 from lartpc.fit.runs import RunUnknowns
 from lartpc.fit.uncertainty import DEGENERATE
+from lartpc.reconstruction.layout import TIME
 from lartpc.reconstruction.likelihood import Near, TrackLikelihood
 from lartpc.reconstruction.singles import at, fit_singles, moved
-from lartpc.reconstruction.track import Track
+from lartpc.reconstruction.track import Gaussian, Track
 
 DECREMENT = 0.1  # sqrt(g_S S^-1 g_S) [errors] at which theta is at its minimum
 ITERATIONS = 25
@@ -29,6 +33,7 @@ FOLLOWING = 15  # steps of the tracks alone after each of all together, at most
 EASY = 0.01  # damping of the first of these
 SHORTER = 0.25  # of a step that did not go down
 SHORTEST = 1e-3
+WITHIN = 1e-6  # [1/us^2] information on a time, should no hit tell it: it is within 1 ms
 
 
 class State(NamedTuple):
@@ -44,12 +49,28 @@ class State(NamedTuple):
         return float(sum(one.value for one in self.near))
 
 
+class Times(NamedTuple):
+    """The times that tracks share, one an event."""
+
+    event: np.ndarray  # (n_tracks,) int64, from 0
+    prior: Gaussian  # [us] of each
+
+    def values(self, eta: Sequence[np.ndarray]) -> np.ndarray:
+        """Those of the events (n_events,), from tracks that have them."""
+        values = np.zeros(self.event.max() + 1)
+        values[self.event] = [one[TIME] for one in eta]
+        return values
+
+
 class Reduced(NamedTuple):
-    """F with the tracks eliminated, near theta."""
+    """F with the tracks and their shared times eliminated, near theta."""
 
     gradient: np.ndarray  # (p,) g_S
     information: np.ndarray  # (p, p) S
-    follow: tuple[np.ndarray, ...]  # (n_t, p) -H_t^-1 B_t
+    follow: tuple[np.ndarray, ...]  # (n_t, p) d(eta)/d(theta): -H_t^-1 B_t where no time is shared
+    settle: tuple[np.ndarray, ...] = ()  # (n_t,) the step of the tracks by that of their times alone, at the same theta
+    of_time: np.ndarray = np.zeros(0)  # (n_events,) h_e
+    unsettled: float = 0.0  # mean square of the decrements of the times at the same theta
 
     @property
     def directions(self) -> np.ndarray:
@@ -82,8 +103,8 @@ class Reduced(NamedTuple):
 
     @property
     def decrement(self) -> float:
-        """sqrt(g_S S^-1 g_S)."""
-        return float(np.linalg.norm(self.directions.T @ self.gradient))
+        """sqrt(g_S S^-1 g_S), with the root mean square of those of the times."""
+        return float(np.hypot(np.linalg.norm(self.directions.T @ self.gradient), np.sqrt(self.unsettled)))
 
 
 class OfRun(NamedTuple):
@@ -96,17 +117,58 @@ class OfRun(NamedTuple):
 Report = Callable[[str, State, Reduced, float], None]  # phase, where it is, decrement
 
 
+def unheard(phase: str, state: State, reduced: Reduced, left: float) -> None:
+    """The report that nobody hears."""
+
+
+class TimeLeft(NamedTuple):
+    """F of a track by its time, which is fixed, with the track's own unknowns eliminated."""
+
+    slope: float
+    curvature: float
+    cross: np.ndarray  # (p,)
+    follow: np.ndarray  # (n,) -d(eta)/d(time)
+
+
+def without_times(reduced: Reduced, times: Times, of_tracks: Sequence[TimeLeft], values: np.ndarray) -> Reduced:
+    """With the shared times eliminated, too; these are at their `values` (n_events,)."""
+    event, n, off = times.event, len(values), values - times.prior.centre
+    slope = np.bincount(event, [one.slope for one in of_tracks], n) + off / times.prior.width**2
+    of_time = np.bincount(event, [one.curvature for one in of_tracks], n) + times.prior.width**-2 + WITHIN
+    cross = np.zeros((n, len(reduced.gradient)))
+    np.add.at(cross, event, [one.cross for one in of_tracks])
+    by_theta, own = -cross / of_time[:, None], -slope / of_time
+    follow, settle = [], []
+    for e, one, alone in zip(event, of_tracks, reduced.follow, strict=True):
+        follow.append(alone - np.outer(one.follow, by_theta[e]))
+        settle.append(-own[e] * one.follow)
+        follow[-1][TIME], settle[-1][TIME] = by_theta[e], own[e]
+    information = reduced.information + cross.T @ by_theta
+    return Reduced(
+        reduced.gradient + cross.T @ own,
+        0.5 * (information + information.T),
+        tuple(follow),
+        tuple(settle),
+        of_time,
+        float(np.mean(-own * slope)),
+    )
+
+
 class JointFit:
-    """The tracks of runs, one after the other, and the `unknowns` of all; `report` is told of each step."""
+    """The tracks of runs, one after the other, and the `unknowns` of all; `report` is told of each step.
+
+    times: those that tracks share, which are fixed in the tracks.
+    """
 
     def __init__(
         self,
         likelihoods: Sequence[TrackLikelihood],
         unknowns: RunUnknowns,
         tracks: Sequence[Track],
-        report: Report = lambda phase, state, reduced, left: None,
+        report: Report = unheard,
+        times: Times | None = None,
     ) -> None:
-        self.unknowns, self.tracks, self.report = unknowns, tuple(tracks), report
+        self.unknowns, self.tracks, self.report, self.times = unknowns, tuple(tracks), report, times
         ends = np.cumsum([0] + [len(one.measured) for one in likelihoods]).tolist()
         rows = [range(*pair) for pair in zip(ends[:-1], ends[1:], strict=True)]
         self.runs = [OfRun(*of) for of in zip(likelihoods, rows, strict=True)]
@@ -130,28 +192,44 @@ class JointFit:
         return State(theta, tuple(eta), tuple(near))
 
     def value(self, state: State) -> float:
-        """F of all tracks and the constraints."""
-        return state.value + penalty(self.unknowns, state.theta).value
+        """F of all tracks, the times and the constraints."""
+        value = state.value + penalty(self.unknowns, state.theta).value
+        if self.times is None:
+            return value
+        off = self.times.values(state.eta) - self.times.prior.centre
+        return value + 0.5 * float(off @ off) / self.times.prior.width**2
 
     def reduced(self, state: State) -> Reduced:
         """The Schur complement there."""
         added = penalty(self.unknowns, state.theta)
         gradient, information = added.gradient.copy(), added.information.copy()
-        follow = []
+        follow, left = [], []
         for k, near in enumerate(state.near):
-            columns = self.columns(k)
-            solved = np.linalg.solve(near.information, np.column_stack((near.cross, near.gradient)))
-            of_all = np.zeros((len(near.gradient), len(gradient)))
-            of_all[:, columns] = -solved[:, :-1]
-            follow.append(of_all)
-            information[np.ix_(columns, columns)] += near.information_theta - near.cross.T @ solved[:, :-1]
-            gradient[columns] += near.gradient_theta - near.cross.T @ solved[:, -1]
-        return Reduced(gradient, 0.5 * (information + information.T), tuple(follow))
+            columns, time = self.columns(k), near.of_time
+            right = (near.cross, near.gradient) if time is None else (near.cross, near.gradient, time.by_eta)
+            solved = np.linalg.solve(near.information, np.column_stack(right))
+            by_theta, own = solved[:, : len(columns)], solved[:, len(columns)]
+            follow.append(np.zeros((len(own), len(gradient))))
+            follow[-1][:, columns] = -by_theta
+            information[np.ix_(columns, columns)] += near.information_theta - near.cross.T @ by_theta
+            gradient[columns] += near.gradient_theta - near.cross.T @ own
+            if time is not None:
+                cross = np.zeros(len(gradient))
+                cross[columns] = time.by_theta - time.by_eta @ by_theta
+                slope = time.gradient - float(time.by_eta @ own)
+                curvature = time.information - float(time.by_eta @ solved[:, -1])
+                left.append(TimeLeft(slope, curvature, cross, solved[:, -1]))
+        found = Reduced(gradient, 0.5 * (information + information.T), tuple(follow))
+        return found if self.times is None else without_times(found, self.times, left, self.times.values(state.eta))
 
-    def following(self, state: State, reduced: Reduced, step: np.ndarray) -> list[np.ndarray]:
-        """The tracks where theta goes by `step`: as the linear model has them follow."""
-        own = zip(self.tracks, state.eta, reduced.follow, strict=True)
-        return [moved(track, eta, follow @ step) for track, eta, follow in own]
+    def following(self, state: State, reduced: Reduced, step: np.ndarray, share: float = 0.0) -> list[np.ndarray]:
+        """The tracks where theta goes by `step`: as the linear model has them follow.
+
+        share: of the step of shared times at the same theta, which they go too.
+        """
+        settle = reduced.settle or tuple(np.zeros(len(eta)) for eta in state.eta)
+        own = zip(self.tracks, state.eta, reduced.follow, settle, strict=True)
+        return [moved(track, eta, follow @ step + share * settled) for track, eta, follow, settled in own]
 
     def profiled(self, theta: np.ndarray, eta: Sequence[np.ndarray]) -> State:
         """The tracks fitted one by one at theta."""
@@ -162,10 +240,10 @@ class JointFit:
             fitted += fit_singles(run.likelihood, vector, *begun, iterations=FOLLOWING, damping=EASY)
         return State(theta, tuple(one.eta for one in fitted), tuple(one.near for one in fitted))
 
-    def stepped(self, state: State, reduced: Reduced, step: np.ndarray) -> State:
-        """theta moved by `step`, within its bounds, and the tracks fitted there."""
-        theta = np.clip(state.theta + step, *self.unknowns.bounds.T)
-        return self.profiled(theta, self.following(state, reduced, theta - state.theta))
+    def stepped(self, state: State, reduced: Reduced, step: np.ndarray, share: float = 1.0) -> State:
+        """theta moved by a share of `step`, within its bounds, and the tracks fitted there."""
+        theta = np.clip(state.theta + share * step, *self.unknowns.bounds.T)
+        return self.profiled(theta, self.following(state, reduced, theta - state.theta, share))
 
     def run(self, state: State) -> tuple[State, Reduced]:
         """From there to the minimum, or to where no step goes down."""
@@ -174,7 +252,7 @@ class JointFit:
         for _ in range(ITERATIONS):
             found, share = None, 1.0
             while reduced.decrement >= DECREMENT and found is None and share >= SHORTEST:
-                trial = self.stepped(state, reduced, share * reduced.step)
+                trial = self.stepped(state, reduced, reduced.step, share)
                 found = trial if self.value(trial) <= self.value(state) else None  # nor where it is no number
                 share *= SHORTER
             if found is None:

@@ -19,6 +19,7 @@ from lartpc.gradients.segments import SegmentJacobian, SegmentRows
 from lartpc.losses.likelihood import Compared, compare
 from lartpc.losses.target import TargetHits
 from lartpc.reconstruction.candidates import Measured
+from lartpc.reconstruction.layout import TIME
 from lartpc.reconstruction.track import Track
 from lartpc.simulation.batches import Batch
 from lartpc.simulation.simulation import Simulation
@@ -29,8 +30,20 @@ FREEDOM = 10.0  # nu of Student's t
 PIECES = 9  # numbers of a segment, see `Track.jacobian`
 
 
+class OfTime(NamedTuple):
+    """Derivatives of F of one track by its time, where that is fixed, without any prior of it."""
+
+    gradient: float
+    information: float
+    by_eta: np.ndarray  # (n,), 0 at the time itself
+    by_theta: np.ndarray  # (p,)
+
+
 class Near(NamedTuple):
-    """F of one track near its unknowns eta (n,) and the parameters theta (p,); the prior is in all but `residual`."""
+    """F of one track near its unknowns eta (n,) and the parameters theta (p,); the prior is in all but `residual`.
+
+    By a time that is fixed the gradient is 0, and the information that of no other unknown.
+    """
 
     value: float  # F
     residual: np.ndarray  # (m,) of the hits
@@ -42,6 +55,7 @@ class Near(NamedTuple):
     hits: int  # that are used
     missed: int  # hits on pixels that the track does not reach
     expected: float  # of the sum of squared residuals, of which the track takes a part
+    of_time: OfTime | None = None  # where that is fixed
 
     @property
     def squares(self) -> float:
@@ -108,16 +122,19 @@ class TrackLikelihood:
         for k, (track, eta) in enumerate(zip(tracks, etas, strict=True)):
             (residual, by_theta, by_segment), (_, rest_theta, rest_segment), (_, curved_theta, curved) = rows_of[k]
             by_eta = track.jacobian(eta).reshape(-1, len(eta))
-            jacobian = by_segment @ by_eta
             # What counts in the information: the residuals, and how the rest curves.
-            full, full_theta = np.concatenate((jacobian, curved @ by_eta)), np.concatenate((by_theta, curved_theta))
+            m = len(residual)
+            full, full_theta = np.concatenate((by_segment, curved)) @ by_eta, np.concatenate((by_theta, curved_theta))
+            rest_eta = rest_segment.sum(axis=0) @ by_eta
+            of_time = fixed_time(full, full_theta, residual, rest_eta) if track.t0.width == 0.0 else None
+            jacobian = full[:m]
             prior, slope, curvature = track.prior(eta)
             information = full.T @ full + np.diag(curvature + ANYWHERE * track.metric())
             found.append(
                 Near(
                     value=0.5 * float(residual @ residual) + float(rest[k]) + prior,
                     residual=residual,
-                    gradient=jacobian.T @ residual + rest_segment.sum(axis=0) @ by_eta + slope,
+                    gradient=jacobian.T @ residual + rest_eta + slope,
                     information=information,
                     cross=full.T @ full_theta,
                     gradient_theta=by_theta.T @ residual + rest_theta.sum(axis=0),
@@ -125,9 +142,18 @@ class TrackLikelihood:
                     hits=int(used[k]),
                     missed=int(n_lost[k]),
                     expected=expected_squares(jacobian, information),
+                    of_time=of_time,
                 )
             )
         return found
+
+
+def fixed_time(full: np.ndarray, full_theta: np.ndarray, residual: np.ndarray, rest: np.ndarray) -> OfTime:
+    """Take the derivatives by the time out of `full` (m + k, n) and `rest` (n,), those of the residuals being first."""
+    column, slope = full[:, TIME].copy(), float(rest[TIME])
+    full[:, TIME] = rest[TIME] = 0.0
+    gradient = float(column[: len(residual)] @ residual) + slope
+    return OfTime(gradient, float(column @ column), full.T @ column, full_theta.T @ column)
 
 
 def expected_squares(jacobian: np.ndarray, information: np.ndarray) -> float:

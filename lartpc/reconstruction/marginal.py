@@ -1,10 +1,11 @@
 """The marginal of the detector's parameters: -log of the integral over all tracks, by Laplace's method.
 
-F_L(theta) = min over eta of F + sum over tracks of log det H_t(theta)/2
+F_L(theta) = min over eta of F + sum over tracks of log det H_t(theta)/2 + sum over shared times of log h_e(theta)/2
 
-Without the second term (plain MAP) what the tracks' many unknowns take from the data biases theta towards larger
-freedom of the tracks. Its gradient is found by central differences along the directions in which theta is uncorrelated,
-by steps of parts of their errors, with the tracks following.
+Without the logarithms (plain MAP) what the tracks' many unknowns take from the data biases theta towards larger
+freedom of the tracks. Their slopes are found by differences along the directions in which theta is uncorrelated, by
+steps of parts of their errors, with the tracks following: to both sides where F is minimal; further on to one side,
+less what the curvature makes of it, and where theta has gone less than an error since, not at all.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import numpy as np
 
 from lartpc.reconstruction.joint import JointFit, Reduced, State
 
-STEP, OTHER = 0.5, 0.25  # [errors], by which differences are taken, and by which the largest of them is checked
+STEP = 0.5  # [errors] of differences
 ROUNDS = 4  # of Newton steps of F_L
 DECREMENT = 0.2  # [errors] of F_L, whose slopes take most of the time
-AGREE, SMALL = 0.3, 0.1  # slopes [1/error] of a track by both steps: within 30 % or 0.1, else it is not continuous
+NEAR = 1.0  # [errors] that theta goes before slopes are taken anew: they change by about 0.2 in each
+JUMP, SMALL = 0.6, 0.2  # change of a track's slope from side to side: 60 % or 0.2/error, else it is not continuous
 
 
 class Marginal(NamedTuple):
@@ -36,51 +38,85 @@ class Marginal(NamedTuple):
         return self.left < DECREMENT
 
 
-def half_log_det(state: State) -> np.ndarray:
-    """log det H_t/2 of each track (n_tracks,)."""
-    return np.array([0.5 * np.linalg.slogdet(near.information)[1] for near in state.near])
+class Slopes(NamedTuple):
+    """Derivatives of log det H_t/2 of each track along directions, where theta was."""
+
+    theta: np.ndarray  # (p,)
+    directions: np.ndarray  # (p, q) of one error each, without correlation
+    along: np.ndarray  # (q, p), what turns derivatives along these into those by theta
+    first: np.ndarray  # (n_tracks, q) [1/error]
+    second: np.ndarray  # (n_tracks, q) [1/error^2]
+
+    @property
+    def by_theta(self) -> np.ndarray:
+        """(n_tracks, p)."""
+        return self.first @ self.along
+
+    @property
+    def jumping(self) -> np.ndarray:
+        """Tracks (n_tracks,) whose slopes to both sides are not the same."""
+        return (np.abs(STEP * self.second) > np.maximum(JUMP * np.abs(self.first), SMALL)).any(axis=1)
+
+    def without(self, tracks: np.ndarray) -> Slopes:
+        """0 of the `tracks` (n_tracks,)."""
+        first, second = (np.where(tracks[:, None], 0.0, told) for told in (self.first, self.second))
+        return self._replace(first=first, second=second)
+
+    def errors_from(self, theta: np.ndarray) -> float:
+        """How far theta is from there [errors]."""
+        return float(np.linalg.norm(self.along @ (theta - self.theta)))
 
 
-def slope(fit: JointFit, state: State, reduced: Reduced, change: np.ndarray, size: float) -> np.ndarray:
-    """d(log det H_t/2) of each track (n_tracks,) by `change` (p,) of theta, by a difference of `size` times it."""
-    high, low = (
-        half_log_det(fit.state(state.theta + step, fit.following(state, reduced, step)))
-        for step in (size * change, -size * change)
-    )
-    return (high - low) / (2.0 * size)
+def half_log_det(fit: JointFit, state: State) -> np.ndarray:
+    """log det H_t/2 of each track (n_tracks,), and its part of log h_e/2 of the time that it shares."""
+    found = np.array([0.5 * np.linalg.slogdet(near.information)[1] for near in state.near])
+    if fit.times is None:
+        return found
+    event = fit.times.event
+    return found + (0.5 * np.log(fit.reduced(state).of_time) / np.bincount(event))[event]
 
 
-def slopes(fit: JointFit, state: State, reduced: Reduced) -> np.ndarray:
-    """d(log det H_t/2)/d(theta) of each track (n_tracks, p), along directions of one error without correlation."""
-    found = np.stack([slope(fit, state, reduced, direction, STEP) for direction in reduced.directions.T], axis=1)
-    return found @ reduced.along
+def slopes(fit: JointFit, state: State, reduced: Reduced) -> Slopes:
+    """Those there, by differences to both sides."""
+    here = half_log_det(fit, state)
+    high, low = (towards(fit, state, reduced, sense * STEP * reduced.directions) for sense in (1.0, -1.0))
+    first, second = (high - low) / (2.0 * STEP), (high + low - 2.0 * here[:, None]) / STEP**2
+    return Slopes(state.theta, reduced.directions, reduced.along, first, second)
+
+
+def renewed(fit: JointFit, state: State, reduced: Reduced, before: Slopes) -> Slopes:
+    """Those there along the directions `before`, with its second derivatives, by differences to one side."""
+    high = towards(fit, state, reduced, STEP * before.directions)
+    first = (high - half_log_det(fit, state)[:, None]) / STEP - 0.5 * STEP * before.second
+    return before._replace(theta=state.theta, first=first)
+
+
+def towards(fit: JointFit, state: State, reduced: Reduced, steps: np.ndarray) -> np.ndarray:
+    """log det H_t/2 of each track where theta has gone each of the steps (p, q): (n_tracks, q)."""
+    there = (fit.state(state.theta + step, fit.following(state, reduced, step)) for step in steps.T)
+    return np.stack([half_log_det(fit, one) for one in there], axis=1)
 
 
 def run(fit: JointFit, state: State, reduced: Reduced) -> Marginal:
     """From the minimum of F to that of F_L."""
-    jumps = np.zeros(len(state.near), dtype=bool)
-    before, left = np.inf, np.inf
-    for k in range(ROUNDS):
-        by_track = np.where(jumps[:, None], 0.0, slopes(fit, state, reduced))
-        if k == 0:
-            jumps = jumping(fit, state, reduced, by_track)
-            by_track[jumps] = 0.0
-        gradient = reduced.gradient + by_track.sum(axis=0)
-        step = -reduced.covariance @ gradient
-        before, left = left, float(np.linalg.norm(reduced.directions.T @ gradient))
-        fit.report("marginal", state, reduced, left)
-        state = fit.stepped(state, reduced, step)
+    found = slopes(fit, state, reduced)
+    jumps = found.jumping
+    found = found.without(jumps)
+    gradient, left = asked(reduced, found)
+    fit.report("marginal", state, reduced, left)
+    for _ in range(ROUNDS):
+        state = fit.stepped(state, reduced, -reduced.covariance @ gradient)
         reduced = fit.reduced(state)
-        if k > 0:
-            left *= min(left / before, 1.0)  # what the next step would find, as steps shrink in proportion
+        if found.errors_from(state.theta) > NEAR:
+            found = renewed(fit, state, reduced, found).without(jumps)
+        gradient, left = asked(reduced, found)
+        fit.report("marginal", state, reduced, left)
         if left < DECREMENT:
             break
-    return Marginal(state, reduced, by_track, left, jumps)
+    return Marginal(state, reduced, found.by_theta, left, jumps)
 
 
-def jumping(fit: JointFit, state: State, reduced: Reduced, by_track: np.ndarray) -> np.ndarray:
-    """Tracks (n_tracks,) whose slopes along the step that all of them ask for are not those by a smaller difference."""
-    errors = reduced.directions.T @ by_track.sum(axis=0)
-    change = reduced.directions @ errors / max(float(np.linalg.norm(errors)), 1e-300)
-    wide, near = by_track @ change, slope(fit, state, reduced, change, OTHER)
-    return np.abs(wide - near) > np.maximum(AGREE * np.maximum(np.abs(wide), np.abs(near)), SMALL)
+def asked(reduced: Reduced, found: Slopes) -> tuple[np.ndarray, float]:
+    """The gradient of F_L by theta (p,), and how far its minimum is [errors]."""
+    gradient = reduced.gradient + found.by_theta.sum(axis=0)
+    return gradient, float(np.linalg.norm(reduced.directions.T @ gradient))

@@ -33,8 +33,6 @@ class HitsResult(NamedTuple):
     fit: FitResult
     of_hits: HitsFit
     mean_squares: dict[str, float]  # of the residuals of each kind of tracks, over what is expected
-    t0_width: float  # [us] of the prior of the tracks' times
-    density: float  # [g/cm3] of the argon that the tracks lose energy in
 
     @property
     def good(self) -> bool:
@@ -83,7 +81,7 @@ class HitsResult(NamedTuple):
                 f"no track crosses the cathode and nothing else is known of {', '.join(fields)}: it rests on how far "
                 "tracks reach along the drift"
             )
-        if self.t0_width > 1.0:
+        if found.known.t0.width > 1.0:
             remarks.append("times of the tracks are hardly known: long_diff, tran_diff and lifetime tell them alone")
         return tuple(remarks)
 
@@ -106,8 +104,9 @@ class HitsResult(NamedTuple):
             "length": self.length,
             "cut_flow": [[cut, left] for cut, left in found.flow.cuts],
             "jumping": int(found.marginal.jumping.sum()),
-            "track_density": self.density,
-            "t0_width": self.t0_width,
+            "track_density": found.known.density,
+            "t0_width": found.known.t0.width,
+            "t0_of": found.known.t0_of,
         }
 
     @property
@@ -189,7 +188,7 @@ def mean_square(near: Sequence[Near]) -> float:
     return sum(one.squares for one in near) / max(sum(one.expected for one in near), 1.0)
 
 
-def result_of(found: HitsFit, t0_width: float, density: float) -> HitsResult:
+def result_of(found: HitsFit) -> HitsResult:
     """The result of a fit."""
     unknowns, ended = found.unknowns, found.marginal
     size = unknowns.size(found.values)
@@ -228,4 +227,4 @@ def result_of(found: HitsFit, t0_width: float, density: float) -> HitsResult:
         for kind in KINDS
     }
     squares = {kind: mean_square(near) for kind, near in of_kind.items() if near}
-    return HitsResult(fit, found, squares, t0_width, density)
+    return HitsResult(fit, found, squares)

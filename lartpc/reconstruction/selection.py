@@ -39,23 +39,6 @@ def chosen(found: Sequence[Found], particles: Sequence[str], flow: CutFlow) -> t
     return left, flow
 
 
-def one_an_event(found: Sequence[Found], places: Sequence[int], flow: CutFlow) -> tuple[list[int], CutFlow]:
-    """Of tracks that cross a cathode the one of each event with the most hits: for times that are not known.
-
-    All tracks of an event are off by the same time, which moves the field as one. As each track has a time of its own
-    in the fit, several of an event would count as if they told several times.
-    """
-    best: dict[int, int] = {}
-    for place in places:
-        one = found[place]
-        if one.candidate.kind == CROSSING:
-            other = best.setdefault(one.candidate.event, place)
-            if one.fitted.near.hits > found[other].fitted.near.hits:
-                best[one.candidate.event] = place
-    left = [k for k in places if found[k].candidate.kind != CROSSING or best[found[k].candidate.event] == k]
-    return left, flow.then("one through a cathode an event, as times are not known", len(left))
-
-
 def settled(found: Found) -> bool:
     """Whether a fit ended at a minimum; that of a crossing track need not, before the field is known."""
     return (found.fitted.converged or found.candidate.kind == CROSSING) and bool(np.isfinite(found.fitted.near.value))

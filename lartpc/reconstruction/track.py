@@ -36,12 +36,16 @@ from lartpc.reconstruction.polyline import at_fractions, frame_along, path_lengt
 PARTS = (np.arange(8) + 0.5) / 8  # where inside a step the stopping power is taken
 QUENCHED = 0.7  # recombination factor over that of no dE/dx, 1/(1 + k dE/dx), at 6 to 10 MeV/cm
 POINT_SCALE, SLOPE_SCALE, TIME_SCALE, RHO_SCALE = 0.1, 0.3, 0.5, 0.3  # [cm], 1, [us], [cm]
-CUT = 0.02  # [cm] to which an end is held where the particle goes on
+# Where the particle goes on, unseen: to what an end is held, along x or y unless the track is along the drift, and a
+# length [cm]. Along the drift a place goes with the velocity and the time, which such ends must not tell.
+CUT, CUT_LENGTH, ALONG_DRIFT = 0.02, 0.3, 0.2
 SAME_LENGTH = 0.2  # a track whose length has changed by less than this fraction keeps its nodes
 
 
 class Gaussian(NamedTuple):
-    """A prior: centre and width in the unknown's unit. Infinite width: none; a tiny one holds the unknown."""
+    """A prior: centre and width in the unknown's unit. Infinite width: none; a tiny one holds the unknown; 0 (of a time
+    alone): it is fixed, as others decide on it.
+    """
 
     centre: float
     width: float
@@ -161,8 +165,9 @@ class Track:
             raise ValueError(f"{len(points)} points: not a curve with two ends")
         fractions = step_fractions(path_length(points)[-1], rho.centre, longest)
         nodes, frame = at_fractions(points, fractions), frame_along(points[-1] - points[0])
-        axis, length = int(np.argmax(np.abs(frame[0]))), path_length(nodes)[-1]
-        ends = ((axis, Gaussian(float(nodes[0, axis]), CUT)), (LENGTH, Gaussian(float(length), CUT)))
+        axis = int(np.argmax(np.abs(frame[0]) * (1.0, 1.0, ALONG_DRIFT)))
+        length = float(path_length(nodes)[-1])
+        ends = ((axis, Gaussian(float(nodes[0, axis]), CUT)), (LENGTH, Gaussian(length, CUT_LENGTH)))
         track = cls.along(
             nodes,
             particle,
@@ -265,6 +270,8 @@ class Track:
         gradient[self.size - self.steps :], curvature[self.size - self.steps :] = losses[1:]
         value = np.sum(alpha**2) / 2 + np.sum(losses[0])
         for place, (centre, width) in ((TIME, self.t0), (RHO, self.rho), *self.held):
+            if width == 0.0:
+                continue
             off, curvature[place] = eta[place] - centre, 1 / width**2
             gradient[place] = off / width**2
             value += off**2 / width**2 / 2
@@ -276,7 +283,7 @@ class Track:
         metric[:3] = metric[LENGTH] = POINT_SCALE**-2
         metric[SLOPES] = SLOPE_SCALE**-2
         for place, prior, scale in ((TIME, self.t0, TIME_SCALE), (RHO, self.rho, RHO_SCALE)):
-            metric[place] = (prior.width if np.isfinite(prior.width) else scale) ** -2
+            metric[place] = (prior.width if 0.0 < prior.width < np.inf else scale) ** -2
         return metric
 
     def follow(self, nodes, accuracy=0.01) -> np.ndarray:

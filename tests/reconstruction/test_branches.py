@@ -15,7 +15,7 @@ from lartpc.reconstruction.likelihood import Near
 from lartpc.reconstruction.polyline import path_length
 from lartpc.reconstruction.selection import chosen, still_good
 from lartpc.reconstruction.singles import Fitted
-from lartpc.reconstruction.track import CUT, Track
+from lartpc.reconstruction.track import CUT_LENGTH, Track
 from lartpc.simulation.simulation import Simulation
 
 PROTON = PARTICLES[2212]
@@ -125,9 +125,9 @@ def test_length_of_a_cut_track_has_a_prior():
     assert np.array_equal(eta, same)
     eta[5] += 0.03
     (value, gradient, curvature), (more, steeper, curved) = free.prior(eta), held.prior(eta)
-    assert more - value == pytest.approx((eta[5] - length) ** 2 / CUT**2 / 2)
-    assert steeper[5] - gradient[5] == pytest.approx((eta[5] - length) / CUT**2)
-    assert curved[5] - curvature[5] == pytest.approx(CUT**-2)
+    assert more - value == pytest.approx((eta[5] - length) ** 2 / CUT_LENGTH**2 / 2)
+    assert steeper[5] - gradient[5] == pytest.approx((eta[5] - length) / CUT_LENGTH**2)
+    assert curved[5] - curvature[5] == pytest.approx(CUT_LENGTH**-2)
 
 
 def fitted(rows, value=-80.0, residual=0.5, g=0.0):

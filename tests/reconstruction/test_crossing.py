@@ -21,7 +21,7 @@ from lartpc.reconstruction.likelihood import TrackLikelihood
 from lartpc.reconstruction.polyline import path_length
 from lartpc.reconstruction.reconstruct import reconstruct
 from lartpc.reconstruction.selection import AFTER, chosen, still_good
-from lartpc.reconstruction.track import Track
+from lartpc.reconstruction.track import CUT, CUT_LENGTH, Track
 from lartpc.reconstruction.velocity import change_of_velocity, straight_field
 
 MUON = PARTICLES[13]
@@ -129,14 +129,22 @@ def test_ends_that_go_on_are_held():
     line = np.stack([np.linspace(0, 20, 50), np.zeros(50), np.zeros(50)], axis=1)
     track, eta = Track.through(line, MUON, cut=(True, True))
     free, _ = Track.through(line, MUON)
-    for place in (0, LENGTH):
+    for place, width in ((0, CUT), (LENGTH, CUT_LENGTH)):
         moved = eta.copy()
-        moved[place] += 0.04
+        moved[place] += 2.0 * width
         value, slope, curvature = track.prior(moved)
         assert value - free.prior(moved)[0] == pytest.approx(2.0)
-        assert slope[place] == pytest.approx(100.0)
-        assert curvature[place] == pytest.approx(2500.0)
+        assert slope[place] == pytest.approx(2.0 / width)
+        assert curvature[place] == pytest.approx(width**-2)
         assert free.prior(moved)[2][place] == 0
+
+
+def test_ends_that_go_on_are_not_held_along_the_drift():
+    """A place there is a time and a velocity, which no end may tell; but a track along the drift has no other."""
+    for direction, axis in (([1.0, 0.5, 3.0], 0), ([0.3, -1.0, 2.0], 1), ([0.01, 0.0, 1.0], 2)):
+        line = np.linspace(0.0, 10.0, 50)[:, None] * np.array(direction) / np.linalg.norm(direction)
+        track, eta = Track.through(line, MUON, cut=(True, True))
+        assert np.flatnonzero(track.prior(eta)[2][:3]).tolist() == [axis]
 
 
 def test_losses_are_where_the_fit_begins():

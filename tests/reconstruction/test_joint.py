@@ -8,10 +8,12 @@ from lartpc.fit.runs import RunUnknowns
 from lartpc.fit.unknowns import unknowns_of
 from lartpc.reconstruction import marginal
 from lartpc.reconstruction.candidates import CutFlow
-from lartpc.reconstruction.joint import JointFit, Reduced, State
-from lartpc.reconstruction.likelihood import Near, TrackLikelihood
+from lartpc.reconstruction.joint import JointFit, Reduced, State, Times
+from lartpc.reconstruction.layout import TIME
+from lartpc.reconstruction.likelihood import Near, OfTime, TrackLikelihood
 from lartpc.reconstruction.reconstruct import reconstruct
 from lartpc.reconstruction.selection import chosen
+from lartpc.reconstruction.track import Gaussian
 from tests.reconstruction.data import event, truth
 
 
@@ -49,6 +51,48 @@ def test_the_schur_complement_is_the_marginal_of_the_whole(simple_fit):
     covariance = np.linalg.inv(whole)
     np.testing.assert_allclose(np.linalg.inv(reduced.information), covariance[10:, 10:], rtol=1e-10)
     np.testing.assert_allclose(reduced.step, -(covariance @ gradient)[10:], rtol=1e-9)
+
+
+def test_the_schur_complement_with_shared_times_is_the_marginal_of_the_whole(simple_fit):
+    """Unknowns of three tracks, the times of two events that they share, and theta."""
+    rng = np.random.default_rng(2)
+    p, n, event = 2, 9, np.array([0, 1, 0])
+    places = 3 * n + np.arange(2), 3 * n + 2 + np.arange(p)
+    whole, gradient, near, etas = np.zeros((3 * n + 2 + p, 3 * n + 2 + p)), np.zeros(3 * n + 2 + p), [], []
+    times, prior = np.array([0.3, -0.2]), Gaussian(0.1, 2.0)
+    for k, e in enumerate(event):
+        root, slope = rng.normal(size=(30, n + p)), rng.normal(size=n + p)
+        own = root.T @ root
+        rows = np.r_[k * n + np.arange(n), places[1]]
+        rows[TIME] = places[0][e]
+        whole[np.ix_(rows, rows)] += own
+        gradient[rows] += slope
+        of_time = OfTime(
+            slope[TIME], own[TIME, TIME], np.where(np.arange(n) == TIME, 0.0, own[TIME, :n]), own[TIME, n:].copy()
+        )
+        own[TIME], own[:, TIME], own[TIME, TIME], slope[TIME] = 0.0, 0.0, 1.0, 0.0
+        near.append(quadratic(own, slope, n)._replace(of_time=of_time))
+        etas.append(np.where(np.arange(n) == TIME, times[e], 0.0))
+        whole[k * n + TIME, k * n + TIME] = 1.0  # is no unknown of the track
+    whole[places[0], places[0]] += prior.width**-2
+    gradient[places[0]] += (times - prior.centre) / prior.width**2
+    fit = simple_fit(p, 3)
+    fit.times = Times(event, prior)
+    state = State(np.zeros(p), tuple(etas), tuple(near))
+    reduced = fit.reduced(state)
+    covariance = np.linalg.inv(whole)
+    np.testing.assert_allclose(np.linalg.inv(reduced.information), covariance[-p:, -p:], rtol=1e-6)
+    step = -covariance @ gradient
+    np.testing.assert_allclose(reduced.step, step[-p:], rtol=1e-6)
+    moved = [follow @ reduced.step + settle for follow, settle in zip(reduced.follow, reduced.settle, strict=True)]
+    np.testing.assert_allclose([one[TIME] for one in moved], step[places[0]][event], rtol=1e-6)
+    # What is left to go of the tracks' own unknowns is that of fits of the tracks alone.
+    alone = [-np.linalg.solve(one.information, one.gradient) for one in near]
+    for k in range(3):
+        own = np.delete(np.arange(n), TIME)
+        np.testing.assert_allclose((moved[k] + alone[k])[own], step[k * n + own], rtol=1e-5, atol=1e-9)
+    off = (times - prior.centre) / prior.width
+    assert fit.value(state) == pytest.approx(0.5 * off @ off)
 
 
 @pytest.fixture
@@ -113,8 +157,7 @@ def test_parameters_alone_stay_where_the_tracks_were_made(ended):
 @pytest.mark.slow
 def test_slopes_of_the_log_det_are_continuous_and_move_the_gains(ended):
     fit, _, (state, reduced) = ended
-    by_track = marginal.slopes(fit, state, reduced)
-    assert not marginal.jumping(fit, state, reduced, by_track).any()
+    assert not marginal.slopes(fit, state, reduced).jumping.any()
     found = marginal.run(fit, state, reduced)
     errors = np.sqrt(np.diag(np.linalg.inv(found.reduced.information)))
     moved = (found.state.theta - state.theta) / errors
@@ -123,13 +166,16 @@ def test_slopes_of_the_log_det_are_continuous_and_move_the_gains(ended):
 
 def test_a_track_whose_log_det_jumps_is_named(monkeypatch):
     class Fit:
+        times = None
+
         def following(self, state, reduced, step):
             return state.eta
 
         def state(self, theta, eta):
             return theta
 
-    def half_log_det(theta):
+    def half_log_det(fit, state):
+        theta = getattr(state, "theta", state)
         smooth = 0.3 * theta[0]
         return np.array([smooth, smooth + (5.0 if theta[0] > 0.0 else 0.0)])
 
@@ -137,8 +183,30 @@ def test_a_track_whose_log_det_jumps_is_named(monkeypatch):
     reduced = Reduced(np.zeros(2), np.eye(2), ())
     state = State(np.zeros(2), (), (None, None))
     by_track = marginal.slopes(Fit(), state, reduced)
-    np.testing.assert_allclose(by_track[0], [0.3, 0.0], atol=1e-12)
-    np.testing.assert_array_equal(marginal.jumping(Fit(), state, reduced, by_track), [False, True])
+    np.testing.assert_allclose(by_track.by_theta[0], [0.3, 0.0], atol=1e-12)
+    np.testing.assert_array_equal(by_track.jumping, [False, True])
+    np.testing.assert_array_equal(by_track.without(by_track.jumping).by_theta[1], [0.0, 0.0])
+
+
+def test_slopes_to_one_side_know_the_curvature(monkeypatch):
+    class Fit:
+        times = None
+
+        def following(self, state, reduced, step):
+            return state.eta
+
+        def state(self, theta, eta):
+            return State(theta, eta, ())
+
+    monkeypatch.setattr(
+        marginal, "half_log_det", lambda fit, state: np.array([state.theta[0] ** 2 - 0.5 * state.theta[1]])
+    )
+    reduced = Reduced(np.zeros(2), np.diag([4.0, 1.0]), ())
+    first = marginal.slopes(Fit(), State(np.array([0.1, 0.0]), (), ()), reduced)
+    np.testing.assert_allclose(first.by_theta, [[0.2, -0.5]], atol=1e-12)
+    later = marginal.renewed(Fit(), State(np.array([0.7, 0.3]), (), ()), reduced, first)
+    np.testing.assert_allclose(later.by_theta, [[1.4, -0.5]], atol=1e-12)
+    assert first.errors_from(later.theta) == pytest.approx(np.hypot(2.0 * 0.6, 0.3))
 
 
 def test_an_open_direction_is_left_where_it_is():

@@ -1,5 +1,7 @@
 """F of tracks: its derivatives, and what happens where a track loses its hits."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from lartpc.reconstruction.candidates import Measured
 from lartpc.reconstruction.cluster import positions
 from lartpc.reconstruction.likelihood import TrackLikelihood
 from lartpc.reconstruction.reconstruct import KNOWN
+from lartpc.reconstruction.singles import fit_singles
 from lartpc.reconstruction.track import LENGTH, RHO, SLOPES, TIME, Gaussian, Track
 from tests.reconstruction.data import TRUTH, event, truth
 
@@ -28,6 +31,11 @@ def tracks(dtype=np.float64, t0=KNOWN, rounded=False):
     likelihood = TrackLikelihood(quiet, [one.measured for one in candidates], unknowns.slots, rounded)
     begun = [Track.through(one.seeds[0].points, PROTON, t0=t0) for one in candidates]
     return likelihood, [one for one, _ in begun], [eta for _, eta in begun], unknowns
+
+
+def held_track(track):
+    """The same with a time that others decide on."""
+    return dataclasses.replace(track, t0=Gaussian(0.0, 0.0))
 
 
 def by_differences(function, at, step):
@@ -64,6 +72,25 @@ def test_the_gradients_are_those_of_the_value(rounded):
         np.testing.assert_allclose(here.gradient[place], expected[place], rtol=1e-3, atol=1e-3 * np.abs(expected).max())
     expected = by_differences(lambda theta: value(eta, unknowns.apply(theta)), unknowns.start, 1e-5 * unknowns.start)
     np.testing.assert_allclose(here.gradient_theta, expected, rtol=1e-4)
+
+
+def test_a_fixed_time_is_told_apart():
+    likelihood, of_tracks, etas, unknowns = tracks(t0=Gaussian(0.0, np.inf))
+    vector, track, eta = unknowns.apply(unknowns.start), of_tracks[0], etas[0].copy()
+    eta[TIME] = 0.05
+    free = likelihood.at(vector, [track], [eta], [0])[0]
+    held = likelihood.at(vector, [held_track(track)], [eta], [0])[0]
+    others = np.delete(np.arange(track.size), TIME)
+    assert held.value == free.value and held.gradient[TIME] == 0.0 and not held.cross[TIME].any()
+    np.testing.assert_array_equal(held.gradient[others], free.gradient[others])
+    np.testing.assert_allclose(held.information[np.ix_(others, others)], free.information[np.ix_(others, others)])
+    assert not held.information[TIME, others].any()
+    assert held.of_time.gradient == pytest.approx(free.gradient[TIME])
+    assert held.of_time.information == pytest.approx(free.information[TIME, TIME], rel=1e-6)
+    np.testing.assert_allclose(held.of_time.by_eta[others], free.information[TIME, others], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(held.of_time.by_theta, free.cross[TIME], rtol=1e-9)
+    fitted = fit_singles(likelihood, vector, [held_track(track)], [eta], rows=[0], iterations=3)[0]
+    assert fitted.eta[TIME] == 0.05 and fitted.near.value < held.value
 
 
 def test_tracks_know_nothing_of_each_other():
