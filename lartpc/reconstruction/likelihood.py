@@ -7,6 +7,8 @@ F_t(theta, eta_t) = sum of squared residuals/2 + rest (see `losses.likelihood`) 
 
 from __future__ import annotations
 
+import functools
+import weakref
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -21,6 +23,7 @@ from lartpc.losses.target import TargetHits
 from lartpc.reconstruction.candidates import Measured
 from lartpc.reconstruction.layout import TIME
 from lartpc.reconstruction.track import Track
+from lartpc.reconstruction.workers import Workers, processes_for, shares
 from lartpc.simulation.batches import Batch
 from lartpc.simulation.simulation import Simulation
 
@@ -54,13 +57,18 @@ class Near(NamedTuple):
     information_theta: np.ndarray  # (p, p)
     hits: int  # that are used
     missed: int  # hits on pixels that the track does not reach
-    expected: float  # of the sum of squared residuals, of which the track takes a part
+    jacobian: np.ndarray  # (m, n) d(residual)/d(eta)
     of_time: OfTime | None = None  # where that is fixed
 
     @property
     def squares(self) -> float:
         """Sum of the squared residuals."""
         return float(self.residual @ self.residual)
+
+    @property
+    def expected(self) -> float:
+        """Of this sum, of which the track takes a part."""
+        return expected_squares(self.jacobian, self.information)
 
     @property
     def goodness(self) -> float:
@@ -81,6 +89,7 @@ class TrackLikelihood:
         self.simulation, self.rounded = simulation, rounded
         self.slots: Any = np.asarray(slots, dtype=np.int64)
         self.measured = measured
+        self.workers: Workers | None = None
 
     def target(self, rows: tuple[int, ...]) -> TargetHits:
         """The hits of tracks, each an event."""
@@ -93,6 +102,22 @@ class TrackLikelihood:
         self, vector: np.ndarray, tracks: Sequence[Track], etas: Sequence[np.ndarray], rows: Sequence[int]
     ) -> list[Near]:
         """`Near` of tracks at their `etas`, whose hits are `rows` of those measured, at the chain's `vector`."""
+        n = processes_for(len(rows)) if self.simulation.xp is np else 1
+        if n == 1:
+            return self.here(vector, tracks, etas, rows)
+        if self.workers is None or len(self.workers.pipes) < n - 1:
+            self.workers = Workers(functools.partial(TrackLikelihood.here, weakref.proxy(self)), n - 1)
+        parts = shares([len(eta) for eta in etas], n)
+        tasks = [(vector, *([of[k] for k in part] for of in (tracks, etas, rows))) for part in parts]
+        found: dict[int, Near] = {}
+        for part, answer in zip(parts, self.workers.answers(tasks), strict=True):
+            found |= dict(zip(part.tolist(), answer, strict=True))
+        return [found[k] for k in range(len(rows))]
+
+    def here(
+        self, vector: np.ndarray, tracks: Sequence[Track], etas: Sequence[np.ndarray], rows: Sequence[int]
+    ) -> list[Near]:
+        """The same in this process."""
         found: list[Near] = []
         for first in range(0, len(rows), TOGETHER):
             part = slice(first, first + TOGETHER)
@@ -141,7 +166,7 @@ class TrackLikelihood:
                     information_theta=full_theta.T @ full_theta,
                     hits=int(used[k]),
                     missed=int(n_lost[k]),
-                    expected=expected_squares(jacobian, information),
+                    jacobian=jacobian,
                     of_time=of_time,
                 )
             )

@@ -134,9 +134,10 @@ def fitted(rows, value=-80.0, residual=0.5, g=0.0):
     """A proton through hits at `rows`, with F, residuals and energy losses of one size each."""
     track, eta = Track.through(np.linspace(STOP, VERTEX, 50), PROTON)
     eta[-track.steps :] = g
-    none, one = np.zeros(0), np.eye(track.size)
-    flat = np.zeros(track.size)
-    near = Near(value, np.full(2 * len(rows), residual), flat, one, none, none, none, len(rows), 0, float(len(rows)))
+    none, one, m = np.zeros(0), np.eye(track.size), len(rows)
+    jacobian = np.zeros((2 * m, track.size))
+    jacobian[:m, 0] = 1.0  # takes half of the squares
+    near = Near(value, np.full(2 * m, residual), np.zeros(track.size), one, none, none, none, m, 0, jacobian)
     return Found(Candidate(3, np.array(rows), STOPPING, None, ()), "proton", Fitted(track, eta, near), {})
 
 

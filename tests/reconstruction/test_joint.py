@@ -29,7 +29,7 @@ def quadratic(information, gradient, n):
         information_theta=information[n:, n:],
         hits=3,
         missed=0,
-        expected=3.0,
+        jacobian=np.zeros((3, n)),
     )
 
 
