@@ -23,7 +23,7 @@ class Measured(NamedTuple):
 class Seed(NamedTuple):
     """Where the fit of one hypothesis begins."""
 
-    name: str  # "proton", "proton reversed", ...
+    name: str  # that of the particle
     particle: Particle
     points: np.ndarray  # (m, 3) [cm] along the track, from where it stops or leaves backwards
     rho: Gaussian  # prior of the residual range there [cm]

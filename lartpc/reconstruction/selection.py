@@ -55,7 +55,7 @@ def is_of(found: Found, particles: Sequence[str]) -> bool:
     """Whether it is one of `particles`, and no other does nearly as well. What crosses may be any."""
     if found.candidate.kind != STOPPING:
         return True
-    rivals = [value for name, value in found.others.items() if name.removesuffix(" reversed") not in particles]
+    rivals = [value for name, value in found.others.items() if name not in particles]
     return found.fitted.track.particle.name in particles and min(rivals, default=np.inf) > CLEAR
 
 

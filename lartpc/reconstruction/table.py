@@ -15,7 +15,6 @@ from lartpc.reconstruction.reconstruct import Reconstruction, is_good
 from lartpc.reconstruction.track import FIRST, LENGTH, RHO, SLOPES, TIME
 
 FILE = [2, 1, 0]  # axes of a file, of those of the simulation: the drift is x in files, z here
-WAYS = ("", " reversed")
 
 
 def tracks_of(made: Reconstruction, particles: Sequence[str], hits: Hits, used: Hits, fit: Mapping[str, Any]) -> Tracks:
@@ -55,14 +54,13 @@ def segments_of(found: Sequence[Found]) -> Segments:
 
 def table_of(found: Sequence[Found], particles: Sequence[str]) -> np.ndarray:
     """A row a track, see `track_dtype`."""
-    tried = [particle + way for particle in particles for way in WAYS]
-    tried += sorted({name for one in found for name in (one.name, *one.others)} - {*tried})
+    tried = [*particles, *sorted({name for one in found for name in (one.name, *one.others)} - {*particles})]
     table = np.zeros(len(found), dtype=track_dtype(tried))
     for k, one in enumerate(found):
         own = row_of(one)
         own |= {"traj_id": k, "good": is_good(one)}
         values = {one.name: 0.0, **one.others}
-        own |= {f"dF_{name.replace(' ', '_')}": values.get(name, np.nan) for name in tried}
+        own |= {f"dF_{name}": values.get(name, np.nan) for name in tried}
         for name, value in own.items():
             table[name][k] = value
     return table

@@ -39,7 +39,6 @@ POINT_SCALE, SLOPE_SCALE, TIME_SCALE, RHO_SCALE = 0.1, 0.3, 0.5, 0.3  # [cm], 1,
 # Where the particle goes on, unseen: to what an end is held, along x or y unless the track is along the drift, and a
 # length [cm]. Along the drift a place goes with the velocity and the time, which such ends must not tell.
 CUT, CUT_LENGTH, ALONG_DRIFT = 0.02, 0.3, 0.2
-SAME_LENGTH = 0.2  # a track whose length has changed by less than this fraction keeps its nodes
 
 
 class Gaussian(NamedTuple):
@@ -94,12 +93,11 @@ class Track:
         rho=STOPPED,
         density=DENSITY,
         longest=LONGEST_STEP,
-        end_range=None,
         held=(),
     ) -> Track:
         """The track with these nodes (n + 1, 3) [cm] at the fractions (n + 1,) of its length, and frame (3, 3).
 
-        `end_range` [cm] is the residual range at its end for what is frozen, without it the prior's centre.
+        What is frozen is taken at the prior's centre of the residual range at its end.
 
         kappa_j^2 is the mean of Highland's theta_0^2 of the two steps at node j: scattering of half of each. A change
         of slope a turns by less than itself where the direction has a slope a already; by (1 + a^2)^(3/4), the
@@ -112,7 +110,7 @@ class Track:
         0.7.
         """
         length = path_length(nodes)[-1]
-        end_range = max(rho.centre if end_range is None else end_range, 0.0)
+        end_range = max(rho.centre, 0.0)
         s = length * fractions
         step = np.diff(s)
         energy_of = range_table(particle.mass).kinetic_and_slope
@@ -289,53 +287,3 @@ class Track:
     def follow(self, nodes, accuracy=0.01) -> np.ndarray:
         """Unknowns whose nodes come near to the given ones, (n + 1, 3) [cm]: `following.follow`."""
         return follow(self, nodes, accuracy)
-
-    def renewed(self, eta) -> tuple[Track, np.ndarray]:
-        """The same track with what is frozen taken at its present length, residual range and slopes, and its unknowns.
-
-        Nodes and deposits stay to rounding, unless the length has changed by more than a fifth so that nodes are
-        redistributed: then deposits are shared out along it.
-        """
-        nodes, deposits, length = self.nodes(eta), self.segments(eta).dE, eta[LENGTH]
-        fractions = self.fractions
-        if abs(length - self.length) >= SAME_LENGTH * self.length:
-            fractions = step_fractions(length, eta[RHO], self.longest)
-            lost = np.concatenate([[0.0], np.cumsum(deposits)])
-            deposits = np.diff(np.interp(fractions, self.fractions, lost))
-            nodes = at_fractions(nodes, fractions)
-        track = self._anew(nodes, fractions, eta[RHO])
-        if fractions is self.fractions:
-            new = eta.copy()
-            alpha, _ = track.split(new)
-            alpha *= (self.kinks / track.kinks)[:, None]
-        else:
-            new = track.follow(nodes)
-            new[[TIME, RHO]] = eta[[TIME, RHO]]
-        _, g = track.split(new)
-        g[:] = track.loss.of_deposits(track.mean_losses(new)[0], deposits)
-        return track, new
-
-    def reversed(self, eta) -> tuple[Track, np.ndarray]:
-        """The track that stops where this one starts, and its unknowns; g is 0, rho its centre, the time is kept."""
-        nodes = self.nodes(eta)[::-1]
-        fractions = step_fractions(eta[LENGTH], self.rho.centre, self.longest)
-        nodes = at_fractions(nodes, fractions)
-        track = self._anew(nodes, fractions, self.rho.centre, -1)
-        new = track.follow(nodes)
-        new[TIME] = eta[TIME]
-        return track, new
-
-    def _anew(self, nodes, fractions, end_range, sense=1) -> Track:
-        """The track of the same particle, frame (`sense` -1: turned round) and priors along other nodes."""
-        return Track.along(
-            nodes,
-            self.particle,
-            fractions=fractions,
-            frame=sense * self.frame,
-            t0=self.t0,
-            rho=self.rho,
-            density=self.density,
-            longest=self.longest,
-            end_range=end_range,
-            held=self.held,
-        )

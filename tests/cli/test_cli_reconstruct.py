@@ -56,7 +56,7 @@ def test_what_is_written(files):
         assert frame @ frame.T == pytest.approx(np.eye(3)) and np.linalg.eigvalsh(covariance).min() > 0
         errors = [own[f"{name}_error"] for name in ("x_end", "y_end", "z_end", "length", "t0", "residual_range")]
         assert np.sqrt(np.diag(covariance)[[0, 1, 2, 5, 6, 7]]) == pytest.approx(errors)
-        assert own["dF_proton"] == 0 and not own["dF_proton_reversed"] <= 10
+        assert own["dF_proton"] == 0
         assert 0 < own["energy_error"] < 0.05 * own["energy"] and 0 < own["start_direction_error"] < 0.1
     told, of_hits = read_attrs(files / "tracks.h5"), read_attrs(files / "hits.h5")
     assert told == of_hits
