@@ -16,9 +16,10 @@ from lartpc.generator.stopping import Particle
 from lartpc.reconstruction.candidates import CROSSING, Candidate, CutFlow, Seed, foreign, measured
 from lartpc.reconstruction.cluster import clusters
 from lartpc.reconstruction.curve import curve
+from lartpc.reconstruction.fast import FastTrack
 from lartpc.reconstruction.layout import FIRST
 from lartpc.reconstruction.polyline import at_fractions, path_length
-from lartpc.reconstruction.track import Gaussian, Track
+from lartpc.reconstruction.track import Gaussian
 
 BESIDE = 3.0  # [cm] of the cathode's side in which a track's hits begin it
 AT_CATHODE = 1.3  # [cm] of the cathode that its first hit is within
@@ -37,7 +38,9 @@ WIDEST = 0.3  # rms of these about the line [cm]
 GROWTH = (6.0, 10.0, CROP)  # [cm] on either side up to which the line is followed, one after the other
 BEFORE_END = 0.4  # [cm], and a pixel's length along the track, before an end whose pixels are left out
 STEP = 0.5  # [cm]
-RANGE = Gaussian(250.0, 80.0)  # [cm] of a fast muon where it is cut
+# [cm] as `FastTrack` takes it: what the particle is and how fast is not known, so that its losses are 20 % about those
+# of a fast muon, and tell nothing of Ab.
+RANGE = Gaussian(250.0, 50.0)
 ACROSS = 0.15  # [cm] error of a hit's place
 OUTLYING = 0.3  # [cm] from the line at which a hit counts half
 FASTER = 0.03  # part by which the drift velocity may be off
@@ -76,7 +79,7 @@ def find_crossing(
     flow = flow.then(f"of {SHORTEST:g} cm or more on either side, within {WIDEST} cm of it", len(lines))
     found = []
     for event, rows, nodes, losses in lines:
-        seeds = tuple(Seed(particle.name, particle, nodes, RANGE, STEP, (True, True), losses) for particle in particles)
+        seeds = tuple(Seed(one.name, one, nodes, RANGE, STEP, (True, True), losses, True) for one in particles)
         found.append(
             Candidate(event, rows, CROSSING, measured(hits, rows, foreign(hits, rows))._replace(broad=True), seeds)
         )
@@ -247,7 +250,7 @@ def prefit(
     in units of `ACROSS`, alpha the track's kinks, and rho of Cauchy's form, so that what is beside the track counts
     little. Along itself the track is held.
     """
-    track, eta = Track.through(nodes, particle, rho=RANGE, longest=STEP)
+    track, eta = FastTrack.through(nodes, particle, rho=RANGE, longest=STEP)
     moved = np.r_[:5, FIRST : FIRST + 2 * (track.steps - 1)]
     moved = np.delete(moved, np.argmax(np.abs(track.frame[0])))  # so that it does not slide along itself
     prior = np.append(np.where(moved < FIRST, 0.0, 1.0), FASTER**-2)

@@ -20,7 +20,8 @@ STEP = 0.5  # [errors] of differences
 ROUNDS = 4  # of Newton steps of F_L
 DECREMENT = 0.2  # [errors] of F_L, whose slopes take most of the time
 NEAR = 1.0  # [errors] that theta goes before slopes are taken anew: they change by about 0.2 in each
-JUMP, SMALL = 0.6, 0.2  # change of a track's slope from side to side: 60 % or 0.2/error, else it is not continuous
+JUMP, SMALL = 0.6, 0.2  # change of a track's slope from side to side, of which 60 % or 0.2/error is none
+SMOOTHER = 0.75  # part of it that is left by half the steps where there is a jump; half of it is, where there is none
 
 
 class Marginal(NamedTuple):
@@ -52,11 +53,6 @@ class Slopes(NamedTuple):
         """(n_tracks, p)."""
         return self.first @ self.along
 
-    @property
-    def jumping(self) -> np.ndarray:
-        """Tracks (n_tracks,) whose slopes to both sides are not the same."""
-        return (np.abs(STEP * self.second) > np.maximum(JUMP * np.abs(self.first), SMALL)).any(axis=1)
-
     def without(self, tracks: np.ndarray) -> Slopes:
         """0 of the `tracks` (n_tracks,)."""
         first, second = (np.where(tracks[:, None], 0.0, told) for told in (self.first, self.second))
@@ -84,6 +80,17 @@ def slopes(fit: JointFit, state: State, reduced: Reduced) -> Slopes:
     return Slopes(state.theta, reduced.directions, reduced.along, first, second)
 
 
+def jumping(fit: JointFit, state: State, reduced: Reduced, found: Slopes) -> np.ndarray:
+    """Tracks (n_tracks,) whose slopes to both sides are not the same, nor become so by steps of half the size."""
+    change = np.abs(STEP * found.second)
+    suspect = change > np.maximum(JUMP * np.abs(found.first), SMALL)
+    if suspect.any():
+        here = half_log_det(fit, state)
+        high, low = (towards(fit, state, reduced, sense * 0.5 * STEP * reduced.directions) for sense in (1.0, -1.0))
+        suspect &= np.abs(high + low - 2.0 * here[:, None]) / (0.5 * STEP) > SMOOTHER * change
+    return suspect.any(axis=1)
+
+
 def renewed(fit: JointFit, state: State, reduced: Reduced, before: Slopes) -> Slopes:
     """Those there along the directions `before`, with its second derivatives, by differences to one side."""
     high = towards(fit, state, reduced, STEP * before.directions)
@@ -100,7 +107,7 @@ def towards(fit: JointFit, state: State, reduced: Reduced, steps: np.ndarray) ->
 def run(fit: JointFit, state: State, reduced: Reduced) -> Marginal:
     """From the minimum of F to that of F_L."""
     found = slopes(fit, state, reduced)
-    jumps = found.jumping
+    jumps = jumping(fit, state, reduced, found)
     found = found.without(jumps)
     gradient, left = asked(reduced, found)
     fit.report("marginal", state, reduced, left)

@@ -8,6 +8,7 @@ import numpy as np
 
 from lartpc.reconstruction.candidates import CROSSING, STOPPING, THROUGH, Candidate, CutFlow
 from lartpc.reconstruction.hypotheses import Found
+from lartpc.reconstruction.layout import RHO
 from lartpc.reconstruction.likelihood import Near
 
 # Mean square of a track's residuals over that expected: of good protons 0.5 to 1.3, of muons, whose losses have long
@@ -45,10 +46,12 @@ def settled(found: Found) -> bool:
 
 
 def usual_loss(found: Found) -> bool:
-    """Whether a crossing track loses what a fast muon does: a slow proton takes all that straggling leaves it."""
+    """Whether a crossing track loses what a fast muon does, and is no slow proton."""
+    if found.candidate.kind == STOPPING:
+        return True
     track, eta = found.fitted.track, found.fitted.eta
-    ratio = float(np.median(track.segments(eta).dE / track.mean_losses(eta)[0]))
-    return found.candidate.kind == STOPPING or LEAST_LOSS < ratio < MOST_LOSS
+    usual = track.mean_losses(np.where(np.arange(track.size) == RHO, track.rho.centre, eta))[0]
+    return bool(LEAST_LOSS < float(np.median(track.segments(eta).dE / usual)) < MOST_LOSS)
 
 
 def is_of(found: Found, particles: Sequence[str]) -> bool:

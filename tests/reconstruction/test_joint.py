@@ -157,7 +157,7 @@ def test_parameters_alone_stay_where_the_tracks_were_made(ended):
 @pytest.mark.slow
 def test_slopes_of_the_log_det_are_continuous_and_move_the_gains(ended):
     fit, _, (state, reduced) = ended
-    assert not marginal.slopes(fit, state, reduced).jumping.any()
+    assert not marginal.jumping(fit, state, reduced, marginal.slopes(fit, state, reduced)).any()
     found = marginal.run(fit, state, reduced)
     errors = np.sqrt(np.diag(np.linalg.inv(found.reduced.information)))
     moved = (found.state.theta - state.theta) / errors
@@ -177,15 +177,16 @@ def test_a_track_whose_log_det_jumps_is_named(monkeypatch):
     def half_log_det(fit, state):
         theta = getattr(state, "theta", state)
         smooth = 0.3 * theta[0]
-        return np.array([smooth, smooth + (5.0 if theta[0] > 0.0 else 0.0)])
+        return np.array([smooth, smooth + (5.0 if theta[0] > 0.0 else 0.0), 3.0 * theta[0] ** 2])
 
     monkeypatch.setattr(marginal, "half_log_det", half_log_det)
     reduced = Reduced(np.zeros(2), np.eye(2), ())
-    state = State(np.zeros(2), (), (None, None))
+    state = State(np.zeros(2), (), (None, None, None))
     by_track = marginal.slopes(Fit(), state, reduced)
     np.testing.assert_allclose(by_track.by_theta[0], [0.3, 0.0], atol=1e-12)
-    np.testing.assert_array_equal(by_track.jumping, [False, True])
-    np.testing.assert_array_equal(by_track.without(by_track.jumping).by_theta[1], [0.0, 0.0])
+    jumping = marginal.jumping(Fit(), state, reduced, by_track)
+    np.testing.assert_array_equal(jumping, [False, True, False])  # the last bends much, and is as smooth as any
+    np.testing.assert_array_equal(by_track.without(jumping).by_theta[1], [0.0, 0.0])
 
 
 def test_slopes_to_one_side_know_the_curvature(monkeypatch):
