@@ -4,6 +4,7 @@ python bench/data_alone.py pulls [REPETITIONS] [PROTON EVENTS] [MUON EVENTS]
 python bench/data_alone.py large [PROTON EVENTS] [MUON EVENTS]     three far targets, six parameters, nothing given
 python bench/data_alone.py spoilt [PROTON EVENTS] [MUON EVENTS]    shifts, pions, dead pixels, noise hits, unknown times
 python bench/data_alone.py starts [PROTON EVENTS] [MUON EVENTS]    three starts, and the two-step way on the same hits
+python bench/data_alone.py geant4 [SEEDS] --file EDEPSIM           tracks that Geant4 made, in interactions
 
 An event has ten stopping protons (50 to 150 MeV), or ten muons that cross the cathode. Without muons the field is
 constrained to 2e-4 of what it is. Writes bench/results/data_alone-KIND-*.json.
@@ -17,13 +18,14 @@ import time
 import common
 import numpy as np
 
-from lartpc import Detector, Simulation, Target, calibrate, calibrate_hits, generate
+from lartpc import Detector, Simulation, Target, calibrate, calibrate_hits, generate, read_segments
 from lartpc.data.hits import Hits
 from lartpc.data.segments import Segments
 from lartpc.fit.calibrate import SIX
 from lartpc.fit.constraint import Constraint
 from lartpc.fit.unknowns import unknowns_of
 from lartpc.formats.edepsim import from_table
+from lartpc.generator.transport import DENSITY
 from lartpc.reconstruction.result import result_of
 from lartpc.reconstruction.track import Gaussian
 
@@ -32,6 +34,7 @@ TARGETS = (
     {"Ab": 0.78, "kb": 0.045, "eField": 0.505, "lifetime": 3000.0, "long_diff": 3.0e-6, "tran_diff": 10.5e-6},
     {"Ab": 0.82, "kb": 0.045, "eField": 0.495, "lifetime": 3000.0, "long_diff": 5.0e-6, "tran_diff": 10.0e-6},
 )
+OF_GEANT4 = 1.396  # [g/cm3], the density of liquid argon there
 GIVEN = 2e-4  # relative error of the field where no muon fixes it
 KNOWN = 1e-3  # [us]
 
@@ -50,13 +53,13 @@ def made(protons, muons, truth, seed, noise_hits=0.0, **changes):
     return segments, Target(simulation(segments).hits, truth=parameters)
 
 
-def fitted(target, truth, muons, start=None, t0_width=KNOWN, detector=None):
+def fitted(target, truth, muons, start=None, t0_width=KNOWN, detector=None, density=DENSITY):
     """The result, and how long it took [s]."""
     simulation = Simulation(Detector.module0() if detector is None else detector)
     given = [] if muons else [Constraint.of("eField", truth["eField"], GIVEN * truth["eField"])]
     unknowns = unknowns_of(simulation, SIX, start, constraints=given)
     started = time.perf_counter()
-    found = calibrate_hits(simulation, target, unknowns, t0=Gaussian(0.0, t0_width))
+    found = calibrate_hits(simulation, target, unknowns, t0=Gaussian(0.0, t0_width), density=density)
     return result_of(found), time.perf_counter() - started
 
 
@@ -175,6 +178,19 @@ def starts(protons, muons, _):
     return {"rows": rows}
 
 
+def geant4(path, seeds):
+    """The events of a file with the noise of some seeds each: what crosses the cathode there fixes the field."""
+    truth, rows = TARGETS[0], []
+    parameters = Detector.module0().parameters.replace(**truth)
+    segments = read_segments(path)
+    for seed in range(1, seeds + 1):
+        hits = Simulation(Detector.module0(), parameters, noise=True, seed=seed)(segments).hits
+        result, seconds = fitted(Target(hits, truth=parameters), truth, 1, density=OF_GEANT4)
+        rows.append(told(result, truth, seconds))
+        show(seed, rows[-1])
+    return {"rows": rows, "density": OF_GEANT4}
+
+
 def two_step(found, target):
     """Segments of fitted tracks, and their hits alone."""
     columns, kept = [], []
@@ -192,10 +208,15 @@ def two_step(found, target):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("kind", choices=("pulls", "large", "spoilt", "starts"))
+    parser.add_argument("kind", choices=("pulls", "large", "spoilt", "starts", "geant4"))
     parser.add_argument("numbers", nargs="*", type=int)
+    parser.add_argument("--file")
     arguments = parser.parse_args()
     numbers = arguments.numbers
+    if arguments.kind == "geant4":
+        content = geant4(arguments.file, *(numbers or [5])) | {"machine": common.machine(), "targets": [TARGETS[0]]}
+        print(common.write("data_alone-geant4", content))
+        return
     repetitions = numbers.pop(0) if arguments.kind == "pulls" and numbers else 20
     protons, muons = (*numbers, *(2, 0)[len(numbers) :])
     run = {"pulls": pulls, "large": large, "spoilt": spoilt, "starts": starts}[arguments.kind]
