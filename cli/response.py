@@ -2,6 +2,7 @@
 
 import click
 
+from lartpc import InputError
 from lartpc.cli.options import (
     check_output,
     detector_option,
@@ -19,23 +20,29 @@ from lartpc.cli.options import (
 @detector_option
 @layout_option
 @set_option
+@click.option("--pad-size", type=float, metavar="CM", help="Side of the pads.  [default: the pixel pitch]")
+@click.option("--gap", type=float, metavar="CM", help="Between pads, instead of their side.  [default: 0]")
 @overwrite_option
-def response(output, detector, layout, changes, overwrite):
+def response(output, detector, layout, changes, pad_size, gap, overwrite):
     """Make a tabulated response of the detector's pixels and their neighbours, and write it as larnd-sim's npz.
 
     The electrons drift straight to square pads that fill the anode, at the velocity of eField, and induce currents by
-    Ramo's theorem. --response electrostatic of the other commands is the same table.
+    Ramo's theorem. --response electrostatic of the other commands is the same table. With gaps between the pads they
+    follow the field to the pads, as no line of it ends in a gap, at the velocity that belongs to it.
 
     A table holds one pixel pitch. Where TPCs differ in it, --response electrostatic makes a table for each.
     """
     check_output(output, overwrite)
+    if pad_size is not None and gap is not None:
+        raise InputError("--gap: found with --pad-size, allowed is one of them")
     chosen = load_detector(detector, layout)
 
     import dataclasses
 
     from lartpc import Response
 
-    made = Response.electrostatic(dataclasses.replace(chosen, parameters=load_parameters(chosen, changes)))
+    chosen = dataclasses.replace(chosen, parameters=load_parameters(chosen, changes))
+    made = Response.electrostatic(chosen, pad_size=pad_size, gap=gap)
     made.write(output, overwrite)
     click.echo(report(output, made, chosen))
 

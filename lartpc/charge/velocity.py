@@ -6,7 +6,7 @@ import numpy as np
 
 from lartpc.detector.detector import Detector
 from lartpc.kernels.charge.drift import drift_velocity
-from lartpc.kernels.runtime.slots import EFIELD
+from lartpc.kernels.runtime.slots import EFIELD, VDRIFT
 from lartpc.parameters import Parameters
 
 
@@ -14,6 +14,15 @@ def common_velocity(detector: Detector) -> float:
     """Of the values that all modules have in common."""
     table = detector.parameters.vector(np.float64)[None]
     return float(drift_velocity(table[0, EFIELD], table, 0))
+
+
+def velocities(detector: Detector, fields: np.ndarray) -> np.ndarray:
+    """At fields (n,) in units of the common one [cm/us]: as the mobility has them, times what is left to `vdrift`."""
+    table = detector.parameters.vector(np.float64)[None]
+    table[0, VDRIFT] = 0.0
+    common = drift_velocity(table[0, EFIELD], table, 0)
+    found = np.array([drift_velocity(table[0, EFIELD] * field, table, 0) for field in fields])
+    return found * (common_velocity(detector) / common)
 
 
 def drift_velocities(detector: Detector, parameters: Parameters) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Electrostatics of square pads: the weighting potential."""
+"""Electrostatics of square pads that fill the plane: the weighting potential. With gaps: `gaps`."""
 
 from __future__ import annotations
 
@@ -34,3 +34,17 @@ def _pad_potential(x: np.ndarray, y: np.ndarray, z: Any, pitch: float) -> np.nda
         for Y, sign_y in ((y + 0.5 * pitch, 1.0), (y - 0.5 * pitch, -1.0)):
             total = total + sign_x * sign_y * np.arctan(X * Y / (z * np.sqrt(X * X + Y * Y + z * z)))
     return total / (2.0 * np.pi)
+
+
+class Straight:
+    """Electrons that drift straight down, at one velocity [cm/us], to pads without gaps."""
+
+    def __init__(self, pitch: float, height: float, bins: int, velocity: float) -> None:
+        self.pitch, self.height, self.bins, self.velocity = pitch, height, bins, velocity
+        self.last = height / velocity  # [us] at which the last has arrived
+
+    def potential(self, i: np.ndarray, j: np.ndarray, time: np.ndarray) -> np.ndarray:
+        """Of electrons from the middle of bins (i, j) (n,) at times [us] (m,) after they passed the height: (n, m)."""
+        z = np.clip(self.height - self.velocity * time, 0.0, self.height)
+        x, y = ((bin[:, None] + 0.5) * self.pitch / self.bins for bin in (i, j))
+        return weighting_potential(x, y, z, self.pitch, self.height)

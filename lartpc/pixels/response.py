@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import os
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lartpc.charge.velocity import common_velocity
+from lartpc.charge.velocity import common_velocity, velocities
 from lartpc.detector.detector import Detector
 from lartpc.exceptions import InputError
 from lartpc.files.atomic import new_file
 from lartpc.files.npz import load_arrays, positive_number
-from lartpc.pixels.electrostatics import weighting_potential
+from lartpc.pixels.electrostatics import Straight
 from lartpc.pixels.parametric_tables import coefficients
+
+if TYPE_CHECKING:
+    from lartpc.pixels.gaps import Following
 
 BINS = 10  # bins a pitch, of tables made here and of those that do not say it
 MOST_SAMPLES = 5000  # of a table in time
@@ -88,28 +93,35 @@ class Response:
         reach: int = REACH,
         height: float = HEIGHT,
         time_tick: float | None = None,
+        pad_size: float | None = None,
+        gap: float | None = None,
     ) -> Response:
-        """From electrostatics alone (Ramo): straight drift at v(eField) under the weighting potential of a square pad.
+        """From electrostatics alone (Ramo): electrons of v(eField) under the weighting potential of a square pad.
 
-        The pads fill the anode's plane; a grounded plane at `height` [cm] stands for what lies beyond. current =
-        d(phi_w)/dt, so that charge collected is exactly 1 on the pad and 0 on others. `pitch` [cm] of the pads (None:
-        the detector's), `bins` a pitch, `reach` bins of a quadrant, `time_tick` [us] of the table (None: the clock
-        cycle). Raises InputError: pitches that differ, where none is given; more than `MOST_SAMPLES` in time.
+        A grounded plane at `height` [cm] stands for what lies beyond. current = d(phi_w)/dt, so that charge collected
+        is exactly 1 on the pad and 0 on others. `pitch` [cm] of the pads (None: the detector's), `bins` a pitch,
+        `reach` bins of a quadrant, `time_tick` [us] of the table (None: the clock cycle). Pads fill the plane and
+        electrons drift straight, unless a `pad_size` or `gap` [cm] leaves gaps: then they follow the field to the pads,
+        at the velocity of the field where they are, see `gaps`. Raises InputError: pitches that differ, where none is
+        given; more than `MOST_SAMPLES` in time; pads of another size than `gaps` allows; gaps and an odd number of
+        bins.
         """
         pitch = _pitch("response", detector) if pitch is None else pitch
         tick = detector.tick if time_tick is None else time_tick
         v = common_velocity(detector)
-        samples = math.ceil(height / v / tick) + 1
-        if samples > MOST_SAMPLES:
-            raise InputError(
-                f"response: the drift over {height:g} cm takes {height / v:.4g} us at {v:.4g} cm/us, "
-                f"{samples} samples of {tick:g} us, allowed are up to {MOST_SAMPLES}"
-            )
-        edges = (np.arange(samples + 1) - 0.5) * tick
-        z = np.clip(height - v * edges, 0.0, height)
-        x = (np.arange(reach) + 0.5) * pitch / bins
+        _check_samples(height, height / v, tick)
+        if pad_size is None:
+            pad_size = pitch - (gap or 0.0)
+        if pad_size == pitch:
+            drift: Straight | Following = Straight(pitch, height, bins, v)
+        else:
+            from lartpc.pixels.gaps import Following  # takes a third of a second to load
+
+            drift = Following(pitch, pad_size, height, bins, reach, functools.partial(velocities, detector))
+            _check_samples(height, drift.last, tick)
+        edges = (np.arange(math.ceil(drift.last / tick) + 2) - 0.5) * tick
         i, j = np.tril_indices(reach)
-        current = np.diff(weighting_potential(x[i, None], x[j, None], z, pitch, height), axis=1) / tick
+        current = np.diff(drift.potential(i, j, edges), axis=1) / tick
         table = np.empty((reach, reach, current.shape[1]))
         table[i, j] = table[j, i] = current
         return Response(table, tick, height, pitch / bins, v)
@@ -191,6 +203,15 @@ def _pitch(where: str | os.PathLike, detector: Detector) -> float:
             "allowed is a table for each, or --response electrostatic, which makes them"
         )
     return float(pitches[0])
+
+
+def _check_samples(height: float, time: float, tick: float) -> None:
+    samples = math.ceil(time / tick) + 1
+    if samples > MOST_SAMPLES:
+        raise InputError(
+            f"response: the drift over {height:g} cm takes {time:.4g} us at {height / time:.4g} cm/us, "
+            f"{samples} samples of {tick:g} us, allowed are up to {MOST_SAMPLES}"
+        )
 
 
 def _list(numbers: Iterable[float]) -> str:
