@@ -27,7 +27,9 @@ MOST_SAMPLES = 5000  # of a table in time
 REACH = 45  # bins of a quadrant: the pixel itself and four neighbours on each side
 HEIGHT = 5.0  # [cm] of the grounded plane over the pads of `electrostatic`
 LOOKBACK = 24.0  # [us] before its edge from which `from_parametric` follows the response
-COLLECTED = 0.999  # fraction of the charge at the pixel's centre with which it has arrived, if a file does not say when
+COLLECTED = 0.999  # fraction of the charge at the pixel's centre with which it has arrived
+APART = 1.0  # [us] from when it should have, at the detector's velocity, as long as the table may be of that velocity
+OTHER_VELOCITY = 1.2  # times the detector's, or a part of it: of which a table may be at most
 OWN_CHARGE = (0.5, 1.5)  # of an electron on its own pixel, between which a table must lie
 
 
@@ -53,10 +55,12 @@ class Response:
 
         Of the detector's pixels of `pitch` [cm]; None: of all, where they have one.
 
+        Where there is no vdrift it is the detector's; but where charge at the pixel's centre arrives (99.9 % of it are
+        collected) more than 1 us from when it should, the table is of another field, whose velocity takes it there.
         An npy holds the table alone: then bin_size is a tenth of the pitch, time_tick the detector's response_sampling,
-        and the charge at the pixel's centre has arrived when 99.9 % of it are collected. Raises InputError, one line:
-        not an npy or npz file, a field missing or of the wrong kind, a table that is not of three axes, not finite,
-        smaller than a pixel or not of unit charge on it, or a detector of several pitches.
+        and drift_length from where the charge arrives when it does. Raises InputError, one line: not an npy or npz
+        file, a field missing or of the wrong kind, a table that is not of three axes, not finite, smaller than a pixel
+        or not of unit charge on it, a drift_length far from when charge arrives, or a detector of several pitches.
         """
         pitch = _pitch(path, detector) if pitch is None else pitch
         content = load_arrays(path, "an npy or npz file", "larnd-sim's table", alone="response")
@@ -73,14 +77,14 @@ class Response:
             index = tuple(wrong[0].tolist())
             raise InputError(f"{path}: response: found {table[index]} at {list(index)}, allowed are finite numbers")
         if len(content) == 1:
-            tick, bin_size = detector.response_sampling or detector.tick, pitch / BINS
-            collected = np.cumsum(table[0, 0]) / table[0, 0].sum()
-            arrived = (np.argmax(collected >= COLLECTED) + 0.5) * tick
-            made = Response(table, tick, arrived * common_velocity(detector), bin_size)
+            tick = detector.response_sampling or detector.tick
+            made = Response(table, tick, _collected(table, tick) * common_velocity(detector), pitch / BINS)
         else:
             values = {name: positive_number(path, content, name) for name in ("time_tick", "drift_length", "bin_size")}
             vdrift = positive_number(path, content, "vdrift") if "vdrift" in content else None
             made = Response(table, **values, vdrift=vdrift)
+            made._check_charge(path, pitch)
+            made = made._timed(path, detector) if vdrift is None else made
         made.check(path, detector, pitch)
         return made
 
@@ -170,6 +174,15 @@ class Response:
 
         A table of zeros is one: no pixel sees anything.
         """
+        self._check_charge(where, pitch)
+        arrival, end = self.arrival(detector), self.response.shape[2] * self.time_tick
+        if arrival > end + 1.0:
+            raise InputError(
+                f"{where}: drift_length: found {self.drift_length:g}, allowed is up to "
+                f"{end * self.drift_length / arrival:g} [cm], from where the charge arrives before the table's end"
+            )
+
+    def _check_charge(self, where: str | os.PathLike, pitch: float) -> None:
         own = max(self.bins(pitch, where) // 2, 1)
         if min(self.response.shape[:2]) < own:
             raise InputError(
@@ -182,12 +195,19 @@ class Response:
                 f"{where}: response: found a charge of {charge:.3g} on an electron's own pixel, allowed is "
                 f"{OWN_CHARGE[0]:g} to {OWN_CHARGE[1]:g}: currents are in 1/us, their sum times time_tick is the charge"
             )
-        arrival, end = self.arrival(detector), self.response.shape[2] * self.time_tick
-        if arrival > end + 1.0:
+
+    def _timed(self, where: str | os.PathLike, detector: Detector) -> Response:
+        """With a velocity of its own, where it must be another one than the detector's: see `read`."""
+        arrived = _collected(self.response, self.time_tick)
+        faster = self.arrival(detector) / arrived
+        if abs(self.arrival(detector) - arrived) <= APART or not self.response.any():
+            return self
+        if faster < 1.0 / OTHER_VELOCITY:
             raise InputError(
-                f"{where}: drift_length: found {self.drift_length:g}, allowed is up to "
-                f"{end * self.drift_length / arrival:g} [cm], from where the charge arrives before the table's end"
+                f"{where}: drift_length: found {self.drift_length:g}, allowed is about {self.drift_length / faster:g} "
+                f"[cm], from where charge arrives at the pixel's centre when it does in the table, at {arrived:.4g} us"
             )
+        return self if faster > OTHER_VELOCITY else dataclasses.replace(self, vdrift=self.drift_length / arrived)
 
     def arrival(self, detector: Detector) -> float:
         """Time [us] in the table at which the charge is at the anode."""
@@ -203,6 +223,12 @@ def _pitch(where: str | os.PathLike, detector: Detector) -> float:
             "allowed is a table for each, or --response electrostatic, which makes them"
         )
     return float(pitches[0])
+
+
+def _collected(table: np.ndarray, tick: float) -> float:
+    """When charge at the pixel's centre has arrived [us]."""
+    collected = np.cumsum(table[0, 0])
+    return float(np.argmax(collected >= COLLECTED * collected[-1]) + 0.5) * tick
 
 
 def _check_samples(height: float, time: float, tick: float) -> None:

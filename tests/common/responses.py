@@ -48,3 +48,39 @@ def two_tables(**values):
 def both_tracks(beside=BESIDE):
     """A track over each of the TPCs."""
     return make_segments(np.array([TRACK[0], TRACK[0] + beside]), np.array([TRACK[1], TRACK[1] + beside]), dE=8.0)
+
+
+def like_larnd_sim(detector, gap=0.0, pitch=PITCH):
+    """A table as larnd-sim's at 0.05 us, of one neighbour on each side.
+
+    Bins of a tenth of the pitch, their middles half a bin from its multiples; from 30.431 cm on, so that for nearly all
+    of the time there is almost nothing, then the signal, then nothing until 195 us.
+    """
+    made = Response.electrostatic(detector, pitch=pitch, reach=15, height=30.431, time_tick=0.05, gap=gap)
+    end = 3900 - made.response.shape[2]
+    return dataclasses.replace(made, response=np.pad(made.response, ((0, 0), (0, 0), (0, end))))
+
+
+def write_like_larnd_sim(path, table, kind):
+    """Write a table as larnd-sim's files, without its velocity; returns what is in the file.
+
+    half: at 0.05 us, each number an array of one; full: at 0.1 us, averaged, in single precision; long: with zeros
+    before, from 46.788 cm on; alone: npy, without the numbers.
+    """
+    if kind != "half":
+        wide = np.pad(table.response, ((0, 0), (0, 0), (1, 1)))
+        mean = 0.25 * wide[..., :-2:2] + 0.5 * wide[..., 1:-1:2] + 0.25 * wide[..., 2::2]
+        table = dataclasses.replace(table, response=mean, time_tick=0.1)
+    if kind == "long":
+        before = round((46.788 - table.drift_length) / table.vdrift / table.time_tick)
+        longer = np.pad(table.response, ((0, 0), (0, 0), (before, 0)))
+        table = dataclasses.replace(table, response=longer, drift_length=46.788)
+    shape = (1,) if kind == "half" else ()
+    numbers = {name: np.full(shape, getattr(table, name)) for name in ("drift_length", "time_tick", "bin_size")}
+    with open(path, "wb") as file:
+        if kind == "alone":
+            np.save(file, table.response)
+        else:
+            kept = table.response.astype(np.float32 if kind == "full" else np.float64)
+            np.savez_compressed(file, response=kept, **numbers)
+    return table

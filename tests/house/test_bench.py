@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lartpc.data.segments import Segments
@@ -176,3 +177,24 @@ def test_stages_of_the_profile_exist(monkeypatch):
     monkeypatch.setitem(fit_profile.STAGES, "reading", ("lartpc/segments.py",))
     with pytest.raises(SystemExit, match="reading: there is no lartpc/segments.py"):
         fit_profile.check_stages()
+
+
+@pytest.mark.slow
+def test_direct_sum_of_neighbours(monkeypatch):
+    """What `bench/neighbours.py` measures accuracy by, from other points and formulae than the chain's."""
+    monkeypatch.syspath_prepend(str(BENCH))
+    import table_points
+    from helpers import make_segments, one_tpc, sample, waveforms
+    from responses import TRACK, small
+
+    segments, detector, ticks = make_segments(*TRACK, dE=8.0), one_tpc(), np.arange(0, 1200)
+    points = table_points.cut(segments, detector, 0.02)
+    assert points.dE.sum() == pytest.approx(8.0)
+    for response, pixels in ((small(), (56, 67)), (small(time_tick=0.05), (45,))):
+        found = waveforms(segments, detector, response=response, dtype=np.float64)
+        direct = table_points.Direct(response, detector, detector.parameters)
+        for pixel in pixels:
+            expected = direct.current(points, pixel, ticks[0], len(ticks))
+            off = sample(found, pixel, ticks) - expected
+            assert np.abs(off).max() < 2e-3 * np.abs(expected).max()
+            assert abs(off.sum()) < 1e-4 * max(np.abs(expected.cumsum()))
