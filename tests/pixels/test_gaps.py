@@ -100,6 +100,7 @@ def table():
     return Response.electrostatic(one_tpc(), pad_size=PAD, reach=15, height=2.0)
 
 
+@pytest.mark.slow
 def test_charge_is_that_of_the_pads_pixel(table):
     """1 within it, over its gap, too, and 0 beyond: exactly."""
     own = np.zeros((15, 15))
