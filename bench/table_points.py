@@ -120,7 +120,10 @@ class Direct:
         self.early += 1
 
     def current(self, points, pixel, first, ticks):
-        """Of `points` of one event on a pixel of one TPC, at ticks first, first + 1, ... (ticks,) [e/us]."""
+        """Of `points` of one event on a pixel of one TPC, at ticks first, first + 1, ... (ticks,) [e/us].
+
+        What comes before or after counts in the first or last.
+        """
         d, response = self.detector, self.response
         tpc, column, row, *_ = (int(value[0]) for value in d.locate(np.array([pixel])))
         inside = points.tpc == tpc
@@ -150,9 +153,10 @@ class Direct:
             part = self.table[np.ix_(rows[0][keep[0]], rows[1][keep[1]])]
             weights = np.outer(wx[keep[0]], wy[keep[1]]).ravel()
             mixed = np.convolve(wt, weights @ part.reshape(len(weights), -1))
-            index = (first + np.arange(ticks)) * self.per_tick - it[0] + self.early
-            used = (index >= 0) & (index < len(mixed))
-            total[used] += arrived.charge[k] * mixed[index[used]]
+            begin = it[0] - self.early
+            tick = np.arange(-(-begin // self.per_tick), (begin + len(mixed) - 1) // self.per_tick + 1)
+            of_tick = arrived.charge[k] * mixed[tick * self.per_tick - begin]
+            np.add.at(total, np.clip(tick - first, 0, ticks - 1), of_tick)
         return total
 
     def _sites(self, at, sigma):
