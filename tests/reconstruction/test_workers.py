@@ -43,8 +43,11 @@ def test_two_processes_find_the_same_bits_and_end_with_the_likelihood(two_thread
     assert workers and not any(worker.is_alive() for worker in workers)
 
 
-def test_few_tracks_and_workers_themselves_have_none(two_threads):
+def test_few_tracks_and_workers_themselves_have_none(two_threads, monkeypatch):
     assert processes_for(5) == 1 and processes_for(6) == 2
+    monkeypatch.setattr(numba.config, "THREADING_LAYER", "omp")
+    assert processes_for(6) == 1  # whose threads kill a forked process
+    monkeypatch.undo()
     assert Workers(processes_for, 1).answers([(100,), (100,)]) == [1, 1]  # one has a thread, the other is no parent
 
 
