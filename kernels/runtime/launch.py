@@ -41,6 +41,12 @@ if hasattr(os, "register_at_fork"):
         before=LAUNCH_LOCK.acquire, after_in_parent=LAUNCH_LOCK.release, after_in_child=LAUNCH_LOCK.release
     )
 
+
+def may_fork():
+    """Whether threads of kernels live on in a forked process."""
+    return numba.config.THREADING_LAYER == "workqueue"
+
+
 # Names that begin with an underscore cannot be those of a body's arguments: see `Kernel`.
 LAUNCHER = {
     "cpu": (

@@ -18,17 +18,15 @@ from typing import Any
 import numba
 import numpy as np
 
+from lartpc.kernels.runtime.launch import may_fork
+
 FEW = 3  # tracks for each, at least
 KILLED = "a process that fitted tracks was killed, as where memory runs out"
 
 
 def processes_for(tracks: int) -> int:
-    """How many processes are worth it, this one among them: as many as kernels have threads, where these may fork.
-
-    Of Numba's layers of threads only one lives on in a forked process, see `kernels.runtime.launch`.
-    """
-    forks = sys.platform == "linux" and numba.config.THREADING_LAYER == "workqueue"
-    if not forks or multiprocessing.current_process().daemon:
+    """How many processes are worth it, this one among them: as many as kernels have threads, where these may fork."""
+    if sys.platform != "linux" or not may_fork() or multiprocessing.current_process().daemon:
         return 1
     return max(1, min(numba.get_num_threads(), tracks // FEW))
 
