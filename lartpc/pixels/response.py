@@ -30,6 +30,7 @@ LOOKBACK = 24.0  # [us] before its edge from which `from_parametric` follows the
 COLLECTED = 0.999  # fraction of the charge at the pixel's centre with which it has arrived
 APART = 1.0  # [us] from when it should have, at the detector's velocity, as long as the table may be of that velocity
 OTHER_VELOCITY = 1.2  # times the detector's, or a part of it: of which a table may be at most
+MOST_CHARGE = 100.0  # that an electron's current may move in a bin, whatever its sign
 OWN_CHARGE = (0.5, 1.5)  # of an electron on its own pixel, between which a table must lie
 
 
@@ -189,6 +190,13 @@ class Response:
                 f"{where}: response: found {self.response.shape[0]} x {self.response.shape[1]} bins, allowed are "
                 f"{own} x {own} at least, a quadrant of a pixel"
             )
+        with np.errstate(over="ignore"):
+            most = float((np.abs(self.response).sum(axis=2) * self.time_tick).max())
+        if not most <= MOST_CHARGE:
+            raise InputError(
+                f"{where}: response: found currents that move a charge of {most:.3g} for one electron in a bin, "
+                f"allowed is up to {MOST_CHARGE:g}: the sum of their sizes [1/us] times time_tick is that charge"
+            )
         charge = float(self.charge[:own, :own].mean())
         if self.response.any() and not OWN_CHARGE[0] <= charge <= OWN_CHARGE[1]:
             raise InputError(
@@ -227,8 +235,9 @@ def _pitch(where: str | os.PathLike, detector: Detector) -> float:
 
 def _collected(table: np.ndarray, tick: float) -> float:
     """When charge at the pixel's centre has arrived [us]."""
-    collected = np.cumsum(table[0, 0])
-    return float(np.argmax(collected >= COLLECTED * collected[-1]) + 0.5) * tick
+    with np.errstate(all="ignore"):  # of tables that are refused
+        collected = np.cumsum(table[0, 0])
+        return float(np.argmax(collected >= COLLECTED * collected[-1]) + 0.5) * tick
 
 
 def _check_samples(height: float, time: float, tick: float) -> None:

@@ -48,6 +48,8 @@ def test_larnd_sim_files(tmp_path):
 GOOD = {"response": small().response, "time_tick": 0.1, "drift_length": 1.5, "bin_size": PITCH / 4}
 NAN = GOOD["response"].copy()
 NAN[1, 2, 3] = np.nan
+FAR = GOOD["response"].copy()
+FAR[-1, -1, 0] = 1e16
 
 
 @pytest.mark.parametrize(
@@ -58,6 +60,8 @@ NAN[1, 2, 3] = np.nan
         ({"response": GOOD["response"].astype(str)}, "response: found type <U32, allowed are numbers"),
         ({"response": NAN}, "response: found nan at \\[1, 2, 3\\], allowed are finite numbers"),
         ({"response": GOOD["response"][:1]}, "response: found 1 x 10 bins, allowed are 2 x 2 at least"),
+        ({"response": FAR}, "found currents that move a charge of 1e\\+15 for one electron in a bin, allowed is"),
+        ({"response": np.full((4, 4, 9), 1e300), "time_tick": 1e300}, "that move a charge of inf for one electron"),
         ({"response": 1e-4 * GOOD["response"]}, "found a charge of 0.0001 on an electron's own pixel, allowed is 0.5"),
         ({"time_tick": None}, "field 'time_tick' is missing"),
         ({"time_tick": 0.0}, "time_tick: found 0, allowed is a number above 0"),
