@@ -111,7 +111,10 @@ def test_a_table_for_each_pitch(tmp_path):
     "change, message",
     [
         (lambda f: f | {"response": f["response"].transpose(2, 0, 1)}, "response: found a charge of"),
-        (lambda f: f | {"time_tick": 100.0}, "response: found a charge of 1e\\+03 on an electron's own pixel"),
+        (
+            lambda f: f | {"time_tick": 100.0},
+            "response: found currents that move a charge of 1e\\+03 for one electron in a bin",
+        ),
         (lambda f: f | {"drift_length": 304.31}, "drift_length: found 304.31, allowed is up to 31.1"),
         (
             lambda f: f | {"drift_length": 10.0},
