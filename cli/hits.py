@@ -91,10 +91,11 @@ def calibrate_from_hits(given, output, names, per_run, start, resume, overwrite,
     from lartpc.generator.transport import DENSITY
     from lartpc.plots.figure import write_figure
     from lartpc.plots.fit import convergence_figure, correlation_figure, parameters_figure
-    from lartpc.reconstruction.calibrate import HitRun, Journal
+    from lartpc.reconstruction.calibrate import Journal
     from lartpc.reconstruction.checkpoint import Checkpoint, setup_of
     from lartpc.reconstruction.reconstruct import KNOWN, STOPPABLE
     from lartpc.reconstruction.result import evaluation, result_of
+    from lartpc.reconstruction.used import HitRun
 
     folder = prepare(output, resume, overwrite, RESULTS)
     particles = [name.strip() for name in options["particles"].split(",")]

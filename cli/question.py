@@ -87,8 +87,9 @@ class Question(NamedTuple):
     def fit(self, unknowns, finder):
         """The joint fit, with each step shown; the result as `calibrate HITS` has it."""
         from lartpc import calibrate_hits_of_runs
-        from lartpc.reconstruction.calibrate import HitRun, Journal
+        from lartpc.reconstruction.calibrate import Journal
         from lartpc.reconstruction.result import result_of
+        from lartpc.reconstruction.used import HitRun
 
         steps = []
 

@@ -14,8 +14,8 @@ from lartpc.files import hdf5
 from lartpc.fit.runs import RunUnknowns
 from lartpc.fit.store import check_setup, described
 from lartpc.fit.target import Target
-from lartpc.reconstruction.calibrate import HitRun, Saved
 from lartpc.reconstruction.candidates import CutFlow
+from lartpc.reconstruction.used import HitRun, Saved
 
 NAME = "joint.h5"
 

@@ -14,7 +14,6 @@ import numpy as np
 from lartpc.data.hits import Hits
 from lartpc.detector.detector import Detector
 from lartpc.generator.stopping import PARTICLES
-from lartpc.reconstruction.calibrate import Used
 from lartpc.reconstruction.candidates import Candidate, CutFlow
 from lartpc.reconstruction.cluster import positions
 from lartpc.reconstruction.crossing import TUBE, nearest
@@ -22,6 +21,7 @@ from lartpc.reconstruction.polyline import path_length
 from lartpc.reconstruction.result import HitsResult
 from lartpc.reconstruction.through import find_through
 from lartpc.reconstruction.track import TIME, Gaussian
+from lartpc.reconstruction.used import Used
 from lartpc.simulation.simulation import Simulation
 
 LIFETIME, OVERALL = "lifetime", "Ab"

@@ -7,6 +7,7 @@ from lartpc import Detector, Simulation
 from lartpc.fit.runs import RunUnknowns
 from lartpc.fit.unknowns import unknowns_of
 from lartpc.reconstruction import marginal
+from lartpc.reconstruction.calibrate import along_inverse
 from lartpc.reconstruction.candidates import CutFlow
 from lartpc.reconstruction.joint import JointFit, Reduced, State, Times
 from lartpc.reconstruction.layout import TIME
@@ -208,6 +209,13 @@ def test_slopes_to_one_side_know_the_curvature(monkeypatch):
     later = marginal.renewed(Fit(), State(np.array([0.7, 0.3]), (), ()), reduced, first)
     np.testing.assert_allclose(later.by_theta, [[1.4, -0.5]], atol=1e-12)
     assert first.errors_from(later.theta) == pytest.approx(np.hypot(2.0 * 0.6, 0.3))
+
+
+def test_a_half_goes_along_the_inverse_of_a_lifetime():
+    step, errors = np.array([0.02, -1000.0]), np.array([0.01, 200.0])
+    values, errors = along_inverse(("Ab", "lifetime.run1"), np.array([0.8, 2000.0]), step, errors)
+    np.testing.assert_allclose(values, [0.82, 2000.0 / 1.5])
+    np.testing.assert_allclose(errors, [0.01, 200.0 / 1.5**2])
 
 
 def test_an_open_direction_is_left_where_it_is():
