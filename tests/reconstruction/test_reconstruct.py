@@ -104,7 +104,7 @@ def test_particles():
         assert {*table["pdg_id"].tolist()} <= alike
         assert not judged.reversed[table["good"]].any()
         others = np.stack([table[name] for name in table.dtype.names if name.startswith("dF_")], axis=1)
-        assert (np.nanmin(others, axis=1) == 0).all() and others.shape == (len(table), 6)
+        assert (np.nanmin(others, axis=1) == 0).all() and others.shape == (len(table), 3)
 
 
 def hits_of(rows):
