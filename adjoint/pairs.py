@@ -19,12 +19,17 @@ from lartpc.adjoint.losses.mse import mse_adjoint
 from lartpc.adjoint.losses.soft_dtw import soft_dtw_adjoint
 from lartpc.adjoint.pixels.assign import assign_adjoint
 from lartpc.adjoint.pixels.conserve import conserve_adjoint
-from lartpc.adjoint.pixels.couple import couple_adjoint
 from lartpc.adjoint.pixels.induce import induce_adjoint
+from lartpc.adjoint.pixels.pool import pool_adjoint
+from lartpc.adjoint.pixels.project import project_adjoint
 from lartpc.adjoint.pixels.share import share_adjoint
 from lartpc.adjoint.pixels.spread import spread_adjoint
+from lartpc.adjoint.pixels.transfer import transfer_adjoint
+from lartpc.adjoint.response.coarsen import coarsen_adjoint
 from lartpc.adjoint.response.convolve import convolve_adjoint
 from lartpc.adjoint.response.deposit import deposit_adjoint
+from lartpc.adjoint.response.refine import refine_adjoint
+from lartpc.adjoint.response.relay import relay_adjoint
 from lartpc.adjoint.runtime.gather import gather_adjoint
 from lartpc.kernels.charge.angle import angle
 from lartpc.kernels.charge.drift import drift
@@ -41,16 +46,24 @@ from lartpc.kernels.losses.likelihood import likelihood
 from lartpc.kernels.losses.mmd import mmd
 from lartpc.kernels.losses.mse import mse
 from lartpc.kernels.losses.soft_dtw import soft_dtw
+from lartpc.kernels.pixels.around import around, count_around, span
 from lartpc.kernels.pixels.assign import assign
 from lartpc.kernels.pixels.conserve import conserve
 from lartpc.kernels.pixels.couple import couple
 from lartpc.kernels.pixels.induce import induce
 from lartpc.kernels.pixels.pair import count_pairs, pair
+from lartpc.kernels.pixels.pool import pool
+from lartpc.kernels.pixels.project import project
 from lartpc.kernels.pixels.reach import count_reached, reach
 from lartpc.kernels.pixels.share import choose, share
 from lartpc.kernels.pixels.spread import spread
+from lartpc.kernels.pixels.transfer import transfer
+from lartpc.kernels.pixels.under import count_under, under
+from lartpc.kernels.response.coarsen import coarsen
 from lartpc.kernels.response.convolve import convolve
 from lartpc.kernels.response.deposit import deposit
+from lartpc.kernels.response.refine import refine
+from lartpc.kernels.response.relay import relay
 from lartpc.kernels.response.windows import count_windows, window
 from lartpc.kernels.runtime.checksum import checksum
 from lartpc.kernels.runtime.gather import gather
@@ -84,7 +97,12 @@ ADJOINTS = {
     induce: Adjoint(induce_adjoint),
     conserve: Adjoint(conserve_adjoint, writes=("moment_x", "moment_y", "current")),
     assign: Adjoint(assign_adjoint),
-    couple: Adjoint(couple_adjoint, shared=("parameters",), row="step_module"),
+    pool: Adjoint(pool_adjoint),
+    project: Adjoint(project_adjoint, writes=("charge",)),
+    transfer: Adjoint(transfer_adjoint, shared=("parameters",), row="block_module"),
+    coarsen: Adjoint(coarsen_adjoint),
+    relay: Adjoint(relay_adjoint, shared=("parameters",), row="block_module", writes=("slow",)),
+    refine: Adjoint(refine_adjoint, writes=("late", "driven")),
     deposit: Adjoint(deposit_adjoint, writes=("coefficient", "share_t")),
     convolve: Adjoint(convolve_adjoint, writes=("source",)),
     buffer: Adjoint(buffer_adjoint),
@@ -99,6 +117,7 @@ ADJOINTS = {
 }
 
 NO_ADJOINT = {
+    couple: "is linear in shares of a step, and launched with their derivatives for the rows of a Jacobian",
     checksum: "sums the words of an array",
     count_pieces: "counts the TPCs that a segment passes",
     pieces: "lists them",
@@ -109,6 +128,11 @@ NO_ADJOINT = {
     own: "lists the runs of entries",
     count_reached: "counts pixels",
     reach: "lists pixels",
+    count_under: "counts areas",
+    under: "lists areas",
+    count_around: "counts pixels",
+    around: "lists pixels",
+    span: "finds ticks",
     count_windows: "counts windows",
     window: "lists windows",
 }

@@ -5,7 +5,7 @@ dw/du = -(Phi((z + 1)/s) - 2 Phi(z/s) + Phi((z - 1)/s)),  dw/ds = the same secon
 """
 
 from lartpc.kernels.charge.split import PITCH
-from lartpc.kernels.pixels.assign import hat, lattice_position, rest
+from lartpc.kernels.pixels.assign import hat, lattice_position
 from lartpc.kernels.runtime.launch import device, kernel
 from lartpc.kernels.runtime.special import normal_cdf, normal_density
 
@@ -26,19 +26,33 @@ def slope_by_s(z, s):
 
 
 @device
+def edge_at(z, s):
+    """G(z) - max(z, 0), Phi(z/s) and phi(z/s): of each site once, as its neighbours need them, too."""
+    T = type(z)
+    a = abs(z) / s
+    density = normal_density(a)
+    tail = normal_cdf(-a)
+    return s * (density - a * tail), tail if z < T(0.0) else T(1.0) - tail, density
+
+
+@device
 def assign_axis_adjoint(i, u, s, first, n, amount, grad_share):
     """Gradients with respect to u, s and amount."""
     T = type(u)
     grad_u = T(0.0)
     grad_s = T(0.0)
     grad_amount = T(0.0)
+    rest0, cdf0, density0 = edge_at(T(first - 1) - u, s)
+    rest1, cdf1, density1 = edge_at(T(first) - u, s)
     for k in range(n):
         z = T(first + k) - u
+        rest2, cdf2, density2 = edge_at(z + T(1.0), s)
         grad = grad_share[i, k]
-        second = rest(z - T(1.0), s) - rest(z, s) + (rest(z + T(1.0), s) - rest(z, s))
-        grad_amount += grad * (hat(z) + second)
-        grad_u += grad * slope_by_u(z, s)
-        grad_s += grad * slope_by_s(z, s)
+        grad_amount += grad * (hat(z) + ((rest0 - rest1) + (rest2 - rest1)))
+        grad_u -= grad * ((cdf2 - cdf1) - (cdf1 - cdf0))
+        grad_s += grad * ((density2 - density1) + (density0 - density1))
+        rest0, cdf0, density0 = rest1, cdf1, density1
+        rest1, cdf1, density1 = rest2, cdf2, density2
     return grad_u * amount, grad_s * amount, grad_amount
 
 

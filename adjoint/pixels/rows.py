@@ -22,23 +22,17 @@ BY_X = 5
 BY_Y = 6
 
 
-@kernel("by_pair", work=("grad_moment_x", "grad_moment_y", "grad_current", "grad_state", "grad_source"))
-def pull(
+@kernel("grad_source", "grad_moment_x", "grad_moment_y", work=("grad_current", "grad_state"))
+def back(
     i,
     pixel,
     pixel_window,
     window_pair,
-    pair_step,
-    pair_source,
     # conserve
     conserved,
     window_first,
     moment_x,
     moment_y,
-    moment_x_by_sigma_T,
-    moment_y_by_sigma_T,
-    moment_x_by_x,
-    moment_y_by_y,
     tick,
     current,
     # convolve
@@ -55,38 +49,19 @@ def pull(
     basis,
     tail_back,
     decay,
-    # deposit
-    step_table,
-    sites_t,
-    share_t,
-    share_t_by_arrival,
-    share_t_by_sigma_t,
-    coefficient,
-    coefficient_by_sigma_T,
-    coefficient_by_induction,
-    coefficient_by_x,
-    coefficient_by_y,
     # to work in
-    grad_moment_x,
-    grad_moment_y,
     grad_current,
     grad_state,
-    grad_source,
     # gradient of the waveform
     grad_waveform,
     # gradients
-    by_pair,
+    grad_moment_x,
+    grad_moment_y,
+    grad_source,
 ):
-    """Gradients of the loss of pixel[i], back to what its pairs bring, one of each step that it sees: by_pair.
+    """Gradients of the loss of pixel[i], back to its values `source` and, where `conserved`, to moments of its pairs.
 
-    The values `source` that pair p drives are coefficient share_t (see `deposit`), where coefficient is proportional
-    to the step's charge and depends on its sigma_T and place, share_t depends on its arrival and sigma_t.
-
-    pixel (n_rows,), each once. coefficient_by_sigma_T, ..._by_x and ..._by_y like coefficient [e/cm], ..._by_induction
-    like it [e], share_t_by_... like share_t [1/us]. moment_x, moment_y (n_pairs, 1): the lowest alone, as are their
-    derivatives; with a response that is not `conserved` they have no rows. A derivative of the coefficient that is not
-    asked for has no rows, nor have those of the moments, and its columns of by_pair keep what they held. The gradient
-    of the waveform is read on the pixel's windows alone.
+    pixel (n_rows,), each once. The gradient of the waveform is read on the pixel's windows alone.
     """
     T = type(grad_source[0])
     begin = pixel_window[pixel[i]]
@@ -130,6 +105,56 @@ def pull(
             grad_state,
             grad_source,
         )
+
+
+@kernel("by_pair")
+def pull(
+    i,
+    pixel,
+    pixel_window,
+    window_pair,
+    pair_step,
+    pair_source,
+    # conserve
+    conserved,
+    moment_x,
+    moment_x_by_sigma_T,
+    moment_y_by_sigma_T,
+    moment_x_by_x,
+    moment_y_by_y,
+    # deposit
+    step_table,
+    rank,
+    sites_t,
+    share_t,
+    share_t_by_arrival,
+    share_t_by_sigma_t,
+    coefficient,
+    coefficient_by_sigma_T,
+    coefficient_by_induction,
+    coefficient_by_x,
+    coefficient_by_y,
+    # gradients, of `back`
+    grad_moment_x,
+    grad_moment_y,
+    grad_source,
+    # gradients
+    by_pair,
+):
+    """Gradients of the loss of pixel[i], back to what its pairs bring, one of each step that it sees: by_pair.
+
+    The values `source` that pair p drives are coefficient share_t (see `deposit`), where coefficient is proportional
+    to the step's charge and depends on its sigma_T and place, share_t depends on its arrival and sigma_t.
+
+    pixel (n_rows,), each once. coefficient_by_sigma_T, ..._by_x and ..._by_y like coefficient [e/cm], ..._by_induction
+    like it [e], share_t_by_... like share_t [1/us]. moment_x, moment_y (n_pairs, 1): the lowest alone, as are their
+    derivatives and gradients; with a response that is not `conserved` they have no rows. A derivative of the
+    coefficient that is not asked for has no rows, nor have those of the moments, and its columns of by_pair keep what
+    they held.
+    """
+    T = type(grad_source[0])
+    begin = pixel_window[pixel[i]]
+    end = pixel_window[pixel[i] + 1]
     for p in range(window_pair[begin], window_pair[end]):
         step = pair_step[p]
         n = rank[step_table[step]]

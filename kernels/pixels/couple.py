@@ -1,4 +1,4 @@
-"""Couple: how strongly the charge of a step drives each of a tabulated response's waveforms on a pixel."""
+"""Couple: how strongly the charge of a step drives each waveform of a tabulated response on a pixel."""
 
 import numpy as np
 
@@ -12,12 +12,6 @@ def table_bin(site, column, bins):
     """The bin of the table's quadrant in which a site lies, seen from a pixel."""
     k = bin_offset(site, column, bins)
     return k if k >= 0 else -1 - k
-
-
-@device
-def edge(bins):
-    """The first bin of the table's quadrant beside the pixel; one that the pixel's edge divides counts as over it."""
-    return (bins + 1) // 2
 
 
 @kernel("coefficient")
@@ -35,23 +29,21 @@ def couple(
     step_table,
     bins,
     space,
+    induced,
     parameters,
     step_module,
     coefficient,
 ):
-    """Of pair i: coefficient[i, r] = sum over sites of s share_x share_y space[table, |x| bin, |y| bin, r].
+    """Of pair i: coefficient[i, r] = sum over sites of share_x share_y (space + (s - 1) induced)[table, |x|, |y|, r].
 
-    s = induction_scale where the site is beside the pair's pixel and r > 0, else 1: the first of the waveforms has the
-    charge, the others none, so that charge is conserved.
-    Sites and shares of the steps as in `assign`; the response of table step_table[step] is the sum over r of
-    space[table, :, :, r] (n_tables, bins_x, bins_y, rank) times a waveform; it is 0 beyond its bins. coefficient
-    (n_pairs, rank) [e]; parameters (n_modules, n_parameters), step_module (n_steps,).
+    s = induction_scale. Sites and shares of the steps as in `assign`; the response of table step_table[step] is the sum
+    over r of space[table, :, :, r] (n_tables, bins_x, bins_y, rank), of which `induced` is scaled, times a waveform; it
+    is 0 beyond its bins. coefficient (n_pairs, rank) [e]; parameters (n_modules, n_parameters), step_module (n_steps,).
     """
     step = pair_step[i]
     table = step_table[step]
-    scale = parameters[step_module[step], INDUCTION_SCALE]
-    beside = edge(bins)
-    charge = type(scale)(0.0)  # beside the pixel
+    more = parameters[step_module[step], INDUCTION_SCALE]
+    more -= type(more)(1.0)
     for jx in range(sites_x[step]):
         u = table_bin(site_x[step] + jx, pair_x[i], bins)
         if u >= space.shape[1]:
@@ -61,9 +53,8 @@ def couple(
             if v >= space.shape[2]:
                 continue
             Q = share_x[step, jx] * share_y[step, jy]
-            if u >= beside or v >= beside:
-                charge += Q * space[table, u, v, 0]
-                Q *= scale
             for r in range(space.shape[3]):
                 coefficient[i, np.uint64(r)] += Q * space[table, u, v, np.uint64(r)]
-    coefficient[i, 0] += (type(scale)(1.0) - scale) * charge
+            if more != type(more)(0.0):
+                for r in range(space.shape[3]):
+                    coefficient[i, np.uint64(r)] += Q * more * induced[table, u, v, np.uint64(r)]

@@ -185,8 +185,9 @@ def _spots(simulation: Simulation, waveforms: Waveforms, batch: Batch, pixels: P
     threshold = to_numpy(pixels.threshold).astype(np.float64)
     silence, _ = log_no_hit(threshold - charge, detector.reset_noise, detector.uncorrelated_noise)
 
-    step, column, row = (to_numpy(array) for array in waveforms.pairs[:3])
-    of_pixel = to_numpy(windows.pair)[to_numpy(windows.of_pixel)]
+    pairs, window_pair = waveforms.of_steps()
+    step, column, row = (to_numpy(array) for array in pairs[:3])
+    of_pixel = to_numpy(window_pair)[to_numpy(windows.of_pixel)]
     owner = np.repeat(np.arange(n), np.diff(of_pixel))
     names = ("column", "row", "x", "y", "sigma_T", "charge", "distance")
     steps = {name: to_numpy(getattr(waveforms.steps, name)) for name in names}

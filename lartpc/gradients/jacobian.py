@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from lartpc.adjoint.pairs import ADJOINTS
-from lartpc.adjoint.pixels.rows import BY_Y, pull, rows
+from lartpc.adjoint.pixels.levels import back_levels
+from lartpc.adjoint.pixels.rows import BY_Y, back, pull, rows
 from lartpc.arrays import namespace, to_numpy
 from lartpc.autodiff.launch import plain
 from lartpc.autodiff.tape import Tape
@@ -22,14 +23,15 @@ from lartpc.kernels.charge.drift import drift
 from lartpc.kernels.charge.ellipsoid import ellipsoid
 from lartpc.kernels.charge.field import field
 from lartpc.kernels.charge.quench import quench
-from lartpc.kernels.pixels.couple import couple
+from lartpc.kernels.pixels.transfer import transfer
+from lartpc.kernels.response.relay import relay
 from lartpc.kernels.runtime.gather import gather
 from lartpc.kernels.runtime.slots import INDUCTION_SCALE
 from lartpc.pixels.slopes import nothing
 from lartpc.simulation.chain import Waveforms
 
 OF_STEP = ("charge", "arrival", "sigma_t", "sigma_T")
-BY_STEP = (couple, drift, quench, ellipsoid, field)  # kernels by which parameters act on a step, the last first
+BY_STEP = (drift, quench, ellipsoid, field)  # kernels by which parameters act on a step, the last first
 TINY = 1e-30  # charge [e] by which nothing is divided
 
 
@@ -45,24 +47,31 @@ class Jacobian:
         self.tape, self.waveforms = tape, waveforms
         windows = waveforms.windows
         self.forward = arguments_of(tape)
-        self.first_pair = windows.pair[windows.of_pixel]
         self.slots = slots
         self.columns = columns_of(self.forward, slots)
         self.of_electronics = has_electronics(tape, slots)
-        deposit, convolve = self.forward["deposit"], self.forward["convolve"]
-        xp = namespace(deposit["source"])
-        none = {"induction_column": -1, "coefficient_by_induction": nothing(deposit["source"])}
         slopes = waveforms.readout.slopes(self.forward, self.columns, places)
-        self.arguments = deposit | convolve | none | slopes
+        if "refine" in self.forward:
+            self.back, self.arguments = back_levels, slopes
+        else:
+            self.back, self.arguments = back, self.of_lattice() | slopes
+        coefficient = self.arguments["coefficient"]
+        self.first_pair = self.arguments["window_pair"][windows.of_pixel]
+        none = {"induction_column": -1, "coefficient_by_induction": nothing(coefficient)}
+        self.arguments = none | self.arguments
         self.arguments |= {
             "conserved": waveforms.readout.conserved,
             "pixel_window": windows.of_pixel,
             "step_slope": step_slopes(self.forward, self.columns),
-            "grad_current": xp.empty_like(convolve["current"]),
-            "grad_state": xp.empty_like(convolve["state"]),
-            "grad_source": xp.empty_like(deposit["source"]),
-            "by_pair": xp.empty((len(deposit["coefficient"]), BY_Y + 1), dtype=deposit["source"].dtype),
+            "by_pair": namespace(coefficient).empty((len(coefficient), BY_Y + 1), dtype=coefficient.dtype),
         }
+
+    def of_lattice(self) -> dict[str, Any]:
+        """What `back` and `pull` take of deposit and convolve, and what they work in."""
+        deposit, convolve = self.forward["deposit"], self.forward["convolve"]
+        work = {"grad_current": convolve["current"], "grad_state": convolve["state"], "grad_source": deposit["source"]}
+        xp = namespace(deposit["source"])
+        return deposit | convolve | {name: xp.empty_like(array) for name, array in work.items()}
 
     def of_seeds(self, seeds: list[tuple[Any, Any]], pixels: Any) -> np.ndarray:
         """(len(pixels), len(slots)) float64, from the derivatives `seeds` of losses of single pixels, see `Tape`.
@@ -85,7 +94,7 @@ class Jacobian:
         shape = (len(pixels), len(self.columns))
         partial, row = (xp.zeros(shape, dtype=grad_waveform.dtype) for _ in range(2))
         own = {"pixel": pixels, "grad_waveform": grad_waveform, "partial": partial, "row": row}
-        for kernel in (pull, rows):
+        for kernel in (self.back, pull, rows):
             plain(kernel, len(pixels), **self.arguments | own)
         module = self.forward["drift"]["step_module"][self.arguments["pair_step"][self.first_pair[pixels]]]
         return by_slot(self.forward, row, module, self.columns, self.slots)
@@ -116,11 +125,16 @@ def event_gradients(tape: Tape, steps: Any, event: np.ndarray, n_events: int, sl
     forward = arguments_of(tape)
     columns = columns_of(forward, slots)
     grad_step = {name: tape.gradient(getattr(steps, name)) for name in OF_STEP}
-    induced = INDUCTION_SCALE in columns and "couple" in forward
-    grad_coefficient = tape.gradient(forward["couple"]["coefficient"]) if induced else None
-    of_step = to_numpy(parameter_rows(forward, grad_step, grad_coefficient))[:, columns]
+    of_step = to_numpy(parameter_rows(forward, grad_step))[:, columns]
+    module = to_numpy(forward["drift"]["step_module"])
+    if INDUCTION_SCALE in columns and "transfer" in forward:
+        of_block = np.zeros((len(forward["transfer"]["block_event"]), len(columns)))
+        of_block[:, columns.index(INDUCTION_SCALE)] = to_numpy(induction_rows(tape, forward))
+        of_step = np.concatenate((of_step, of_block))
+        event = np.append(event, to_numpy(forward["transfer"]["block_event"]))
+        module = np.append(module, to_numpy(forward["transfer"]["block_module"]))
     n_modules = len(forward["gather"]["slot"])  # in each event that has values of its own, too
-    both, at = np.unique(event * n_modules + to_numpy(forward["drift"]["step_module"]), return_inverse=True)
+    both, at = np.unique(event * n_modules + module, return_inverse=True)
     sums = np.zeros((len(both), len(columns)))
     for c, column in enumerate(of_step.T):
         sums[:, c] = np.bincount(at, column, len(both))
@@ -150,15 +164,23 @@ def by_slot(forward: dict[str, dict], row: Any, module: Any, columns: list[int],
     return result[:, :-1]
 
 
-def parameter_rows(forward: dict[str, dict], grad_step: dict[str, Any], grad_coefficient: Any = None) -> Any:
-    """Gradients by the parameters of its module of each step apart (n_steps, n_parameters), from those by `OF_STEP`.
+def parameter_rows(forward: dict[str, dict], grad_step: dict[str, Any]) -> Any:
+    """Gradients by the parameters of its module of each step apart (n_steps, n_parameters), from those by `OF_STEP`."""
+    return step_gradients(forward, {id(forward["drift"][name]): grad for name, grad in grad_step.items()})
 
-    And from those by the coefficients of `couple`, where they are given: there the scale of induction acts.
-    """
-    grads = {id(forward["drift"][name]): grad for name, grad in grad_step.items()}
-    if grad_coefficient is not None:
-        grads[id(forward["couple"]["coefficient"])] = grad_coefficient
-    return step_gradients(forward, grads)
+
+def induction_rows(tape: Tape, forward: dict[str, dict]) -> Any:
+    """Gradients by the scale of induction of the module of each block apart (n_blocks,), from those on the tape."""
+    total: Any = 0.0
+    for kernel in (kernel for kernel in (transfer, relay) if kernel.name in forward):
+        adjoint, of = ADJOINTS[kernel].kernel, forward[kernel.name]
+        xp, n = namespace(of["parameters"]), len(of["block_module"])
+        rows = xp.zeros((n, of["parameters"].shape[1]), dtype=of["parameters"].dtype)
+        own = {f"grad_{name}": tape.gradient(of[name]) for name in kernel.outputs} | {"grad_parameters": rows}
+        own |= {name: xp.zeros_like(of[name.removeprefix("grad_")]) for name in adjoint.outputs if name not in own}
+        plain(adjoint, n, **of | own)
+        total = total + rows[:, INDUCTION_SCALE]
+    return total
 
 
 def step_gradients(forward: dict[str, dict], grads: dict[int, Any]) -> Any:

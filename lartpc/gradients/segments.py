@@ -41,7 +41,7 @@ class SegmentJacobian:
         forward, of_pair = self.of_parameters.forward, self.of_parameters.arguments
         split, windows, step = forward["split"], waveforms.windows, of_pair["pair_step"]
         xp = namespace(step)
-        first = windows.pair[windows.of_pixel]  # first pair of each pixel
+        first = self.of_parameters.first_pair
         pixel, segment = owners(first, len(step)), split["step_segment"][step]
         order = sorting(pixel, segment, step)
         starts = run_starts(pixel[order], segment[order])

@@ -1,4 +1,4 @@
-"""Tabulated responses as the kernels take them: sums of products of functions of position and time."""
+"""Tabulated responses as the kernels take them."""
 
 from __future__ import annotations
 
@@ -11,33 +11,53 @@ import numpy as np
 from lartpc.blas import one_blas_thread
 from lartpc.detector.detector import Detector
 from lartpc.exceptions import InputError
+from lartpc.kernels.response.cells import CELL
+from lartpc.pixels.levels import Level, levels, side, spline
 from lartpc.pixels.response import Response, _list
-from lartpc.response.lattice import Lattice, make_lattice
 
 NEGLIGIBLE = 1e-6  # of the peak: the table is cut where it stays below
-PRECISION = 1e-5  # of the peak: deviation of the sum of products that stands for the table
 
 
 class Tables(NamedTuple):
-    """Responses as the kernels take them, a table t for each pitch, on a lattice of position and time.
+    """Responses in levels as the kernels take them, a table t for each pitch; zeros fill up what one has less.
 
-    Table t is the sum over r of space[t, :, :, r] times waveform r; zeros fill up what it has less than others.
+    Rows of `project`: those of near pixels, by even and odd functions along x, along y and rank; then moments.
     """
 
-    lattice: Lattice
-    space: Any  # (n_tables, bins along |x|, bins along |y|, most rank)
     bins: int  # a pitch
+    side: int  # sites of a pixel along an axis
     per_tick: int  # samples a clock cycle
     shift: Any  # (n_tables,) [us] from the table's begin to the arrival at the detector's drift_start
     of_tpc: Any  # (n_tpcs,) int64: which of the tables each TPC has
+    near: int  # pixels along each axis
+    reach: int
+    rank: int  # of late waveforms
+    far_rank: int  # of those of far pixels, the first; the next has the charge
+    slow_rank: int
+    parity: Any  # (n_rows,) int64: 1 where odd along x, and 2 along y
+    same: Any  # (n_rows,) int64: rows of the same parity from each on
+    weight: Any  # (n_tables n_rows quarter,): of a quarter of a pixel's sites
+    moments: int  # up to a multiple of 8
+    far: Any  # (n_tables offsets offsets far_rank moments,)
+    waveform: Any  # (n_tables, lags, rank per_tick) [1/us]
+    first_late: Any  # (n_tables,) int64, lag of the first of these
+    drive: Any  # (n_tables moments offsets offsets slow_rank,)
+    early: Any  # (n_tables coarse lags slow_rank,) [1/us], latest first
+    coarse_lags: int
+    first_early: int
+    spline_charge: Any  # (3 per_tick CELL,) of the coarse sites a cell before that of a tick, at it and behind it
+    spline: Any  # (3 CELL,)
+    first_lag: Any  # (n_tables,) int64: first lag of all, and
+    last_lag: Any  # the last one
+    space: Any  # (n_tables, |x| bins, |y| bins, ranks of all levels): see `couple` and `back_levels`
+    induced: Any  # like space: what induction_scale multiplies
 
 
 @one_blas_thread
 def make_response_tables(responses: Sequence[Response], detector: Detector, dtype: Any, xp: Any) -> Tables:
-    """The sums of products of functions of position and time that stand for `responses`, one for each pitch, ascending.
+    """The levels (see `lartpc.pixels.levels`) of `responses`, one for each pitch, ascending.
 
-    The charge of each bin is kept, the rest until no entry deviates by more than `PRECISION` of the peak. Raises
-    InputError where the responses do not fit the detector, or differ in bins a pitch or samples a clock cycle.
+    Raises InputError where the responses do not fit the detector, or differ in bins a pitch or samples a clock cycle.
     """
     pitches, of_tpc = np.unique(detector.pitch, return_inverse=True)
     if len(responses) != len(pitches):
@@ -46,36 +66,161 @@ def make_response_tables(responses: Sequence[Response], detector: Detector, dtyp
             f"{detector.name}: {_list(pitches)} [cm]"
         )
     made = [_table(response, detector, pitch) for response, pitch in zip(responses, pitches.tolist(), strict=True)]
-    space, waveforms, bins, per_tick, shift = zip(*made, strict=True)
+    tables, bins, per_tick, shift = zip(*made, strict=True)
     if len({*bins}) > 1 or len({*per_tick}) > 1:
         raise InputError(
             f"response: found tables of {_list(bins)} bins a pitch and {_list(per_tick)} samples a clock cycle, "
             "allowed is one number of each"
         )
-    no_tails = [np.zeros((len(waveform), 0)) for waveform in waveforms]
-    first_lag = [0] * len(made)
-    lattice = make_lattice(waveforms, per_tick, first_lag, no_tails, np.zeros(0), detector.tick, dtype, xp)
-    filled = np.zeros((len(made), *np.max([part.shape[:2] for part in space], axis=0), int(lattice.rank.max())))
-    for whole, part in zip(filled, space, strict=True):
-        whole[tuple(map(slice, part.shape))] = part
-    return Tables(
-        lattice,
-        xp.asarray(filled.astype(dtype)),
-        bins[0],
-        per_tick[0],
-        xp.asarray(np.array(shift, dtype=dtype)),
-        xp.asarray(of_tpc.astype(np.int64)),
-    )
+    arrays = _arrays(levels(tables, bins[0], per_tick[0]), bins[0], per_tick[0])
+    arrays |= {"shift": np.array(shift), "of_tpc": of_tpc.astype(np.int64)}
+    arrays = {
+        name: xp.asarray(value if value.dtype == np.int64 else value.astype(dtype))
+        if hasattr(value, "dtype")
+        else value
+        for name, value in arrays.items()
+    }
+    return Tables(bins=bins[0], side=side(bins[0]), per_tick=per_tick[0], **arrays)
 
 
-def _table(response: Response, detector: Detector, pitch: float) -> tuple[np.ndarray, np.ndarray, int, int, float]:
-    """space, waveforms, bins, per_tick and shift of one of `Tables`."""
+def _arrays(tables: list[Level], bins: int, per_tick: int) -> dict[str, Any]:
+    """Of `Tables`, those that follow from the levels alone."""
+    near, reach = tables[0].near, max(one.reach for one in tables)
+    far_rank, slow_rank = tables[0].far.shape[-1], len(tables[0].early)
+    rank, half = max(len(one.late) for one in tables), tables[0].space.shape[2] // 2
+    n_moments, n = len(tables[0].moments), len(tables)
+    moments = -(-n_moments // 8) * 8
+    parity = _parity(near, rank, tables[0].moments)
+    weight = np.zeros((n, len(parity) + moments - n_moments, half * half))
+    far = np.zeros((n, 2 * reach + 1, 2 * reach + 1, far_rank, moments))
+    drive = np.zeros((n, moments, 2 * reach + 1, 2 * reach + 1, slow_rank))
+    lags = [_late_lags(one, per_tick) for one in tables]
+    waveform = np.zeros((n, max(last - first + 1 for first, last in lags), rank * per_tick))
+    early = np.zeros((n, max(one.early.shape[1] for one in tables), slow_rank))
+    for t, one in enumerate(tables):
+        weight[t, : len(parity), : half * half] = _weights(one, rank)
+        cut = slice(reach - one.reach, reach + one.reach + 1)
+        sign = _signs(one.moments)
+        far[t, cut, cut, :, :n_moments] = _mirrored(one.far, sign).transpose(0, 1, 3, 2)
+        drive[t, :n_moments, cut, cut] = _mirrored(one.slow, sign).transpose(2, 0, 1, 3)
+        for lag in range(lags[t][0], lags[t][1] + 1):
+            for phase in range(per_tick):
+                j = lag * per_tick - phase - one.first_late
+                if 0 <= j < one.late.shape[1]:
+                    waveform[t, lag - lags[t][0], phase : len(one.late) * per_tick : per_tick] = one.late[:, j]
+        early[t, early.shape[1] - one.early.shape[1] :] = one.early.T[::-1]
+    parity = np.append(parity, np.zeros(moments - n_moments, dtype=np.int64))
+    ends = np.append(np.flatnonzero(np.diff(parity)), len(parity) - 1)
+    same = ends[np.searchsorted(ends, np.arange(len(parity)))] - np.arange(len(parity)) + 1
+    whole = [_spaces(one, bins, rank, reach) for one in tables]
+    first_early = tables[0].first_early
+    first, last = np.array(lags, dtype=np.int64).T
+    tick = np.arange(CELL * per_tick).reshape(CELL, per_tick).T / (CELL * per_tick)
+    offset = np.arange(3)[:, None, None] - 0.5
+    return {
+        "near": near,
+        "reach": reach,
+        "rank": rank,
+        "far_rank": far_rank,
+        "slow_rank": slow_rank,
+        "parity": parity,
+        "same": same,
+        "weight": weight.ravel(),
+        "moments": moments,
+        "far": far.ravel(),
+        "waveform": waveform,
+        "first_late": first,
+        "drive": drive.ravel(),
+        "early": early.ravel(),
+        "coarse_lags": early.shape[1] if slow_rank else 0,
+        "first_early": first_early,
+        "spline_charge": spline(tick - offset).ravel(),
+        "spline": spline(tick[:1] - offset).ravel(),
+        "first_lag": np.minimum(first, (first_early - 2) * CELL) if slow_rank else first,
+        "last_lag": last,
+        "space": np.stack([space for space, _ in whole]),
+        "induced": np.stack([induced for _, induced in whole]),
+    }
+
+
+def _spaces(one: Level, bins: int, rank: int, reach: int) -> tuple[np.ndarray, np.ndarray]:
+    """`space` and `induced` of `Tables`: functions of all levels at the bins of the table's quadrant."""
+    d, n, far_rank = one.reach + 1, one.space.shape[2], one.far.shape[-1]
+    values = np.zeros((d, d, n, n, rank + one.slow.shape[-1]))
+    of_moments = "mij,xymr->xyijr"
+    values[..., :far_rank] = np.einsum(of_moments, one.moments, one.far, optimize=True)
+    values[..., rank:] = np.einsum(of_moments, one.moments, one.slow, optimize=True)
+    values[: one.near + 1, : one.near + 1, ..., : one.space.shape[-1]] = one.space
+    values = np.concatenate((values[..., far_rank, None], np.delete(values, far_rank, axis=-1)), axis=-1)
+    beside = values.copy()
+    beside[0, 0] = beside[..., 0] = 0.0
+    of_bin = np.zeros((reach * bins + (bins + 1) // 2, d, n))
+    for u in range(len(of_bin)):
+        offset, s = divmod(u + (bins + 1) // 2, bins)
+        places = [(offset, s, 1.0)] if n == bins or s else [(offset, 0, 0.5), (offset - 1, bins, 0.5)]
+        for offset, s, part in places:
+            if offset < d:
+                of_bin[u, offset, n - 1 - s] = part
+    space, induced = (np.einsum("uxi,vyj,xyijr->uvr", of_bin, of_bin, a, optimize=True) for a in (values, beside))
+    return space, induced
+
+
+def _late_lags(one: Level, per_tick: int) -> tuple[int, int]:
+    """The first and the last lag in ticks of the late waveforms."""
+    return -(-one.first_late // per_tick), (one.first_late + one.late.shape[1] + per_tick - 2) // per_tick
+
+
+def _signs(moments: np.ndarray) -> np.ndarray:
+    """(2, n_moments): -1 where a moment is odd along x, along y."""
+    flipped = (moments[:, ::-1], moments[:, :, ::-1])
+    return np.sign([np.einsum("mij,mij->m", moments, other) for other in flipped])
+
+
+def _mirrored(quadrant: np.ndarray, sign: np.ndarray) -> np.ndarray:
+    """Coefficients (offsets, offsets, moments, rank) from those of offsets from 0 on: moments are even or odd."""
+    reach = len(quadrant) - 1
+    d = np.arange(-reach, reach + 1)
+    by_x, by_y = (np.where(d[:, None] < 0, one, 1.0) for one in sign)
+    return quadrant[np.abs(d)[:, None], np.abs(d)] * (by_x[:, None] * by_y[None])[..., None]
+
+
+def _parity(near: int, rank: int, moments: np.ndarray) -> np.ndarray:
+    """Of the rows of `project` (n_rows,)."""
+    odd = np.array([0, *[0, 1] * near])
+    of_near = np.repeat(odd[:, None] + 2 * odd, rank)
+    of_moments = (_signs(moments) < 0).T @ [1, 2] if len(moments) else np.zeros(0)
+    return np.concatenate((of_near, of_moments)).astype(np.int64)
+
+
+def _weights(one: Level, rank: int) -> np.ndarray:
+    """Of the rows of `project` (n_rows, quarter): even and odd parts of functions of place, over half a pixel."""
+    n = one.space.shape[2] // 2
+    space = np.pad(one.space, ((0, 0),) * 4 + ((0, rank - one.space.shape[4]),))
+
+    def parts(values: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+        """Half of what is even and odd along an axis of sites, over its first half."""
+        mirror = np.flip(values, axis)
+        even, odd = 0.5 * (values + mirror), 0.5 * (values - mirror)
+        return np.take(even, np.arange(n), axis), np.take(odd, np.arange(n), axis)
+
+    rows = []
+    for ax, of_x in enumerate(space):
+        for part_x in parts(of_x, 1)[: 1 if ax == 0 else 2]:
+            for ay, of_y in enumerate(part_x):
+                rows += [part.reshape(n * n, rank).T for part in parts(of_y, 1)[: 1 if ay == 0 else 2]]
+    odd = (_signs(one.moments) < 0).T.astype(int)
+    for moment, (odd_x, odd_y) in zip(one.moments, odd, strict=True):
+        rows.append(parts(parts(moment, 0)[odd_x], 1)[odd_y].reshape(1, n * n))
+    return np.concatenate(rows)
+
+
+def _table(response: Response, detector: Detector, pitch: float) -> tuple[np.ndarray, int, int, float]:
+    """Samples as `_samples` has them, bins, per_tick and shift of one of `Tables`."""
     response.check("response", detector, pitch)
     table, per_tick, first = _samples(response, detector.tick)
-    space, basis = _products(table)
     below = detector.drift_start * response.arrival(detector) / response.drift_length  # [us] from there to the anode
     shift = response.arrival(detector) - below - first * detector.tick / per_tick
-    return space, basis, response.bins(pitch), per_tick, shift
+    return table, response.bins(pitch), per_tick, shift
 
 
 def _samples(response: Response, tick: float) -> tuple[np.ndarray, int, int]:
@@ -119,28 +264,3 @@ def _sharpened(table: np.ndarray, axis: int) -> np.ndarray:
     begin = table[..., :1] if axis < 2 else np.zeros((*table.shape[:-1], 2))
     wide = np.concatenate((begin, table, np.zeros((*table.shape[:-1], 2))), axis=-1)
     return np.moveaxis(wide[..., 1:-1] - np.diff(wide, n=2) / 12.0, -1, axis)
-
-
-def _products(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """space (bins, bins, rank) and basis (rank, samples) whose product is `table`.
-
-    The first function of position is the charge, which is so kept exactly; the others are singular vectors of the rest.
-    """
-    matrix = table.reshape(-1, table.shape[2])
-    charge = matrix.sum(axis=1)[:, None]
-    charge /= np.linalg.norm(charge) or 1.0
-    rest = matrix - charge @ (charge.T @ matrix)
-    if rest.shape[0] <= rest.shape[1]:
-        left = np.linalg.eigh(rest @ rest.T)[1][:, ::-1]
-    else:
-        values, right = np.linalg.eigh(rest.T @ rest)
-        used = values[::-1] > 1e-15 * values[-1]
-        left = (rest @ right[:, ::-1][:, used]) / np.sqrt(values[::-1][used])
-    along = left.T @ rest
-    low, high = -1, left.shape[1]
-    while high - low > 1:  # the smallest rank that is good enough
-        rank = (low + high) // 2
-        good = np.abs(left[:, :rank] @ along[:rank] - rest).max() <= PRECISION * np.abs(matrix).max()
-        low, high = (low, rank) if good else (rank, high)
-    left = np.column_stack((charge, left[:, :high]))
-    return left.reshape(*table.shape[:2], high + 1), np.concatenate((charge.T @ matrix, along[:high]))

@@ -8,22 +8,28 @@ from typing import Any
 import numpy as np
 
 from lartpc.adjoint.pixels.assign import assign_tangent
-from lartpc.arrays import namespace
+from lartpc.arrays import namespace, owners
 from lartpc.autodiff.launch import plain
 from lartpc.charge.tables import Tables
 from lartpc.contracts import Clouds, Launch
 from lartpc.detector.detector import Detector
 from lartpc.kernels.pixels.assign import assign
-from lartpc.kernels.pixels.couple import couple, edge
-from lartpc.kernels.pixels.reach import count_reached, reach
+from lartpc.kernels.pixels.couple import couple
+from lartpc.kernels.pixels.pool import pool
+from lartpc.kernels.pixels.project import project
+from lartpc.kernels.pixels.transfer import transfer
+from lartpc.kernels.response.cells import CELL
+from lartpc.kernels.response.coarsen import coarsen
+from lartpc.kernels.response.refine import refine
+from lartpc.kernels.response.relay import relay
 from lartpc.kernels.runtime.slots import INDUCTION_SCALE
-from lartpc.pixels.pairs import find_pairs
+from lartpc.pixels.blocks import Seen, make_blocks, make_windows
 from lartpc.pixels.response import Response
 from lartpc.pixels.response_tables import make_response_tables
 from lartpc.pixels.sites import most_sites
 from lartpc.pixels.slopes import not_conserved, nothing
-from lartpc.response.lattice import Shares, lattice_current, step_ticks
-from lartpc.response.windows import Pairs, Windows
+from lartpc.response.lattice import Shares
+from lartpc.response.windows import Windows
 from lartpc.settings import Settings
 
 
@@ -55,34 +61,151 @@ class TabulatedReadout:
 
     def currents(
         self, clouds: Clouds, batch: Any, parameters: Any, settle: int, launch: Launch
-    ) -> tuple[Any, Pairs, Windows]:
-        """Assign, reach, couple, deposit, convolve."""
+    ) -> tuple[Any, Seen, Windows]:
+        """Assign, pool, project, transfer, coarsen, relay, refine."""
         xp, table = namespace(clouds.x), self.table
         shares, site, sites, across = self.shares(clouds, batch, launch)
-        pairs, windows = self.pairs(clouds, shares, batch, site, sites, settle)
-        n_pairs, rank = len(pairs.step), table.space.shape[3]
-        coefficient = xp.zeros((n_pairs, rank), dtype=clouds.x.dtype)
+        event = batch.event[clouds.segment]
+        seen = Seen(clouds, shares, {**site, **sites}, event, table, self.tables.tpc_pixels)
+        blocks, of_steps = make_blocks(seen)
+        pairs, windows, spans = make_windows(blocks, table, self.tables.tpc_pixels, settle, self.settings.block)
+        n_blocks, n_windows, dtype = len(blocks.x), len(windows.tick), clouds.x.dtype
+        ticks, n_rows = int(blocks.first[-1]) * table.per_tick, len(table.parity)
+        charge = xp.empty(table.side**2 * ticks, dtype=dtype)
         launch(
-            couple,
-            n_pairs,
-            pair_step=pairs.step,
-            pair_x=pairs.x,
-            pair_y=pairs.y,
+            pool,
+            n_blocks,
+            block_pair=blocks.pair,
+            block_first=blocks.first,
+            block_tick=blocks.tick,
+            block_x=blocks.x,
+            block_y=blocks.y,
+            pair_step=of_steps.step,
             **site,
+            site_t=shares.site,
             **sites,
+            sites_t=shares.sites,
             **across,
-            step_table=shares.table,
+            share_t=shares.share,
             bins=table.bins,
-            space=table.space,
-            parameters=parameters,
-            step_module=clouds.module,
-            coefficient=coefficient,
+            side=table.side,
+            per_tick=table.per_tick,
+            charge=charge,
             adjoint_threads=len(clouds.x),
-            first_pair=pairs.first,
-            pair_place=pairs.place,
+            first_pair=of_steps.first,
+            pair_place=of_steps.place,
+            pair_block=owners(blocks.pair, len(of_steps.step)),
         )
-        current = lattice_current(coefficient, pairs, windows, shares, table.lattice, 0, settle, launch)
-        return current, pairs, windows
+        projected = xp.empty(n_rows * ticks, dtype=dtype)
+        launch(
+            project,
+            n_blocks,
+            block_first=blocks.first,
+            block_table=blocks.table,
+            side=table.side,
+            per_tick=table.per_tick,
+            parity=table.parity,
+            same=table.same,
+            weight=table.weight,
+            charge=charge,
+            folded=xp.empty_like(charge),
+            projected=projected,
+        )
+        of_pairs = {
+            "window_pair": windows.pair,
+            "pair_block": pairs.step,
+            "pair_x": pairs.x,
+            "pair_y": pairs.y,
+            "block_first": blocks.first,
+            "block_tick": blocks.tick,
+            "block_x": blocks.x,
+            "block_y": blocks.y,
+            "block_module": blocks.module,
+            "block_event": blocks.event,
+            "parameters": parameters,
+            "span_tick": spans.tick,
+            "adjoint_threads": n_blocks,
+            "first_pair": pairs.first,
+            "pair_place": pairs.place,
+            "pair_window": owners(windows.pair, len(pairs.step)),
+        }
+        late = xp.empty(int(spans.late[-1]), dtype=dtype)
+        launch(
+            transfer,
+            n_windows,
+            **of_pairs,
+            block_table=blocks.table,
+            near=table.near,
+            per_tick=table.per_tick,
+            reach=table.reach,
+            moments=table.moments,
+            far=table.far,
+            late_first=spans.late,
+            late_rank=spans.rank,
+            rank=table.rank,
+            far_rank=table.far_rank,
+            projected=projected,
+            induced=xp.empty_like(projected),
+            late=late,
+        )
+        driven = xp.empty(0, dtype=dtype)
+        if table.slow_rank:
+            sites_of_all = int(blocks.first[-1]) // CELL + 2 * n_blocks
+            offset = (2 * table.reach + 1) ** 2 * table.slow_rank
+            slow = xp.empty(sites_of_all * offset, dtype=dtype)
+            launch(
+                coarsen,
+                n_blocks,
+                block_first=blocks.first,
+                block_table=blocks.table,
+                per_tick=table.per_tick,
+                n_rows=n_rows,
+                offsets=offset,
+                spline=table.spline_charge,
+                drive=table.drive,
+                projected=projected,
+                moment=xp.empty((sites_of_all, table.moments), dtype=dtype),
+                slow=slow,
+            )
+            driven = xp.empty((int(spans.first[-1]) // CELL + 2 * n_windows) * table.slow_rank, dtype=dtype)
+            launch(
+                relay,
+                n_windows,
+                **of_pairs,
+                reach=table.reach,
+                slow_rank=table.slow_rank,
+                span_first=spans.first,
+                slow=slow,
+                driven=driven,
+            )
+        current = xp.empty(int(windows.first[-1]), dtype=dtype)
+        launch(
+            refine,
+            n_windows,
+            window_tick=windows.tick,
+            window_first=windows.first,
+            window_table=spans.table,
+            span_tick=spans.tick,
+            span_first=spans.first,
+            per_tick=table.per_tick,
+            late_first=spans.late,
+            late_rank=spans.rank,
+            late=late,
+            waveform=table.waveform,
+            first_late=table.first_late,
+            slow_rank=table.slow_rank,
+            driven=driven,
+            early=table.early,
+            first_early=table.first_early,
+            coarse_first=spans.coarse,
+            spline=table.spline,
+            coarse=xp.empty(int(spans.coarse[-1]), dtype=dtype),
+            current=current,
+            spline_charge=table.spline_charge,
+            seen=seen,
+            seen_windows=windows,
+        )
+        return current, seen, windows
 
     def shares(
         self, clouds: Clouds, batch: Any, launch: Launch
@@ -117,26 +240,9 @@ class TabulatedReadout:
         shares = Shares(step_table, first.pop("site_t"), count.pop("sites_t"), share.pop("share_t"))
         return shares, first, count, share
 
-    def pairs(
-        self,
-        clouds: Clouds,
-        shares: Shares,
-        batch: Any,
-        site: dict[str, Any],
-        sites: dict[str, Any],
-        settle: int,
-    ) -> tuple[Pairs, Windows]:
-        """Which pixels see which clouds, and when."""
-        table = self.table
-        bins_x, bins_y = table.space.shape[1:3]
-        reached = {**site, **sites, "step_tpc": clouds.tpc, "tpc_pixels": self.tables.tpc_pixels, "bins": table.bins}
-        reached |= {"bins_x": bins_x, "bins_y": bins_y}
-        first, last = step_ticks(table.lattice, shares)
-        return find_pairs(count_reached, reach, reached, clouds, batch, first, last + settle, self.settings.block)
-
     def slopes(self, forward: dict[str, dict[str, Any]], columns: list[int], places: bool) -> dict[str, Any]:
-        """What `pull` takes of the launches `forward`, and instead of moments nothing."""
-        assign, of_pair = forward["assign"], forward["couple"]
+        """What `back_levels` and `pull` take of the launches `forward`, and instead of moments nothing."""
+        assign, of = forward["assign"], self.of_pairs(forward)
         xp = namespace(assign["share_t"])
         slopes = {f"share_t_by_{name}": xp.empty_like(assign["share_t"]) for name in ("arrival", "sigma_t")}
         shares = {axis: f"share_{axis}" for axis in "xy"}
@@ -144,28 +250,50 @@ class TabulatedReadout:
         for axis, share in shares.items():
             across[f"{share}_by_{axis}"] = xp.empty_like(assign[share]) if places else nothing(assign[share])
         plain(assign_tangent, len(assign["x"]), **(assign | slopes | across))
-        coefficient = xp.zeros_like(of_pair["coefficient"])
+        coefficient = xp.zeros_like(of["coefficient"])
         for share in shares.values():  # `couple` adds to what is there
             changed = {share: across[f"{share}_by_sigma_T"], "coefficient": coefficient}
-            plain(couple, len(coefficient), **(of_pair | changed))
+            plain(couple, len(coefficient), **(of | changed))
         for axis, share in shares.items():
             by = xp.zeros_like(coefficient) if places else nothing(coefficient)
             slopes[f"coefficient_by_{axis}"] = by
             if places:
-                plain(couple, len(by), **(of_pair | {share: across[f"{share}_by_{axis}"], "coefficient": by}))
+                plain(couple, len(by), **(of | {share: across[f"{share}_by_{axis}"], "coefficient": by}))
         if INDUCTION_SCALE in columns:
-            slopes |= {"induction_column": columns.index(INDUCTION_SCALE), "coefficient_by_induction": induced(of_pair)}
-        return slopes | {"coefficient_by_sigma_T": coefficient} | not_conserved(coefficient, assign["tick"])
+            by = xp.zeros_like(coefficient)
+            alone = {"space": of["induced"], "parameters": xp.ones_like(of["parameters"]), "coefficient": by}
+            plain(couple, len(by), **(of | alone))
+            slopes |= {"induction_column": columns.index(INDUCTION_SCALE), "coefficient_by_induction": by}
+        return of | slopes | {"coefficient_by_sigma_T": coefficient} | not_conserved(coefficient, assign["tick"])
 
-
-def induced(of_pair: dict[str, Any]) -> Any:
-    """The derivative of the coefficients (n_pairs, rank) by the scale of induction, of a launch of `couple`.
-
-    It is what the part of the table that is scaled gives: that beside the pixel, without the charge.
-    """
-    xp, space, bins = namespace(of_pair["space"]), of_pair["space"].copy(), of_pair["bins"]
-    space[..., 0] = 0.0
-    space[:, : edge(bins), : edge(bins)] = 0.0
-    coefficient, ones = xp.zeros_like(of_pair["coefficient"]), xp.ones_like(of_pair["parameters"])
-    plain(couple, len(coefficient), **(of_pair | {"space": space, "parameters": ones, "coefficient": coefficient}))
-    return coefficient
+    def of_pairs(self, forward: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        """Pairs of steps and pixels, of the launches `forward`, their coefficients, and what `back_levels` takes."""
+        assign, refine, transfer, table = forward["assign"], forward["refine"], forward["transfer"], self.table
+        share = assign["share_t"]
+        xp, seen = namespace(share), refine["seen"]
+        pairs, window_pair = seen.of_steps(refine["seen_windows"])
+        window, n_pairs, all_rank = owners(window_pair, len(pairs.step)), len(pairs.step), table.space.shape[3]
+        site = (
+            assign["site_t"][pairs.step] + (refine["span_first"][window] - refine["span_tick"][window]) * table.per_tick
+        )
+        of = {
+            "pair_step": pairs.step,
+            "pair_x": pairs.x,
+            "pair_y": pairs.y,
+            "window_pair": window_pair,
+            "pair_source": site * all_rank,
+            "rank": xp.full(len(table.space), all_rank, dtype=np.int64),
+            "all_rank": all_rank,
+            "far_rank": table.far_rank,
+            "space": table.space,
+            "induced": table.induced,
+            "parameters": transfer["parameters"],
+            "step_module": seen.clouds.module,
+            "coefficient": xp.zeros((n_pairs, all_rank), dtype=share.dtype),
+            "grad_late": xp.empty_like(refine["late"]),
+            "grad_driven": xp.empty_like(refine["driven"]),
+            "grad_source": xp.empty(int(refine["span_first"][-1]) * table.per_tick * all_rank, dtype=share.dtype),
+        }
+        of = assign | refine | of
+        plain(couple, n_pairs, **of)
+        return of

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lartpc.adjoint.frontend.buffer import buffer_adjoint
 from lartpc.adjoint.losses.likelihood import likelihood_adjoint
+from lartpc.adjoint.pixels.levels import back_levels
+from lartpc.adjoint.pixels.rows import BY_LOG_CHARGE, BY_Y, pull
 from lartpc.adjoint.response.convolve import convolve_adjoint
 from lartpc.adjoint.response.deposit import deposit_adjoint
 from lartpc.arrays import namespace, owners, run_starts, to_numpy
@@ -17,11 +20,16 @@ from lartpc.data.attribution import STORED, Attribution
 from lartpc.data.segments import Segments
 from lartpc.detector.detector import Detector
 from lartpc.frontend.frontend import Reads
+from lartpc.kernels.pixels.assign import assign
 from lartpc.kernels.pixels.conserve import conserve
+from lartpc.kernels.pixels.transfer import transfer
 from lartpc.kernels.response.convolve import convolve
 from lartpc.kernels.response.deposit import deposit
+from lartpc.kernels.response.refine import refine
 from lartpc.kernels.runtime.launch import Kernel
-from lartpc.response.windows import Windows
+from lartpc.pixels.slopes import not_conserved, nothing
+from lartpc.pixels.tabulated import TabulatedReadout
+from lartpc.response.windows import Pairs, Windows
 from lartpc.simulation.chain import Waveforms
 
 
@@ -34,14 +42,14 @@ class Contributions(NamedTuple):
 
 
 class Recorder:
-    """Launches kernels as `plain` does, and keeps the arguments of `deposit`, `convolve` and `conserve`."""
+    """Launches kernels as `plain` does, and keeps the arguments of those between clouds and currents."""
 
     def __init__(self) -> None:
         self.launched: dict[str, dict[str, Any]] = {}
 
     def __call__(self, kernel: Kernel, threads: int, *, adjoint_threads: int | None = None, **arrays: Any) -> None:
         plain(kernel, threads, **arrays)
-        if kernel in (deposit, convolve, conserve):
+        if kernel in (deposit, convolve, conserve, assign, transfer, refine):
             self.launched[kernel.name] = arrays
 
 
@@ -58,7 +66,8 @@ def contributions(
     adjoints: a hit's charge is linear in what each pair brings. With a tabulated response, charge that other pixels
     collect contributes too, and may take charge away.
     """
-    pairs, windows, current = waveforms.pairs, waveforms.windows, waveforms.current
+    (pairs, window_pair), windows, current = waveforms.of_steps(), waveforms.windows, waveforms.current
+    of_pairs = by_charge(launched, waveforms)
     xp, n, T = namespace(current), len(pairs.step), current.dtype.type
     pair_charge = xp.zeros((n, reads.fraction.shape[1]), dtype=current.dtype)
     read_tick = windows.tick[reads.window] + reads.tick
@@ -68,7 +77,6 @@ def contributions(
     of_windows = {"pixel_window": windows.of_pixel, "window_first": windows.first}
     waveform = {"waveform": waveforms.buffered, **of_windows, "window_tick": windows.tick}
     unused = {"after": no_rest, "grad_after": no_rest, "grad_rate": zeros, "grad_resume": zeros}
-    convolved, deposited = launched["convolve"], launched["deposit"]
     for read in range(int(reads.count.max()) if len(reads.count) else 0):
         one, grad = xp.zeros_like(reads.fraction), xp.zeros_like(current)
         one[:, read] = 1.0
@@ -82,15 +90,44 @@ def contributions(
             back = {"grad_waveform": grad, "grad_electronics": xp.zeros_like(waveforms.electronics)}
             after = {"buffered": waveforms.buffered, "grad_buffered": behind}
             buffer_adjoint(len(windows.pixel), **of_windows, **before, **after, **back)
-        grads = {f"grad_{name}": xp.empty_like(deposited[name]) for name in ("coefficient", "share_t", "source")}
-        grads |= {"grad_current": grad, "grad_state": xp.zeros_like(convolved["state"])}
-        plain(convolve_adjoint, len(windows.tick), **convolved | grads)
-        plain(deposit_adjoint, len(deposited["share_t"]), **deposited | grads)
-        pair_charge[:, read] = (grads["grad_coefficient"] * deposited["coefficient"]).sum(axis=1)
+        pair_charge[:, read] = of_pairs(grad)
     if not waveforms.readout.conserved:
-        return _contributions(pair_charge, xp.ones(n), waveforms, reads, at)
-    factor = xp.asarray(_factors(waveforms, launched["conserve"]["current"]))[owners(windows.pair, n)]
-    return _positive(_contributions(pair_charge, factor, waveforms, reads, at), len(at[0]))
+        return _contributions(pair_charge, xp.ones(n), pairs, window_pair, waveforms, reads, at)
+    factor = xp.asarray(_factors(waveforms, launched["conserve"]["current"]))[owners(window_pair, n)]
+    found = _contributions(pair_charge, factor, pairs, window_pair, waveforms, reads, at)
+    return _positive(found, len(at[0]))
+
+
+def by_charge(launched: dict[str, dict[str, Any]], waveforms: Waveforms) -> Callable[[Any], Any]:
+    """What each pair brings (n_pairs,), from the gradient by the current that it adds to: a function."""
+    if "refine" not in launched:
+        convolved, deposited = launched["convolve"], launched["deposit"]
+        xp = namespace(convolved["current"])
+
+        def of_lattice(grad: Any) -> Any:
+            grads = {f"grad_{name}": xp.empty_like(deposited[name]) for name in ("coefficient", "share_t", "source")}
+            grads |= {"grad_current": grad, "grad_state": xp.zeros_like(convolved["state"])}
+            plain(convolve_adjoint, len(waveforms.windows.tick), **convolved | grads)
+            plain(deposit_adjoint, len(deposited["share_t"]), **deposited | grads)
+            return (grads["grad_coefficient"] * deposited["coefficient"]).sum(axis=1)
+
+        return of_lattice
+    readout, windows = waveforms.readout, waveforms.windows
+    assert isinstance(readout, TabulatedReadout)
+    of = readout.of_pairs(launched)
+    coefficient, share = of["coefficient"], of["share_t"]
+    xp, n = namespace(coefficient), len(windows.pixel)
+    unused = dict.fromkeys(("coefficient_by_x", "coefficient_by_y", "coefficient_by_induction"), nothing(coefficient))
+    unused |= {"share_t_by_arrival": share, "share_t_by_sigma_t": share, "coefficient_by_sigma_T": coefficient}
+    of |= unused | not_conserved(coefficient, of["tick"]) | {"pixel": xp.arange(n), "pixel_window": windows.of_pixel}
+    of |= {"conserved": False, "by_pair": xp.empty((len(coefficient), BY_Y + 1), dtype=coefficient.dtype)}
+
+    def of_levels(grad: Any) -> Any:
+        for kernel in (back_levels, pull):
+            plain(kernel, n, **of | {"grad_waveform": grad})
+        return of["by_pair"][:, BY_LOG_CHARGE]
+
+    return of_levels
 
 
 def _forget(weight: Any, windows: Windows, reset: Any) -> None:
@@ -110,11 +147,13 @@ def _positive(found: Contributions, n_hits: int) -> Contributions:
     return Contributions(found.hit[kept], found.segment[kept], (charge * scale[found.hit])[kept])
 
 
-def _contributions(pair_charge: Any, factor: Any, waveforms: Waveforms, reads: Reads, at: Any) -> Contributions:
+def _contributions(
+    pair_charge: Any, factor: Any, pairs: Pairs, window_pair: Any, waveforms: Waveforms, reads: Reads, at: Any
+) -> Contributions:
     """The sums over pairs of pair_charge (n_pairs, max_hits) times factor (n_pairs,)."""
-    pairs, windows = waveforms.pairs, waveforms.windows
+    windows = waveforms.windows
     xp = namespace(pair_charge)
-    pair_pixel = owners(windows.of_pixel, len(windows.tick))[owners(windows.pair, len(pairs.step))]
+    pair_pixel = owners(windows.of_pixel, len(windows.tick))[owners(window_pair, len(pairs.step))]
     number = xp.full(reads.fraction.shape, -1, dtype=np.int64)
     number[at] = xp.arange(len(at[0]))
     pair, read = xp.nonzero(pair_charge)

@@ -13,11 +13,15 @@ class Waveforms(NamedTuple):
 
     current: Any
     steps: Steps
-    pairs: Pairs
+    pairs: Any  # of the steps and the pixels that see them, or how they are found: see `of_steps`
     windows: Windows
     electronics: Any  # (n_pixels, 4) parameters of each pixel's electronics
     buffered: Any  # current behind the buffer, which the trigger sees; `current` itself where there is no rise time
     readout: Readout  # that made them
+
+    def of_steps(self) -> tuple[Pairs, Any]:
+        """Pairs of steps and the pixels that see them, and the first pair of each window (n_windows + 1,)."""
+        return (self.pairs, self.windows.pair) if isinstance(self.pairs, Pairs) else self.pairs.of_steps(self.windows)
 
 
 def make_waveforms(steps, batch, parameters, values, slots_of, readout, detector, settle, launch: Launch):

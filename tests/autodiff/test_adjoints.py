@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from checks import KERNELS, LINEAR, RANDOM, ROOMS, assert_agree, check, directions_of, largest_of, rooms
 from enumeration import kernels_of
-from launches import BOTH, IDLE, MODELS, record, recorded
+from launches import IDLE, MODELS, record, recorded
 from samples import real
 
 import lartpc.kernels
@@ -72,7 +72,7 @@ def test_random_inputs(name, seed):
     assert_agree(check(name, RANDOM[name](np.random.default_rng(seed))))
 
 
-@pytest.mark.parametrize("name", [*KERNELS, *(f"tabulated {name}" for name in BOTH)])
+@pytest.mark.parametrize("name", KERNELS)
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("sample", ["generated", "special"])
 def test_recorded_inputs(name, sample, model):
@@ -87,13 +87,14 @@ def test_real_inputs(reference, model):
         assert_agree(found, IDLE.get((name, model), ()))
 
 
-CLEARED = ("share", "spread", "induce", "deposit", "convolve", "conserve", "tabulated deposit", "tabulated convolve")
+LEVELS = ("pool", "project", "transfer", "coarsen", "relay", "refine")
+CLEARED = ("share", "spread", "induce", "deposit", "convolve", "conserve", *LEVELS)
 
 
 @pytest.mark.parametrize("name", CLEARED)
 def test_what_an_output_held_before_does_not_matter(name):
     case = recorded("special", "birks, vdrift linked")[name]
-    kernel = KERNELS[name.removeprefix("tabulated ")]
+    kernel = KERNELS[name]
     clean, spoiled = ({o: np.zeros_like(case.arguments[o]) for o in kernel.outputs} for _ in range(2))
     for array in spoiled.values():
         array[...] = np.nan if array.dtype == np.float64 else -7
@@ -104,13 +105,13 @@ def test_what_an_output_held_before_does_not_matter(name):
         np.testing.assert_array_equal(spoiled[o], clean[o])
 
 
-WRITING = [name for name in (*KERNELS, *CLEARED) if ADJOINTS[KERNELS[name.removeprefix("tabulated ")]].writes]
+WRITING = [name for name in (*KERNELS, *CLEARED) if ADJOINTS[KERNELS[name]].writes]
 
 
 @pytest.mark.parametrize("name", sorted(set(WRITING)))
 def test_what_a_written_gradient_held_before_does_not_matter(name):
     case = recorded("special", "birks, vdrift linked")[name]
-    kernel = KERNELS[name.removeprefix("tabulated ")]
+    kernel = KERNELS[name]
     adjoint = ADJOINTS[kernel]
     forward = case.arguments | run_kernel(kernel, case.threads, case.arguments, {}) | (case.more or {})
     random = np.random.default_rng(0)

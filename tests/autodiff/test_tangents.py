@@ -19,7 +19,9 @@ FOUND = sorted((k for k in kernels_of(lartpc.adjoint) if k.name.endswith("_tange
 TANGENTS = {k.name.removesuffix("_tangent"): k for k in FOUND}
 OUTPUTS = [(name, output) for name in TANGENTS for output in TANGENTS[name].outputs]
 OTHERS = {
-    "pull": "does what the adjoints of a pixel do, up to its pairs; tested by what `rows` and `segments` make of it",
+    "back": "does what the adjoints of a pixel do; tested by what `rows` and `segments` make of it",
+    "back_levels": "does what the adjoints of a pixel do; tested by what `rows` and `segments` make of it",
+    "pull": "goes on to the pairs of a pixel; tested by what `rows` and `segments` make of it",
     "rows": "adds up what `pull` gives; its rows are tested in test_objectives",
     "segments": "adds up what `pull` gives; tested in test_segment_jacobian",
 }

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from helpers import small_table
 from samples import generated, special
 
 from lartpc.adjoint.pairs import ADJOINTS, NO_ADJOINT
@@ -22,7 +21,6 @@ from lartpc.simulation.simulation import Simulation
 
 MODELS = {"birks, vdrift linked": ("birks", None), "box, vdrift set": ("box", 0.158)}
 IDLE = {("drift", "box, vdrift set"): ("step_field",)}  # inputs of recorded launches that do not act
-BOTH = ("deposit", "convolve")  # kernels of the parametric and of a tabulated response
 
 
 class Case(NamedTuple):
@@ -48,8 +46,8 @@ def recorder(cases):
 def record(segments, recombination="birks", vdrift=None, **changes):
     """Every launch of the chain, its front end with all that it can do, and of the losses: {kernel: `Case`}.
 
-    Those of `angle` and `ellipsoid`, which one model alone has, are of the segments that have a direction. Those of
-    `BOTH` with a table are kept as "tabulated ...". Of measured hits the likelihood takes the chain's own, the losses
+    Those of `angle` and `ellipsoid`, which one model alone has, are of the segments that have a direction. Of measured
+    hits the likelihood takes the chain's own, the losses
     take some of those of a plain front end, moved.
     """
     keywords = {"parameters": Parameters(vdrift=vdrift, **changes), "recombination": recombination, "dtype": np.float64}
@@ -75,10 +73,8 @@ def record(segments, recombination="birks", vdrift=None, **changes):
     by_angle = {}
     angular.waveforms(of_angles, angular.vector(), recorder(by_angle))
     cases = by_angle | cases
-    tabulated = Simulation(**keywords, response=small_table())
-    of_table = {}
-    tabulated.waveforms(batch, tabulated.vector(), recorder(of_table))
-    cases |= {f"tabulated {name}" if name in BOTH else name: case for name, case in of_table.items()}
+    tabulated = Simulation(**keywords, response="electrostatic")
+    tabulated.waveforms(batch, tabulated.vector(), recorder(cases))
     return cases | record_losses(hits, moved(hits, detector), detector)
 
 

@@ -31,8 +31,9 @@ def record_runs(folder):
     result = simulation(segments, attribution=True)
     table = Response.electrostatic(simulation.detector, bins=4, reach=6, height=1.0)
     tabulated = Simulation(response=table, recombination="ellipsoid")
-    trace = Trace(tabulated, tabulated.batch(segments))
-    trace.backward(current=trace.waveforms.current)
+    for one in (Simulation(response="electrostatic"), tabulated):  # with and without slow waveforms
+        trace = Trace(one, one.batch(segments))
+        trace.backward(current=trace.waveforms.current)
     jacobian = Jacobian(trace.tape, trace.waveforms, [0])
     jacobian.rows(trace.waveforms.current, np.arange(len(trace.waveforms.windows.pixel)))
     of_segments = SegmentJacobian(trace.tape, trace.waveforms, [0])

@@ -4,7 +4,6 @@ import numpy as np
 from helpers import PITCH
 from launches import Case, recorded
 
-from lartpc.autodiff.kernelcheck import scale
 from lartpc.charge.tables import make_tables
 from lartpc.detector.detector import Detector
 from lartpc.parameters import Parameters
@@ -121,13 +120,16 @@ def random_conserve(rng):
     return random_values("conserve", dict.fromkeys(("moment_x", "moment_y", "current"), rng.random))
 
 
-def random_couple(rng):
-    """Of three tables, the second and third of random numbers, any for each step."""
-    case = random_values("couple", dict.fromkeys(("share_x", "share_y"), rng.normal))
-    one, of = case.arguments["space"], case.arguments["step_table"]
-    more = scale(one) * rng.normal(size=(2, *one.shape[1:]))
-    drawn = {"space": np.concatenate((one, more)), "step_table": rng.integers(0, 3, len(of))}
-    return case._replace(arguments={**case.arguments, **drawn})
+def random_pool(rng):
+    return random_values("pool", dict.fromkeys(("share_x", "share_y", "share_t"), rng.normal))
+
+
+def random_project(rng):
+    return random_values("project", {"charge": rng.normal, "weight": rng.normal})
+
+
+def random_transfer(rng):
+    return random_values("transfer", {"projected": rng.normal, "far": rng.normal})
 
 
 RANDOM = {
@@ -136,7 +138,9 @@ RANDOM = {
     "induce": random_induce,
     "conserve": random_conserve,
     "assign": random_assign,
-    "couple": random_couple,
+    "pool": random_pool,
+    "project": random_project,
+    "transfer": random_transfer,
 }
 LINEAR = {
     "share": (),
@@ -144,7 +148,9 @@ LINEAR = {
     "induce": ("moment_x", "moment_y"),
     "conserve": ("moment_x", "moment_y"),
     "assign": ("charge",),
-    "couple": ("share_x", "share_y", "parameters"),
+    "pool": ("share_x", "share_y", "share_t"),
+    "project": ("charge",),
+    "transfer": ("projected", "parameters"),
 }
 # Positions, of up to a pitch, are moved by this fraction of themselves, which must be far less than the diffusion width
 # of 0.03 cm.

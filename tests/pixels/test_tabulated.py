@@ -181,7 +181,7 @@ def test_finer_samples_and_neighbours_beyond_reach():
 def test_the_sum_of_products_is_the_table():
     for response in (small(), abrupt()):
         tables = make_response_tables([response], one_tpc(), np.float64, np)
-        made = tables.space[0] @ tables.lattice.basis[0].reshape(-1, tables.space.shape[3]).T
+        made = tables.space[0] @ tables.waveform[0].sum(axis=0).reshape(-1, tables.per_tick)
         charge = made.sum(axis=2) * 0.1 / tables.per_tick
         assert charge[:2, :2].sum() == pytest.approx(response.charge[:2, :2].sum(), rel=0.2)
         assert charge.sum() == pytest.approx(response.charge.sum(), rel=1e-9)
