@@ -1,26 +1,114 @@
 """Around: the pixels on which charge over an area of the anode induces current, and when their windows have charge."""
 
-from lartpc.kernels.pixels.pair import N_X, N_Y, fill_pairs
-from lartpc.kernels.runtime.launch import kernel
+from lartpc.kernels.pixels.pair import FIRST_PIXEL, N_X, N_Y
+from lartpc.kernels.pixels.pool import overlap
+from lartpc.kernels.pixels.reach import columns
+from lartpc.kernels.runtime.launch import device, kernel
+
+
+@device
+def sees(column, first, n, pixel, bins, side, table):
+    """Whether a pixel's `column` sees, within `table` bins, those of n sites from `first` on that are over `pixel`."""
+    begin, end = overlap(first, n, pixel, bins, side)
+    low, high = columns(first + begin, end - begin, bins, table, column + 1)
+    return low <= column and column <= high
+
+
+@device
+def whole(bins, side, table):
+    """Up to which offset of pixels every site of one is seen by the other."""
+    return (table - side + bins // 2) // bins
 
 
 @kernel("pair_count", light=True)
-def count_around(i, block_x, block_y, block_tpc, tpc_pixels, reach, pair_count):
-    """Number of pixels up to `reach` from block i along each axis: pair_count (n_blocks,)."""
+def count_around(
+    i,
+    block_pair,
+    block_x,
+    block_y,
+    block_tpc,
+    pair_step,
+    site_x,
+    site_y,
+    sites_x,
+    sites_y,
+    tpc_pixels,
+    bins,
+    side,
+    bins_x,
+    bins_y,
+    reach,
+    pair_count,
+):
+    """Number of pixels, up to `reach` along each axis, that see a step of block i: pair_count (n_blocks,).
+
+    Steps: pairs block_pair[i] to block_pair[i + 1], sites as in `assign`; bins_x, bins_y: bins of the table's quadrant.
+    """
     tpc = block_tpc[i]
-    along_x = min(block_x[i] + reach, tpc_pixels[tpc, N_X] - 1) - max(block_x[i] - reach, 0) + 1
-    along_y = min(block_y[i] + reach, tpc_pixels[tpc, N_Y] - 1) - max(block_y[i] - reach, 0) + 1
-    pair_count[i] = max(along_x, 0) * max(along_y, 0)
+    n = 0
+    for iy in range(max(block_y[i] - reach, 0), min(block_y[i] + reach, tpc_pixels[tpc, N_Y] - 1) + 1):
+        for ix in range(max(block_x[i] - reach, 0), min(block_x[i] + reach, tpc_pixels[tpc, N_X] - 1) + 1):
+            far_x = abs(ix - block_x[i]) > whole(bins, side, bins_x)
+            far_y = abs(iy - block_y[i]) > whole(bins, side, bins_y)
+            seen = not (far_x or far_y)
+            p = block_pair[i]
+            while not seen and p < block_pair[i + 1]:
+                step = pair_step[p]
+                seen = sees(ix, site_x[step], sites_x[step], block_x[i], bins, side, bins_x)
+                seen = seen and sees(iy, site_y[step], sites_y[step], block_y[i], bins, side, bins_y)
+                p += 1
+            if seen:
+                n += 1
+    pair_count[i] = n
 
 
-@kernel("pair_step", "pair_x", "pair_y", "pair_pixel", light=True)
-def around(i, block_x, block_y, block_tpc, tpc_pixels, reach, first_pair, pair_step, pair_x, pair_y, pair_pixel):
-    """The pixels up to `reach` from block i, int64 (n_pairs,), from first_pair[i] on: as in `pair`, pair_step = i."""
+@kernel("found_block", "found_x", "found_y", "found_pixel", light=True)
+def around(
+    i,
+    block_pair,
+    block_x,
+    block_y,
+    block_tpc,
+    pair_step,
+    site_x,
+    site_y,
+    sites_x,
+    sites_y,
+    tpc_pixels,
+    bins,
+    side,
+    bins_x,
+    bins_y,
+    reach,
+    first_found,
+    found_block,
+    found_x,
+    found_y,
+    found_pixel,
+):
+    """The pixels that see a step of block i, int64 (n_found,), from first_found[i] on, see `count_around`.
+
+    found_block = i; column found_x and row found_y on the plane, found_pixel the pixel's number.
+    """
     tpc = block_tpc[i]
-    first_x, last_x = max(block_x[i] - reach, 0), min(block_x[i] + reach, tpc_pixels[tpc, N_X] - 1)
-    first_y, last_y = max(block_y[i] - reach, 0), min(block_y[i] + reach, tpc_pixels[tpc, N_Y] - 1)
-    p = first_pair[i]
-    fill_pairs(i, tpc, tpc_pixels, first_x, last_x, first_y, last_y, p, pair_step, pair_x, pair_y, pair_pixel)
+    k = first_found[i]
+    for iy in range(max(block_y[i] - reach, 0), min(block_y[i] + reach, tpc_pixels[tpc, N_Y] - 1) + 1):
+        for ix in range(max(block_x[i] - reach, 0), min(block_x[i] + reach, tpc_pixels[tpc, N_X] - 1) + 1):
+            far_x = abs(ix - block_x[i]) > whole(bins, side, bins_x)
+            far_y = abs(iy - block_y[i]) > whole(bins, side, bins_y)
+            seen = not (far_x or far_y)
+            p = block_pair[i]
+            while not seen and p < block_pair[i + 1]:
+                step = pair_step[p]
+                seen = sees(ix, site_x[step], sites_x[step], block_x[i], bins, side, bins_x)
+                seen = seen and sees(iy, site_y[step], sites_y[step], block_y[i], bins, side, bins_y)
+                p += 1
+            if seen:
+                found_block[k] = i
+                found_x[k] = ix
+                found_y[k] = iy
+                found_pixel[k] = tpc_pixels[tpc, FIRST_PIXEL] + ix + tpc_pixels[tpc, N_X] * iy
+                k += 1
 
 
 @kernel("span_tick", "span_size", "span_near", light=True)

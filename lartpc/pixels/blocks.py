@@ -103,19 +103,19 @@ def make_blocks(seen: Seen) -> tuple[Blocks, Pairs]:
     return Blocks(windows.pair, windows.first, windows.tick, *of), pairs
 
 
-def make_windows(
-    blocks: Blocks, table: Tables, tpc_pixels: Any, settle: int, block: int
-) -> tuple[Pairs, Windows, Spans]:
+def make_windows(seen: Seen, blocks: Blocks, of_steps: Pairs, settle: int, block: int) -> tuple[Pairs, Windows, Spans]:
     """Pairs of blocks (`step`) and pixels that see them, their windows, and when these see charge."""
-    xp, n = namespace(blocks.x), len(blocks.x)
-    near_by = {"block_x": blocks.x, "block_y": blocks.y, "block_tpc": blocks.tpc}
-    near_by |= {"tpc_pixels": tpc_pixels, "reach": table.reach}
+    xp, n, table = namespace(blocks.x), len(blocks.x), seen.table
+    near_by = {"block_pair": blocks.pair, "block_x": blocks.x, "block_y": blocks.y, "block_tpc": blocks.tpc}
+    near_by |= seen.sites | {"pair_step": of_steps.step, "tpc_pixels": seen.tpc_pixels, "reach": table.reach}
+    near_by |= {"bins": table.bins, "side": table.side}
+    near_by |= dict(zip(("bins_x", "bins_y"), table.space.shape[1:3], strict=True))
     number = xp.zeros(n, dtype=np.int64)
     count_around(n, **near_by, pair_count=number)
     first_pair = offsets(number)
-    names = ("pair_step", "pair_x", "pair_y", "pair_pixel")
+    names = ("found_block", "found_x", "found_y", "found_pixel")
     index = {name: xp.zeros(int(first_pair[-1]), dtype=np.int64) for name in names}
-    around(n, **near_by, first_pair=first_pair, **index)
+    around(n, **near_by, first_found=first_pair, **index)
     step, column, row, pixel = index.values()
     first = blocks.tick + table.first_lag[blocks.table]
     last = blocks.tick + xp.diff(blocks.first) + table.last_lag[blocks.table] + settle

@@ -113,6 +113,8 @@ def _arrays(tables: list[Level], bins: int, per_tick: int) -> dict[str, Any]:
     ends = np.append(np.flatnonzero(np.diff(parity)), len(parity) - 1)
     same = ends[np.searchsorted(ends, np.arange(len(parity)))] - np.arange(len(parity)) + 1
     whole = [_spaces(one, bins, rank, reach) for one in tables]
+    space = np.stack([space for space, _ in whole])
+    bins_x, bins_y = (int(axis.max(initial=0)) + 1 for axis in np.nonzero(space)[1:3])
     first_early = tables[0].first_early
     first, last = np.array(lags, dtype=np.int64).T
     tick = np.arange(CELL * per_tick).reshape(CELL, per_tick).T / (CELL * per_tick)
@@ -138,8 +140,8 @@ def _arrays(tables: list[Level], bins: int, per_tick: int) -> dict[str, Any]:
         "spline": spline(tick[:1] - offset).ravel(),
         "first_lag": np.minimum(first, (first_early - 2) * CELL) if slow_rank else first,
         "last_lag": last,
-        "space": np.stack([space for space, _ in whole]),
-        "induced": np.stack([induced for _, induced in whole]),
+        "space": space[:, :bins_x, :bins_y],
+        "induced": np.stack([induced for _, induced in whole])[:, :bins_x, :bins_y],
     }
 
 

@@ -68,7 +68,7 @@ class TabulatedReadout:
         event = batch.event[clouds.segment]
         seen = Seen(clouds, shares, {**site, **sites}, event, table, self.tables.tpc_pixels)
         blocks, of_steps = make_blocks(seen)
-        pairs, windows, spans = make_windows(blocks, table, self.tables.tpc_pixels, settle, self.settings.block)
+        pairs, windows, spans = make_windows(seen, blocks, of_steps, settle, self.settings.block)
         n_blocks, n_windows, dtype = len(blocks.x), len(windows.tick), clouds.x.dtype
         ticks, n_rows = int(blocks.first[-1]) * table.per_tick, len(table.parity)
         charge = xp.empty(table.side**2 * ticks, dtype=dtype)

@@ -120,11 +120,11 @@ def test_what_a_written_gradient_held_before_does_not_matter(name):
     for name in adjoint.kernel.work:
         forward[name] = np.zeros_like(forward[name.removeprefix("grad_")])
     clean, spoiled = {}, {}
+    threads = case.threads if case.adjoint_threads is None else case.adjoint_threads
     for output in adjoint.kernel.outputs:
         of = output.removeprefix("grad_")
-        clean[output] = np.zeros_like(forward[of])
+        clean[output] = np.zeros((threads, *forward[of].shape[1:]) if of in adjoint.shared else forward[of].shape)
         spoiled[output] = np.full_like(forward[of], np.nan) if of in adjoint.writes else clean[output].copy()
-    threads = case.threads if case.adjoint_threads is None else case.adjoint_threads
     for grads in (clean, spoiled):
         work = {name: array.copy() for name, array in forward.items() if name.startswith("grad_")}
         bound = forward | work | grads
