@@ -18,18 +18,18 @@ from lartpc.adjoint.losses.mmd import mmd_adjoint
 from lartpc.adjoint.losses.mse import mse_adjoint
 from lartpc.adjoint.losses.soft_dtw import soft_dtw_adjoint
 from lartpc.adjoint.pixels.assign import assign_adjoint
+from lartpc.adjoint.pixels.coarsen import coarsen_adjoint
 from lartpc.adjoint.pixels.conserve import conserve_adjoint
 from lartpc.adjoint.pixels.induce import induce_adjoint
 from lartpc.adjoint.pixels.pool import pool_adjoint
 from lartpc.adjoint.pixels.project import project_adjoint
+from lartpc.adjoint.pixels.refine import refine_adjoint
+from lartpc.adjoint.pixels.relay import relay_adjoint
 from lartpc.adjoint.pixels.share import share_adjoint
 from lartpc.adjoint.pixels.spread import spread_adjoint
 from lartpc.adjoint.pixels.transfer import transfer_adjoint
-from lartpc.adjoint.response.coarsen import coarsen_adjoint
 from lartpc.adjoint.response.convolve import convolve_adjoint
 from lartpc.adjoint.response.deposit import deposit_adjoint
-from lartpc.adjoint.response.refine import refine_adjoint
-from lartpc.adjoint.response.relay import relay_adjoint
 from lartpc.adjoint.runtime.gather import gather_adjoint
 from lartpc.kernels.charge.angle import angle
 from lartpc.kernels.charge.drift import drift
@@ -48,6 +48,7 @@ from lartpc.kernels.losses.mse import mse
 from lartpc.kernels.losses.soft_dtw import soft_dtw
 from lartpc.kernels.pixels.around import around, count_around, span
 from lartpc.kernels.pixels.assign import assign
+from lartpc.kernels.pixels.coarsen import coarsen
 from lartpc.kernels.pixels.conserve import conserve
 from lartpc.kernels.pixels.couple import couple
 from lartpc.kernels.pixels.induce import induce
@@ -55,15 +56,14 @@ from lartpc.kernels.pixels.pair import count_pairs, pair
 from lartpc.kernels.pixels.pool import pool
 from lartpc.kernels.pixels.project import project
 from lartpc.kernels.pixels.reach import count_reached, reach
+from lartpc.kernels.pixels.refine import refine
+from lartpc.kernels.pixels.relay import relay
 from lartpc.kernels.pixels.share import choose, share
 from lartpc.kernels.pixels.spread import spread
 from lartpc.kernels.pixels.transfer import transfer
 from lartpc.kernels.pixels.under import count_under, under
-from lartpc.kernels.response.coarsen import coarsen
 from lartpc.kernels.response.convolve import convolve
 from lartpc.kernels.response.deposit import deposit
-from lartpc.kernels.response.refine import refine
-from lartpc.kernels.response.relay import relay
 from lartpc.kernels.response.windows import count_windows, window
 from lartpc.kernels.runtime.checksum import checksum
 from lartpc.kernels.runtime.gather import gather

@@ -1,8 +1,8 @@
 """Levels: gradients of the losses of single pixels by what drives the waveforms of a tabulated response in levels."""
 
-from lartpc.adjoint.response.refine import refine_adjoint
-from lartpc.kernels.response.cells import CELL
-from lartpc.kernels.response.coarsen import coarse_begin
+from lartpc.adjoint.pixels.refine import refine_adjoint
+from lartpc.kernels.pixels.cells import CELL
+from lartpc.kernels.pixels.coarsen import coarse_begin
 from lartpc.kernels.runtime.launch import device, kernel
 
 refine_window_adjoint = device(refine_adjoint.body)

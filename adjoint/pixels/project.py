@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from lartpc.kernels.pixels.cells import add_eight, add_row, add_rows, clear
 from lartpc.kernels.pixels.project import fold, mirrored
-from lartpc.kernels.response.cells import add_eight, add_row, add_rows, clear
 from lartpc.kernels.runtime.launch import kernel
 
 

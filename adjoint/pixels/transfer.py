@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from lartpc.kernels.pixels.cells import add_four, add_row, clear
 from lartpc.kernels.pixels.transfer import even
-from lartpc.kernels.response.cells import add_four, add_row, clear
 from lartpc.kernels.runtime.launch import kernel
 from lartpc.kernels.runtime.slots import INDUCTION_SCALE
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lartpc.kernels.response.cells import clear
+from lartpc.kernels.pixels.cells import clear
 from lartpc.kernels.runtime.launch import device, kernel
 
 

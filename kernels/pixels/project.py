@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lartpc.kernels.response.cells import add_eight, add_row, clear
+from lartpc.kernels.pixels.cells import add_eight, add_row, clear
 from lartpc.kernels.runtime.launch import device, kernel
 
 

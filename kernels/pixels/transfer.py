@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lartpc.kernels.response.cells import add_eight, add_four, add_row, add_rows, clear
+from lartpc.kernels.pixels.cells import add_eight, add_four, add_row, add_rows, clear
 from lartpc.kernels.runtime.launch import device, kernel
 from lartpc.kernels.runtime.slots import INDUCTION_SCALE
 

@@ -25,7 +25,7 @@ def deposit(
     Pairs window_pair[i] to window_pair[i + 1]; pair_source (n_pairs,): where the value of the first site and of r = 0
     is in `source` (n_values,), in which those of a site follow each other, rank[table] of them. The window's values are
     those of its trains window_train[i] to window_train[i + 1], which begin at train_source. sites_t, share_t as in
-    `share` or `assign`, coefficient as in `induce` or `couple`.
+    `share` or `assign`, coefficient as in `induce`.
     """
     for k in range(train_source[window_train[i]], train_source[window_train[i + 1]]):
         source[k] = type(share_t[0, 0])(0.0)

@@ -23,8 +23,8 @@ from lartpc.kernels.charge.drift import drift
 from lartpc.kernels.charge.ellipsoid import ellipsoid
 from lartpc.kernels.charge.field import field
 from lartpc.kernels.charge.quench import quench
+from lartpc.kernels.pixels.relay import relay
 from lartpc.kernels.pixels.transfer import transfer
-from lartpc.kernels.response.relay import relay
 from lartpc.kernels.runtime.gather import gather
 from lartpc.kernels.runtime.slots import INDUCTION_SCALE
 from lartpc.pixels.slopes import nothing

@@ -9,9 +9,9 @@ import numpy as np
 from lartpc.arrays import inverse, namespace, offsets, owners, sorting
 from lartpc.contracts import Clouds
 from lartpc.kernels.pixels.around import around, count_around, span
+from lartpc.kernels.pixels.cells import CELL
 from lartpc.kernels.pixels.reach import count_reached, reach
 from lartpc.kernels.pixels.under import count_under, under
-from lartpc.kernels.response.cells import CELL
 from lartpc.pixels.response_tables import Tables
 from lartpc.response.lattice import Shares
 from lartpc.response.windows import Pairs, Windows, group

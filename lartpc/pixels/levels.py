@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lartpc.kernels.response.cells import CELL
+from lartpc.kernels.pixels.cells import CELL
 
 PRECISION = 1e-5  # of the peak: deviation of sums of products from the table
 SMOOTH = 3e-4  # of the peak: deviation of levels from the table, at every site and time

@@ -11,7 +11,7 @@ import numpy as np
 from lartpc.blas import one_blas_thread
 from lartpc.detector.detector import Detector
 from lartpc.exceptions import InputError
-from lartpc.kernels.response.cells import CELL
+from lartpc.kernels.pixels.cells import CELL
 from lartpc.pixels.levels import Level, levels, side, spline
 from lartpc.pixels.response import Response, _list
 

@@ -14,14 +14,14 @@ from lartpc.charge.tables import Tables
 from lartpc.contracts import Clouds, Launch
 from lartpc.detector.detector import Detector
 from lartpc.kernels.pixels.assign import assign
+from lartpc.kernels.pixels.cells import CELL
+from lartpc.kernels.pixels.coarsen import coarsen
 from lartpc.kernels.pixels.couple import couple
 from lartpc.kernels.pixels.pool import pool
 from lartpc.kernels.pixels.project import project
+from lartpc.kernels.pixels.refine import refine
+from lartpc.kernels.pixels.relay import relay
 from lartpc.kernels.pixels.transfer import transfer
-from lartpc.kernels.response.cells import CELL
-from lartpc.kernels.response.coarsen import coarsen
-from lartpc.kernels.response.refine import refine
-from lartpc.kernels.response.relay import relay
 from lartpc.kernels.runtime.slots import INDUCTION_SCALE
 from lartpc.pixels.blocks import Seen, make_blocks, make_windows
 from lartpc.pixels.response import Response

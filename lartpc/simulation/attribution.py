@@ -22,10 +22,10 @@ from lartpc.detector.detector import Detector
 from lartpc.frontend.frontend import Reads
 from lartpc.kernels.pixels.assign import assign
 from lartpc.kernels.pixels.conserve import conserve
+from lartpc.kernels.pixels.refine import refine
 from lartpc.kernels.pixels.transfer import transfer
 from lartpc.kernels.response.convolve import convolve
 from lartpc.kernels.response.deposit import deposit
-from lartpc.kernels.response.refine import refine
 from lartpc.kernels.runtime.launch import Kernel
 from lartpc.pixels.slopes import not_conserved, nothing
 from lartpc.pixels.tabulated import TabulatedReadout

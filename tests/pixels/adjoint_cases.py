@@ -132,6 +132,18 @@ def random_transfer(rng):
     return random_values("transfer", {"projected": rng.normal, "far": rng.normal})
 
 
+def random_coarsen(rng):
+    return random_values("coarsen", {"projected": rng.normal, "drive": rng.normal})
+
+
+def random_relay(rng):
+    return random_values("relay", {"slow": rng.normal})
+
+
+def random_refine(rng):
+    return random_values("refine", dict.fromkeys(("late", "driven", "waveform", "early"), rng.normal))
+
+
 RANDOM = {
     "share": random_share,
     "spread": random_spread,
@@ -141,6 +153,9 @@ RANDOM = {
     "pool": random_pool,
     "project": random_project,
     "transfer": random_transfer,
+    "coarsen": random_coarsen,
+    "relay": random_relay,
+    "refine": random_refine,
 }
 LINEAR = {
     "share": (),
@@ -151,6 +166,9 @@ LINEAR = {
     "pool": ("share_x", "share_y", "share_t"),
     "project": ("charge",),
     "transfer": ("projected", "parameters"),
+    "coarsen": ("projected",),
+    "relay": ("slow", "parameters"),
+    "refine": ("late", "driven"),
 }
 # Positions, of up to a pitch, are moved by this fraction of themselves, which must be far less than the diffusion width
 # of 0.03 cm.

@@ -10,6 +10,7 @@ from lartpc.autodiff.tape import Tape
 from lartpc.gradients.jacobian import Jacobian
 from lartpc.gradients.segments import SegmentJacobian
 from lartpc.gradients.trace import Trace
+from lartpc.kernels.pixels.couple import couple
 from lartpc.kernels.runtime import slots
 from lartpc.parameters import Parameters
 from lartpc.pixels.levels import by_offset, deviates, in_levels, levels
@@ -190,6 +191,48 @@ def test_rows_of_pixels():
         values[sparse.segment] = sparse.values
         columns_of = (found.start, found.end, found.dE[:, None], found.dEdx[:, None], found.t0[:, None])
         np.testing.assert_allclose(values, np.hstack(columns_of), rtol=1e-7, atol=1e-9 * np.abs(values).max())
+
+
+@pytest.mark.parametrize("bins", [4, 5])
+def test_couple(bins):
+    """Of pairs of two steps and pixels around them: the sum over sites, some of them beyond the table."""
+    rng = np.random.default_rng(0)
+    space, induced = rng.normal(size=(2, 2, 7, 6, 3))
+    site_x, site_y = np.array([[-3, 8], [4, -9]])
+    shares = rng.normal(size=(2, 2, 5))
+    scale = Parameters(induction_scale=1.3).table(1, np.float64)
+    step, x, y = (axis.ravel() for axis in np.meshgrid([0, 1], [-1, 0, 2], [-2, 1], indexing="ij"))
+    found = np.zeros((len(step), 3))
+    couple(
+        len(step),
+        pair_step=step,
+        pair_x=x,
+        pair_y=y,
+        site_x=site_x,
+        site_y=site_y,
+        sites_x=np.array([5, 4]),
+        sites_y=np.array([3, 5]),
+        share_x=shares[0],
+        share_y=shares[1],
+        step_table=np.array([1, 0]),
+        bins=bins,
+        space=space,
+        induced=induced,
+        parameters=scale,
+        step_module=np.zeros(2, dtype=np.int64),
+        coefficient=found,
+    )
+    expected = np.zeros_like(found)
+    for p, s in enumerate(step):
+        whole = space[1 - s] + 0.3 * induced[1 - s]
+        for j in range((5, 4)[s]):
+            for k in range((3, 5)[s]):
+                u, v = (at - of * bins - (bins + 1) // 2 for at, of in ((site_x[s] + j, x[p]), (site_y[s] + k, y[p])))
+                u, v = (of if of >= 0 else -1 - of for of in (u, v))
+                if u < 7 and v < 6:
+                    expected[p] += shares[0, s, j] * shares[1, s, k] * whole[u, v]
+    assert 2 < np.count_nonzero(expected.any(axis=1)) < len(step)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_the_same_bits_again():

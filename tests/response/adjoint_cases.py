@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import numpy as np
-from launches import Case, recorded
+from launches import Case
 
 
 def random_trains(rng):
@@ -88,28 +88,5 @@ def random_convolve(rng):
     return Case(6, arguments, more={"tail_back": tail.transpose(0, 1, 3, 2).copy()})
 
 
-def random_values(name, inputs):
-    """A recorded launch with some of its inputs drawn anew."""
-
-    def draw(rng):
-        case = recorded("special", "birks, vdrift linked")[name]
-        drawn = {k: rng.normal(size=np.shape(case.arguments[k])) for k in inputs}
-        return case._replace(arguments={**case.arguments, **drawn})
-
-    return draw
-
-
-RANDOM = {
-    "deposit": random_deposit,
-    "convolve": random_convolve,
-    "coarsen": random_values("coarsen", ("projected", "drive")),
-    "relay": random_values("relay", ("slow",)),
-    "refine": random_values("refine", ("late", "driven", "waveform", "early")),
-}
-LINEAR = {
-    "deposit": ("share_t", "coefficient"),
-    "convolve": ("source",),
-    "coarsen": ("projected",),
-    "relay": ("slow", "parameters"),
-    "refine": ("late", "driven"),
-}
+RANDOM = {"deposit": random_deposit, "convolve": random_convolve}
+LINEAR = {"deposit": ("share_t", "coefficient"), "convolve": ("source",)}

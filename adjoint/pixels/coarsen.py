@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from lartpc.kernels.response.cells import CELL, add_row
-from lartpc.kernels.response.coarsen import coarse_begin
+from lartpc.kernels.pixels.cells import CELL, add_row
+from lartpc.kernels.pixels.coarsen import coarse_begin
 from lartpc.kernels.runtime.launch import kernel
 
 

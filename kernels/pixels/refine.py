@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from lartpc.kernels.response.cells import CELL, add_eight, add_four, add_row, add_rows, clear, set_spline
-from lartpc.kernels.response.coarsen import coarse_begin
+from lartpc.kernels.pixels.cells import CELL, add_eight, add_four, add_row, add_rows, clear, set_spline
+from lartpc.kernels.pixels.coarsen import coarse_begin
 from lartpc.kernels.runtime.launch import device, kernel
 
 

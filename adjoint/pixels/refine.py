@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from lartpc.kernels.response.cells import CELL, add_eight, add_row, clear
-from lartpc.kernels.response.coarsen import coarse_begin
-from lartpc.kernels.response.refine import seen
+from lartpc.kernels.pixels.cells import CELL, add_eight, add_row, clear
+from lartpc.kernels.pixels.coarsen import coarse_begin
+from lartpc.kernels.pixels.refine import seen
 from lartpc.kernels.runtime.launch import kernel
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from lartpc.kernels.response.cells import CELL, clear
-from lartpc.kernels.response.coarsen import coarse_begin
+from lartpc.kernels.pixels.cells import CELL, clear
+from lartpc.kernels.pixels.coarsen import coarse_begin
 from lartpc.kernels.runtime.launch import kernel
 from lartpc.kernels.runtime.slots import INDUCTION_SCALE
 
