@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -19,14 +20,65 @@ class TapeError(RuntimeError):
     """An array was overwritten between forward and backward, so its gradient would be wrong."""
 
 
+class Seen:
+    """An array that launches took, which lives no longer for that: its shape and type, and what it held."""
+
+    def __init__(self, array: Any, written: bool) -> None:
+        self.reference, self.written = weakref.ref(array), written  # by a launch
+        self.shape, self.dtype, self.xp = array.shape, array.dtype, namespace(array)
+        self.mark: int | None = None  # where it holds something between forward and backward
+        self.where = ""  # used
+
+    @property
+    def array(self) -> Any:
+        """Itself, or None where nothing holds it any more."""
+        return self.reference()
+
+
+def empty(like: Any) -> Any:
+    """An array like an argument of a launch, there still or not."""
+    xp = like.xp if isinstance(like, Seen) else namespace(like)
+    return xp.empty(like.shape, dtype=like.dtype)
+
+
+def zeros(like: Any) -> Any:
+    """Zeros like an argument of a launch, there still or not."""
+    result = empty(like)
+    result[...] = 0
+    return result
+
+
 class Launch(NamedTuple):
     kernel: Kernel
-    arguments: dict[str, Any]
+    held: dict[str, Any]  # arguments; of arrays that its adjoint does not read, `Seen`
     threads: int  # of the adjoint
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """By name; for arrays that are gone, what is known of them."""
+        return {name: lives(argument) for name, argument in self.held.items()}
 
     def made(self, array: Any) -> bool:
         """Whether the array is an output."""
-        return any(self.arguments[name] is array for name in self.kernel.outputs)
+        return any(lives(self.held[name]) is array for name in self.kernel.outputs)
+
+
+def lives(argument: Any) -> Any:
+    """The argument, or the array that it stands for, where that is still there."""
+    array = argument.array if isinstance(argument, Seen) else None
+    return argument if array is None else array
+
+
+def zeros_of_threads(launch: Launch, name: str) -> Any:
+    """A row for each thread of the adjoint of what they share."""
+    array = launch.arguments[name]
+    return namespace(array).zeros((launch.threads, *array.shape[1:]), dtype=array.dtype)
+
+
+def read_by_adjoint(kernel: Kernel) -> set[str]:
+    """Names of the arguments whose values the adjoint needs."""
+    adjoint = ADJOINTS.get(kernel)
+    return {*adjoint.kernel.arguments, adjoint.row} - {*adjoint.kernel.work} if adjoint else set()
 
 
 class Tape:
@@ -34,12 +86,15 @@ class Tape:
 
     An adjoint gets its arguments by name: those of the forward launch, what the launch gave for the adjoint alone,
     and gradients as grad_<name>. What the launches give for an array is summed; read it with `gradient`.
+    Arrays that launches write and no adjoint reads are not kept: without another holder their memory is free at once,
+    and that of their gradient as soon as it has been handed on.
     """
 
     def __init__(self) -> None:
         self.launches: list[Launch] = []
-        self.marks: dict[int, tuple[Any, int, str]] = {}  # id of an array: the array, its mark, where it was used
-        self.gradients: dict[int, Any] = {}
+        self.seen: dict[int, Seen] = {}  # by the id of an array that was there
+        self.gradients: dict[Seen, Any] = {}
+        self.rows: dict[Kernel, dict[str, Any]] = {}  # of what threads share: gradients of each, of the last one walked
 
     def launch(self, kernel: Kernel, threads: int, *, adjoint_threads: int | None = None, **arrays: Any):
         """Run a kernel and remember it; arrays that are no arguments of the kernel are for its adjoint alone.
@@ -47,19 +102,30 @@ class Tape:
         Raises TapeError where it would write into a remembered array.
         """
         work = {*kernel.work, *(ADJOINTS[kernel].kernel.work if kernel in ADJOINTS else ())}
-        for name, array in arrays.items():
-            if name in (*kernel.outputs, *work) and id(array) in self.marks:
-                raise TapeError(f"{kernel.name}: would overwrite its argument {name}, used by {self.used(array)}")
+        written = {*kernel.outputs, *work}
+        for name in written & arrays.keys():
+            before = self.known(arrays[name])
+            if before is not None and before.mark is not None:
+                raise TapeError(f"{kernel.name}: would overwrite its argument {name}, used by {before.where}")
         kernel(threads, **in_order(kernel, arrays))
+        needed, held = read_by_adjoint(kernel), {}
         for name, argument in arrays.items():
-            if name in work:
-                continue  # holds nothing between forward and backward
-            if hasattr(argument, "dtype") and argument.ndim and id(argument) not in self.marks:
-                self.marks[id(argument)] = (argument, mark(argument), f"{kernel.name}, argument {name}")
-        self.launches.append(Launch(kernel, arrays, threads if adjoint_threads is None else adjoint_threads))
+            held[name] = argument
+            if not (hasattr(argument, "dtype") and argument.ndim):
+                continue
+            known = self.known(argument)
+            if known is None:
+                known = self.seen[id(argument)] = Seen(argument, name in written)
+            if known.mark is None and name not in work:
+                known.mark, known.where = mark(argument), f"{kernel.name}, argument {name}"
+            if known.written and name not in needed:
+                held[name] = known
+        self.launches.append(Launch(kernel, held, threads if adjoint_threads is None else adjoint_threads))
 
-    def used(self, array: Any) -> str:
-        return self.marks[id(array)][2]
+    def known(self, array: Any) -> Seen | None:
+        """What is known of an array that launches took before."""
+        found = self.seen.get(id(array))
+        return found if found is not None and found.array is array else None
 
     def backward(self, seeds: list[tuple[Any, Any]], until: Sequence[Any] = (), check: bool = True) -> None:
         """Sum d(loss)/d(array) into `gradient` of every array, from the (array, gradient) pairs of `seeds`.
@@ -72,56 +138,69 @@ class Tape:
         walked = [self.launches[k] for k in reversed(after) if k not in ends]
         if check:
             self.check(walked)
-        self.gradients = {}
+        self.gradients, self.rows = {}, {}
         for array, gradient in seeds:
             seed = namespace(array).empty_like(array)
             seed[...] = gradient
             self.add(array, seed)
         for launch in walked:
             adjoint, of = ADJOINTS[launch.kernel], launch.arguments
-            if not any(id(of[name]) in self.gradients for name in launch.kernel.outputs):
+            if not any(self.of(of[name]) in self.gradients for name in launch.kernel.outputs):
                 continue
-            rows = {name: self.rows(launch, name) for name in adjoint.shared}
-            written = {name: namespace(of[name]).empty_like(of[name]) for name in adjoint.writes}
+            rows = {name: zeros_of_threads(launch, name) for name in adjoint.shared}
+            self.rows[launch.kernel] = rows
+            written = {name: empty(of[name]) for name in adjoint.writes}
             own = rows | written
             arguments = {name: self.argument(launch, name, own) for name in adjoint.kernel.arguments}
             adjoint.kernel(launch.threads, **arguments)
+            del arguments  # and what it worked in
             for name, gradient in written.items():
                 self.add(of[name], gradient)
             for name, of_thread in rows.items():
                 grad, xp = self.gradient(of[name]), namespace(of_thread)
                 reads = of[adjoint.row] == xp.arange(len(grad))[:, None]
                 grad += xp.einsum("kn,n...->k...", reads.astype(np.float64), of_thread)
+            for name in launch.kernel.outputs:
+                if isinstance(of[name], Seen):  # nobody can ask for it
+                    self.gradients.pop(of[name], None)
 
     def check(self, launches: list[Launch]) -> None:
         """Raise TapeError where an argument of a launch no longer holds what the forward pass left."""
         used = {id(argument) for launch in launches for argument in launch.arguments.values()}
-        for one, (array, before, where) in self.marks.items():
-            if one in used and mark(array) != before:
-                raise TapeError(f"{where}: overwritten between forward and backward")
+        for one, known in self.seen.items():
+            if one in used and known.mark is not None and known.array is not None and mark(known.array) != known.mark:
+                raise TapeError(f"{known.where}: overwritten between forward and backward")
 
     def argument(self, launch: Launch, name: str, own: dict[str, Any]) -> Any:
         if not name.startswith("grad_"):
-            return launch.arguments[name]
+            argument = launch.arguments[name]
+            return empty(argument) if isinstance(argument, Seen) else argument  # to work in
         name = name.removeprefix("grad_")
         return own[name] if name in own else self.gradient(launch.arguments[name])
 
-    def rows(self, launch: Launch, name: str) -> Any:
-        array = launch.arguments[name]
-        return namespace(array).zeros((launch.threads, *array.shape[1:]), dtype=array.dtype)
+    def of(self, array: Any) -> Seen:
+        """What is known of an array; from now on something is."""
+        if isinstance(array, Seen):
+            return array
+        known = self.known(array)
+        if known is None:
+            known = self.seen[id(array)] = Seen(array, False)
+        return known
 
     def add(self, array: Any, gradient: Any) -> None:
         """Add to the gradient of an array, or make it its gradient."""
-        if id(array) in self.gradients:
-            self.gradients[id(array)] += gradient
+        known = self.of(array)
+        if known in self.gradients:
+            self.gradients[known] += gradient
         else:
-            self.gradients[id(array)] = gradient
+            self.gradients[known] = gradient
 
     def gradient(self, array: Any) -> Any:
         """The gradient with respect to an array, of its shape; zeros where nothing depends on it."""
-        if id(array) not in self.gradients:
-            self.gradients[id(array)] = namespace(array).zeros(array.shape, dtype=array.dtype)
-        return self.gradients[id(array)]
+        known = self.of(array)
+        if known not in self.gradients:
+            self.gradients[known] = zeros(known)
+        return self.gradients[known]
 
 
 def mark(array: Any) -> int:

@@ -18,7 +18,7 @@ from lartpc.adjoint.pixels.levels import back_levels
 from lartpc.adjoint.pixels.rows import BY_Y, back, pull, rows
 from lartpc.arrays import namespace, to_numpy
 from lartpc.autodiff.launch import plain
-from lartpc.autodiff.tape import Tape
+from lartpc.autodiff.tape import Tape, empty, zeros
 from lartpc.kernels.charge.drift import drift
 from lartpc.kernels.charge.ellipsoid import ellipsoid
 from lartpc.kernels.charge.field import field
@@ -70,8 +70,7 @@ class Jacobian:
         """What `back` and `pull` take of deposit and convolve, and what they work in."""
         deposit, convolve = self.forward["deposit"], self.forward["convolve"]
         work = {"grad_current": convolve["current"], "grad_state": convolve["state"], "grad_source": deposit["source"]}
-        xp = namespace(deposit["source"])
-        return deposit | convolve | {name: xp.empty_like(array) for name, array in work.items()}
+        return deposit | convolve | {name: empty(array) for name, array in work.items()}
 
     def of_seeds(self, seeds: list[tuple[Any, Any]], pixels: Any) -> np.ndarray:
         """(len(pixels), len(slots)) float64, from the derivatives `seeds` of losses of single pixels, see `Tape`.
@@ -129,7 +128,7 @@ def event_gradients(tape: Tape, steps: Any, event: np.ndarray, n_events: int, sl
     module = to_numpy(forward["drift"]["step_module"])
     if INDUCTION_SCALE in columns and "transfer" in forward:
         of_block = np.zeros((len(forward["transfer"]["block_event"]), len(columns)))
-        of_block[:, columns.index(INDUCTION_SCALE)] = to_numpy(induction_rows(tape, forward))
+        of_block[:, columns.index(INDUCTION_SCALE)] = to_numpy(induction_rows(tape))
         of_step = np.concatenate((of_step, of_block))
         event = np.append(event, to_numpy(forward["transfer"]["block_event"]))
         module = np.append(module, to_numpy(forward["transfer"]["block_module"]))
@@ -169,18 +168,10 @@ def parameter_rows(forward: dict[str, dict], grad_step: dict[str, Any]) -> Any:
     return step_gradients(forward, {id(forward["drift"][name]): grad for name, grad in grad_step.items()})
 
 
-def induction_rows(tape: Tape, forward: dict[str, dict]) -> Any:
-    """Gradients by the scale of induction of the module of each block apart (n_blocks,), from those on the tape."""
-    total: Any = 0.0
-    for kernel in (kernel for kernel in (transfer, relay) if kernel.name in forward):
-        adjoint, of = ADJOINTS[kernel].kernel, forward[kernel.name]
-        xp, n = namespace(of["parameters"]), len(of["block_module"])
-        rows = xp.zeros((n, of["parameters"].shape[1]), dtype=of["parameters"].dtype)
-        own = {f"grad_{name}": tape.gradient(of[name]) for name in kernel.outputs} | {"grad_parameters": rows}
-        own |= {name: xp.zeros_like(of[name.removeprefix("grad_")]) for name in adjoint.outputs if name not in own}
-        plain(adjoint, n, **of | own)
-        total = total + rows[:, INDUCTION_SCALE]
-    return total
+def induction_rows(tape: Tape) -> Any:
+    """Gradients by the scale of induction of the module of each block apart (n_blocks,), of the last way back."""
+    rows = [tape.rows[kernel]["parameters"] for kernel in (transfer, relay) if kernel in tape.rows]
+    return sum(of_thread[:, INDUCTION_SCALE] for of_thread in rows)
 
 
 def step_gradients(forward: dict[str, dict], grads: dict[int, Any]) -> Any:
@@ -196,7 +187,7 @@ def step_gradients(forward: dict[str, dict], grads: dict[int, Any]) -> Any:
         for name in adjoint.arguments:
             array = of.get(name.removeprefix("grad_"))
             if name.startswith("grad_") and name not in own:
-                own[name] = grads.setdefault(id(array), xp.zeros_like(array))
+                own[name] = grads.setdefault(id(array), zeros(array))
         plain(adjoint, n, **of | own)
     return rows
 

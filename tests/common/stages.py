@@ -34,8 +34,8 @@ def record_runs(folder):
     for one in (Simulation(response="electrostatic"), tabulated):  # with and without slow waveforms
         trace = Trace(one, one.batch(segments))
         trace.backward(current=trace.waveforms.current)
-    jacobian = Jacobian(trace.tape, trace.waveforms, [0])
-    jacobian.rows(trace.waveforms.current, np.arange(len(trace.waveforms.windows.pixel)))
+        jacobian = Jacobian(trace.tape, trace.waveforms, [0])
+        jacobian.rows(trace.waveforms.current, np.arange(len(trace.waveforms.windows.pixel)))
     of_segments = SegmentJacobian(trace.tape, trace.waveforms, [0])
     of_segments.of_seeds([(trace.waveforms.current, trace.waveforms.current)], np.arange(1))
     calibrate(simulation, segments, result.hits, unknowns=("eField",), optimizer=GaussNewton(1))
