@@ -20,8 +20,8 @@ class TapeError(RuntimeError):
     """An array was overwritten between forward and backward, so its gradient would be wrong."""
 
 
-class Seen:
-    """An array that launches took, which lives no longer for that: its shape and type, and what it held."""
+class Outline:
+    """An array that launches took, which lives no longer for that: its shape and type, and a mark of what it held."""
 
     def __init__(self, array: Any, written: bool) -> None:
         self.reference, self.written = weakref.ref(array), written  # by a launch
@@ -37,7 +37,7 @@ class Seen:
 
 def empty(like: Any) -> Any:
     """An array like an argument of a launch, there still or not."""
-    xp = like.xp if isinstance(like, Seen) else namespace(like)
+    xp = like.xp if isinstance(like, Outline) else namespace(like)
     return xp.empty(like.shape, dtype=like.dtype)
 
 
@@ -50,7 +50,7 @@ def zeros(like: Any) -> Any:
 
 class Launch(NamedTuple):
     kernel: Kernel
-    held: dict[str, Any]  # arguments; of arrays that its adjoint does not read, `Seen`
+    held: dict[str, Any]  # arguments; of arrays that its adjoint does not read, `Outline`
     threads: int  # of the adjoint
 
     @property
@@ -65,14 +65,13 @@ class Launch(NamedTuple):
 
 def lives(argument: Any) -> Any:
     """The argument, or the array that it stands for, where that is still there."""
-    array = argument.array if isinstance(argument, Seen) else None
+    array = argument.array if isinstance(argument, Outline) else None
     return argument if array is None else array
 
 
-def zeros_of_threads(launch: Launch, name: str) -> Any:
-    """A row for each thread of the adjoint of what they share."""
-    array = launch.arguments[name]
-    return namespace(array).zeros((launch.threads, *array.shape[1:]), dtype=array.dtype)
+def zeros_of_threads(threads: int, array: Any) -> Any:
+    """A row for each thread, of an array of which each reads one."""
+    return namespace(array).zeros((threads, *array.shape[1:]), dtype=array.dtype)
 
 
 def read_by_adjoint(kernel: Kernel) -> set[str]:
@@ -92,8 +91,8 @@ class Tape:
 
     def __init__(self) -> None:
         self.launches: list[Launch] = []
-        self.seen: dict[int, Seen] = {}  # by the id of an array that was there
-        self.gradients: dict[Seen, Any] = {}
+        self.outlines: dict[int, Outline] = {}  # by the id of an array that was there
+        self.gradients: dict[Outline, Any] = {}
         self.rows: dict[Kernel, dict[str, Any]] = {}  # of what threads share: gradients of each, of the last one walked
 
     def launch(self, kernel: Kernel, threads: int, *, adjoint_threads: int | None = None, **arrays: Any):
@@ -115,16 +114,16 @@ class Tape:
                 continue
             known = self.known(argument)
             if known is None:
-                known = self.seen[id(argument)] = Seen(argument, name in written)
+                known = self.outlines[id(argument)] = Outline(argument, name in written)
             if known.mark is None and name not in work:
                 known.mark, known.where = mark(argument), f"{kernel.name}, argument {name}"
             if known.written and name not in needed:
                 held[name] = known
         self.launches.append(Launch(kernel, held, threads if adjoint_threads is None else adjoint_threads))
 
-    def known(self, array: Any) -> Seen | None:
+    def known(self, array: Any) -> Outline | None:
         """What is known of an array that launches took before."""
-        found = self.seen.get(id(array))
+        found = self.outlines.get(id(array))
         return found if found is not None and found.array is array else None
 
     def backward(self, seeds: list[tuple[Any, Any]], until: Sequence[Any] = (), check: bool = True) -> None:
@@ -147,11 +146,11 @@ class Tape:
             adjoint, of = ADJOINTS[launch.kernel], launch.arguments
             if not any(self.of(of[name]) in self.gradients for name in launch.kernel.outputs):
                 continue
-            rows = {name: zeros_of_threads(launch, name) for name in adjoint.shared}
+            rows = {name: zeros_of_threads(launch.threads, of[name]) for name in adjoint.shared}
             self.rows[launch.kernel] = rows
             written = {name: empty(of[name]) for name in adjoint.writes}
             own = rows | written
-            arguments = {name: self.argument(launch, name, own) for name in adjoint.kernel.arguments}
+            arguments = {name: self.argument(of, name, own) for name in adjoint.kernel.arguments}
             adjoint.kernel(launch.threads, **arguments)
             del arguments  # and what it worked in
             for name, gradient in written.items():
@@ -161,30 +160,30 @@ class Tape:
                 reads = of[adjoint.row] == xp.arange(len(grad))[:, None]
                 grad += xp.einsum("kn,n...->k...", reads.astype(np.float64), of_thread)
             for name in launch.kernel.outputs:
-                if isinstance(of[name], Seen):  # nobody can ask for it
+                if isinstance(of[name], Outline):  # nobody can ask for it
                     self.gradients.pop(of[name], None)
 
     def check(self, launches: list[Launch]) -> None:
         """Raise TapeError where an argument of a launch no longer holds what the forward pass left."""
-        used = {id(argument) for launch in launches for argument in launch.arguments.values()}
-        for one, known in self.seen.items():
+        used = {id(lives(argument)) for launch in launches for argument in launch.held.values()}
+        for one, known in self.outlines.items():
             if one in used and known.mark is not None and known.array is not None and mark(known.array) != known.mark:
                 raise TapeError(f"{known.where}: overwritten between forward and backward")
 
-    def argument(self, launch: Launch, name: str, own: dict[str, Any]) -> Any:
+    def argument(self, of: dict[str, Any], name: str, own: dict[str, Any]) -> Any:
+        """What an adjoint gets by that name: of the launch's arguments, or a gradient, or what is its own."""
         if not name.startswith("grad_"):
-            argument = launch.arguments[name]
-            return empty(argument) if isinstance(argument, Seen) else argument  # to work in
+            return empty(of[name]) if isinstance(of[name], Outline) else of[name]  # to work in
         name = name.removeprefix("grad_")
-        return own[name] if name in own else self.gradient(launch.arguments[name])
+        return own[name] if name in own else self.gradient(of[name])
 
-    def of(self, array: Any) -> Seen:
+    def of(self, array: Any) -> Outline:
         """What is known of an array; from now on something is."""
-        if isinstance(array, Seen):
+        if isinstance(array, Outline):
             return array
         known = self.known(array)
         if known is None:
-            known = self.seen[id(array)] = Seen(array, False)
+            known = self.outlines[id(array)] = Outline(array, False)
         return known
 
     def add(self, array: Any, gradient: Any) -> None:

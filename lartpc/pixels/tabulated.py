@@ -10,6 +10,7 @@ import numpy as np
 from lartpc.adjoint.pixels.assign import assign_tangent
 from lartpc.arrays import namespace, owners
 from lartpc.autodiff.launch import plain
+from lartpc.autodiff.tape import empty
 from lartpc.charge.tables import Tables
 from lartpc.contracts import Clouds, Launch
 from lartpc.detector.detector import Detector
@@ -290,8 +291,9 @@ class TabulatedReadout:
             "parameters": transfer["parameters"],
             "step_module": seen.clouds.module,
             "coefficient": xp.zeros((n_pairs, all_rank), dtype=share.dtype),
-            "grad_late": xp.empty_like(refine["late"]),
-            "grad_driven": xp.empty_like(refine["driven"]),
+            "coarse": empty(refine["coarse"]),
+            "grad_late": empty(refine["late"]),
+            "grad_driven": empty(refine["driven"]),
             "grad_source": xp.empty(int(refine["span_first"][-1]) * table.per_tick * all_rank, dtype=share.dtype),
         }
         of = assign | refine | of
