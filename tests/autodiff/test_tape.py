@@ -1,74 +1,20 @@
-import weakref
-
 import numpy as np
 import pytest
+from toy_kernels import Plain, copy_adjoint, multiply, rescale
 
 from lartpc.adjoint.pairs import ADJOINTS, Adjoint
 from lartpc.autodiff.tape import LARGE, Tape, TapeError, mark
 from lartpc.kernels.frontend.digitize import digitize
 from lartpc.kernels.runtime.checksum import WORDS, checksum
 
-
-class Plain:
-    """A kernel in plain Python: `body(threads, **arguments)`."""
-
-    def __init__(self, name, arguments, outputs, body, work=()):
-        self.name, self.arguments, self.outputs, self.work, self.body = name, arguments, outputs, work, body
-
-    def __call__(self, threads, /, **arrays):
-        self.body(threads, **arrays)
-
-
-def product(threads, x, y, z):
-    z[...] = x * y
-
-
-def product_adjoint(threads, x, y, grad_z, grad_x, grad_y):
-    grad_x += grad_z * y
-    grad_y += grad_z * x
-
-
-def scale(threads, x, factor, z):
-    z[...] = factor[0] * x
-
-
-def scale_adjoint(threads, x, factor, unused, grad_z, grad_x, grad_factor):
-    assert grad_factor.shape == (threads,)
-    grad_x += factor[0] * grad_z
-    for i in range(threads):
-        grad_factor[i] += np.sum(grad_z[i::threads] * x[i::threads])
-
-
-multiply = Plain("multiply", ("x", "y", "z"), ("z",), product)
-rescale = Plain("rescale", ("x", "factor", "z"), ("z",), scale)
-
-
-@pytest.fixture(autouse=True)
-def table(monkeypatch):
-    """The two kernels in the table of adjoints; returns the names of the adjoints that ran."""
-    ran = []
-
-    def adjoint(name, body, arguments, outputs):
-        def run(threads, **arrays):
-            ran.append(name)
-            body(threads, **arrays)
-
-        return Plain(f"{name}_adjoint", arguments, outputs, run)
-
-    arguments = ("x", "y", "grad_z", "grad_x", "grad_y")
-    both = adjoint("multiply", product_adjoint, arguments, ("grad_x", "grad_y"))
-    arguments = ("x", "factor", "unused", "grad_z", "grad_x", "grad_factor")
-    shared = adjoint("rescale", scale_adjoint, arguments, ("grad_x", "grad_factor"))
-    monkeypatch.setitem(ADJOINTS, multiply, Adjoint(both))
-    monkeypatch.setitem(ADJOINTS, rescale, Adjoint(shared, shared=("factor",), row="row"))
-    return ran
+pytestmark = pytest.mark.usefixtures("ran_adjoints")
 
 
 def arrays(*values):
     return [np.array(value) for value in values]
 
 
-def test_last_launch_first(table):
+def test_last_launch_first(ran_adjoints):
     """d((2 x^2) x)/dx = 6 x^2: x is used three times, and all gradients of an array are there before it is left."""
     tape = Tape()
     x, factor, square, double, cube = arrays([3.0, 4.0], [2.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0])
@@ -77,7 +23,7 @@ def test_last_launch_first(table):
     tape.launch(multiply, 2, x=double, y=x, z=cube)
     np.testing.assert_array_equal(cube, [54.0, 128.0])
     tape.backward([(cube, np.array([1.0, 10.0]))])
-    assert table == ["multiply", "rescale", "multiply"]
+    assert ran_adjoints == ["multiply", "rescale", "multiply"]
     np.testing.assert_array_equal(tape.gradient(x), [54.0, 960.0])
     np.testing.assert_array_equal(tape.gradient(square), [6.0, 80.0])
     np.testing.assert_array_equal(tape.gradient(factor), [27.0 + 10.0 * 64.0])
@@ -93,24 +39,24 @@ def test_seeds_are_summed_and_may_lie_in_the_middle():
     np.testing.assert_array_equal(tape.gradient(x), [5.0 * 9.5])
 
 
-def test_adjoints_without_effect_do_not_run(table):
+def test_adjoints_without_effect_do_not_run(ran_adjoints):
     tape = Tape()
     x, y, z, factor, out = arrays([3.0], [5.0], [0.0], [2.0], [0.0])
     tape.launch(multiply, 1, x=x, y=y, z=z)
     tape.launch(rescale, 1, x=z, factor=factor, z=out, unused=None, row=np.zeros(1))
     tape.backward([(z, np.ones(1))])
-    assert table == ["multiply"]
+    assert ran_adjoints == ["multiply"]
     np.testing.assert_array_equal(tape.gradient(factor), [0.0])
     assert tape.gradient(out).shape == out.shape
 
 
-def test_backward_stops_at_until(table):
+def test_backward_stops_at_until(ran_adjoints):
     tape = Tape()
     x, y, z, factor, out = arrays([3.0], [5.0], [0.0], [2.0], [0.0])
     tape.launch(multiply, 1, x=x, y=y, z=z)
     tape.launch(rescale, 1, x=z, factor=factor, z=out, unused=None, row=np.zeros(1))
     tape.backward([(out, np.ones(1))], until=(z,))
-    assert table == ["rescale"]
+    assert ran_adjoints == ["rescale"]
     np.testing.assert_array_equal(tape.gradient(z), [2.0])
 
 
@@ -150,10 +96,6 @@ def test_backward_again_gives_the_same():
     for seed in (1.0, 4.0, 1.0):
         tape.backward([(z, np.array([seed]))])
         np.testing.assert_array_equal(tape.gradient(x), [5.0 * seed])
-
-
-def copy_adjoint(threads, grad_z, grad_x):
-    grad_x[...] = grad_z  # whatever it held before
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
@@ -272,25 +214,6 @@ def test_a_launch_that_would_overwrite_is_refused():
     np.testing.assert_array_equal(tape.gradient(x), [5.0])
 
 
-def square(threads, x, half, z):
-    half[...] = 0.5 * x
-    z[...] = 2.0 * x * half
-
-
-def square_adjoint(threads, x, twice, grad_z, grad_x):
-    twice[...] = 2.0 * x
-    grad_x += twice * grad_z
-
-
-@pytest.fixture
-def working(monkeypatch):
-    """z = x^2, by way of x/2 in `half`; its adjoint works in `twice`."""
-    forward = Plain("square", ("x", "half", "z"), ("z",), square, work=("half",))
-    back = Plain("square_adjoint", ("x", "twice", "grad_z", "grad_x"), ("grad_x",), square_adjoint, work=("twice",))
-    monkeypatch.setitem(ADJOINTS, forward, Adjoint(back))
-    return forward
-
-
 def test_work_arrays_may_be_used_again(working):
     tape = Tape()
     x, y, z, half, twice = arrays([3.0], [0.0], [0.0], [0.0], [0.0])
@@ -321,42 +244,3 @@ def test_a_real_kernel():
     tape.backward([(adc, np.array([[1.0, 2.0]]))])
     np.testing.assert_allclose(tape.gradient(charge), [[4e-3 * 256 / 1012, 8e-3 * 256 / 1012]])
     np.testing.assert_allclose(tape.gradient(gain), [5e4 * 256 / 1012])
-
-
-def test_arrays_that_no_adjoint_reads_are_not_kept(working):
-    """What a launch works in, and its output where no later adjoint reads it; the input of one that does is kept."""
-    tape, x, factor, out = Tape(), np.array([3.0]), np.array([2.0]), np.zeros(1)
-    y, z, half = np.zeros(1), np.zeros(1), np.zeros(1)
-    gone = [weakref.ref(array) for array in (half, z)]
-    tape.launch(working, 1, x=x, half=half, z=y, twice=np.zeros(1))
-    tape.launch(working, 1, x=y, half=half, z=z, twice=np.zeros(1))
-    del half, z
-    assert [reference() for reference in gone] == [None, None]
-    tape.launch(rescale, 1, x=y, factor=factor, z=out, unused=None, row=np.zeros(1))
-    kept = weakref.ref(y)
-    del y
-    assert kept() is not None
-    for seed in (1.0, 3.0):
-        tape.backward([(out, np.array([seed]))])
-        np.testing.assert_array_equal(tape.gradient(x), [seed * 2.0 * 2.0 * 3.0])
-
-
-def test_gradients_go_through_arrays_that_are_gone(working, monkeypatch):
-    """z = copy(x^2), twice: the square is read by two launches whose adjoints do not need it, and is gone by then."""
-    copy = Plain("copy", ("x", "z"), ("z",), lambda threads, x, z: np.copyto(z, x))
-    writes = Adjoint(Plain("copy_adjoint", ("grad_z", "grad_x"), ("grad_x",), copy_adjoint), writes=("x",))
-    monkeypatch.setitem(ADJOINTS, copy, writes)
-    tape, x, one, two = Tape(), np.array([3.0]), np.zeros(1), np.zeros(1)
-    y = np.zeros(1)
-    tape.launch(working, 1, x=x, half=np.zeros(1), z=y, twice=np.zeros(1))
-    for z in (one, two):
-        tape.launch(copy, 1, x=y, z=z)
-    with pytest.raises(TapeError, match="copy: would overwrite its argument z, used by square, argument z"):
-        tape.launch(copy, 1, x=one, z=y)
-    gone = weakref.ref(y)
-    del y
-    assert gone() is None
-    for seed in (1.0, 3.0):
-        tape.backward([(one, np.array([seed])), (two, np.array([10.0]))])
-        np.testing.assert_array_equal(tape.gradient(x), [6.0 * (seed + 10.0)])
-    assert len(tape.gradients) == 3  # of x, one and two: none of what nobody can ask for
