@@ -180,10 +180,11 @@ def accuracy(programs, responses, detector, segments, number):
     bright = 0
     for event, pixel in keys:
         spans = [(w[0], w[0] + len(w[1])) for w in (found.get((event, pixel)) for found in programs.values()) if w]
-        span = min(low for low, _ in spans), max(high for _, high in spans)
         tpc = int(detector.locate(np.array([pixel]))[0][0])
         of_event = Points(*(column[points.event == event] for column in points))
         table = direct[int(np.flatnonzero(pitches == detector.pitch[tpc])[0])]
+        long = table.table.shape[2] // table.per_tick  # currents begin long before those that programs take
+        span = min(low for low, _ in spans) - long, max(high for _, high in spans)
         expected = table.current(of_event, pixel, span[0], span[1] - span[0])
         peak = np.abs(expected).max()
         bright += peak > BRIGHT * largest

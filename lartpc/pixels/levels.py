@@ -6,9 +6,11 @@ is near the anode, and further pixels see it smoothly at all times. So the table
     late   lags of the last LATE ticks: sum over r of (near: space_r(d, s); far: moment_m(s) far_r(d, m)) late_r(lag)
     slow   all lags: sum over r, m of moment_m(s) slow_r(d, m) times splines of early_r, on sites of CELL ticks
 
-where near are the offsets up to `near` pixels along each axis, moments are products of polynomials of the place in a
-pixel. Late is what slow leaves of the table there, near as it is, so that the charge of each site and offset is that of
-the table. Tables of few bins or samples, and such as are not smooth, are near and late altogether.
+where near are the offsets up to `near` pixels along each axis, moments are functions of the place in a pixel: products
+of polynomials, and for late currents, where the table needs them, others that are found from it: electrons that follow
+the field to a pad smaller than the pitch arrive later from further away. Late is what slow leaves of the table there,
+near as it is, so that the charge of each site and offset is that of the table. Tables of few bins or samples, and such
+as are not smooth, are near and late altogether.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ DEGREES = ((0, 0), (2, 0), (0, 2), (1, 0), (1, 2), (0, 1), (2, 1), (1, 1))  # of
 LEAST_BINS = 8  # a pitch, from which moments are fewer
 NEAR = 1
 BEFORE = 2 * CELL  # ticks before the table's begin in which the splines fall to 0
-FAR_RANK = 4
+OTHERS = ((0, 4), (8, 4), (16, 8))  # functions of place beyond polynomials, and rank of far pixels, to be tried
 SLOW_RANK = 4
 
 
@@ -45,9 +47,9 @@ class Level(NamedTuple):
     space: np.ndarray  # (near + 1, near + 1, side, side, rank), of offsets from 0 on: others are mirrored
     late: np.ndarray  # (rank, late lags)
     first_late: int  # lag of the first of these
-    moments: np.ndarray  # (n_moments, side, side)
+    moments: np.ndarray  # (n_moments, side, side); slow ones are the last
     far: np.ndarray  # (reach + 1, reach + 1, n_moments, far_rank), likewise; 0 where near
-    slow: np.ndarray  # (reach + 1, reach + 1, n_moments, slow rank)
+    slow: np.ndarray  # (reach + 1, reach + 1, number of DEGREES, slow rank)
     early: np.ndarray  # (slow rank, coarse lags)
     first_early: int  # coarse lag of the first of these
 
@@ -74,6 +76,27 @@ def polynomials(n: int) -> np.ndarray:
     x = (np.arange(n) - 0.5 * (n - 1)) / (0.5 * n)
     one = np.linalg.qr(np.polynomial.legendre.legvander(x, 2))[0].T
     return np.array([np.outer(one[a], one[b]) for a, b in DEGREES])
+
+
+def other_functions(currents: np.ndarray, known: np.ndarray, number: int) -> np.ndarray:
+    """Functions (number, n, n) of the most that `known` ones (m, n, n) leave of currents (k, n, n, lags).
+
+    Even or odd along each axis, and orthonormal, to the known ones, too.
+    """
+    if number == 0:
+        return np.zeros((0, *known.shape[1:]))
+    n = known.shape[1]
+    rest = currents - np.einsum("mij,mab,zabt->zijt", known, known, currents, optimize=True)
+    found = []
+    for odd_x in (False, True):
+        for odd_y in (False, True):
+            of_x = rest - rest[:, ::-1] if odd_x else rest + rest[:, ::-1]
+            rows = (of_x - of_x[:, :, ::-1] if odd_y else of_x + of_x[:, :, ::-1]).transpose(1, 2, 0, 3)
+            rows = rows.reshape(n * n, -1)
+            size, functions = np.linalg.eigh(rows @ rows.T)
+            found += [(one, odd_x + 2 * odd_y, of) for one, of in zip(size, functions.T, strict=True)]
+    most = sorted(found, key=lambda one: -one[0])[:number]
+    return np.array([of.reshape(n, n) for _, _, of in sorted(most, key=lambda one: one[1])])
 
 
 def spline(x: Any) -> np.ndarray:
@@ -158,9 +181,13 @@ def levels(tables: Sequence[np.ndarray], bins: int, per_tick: int) -> list[Level
     if bins >= LEAST_BINS and reach > NEAR:
         late = [size * per_tick for size in (LATE, 2 * LATE, 4 * LATE) if lags >= 3 * size * per_tick]
         for size in (*late, None):
-            made = [in_levels(one, per_tick, size or one.shape[-1], NEAR) for one in every]
-            if all(deviates(one, of, per_tick) <= 1.0 for one, of in zip(made, every, strict=True)):
-                return made
+            for others, far_rank in OTHERS:
+                made = [in_levels(one, per_tick, size or one.shape[-1], NEAR, others, far_rank) for one in every]
+                early, rest = np.max([deviates(one, of, per_tick) for one, of in zip(made, every, strict=True)], axis=0)
+                if early <= 1.0 and rest <= 1.0:
+                    return made
+                if early > 1.0:
+                    break  # whatever the functions of late currents
     return [in_levels(one, per_tick, one.shape[-1], reach) for one in every]
 
 
@@ -172,22 +199,28 @@ def trimmed(every: np.ndarray) -> np.ndarray:
     return every
 
 
-def in_levels(every: np.ndarray, per_tick: int, late: int, near: int) -> Level:
-    """With the last `late` lags fine in time, and offsets up to `near` fine in place."""
+def in_levels(
+    every: np.ndarray, per_tick: int, late: int, near: int, others: int = 0, far_rank: int = OTHERS[0][1]
+) -> Level:
+    """With the last `late` lags fine in time, offsets up to `near` fine in place, and a number of `other_functions`."""
     reach, n, lags = len(every) // 2, every.shape[2], every.shape[-1]
     quadrant = every[reach:, reach:]
     d = np.arange(reach + 1)
     is_near = np.maximum(d[:, None], d) <= near
     first, before = lags - late, BEFORE * per_tick
-    moments = polynomials(n) if first or near < reach else np.zeros((0, n, n))
+    smooth = polynomials(n) if first or near < reach else np.zeros((0, n, n))
+    moments = np.concatenate((other_functions(quadrant[~is_near][..., first:], smooth, others), smooth))
     seen = np.einsum("mij,xyijt->xymt", moments, quadrant, optimize=True)
-    slow, early, first_early = np.zeros((*seen.shape[:3], 0)), np.zeros((0, 1)), 0
+    slow, early, first_early = np.zeros((*seen.shape[:2], len(smooth), 0)), np.zeros((0, 1)), 0
     of_near, of_far = quadrant[is_near][..., first:], seen[~is_near][..., first:]
     if first:
-        coefficients, early, first_early, given = smooth_part(seen.reshape(-1, lags), late, CELL * per_tick, before)
-        slow = coefficients.reshape(*seen.shape[:3], -1)
-        smooth = slow @ given.mean(axis=0)
-        parts = np.einsum("mij,zmt->zijt", moments, smooth[is_near], optimize=True), smooth[~is_near]
+        of_smooth = seen[:, :, others:]
+        coefficients, early, first_early, given = smooth_part(
+            of_smooth.reshape(-1, lags), late, CELL * per_tick, before
+        )
+        slow = coefficients.reshape(*of_smooth.shape[:3], -1)
+        part = np.pad(slow @ given.mean(axis=0), ((0, 0), (0, 0), (others, 0), (0, 0)))
+        parts = np.einsum("mij,zmt->zijt", moments, part[is_near], optimize=True), part[~is_near]
         whole = quadrant[is_near].sum(axis=-1), seen[~is_near].sum(axis=-1)
         rests = []
         for part_of, part, total in zip((of_near, of_far), parts, whole, strict=True):
@@ -195,7 +228,7 @@ def in_levels(every: np.ndarray, per_tick: int, late: int, near: int) -> Level:
             missing = total - part.sum(axis=-1) - rest.sum(axis=-1)
             rests.append(rest + missing[..., None] / late)
         of_near, of_far = rests
-    far_rank = FAR_RANK if near < reach else 0
+    far_rank = far_rank if near < reach else 0
     charge = quadrant[is_near].sum(axis=-1).ravel()
     precision = PRECISION if near == reach else SMOOTH / 3.0
     functions, space, far = late_functions(
@@ -208,8 +241,12 @@ def in_levels(every: np.ndarray, per_tick: int, late: int, near: int) -> Level:
     return Level(near, reach, space, functions, first, moments, every_far, slow, early, first_early)
 
 
-def deviates(level: Level, every: np.ndarray, per_tick: int) -> float:
-    """How far levels are from the table, relative to what is allowed: at every site and lag, and integrated."""
+def deviates(level: Level, every: np.ndarray, per_tick: int) -> tuple[float, float]:
+    """How far levels are from the table, relative to what is allowed: at early lags, and at late ones or integrated.
+
+    At every site. A cell about the table's begin counts integrated alone: there the table itself has, in one sample,
+    the charge that earlier currents would have moved.
+    """
     reach, lags = level.reach, every.shape[-1]
     quadrant, before, cell = every[reach:, reach:], BEFORE * per_tick, CELL * per_tick
     peak, charge = np.abs(every).max(), np.abs(every.sum(axis=-1)).max()
@@ -229,8 +266,12 @@ def deviates(level: Level, every: np.ndarray, per_tick: int) -> float:
         kernels = spline_kernels(np.arange(-before, lags), coarse, cell)
         given = level.early @ kernels.transpose(0, 2, 1)
         mean = given.mean(axis=0)
-        error += np.einsum("mij,xymr,rt->xyijt", level.moments, level.slow, mean, optimize=True)
-        own = np.einsum("mij,xymr->xyijr", level.moments, level.slow[:2, :2], optimize=True)
+        moments = level.moments[-level.slow.shape[2] :]
+        error += np.einsum("mij,xymr,rt->xyijt", moments, level.slow, mean, optimize=True)
+        own = np.einsum("mij,xymr->xyijr", moments, level.slow[:2, :2], optimize=True)
         varying = max(np.abs(own @ (one - mean)).max() for one in given)
-    lobe = np.abs(np.cumsum(error, axis=-1)).max()
-    return float(max((np.abs(error).max() + varying) / (SMOOTH * (peak or 1.0)), lobe / (LOBE * (charge or 1.0))))
+    lobe = np.abs(np.cumsum(error, axis=-1)).max() / (LOBE * (charge or 1.0))
+    error[..., before - cell : before + cell] = 0.0
+    early, late = (np.abs(part).max(initial=0.0) for part in np.split(error, [before + level.first_late], axis=-1))
+    allowed = SMOOTH * (peak or 1.0)
+    return float((early + varying) / allowed), float(max((late + varying) / allowed, lobe))

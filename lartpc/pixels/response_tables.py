@@ -38,6 +38,7 @@ class Tables(NamedTuple):
     same: Any  # (n_rows,) int64: rows of the same parity from each on
     weight: Any  # (n_tables n_rows quarter,): of a quarter of a pixel's sites
     moments: int  # up to a multiple of 8
+    slow_moments: int  # of them, the last
     far: Any  # (n_tables offsets offsets far_rank moments,)
     waveform: Any  # (n_tables, lags, rank per_tick) [1/us]
     first_late: Any  # (n_tables,) int64, lag of the first of these
@@ -89,11 +90,11 @@ def _arrays(tables: list[Level], bins: int, per_tick: int) -> dict[str, Any]:
     far_rank, slow_rank = tables[0].far.shape[-1], len(tables[0].early)
     rank, half = max(len(one.late) for one in tables), tables[0].space.shape[2] // 2
     n_moments, n = len(tables[0].moments), len(tables)
-    moments = -(-n_moments // 8) * 8
+    moments, slow_moments = -(-n_moments // 8) * 8, tables[0].slow.shape[2]
     parity = _parity(near, rank, tables[0].moments)
     weight = np.zeros((n, len(parity) + moments - n_moments, half * half))
     far = np.zeros((n, 2 * reach + 1, 2 * reach + 1, far_rank, moments))
-    drive = np.zeros((n, moments, 2 * reach + 1, 2 * reach + 1, slow_rank))
+    drive = np.zeros((n, slow_moments, 2 * reach + 1, 2 * reach + 1, slow_rank))
     lags = [_late_lags(one, per_tick) for one in tables]
     waveform = np.zeros((n, max(last - first + 1 for first, last in lags), rank * per_tick))
     early = np.zeros((n, max(one.early.shape[1] for one in tables), slow_rank))
@@ -102,7 +103,7 @@ def _arrays(tables: list[Level], bins: int, per_tick: int) -> dict[str, Any]:
         cut = slice(reach - one.reach, reach + one.reach + 1)
         sign = _signs(one.moments)
         far[t, cut, cut, :, :n_moments] = _mirrored(one.far, sign).transpose(0, 1, 3, 2)
-        drive[t, :n_moments, cut, cut] = _mirrored(one.slow, sign).transpose(2, 0, 1, 3)
+        drive[t, :, cut, cut] = _mirrored(one.slow, sign[:, n_moments - slow_moments :]).transpose(2, 0, 1, 3)
         for lag in range(lags[t][0], lags[t][1] + 1):
             for phase in range(per_tick):
                 j = lag * per_tick - phase - one.first_late
@@ -129,6 +130,7 @@ def _arrays(tables: list[Level], bins: int, per_tick: int) -> dict[str, Any]:
         "same": same,
         "weight": weight.ravel(),
         "moments": moments,
+        "slow_moments": slow_moments,
         "far": far.ravel(),
         "waveform": waveform,
         "first_late": first,
@@ -151,7 +153,8 @@ def _spaces(one: Level, bins: int, rank: int, reach: int) -> tuple[np.ndarray, n
     values = np.zeros((d, d, n, n, rank + one.slow.shape[-1]))
     of_moments = "mij,xymr->xyijr"
     values[..., :far_rank] = np.einsum(of_moments, one.moments, one.far, optimize=True)
-    values[..., rank:] = np.einsum(of_moments, one.moments, one.slow, optimize=True)
+    slow_moments = one.moments[len(one.moments) - one.slow.shape[2] :]
+    values[..., rank:] = np.einsum(of_moments, slow_moments, one.slow, optimize=True)
     values[: one.near + 1, : one.near + 1, ..., : one.space.shape[-1]] = one.space
     values = np.concatenate((values[..., far_rank, None], np.delete(values, far_rank, axis=-1)), axis=-1)
     beside = values.copy()

@@ -165,7 +165,7 @@ class TabulatedReadout:
                 spline=table.spline_charge,
                 drive=table.drive,
                 projected=projected,
-                moment=xp.empty((sites_of_all, table.moments), dtype=dtype),
+                moment=xp.empty((sites_of_all, table.slow_moments), dtype=dtype),
                 slow=slow,
             )
             driven = xp.empty((int(spans.first[-1]) // CELL + 2 * n_windows) * table.slow_rank, dtype=dtype)

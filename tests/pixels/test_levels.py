@@ -20,6 +20,7 @@ from lartpc.simulation.simulation import Simulation
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 NAMES = ("Ab", "kb", "eField", "lifetime", "long_diff", "tran_diff", "induction_scale")
+PAD = {"pad_size": 0.35, "height": 12.0}  # [cm]: electrons from beside the pad come late
 SEGMENTS = {
     "along": ((0.1, 0.05, 9.0), (1.0, -0.6, 12.0)),
     "beside the edge": ((-1.9, 0.3, 3.0), (-2.2, 0.9, 3.4)),
@@ -84,14 +85,14 @@ def dense(found, first, n):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("time_tick", [0.1, 0.05])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_against_a_direct_sum(dtype, time_tick):
+@pytest.mark.parametrize("dtype, made", [(np.float32, {"time_tick": 0.05}), (np.float64, {}), (np.float32, PAD)])
+def test_against_a_direct_sum(dtype, made):
     """Bright pixels to 2e-3 of their own peak; integrals up to any time to 70 e, charges to 1e-5 of the largest."""
     detector = one_tpc(n=11)
-    response = Response.electrostatic(detector, time_tick=time_tick)
+    response = Response.electrostatic(detector, **made)
     simulation = Simulation(detector, response=response, dtype=dtype)
-    assert simulation.readout.table.slow_rank > 0  # in levels
+    table = simulation.readout.table
+    assert table.slow_rank > 0 and (table.moments, table.far_rank) == ((24, 8) if made == PAD else (8, 4))
     found = Recorded(simulation, tracks())
     expected = direct_currents(simulation, found)
     ticks = np.array([tick for _, tick in expected])
@@ -119,7 +120,7 @@ def test_no_phase_of_the_charge_shows():
     table, per_tick, _ = _samples(Response.electrostatic(one_tpc()), 0.1)
     (made,) = levels([table], 10, per_tick)
     assert made.near == 1 and made.reach == 4 and made.late.shape[1] == 48
-    assert 0.1 < deviates(made, by_offset(table, 10)[1:-1, 1:-1], per_tick) < 1.0
+    assert 0.1 < max(deviates(made, by_offset(table, 10)[1:-1, 1:-1], per_tick)) < 1.0
 
 
 def test_tables_that_are_not_smooth_are_taken_as_they_are():
@@ -133,7 +134,7 @@ def test_tables_that_are_not_smooth_are_taken_as_they_are():
     (made,) = levels([noise], 10, per_tick)
     assert made.near == made.reach and made.early.shape[0] == 0
     every = by_offset(noise, 10)
-    assert deviates(in_levels(every, per_tick, table.shape[2], len(every) // 2), every, per_tick) < 0.1
+    assert max(deviates(in_levels(every, per_tick, table.shape[2], len(every) // 2), every, per_tick)) < 0.1
 
 
 @pytest.mark.slow
