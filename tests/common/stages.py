@@ -1,6 +1,7 @@
 """Runs of every stage, in which every kernel is launched."""
 
 import dataclasses
+import functools
 
 import numpy as np
 from loss_cases import LOSS_CASES
@@ -18,11 +19,12 @@ from lartpc.gradients.jacobian import Jacobian
 from lartpc.gradients.segments import SegmentJacobian
 from lartpc.gradients.trace import Trace
 from lartpc.pixels.response import Response
-from lartpc.simulation.simulation import Simulation
+from lartpc.simulation.simulation import Simulation as AnySimulation
 
 
-def record_runs(folder):
-    """Run every stage once in float32, forwards and backwards; only the launches matter."""
+def record_runs(folder, dtype=np.float32):
+    """Run every stage once in a precision, forwards and backwards; only the launches matter."""
+    Simulation = functools.partial(AnySimulation, dtype=dtype)
     detector = dataclasses.replace(Detector.module0(), buffer_risetime=0.1, adc_busy_delay=9, reset_cycles=1)
     simulation = Simulation(detector, noise=True)
     with new_hdf5(folder / "segments.h5") as file:
@@ -48,14 +50,14 @@ def record_runs(folder):
     seeds = {"current": trace.waveforms.current, "time": reads.time, "charge": reads.charge, "adc": trace.adc}
     trace.backward(**{name: np.ones_like(array) for name, array in seeds.items()})
     mark(np.zeros(2 * LARGE))
-    run_losses()
+    run_losses(dtype)
 
 
-def run_losses():
+def run_losses(dtype):
     """The kernels of the losses, which the library runs in float64."""
     kernels = {kernel.name: kernel for kernel in ADJOINTS}
     for name, make in LOSS_CASES.items():
-        threads, arguments, adjoint_threads, more = make(np.random.default_rng(0), np.float32)
+        threads, arguments, adjoint_threads, more = make(np.random.default_rng(0), dtype)
         kernels[name](threads, **arguments)
         bound = {**arguments, **(more or {})}
         bound |= {f"grad_{key}": np.zeros_like(value) for key, value in arguments.items()}

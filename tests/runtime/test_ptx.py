@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numba
 import pytest
 from enumeration import all_kernels
+from ptx_source import as_on_device, ptx
 from stages import record_runs
 
 from lartpc.kernels.runtime import cache
@@ -17,14 +18,6 @@ pytestmark = [
     pytest.mark.skipif(find_spec("numba_cuda") is None, reason="needs numba-cuda"),
     pytest.mark.filterwarnings("default"),  # those of numba-cuda are not ours
 ]
-
-
-def as_on_device(argument):
-    """The Numba type of a kernel's argument, without what is special to main memory (read-only, unaligned)."""
-    found = numba.typeof(argument)
-    if isinstance(found, numba.types.Array):
-        return numba.types.Array(found.dtype, found.ndim, found.layout)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -44,19 +37,6 @@ def recorded(tmp_path_factory):
     return signatures
 
 
-def ptx(kernel, types, cc, monkeypatch):
-    """The PTX of a kernel for a compute capability; helpers ask for the device, so one stands in."""
-    from numba import cuda
-    from numba.cuda import dispatcher
-
-    cuda_helper.cache_clear()
-    monkeypatch.setattr(dispatcher, "get_current_device", lambda: SimpleNamespace(compute_capability=cc))
-    source, _ = cuda.compile(
-        kernel.cuda_source(), numba.types.void(*types), cc=cc, device=False, abi="numba", output="ptx"
-    )
-    return source
-
-
 def double_lines(source):
     """Lines of PTX that name float64: registers, instructions, conversions."""
     return [line.strip() for line in source.splitlines() if re.search(r"\.f64\b", line)]
@@ -64,22 +44,22 @@ def double_lines(source):
 
 @pytest.mark.parametrize("cc", [(8, 0), (9, 0)], ids=["cc80", "cc90"])
 @pytest.mark.parametrize("module, name", sorted(all_kernels()))
-def test_float32_kernel_compiles_without_float64(module, name, cc, recorded, monkeypatch):
+def test_float32_kernel_compiles_without_float64(module, name, cc, recorded):
     kernel = all_kernels()[module, name]
     assert kernel in recorded, f"{module}.{name} is called by no run of record_runs"
     for types in recorded[kernel]:
-        source = ptx(kernel, types, cc, monkeypatch)
+        source = ptx(kernel, types, cc)
         assert f".target sm_{cc[0]}{cc[1]}" in source
         assert ".entry" in source
         assert double_lines(source) == []
 
 
-def test_float64_is_seen(recorded, monkeypatch):
+def test_float64_is_seen(recorded):
     kernel = all_kernels()["lartpc.kernels.charge.quench", "quench"]
     wide = {numba.types.float32: numba.types.float64}
     (types,) = recorded[kernel]
     types = tuple(t.copy(dtype=wide[t.dtype]) if getattr(t, "dtype", None) in wide else t for t in types)
-    assert double_lines(ptx(kernel, types, (9, 0), monkeypatch))
+    assert double_lines(ptx(kernel, types, (9, 0)))
 
 
 def test_compiled_kernel_is_kept_on_disk(monkeypatch, tmp_path):

@@ -1,0 +1,98 @@
+"""Every kernel's PTX, executed on the CPU: the numbers of the CPU path, in any order of threads, within its arguments.
+
+See docs/emulated.md for what this proves.
+"""
+
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+from enumeration import all_kernels
+
+pytestmark = [
+    pytest.mark.skipif(find_spec("numba_cuda") is None, reason="needs numba-cuda"),
+    pytest.mark.filterwarnings("default"),  # those of numba-cuda are not ours
+    pytest.mark.slow,
+]
+if find_spec("numba_cuda"):
+    from tests.emulated.program import emulate, grid
+    from tests.emulated.recording import copies, recorded
+
+UNITS = 256  # of the last place of the largest written value
+# Outputs that differ by more, and why.
+ILL_CONDITIONED = {
+    "assign_adjoint": 1000,  # differences of nearly equal products of two normal integrals
+}
+everywhere = [
+    pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"]),
+    pytest.mark.parametrize("module, name", sorted(all_kernels())),
+]
+
+
+def of_every_kernel(test):
+    for mark in everywhere:
+        test = mark(test)
+    return test
+
+
+def launches(module, name, dtype):
+    kernel = all_kernels()[module, name]
+    assert kernel in recorded(dtype), f"{module}.{name} is called by no run of record_runs"
+    return recorded(dtype)[kernel]
+
+
+def units(before, cpu, ptx):
+    """The largest difference, in units of the last place of the largest value that either wrote; inf where NaN are."""
+    words = f"u{cpu.itemsize}"
+    written = (cpu.view(words) != before.view(words)) | (ptx.view(words) != before.view(words))
+    cpu, ptx = cpu[written], ptx[written]
+    if not np.array_equal(np.isfinite(cpu), np.isfinite(ptx)) or (cpu != ptx)[~np.isfinite(cpu) & ~np.isnan(cpu)].any():
+        return np.inf
+    cpu, ptx = (a[np.isfinite(cpu)].astype(np.float64) for a in (cpu, ptx))
+    largest = np.maximum(np.abs(cpu), np.abs(ptx)).max(initial=0.0)
+    return np.abs(cpu - ptx).max(initial=0.0) / largest / np.finfo(before.dtype).eps if largest else 0.0
+
+
+def disagreements(launch, found):
+    """What of a launch on the CPU and the arguments `found` after one of the PTX is not as it should be."""
+    kernel, _, before, after = launch
+    most = ILL_CONDITIONED.get(kernel.name, UNITS)
+    for name, array in before.items():
+        if not isinstance(array, np.ndarray) or name in kernel.work:
+            continue
+        if name not in kernel.outputs:
+            if after[name].tobytes() != array.tobytes():
+                yield f"{name} changed on the CPU"
+            if found[name].tobytes() != array.tobytes():
+                yield f"{name} changed by the PTX"
+        elif array.dtype.kind != "f":
+            if not np.array_equal(after[name], found[name]):
+                yield f"{name}: {np.count_nonzero(after[name] != found[name])} integers differ"
+        elif units(array, after[name], found[name]) > most:
+            yield f"{name}: {units(array, after[name], found[name]):.0f} units in the last place"
+
+
+@of_every_kernel
+def test_numbers_of_the_cpu(module, name, dtype):
+    for launch in launches(module, name, dtype):
+        found = copies(launch.before)
+        emulate(launch.kernel, launch.threads, found)
+        assert list(disagreements(launch, found)) == []
+
+
+@of_every_kernel
+def test_same_bits_in_any_order_of_threads(module, name, dtype):
+    rng = np.random.default_rng(0)
+    for launch in launches(module, name, dtype):
+        straight, shuffled = copies(launch.before), copies(launch.before)
+        emulate(launch.kernel, launch.threads, straight)
+        emulate(launch.kernel, launch.threads, shuffled, rng.permutation(grid(launch.threads)))
+        for written in (*launch.kernel.outputs, *launch.kernel.work):
+            assert straight[written].tobytes() == shuffled[written].tobytes(), written
+
+
+@of_every_kernel
+def test_accesses(module, name, dtype):
+    for launch in launches(module, name, dtype):
+        memory = emulate(launch.kernel, launch.threads, copies(launch.before), checked=True)
+        assert memory.count == 0, memory.problems
