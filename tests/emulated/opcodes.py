@@ -10,6 +10,11 @@ import re
 import numpy as np
 from numba import cfunc, types
 
+
+class Unsupported(Exception):
+    """An instruction that the translation does not know."""
+
+
 TYPES = {"pred": "i1", "f32": "float", "f64": "double"} | {
     f"{kind}{bits}": f"i{bits}" for kind in "bsu" for bits in (8, 16, 32, 64)
 }
@@ -54,6 +59,20 @@ def comparison(name, kind):
         return f"u{name[:2]}" if len(name) == 3 else f"o{name}"
     name = COMPARISONS.get(name, name)
     return name if name in ("eq", "ne") else ("s" if kind == "s" else "u") + name
+
+
+def constant(text, kind):
+    """A number of PTX as a constant of LLVM, which writes float32 as float64."""
+    if re.fullmatch(r"0[fF][0-9a-fA-F]{8}", text) and kind == "float":
+        wide = np.uint32(int(text[2:], 16)).view(np.float32).astype(np.float64)
+        return f"0x{int(wide.view(np.uint64)):016X}"
+    if re.fullmatch(r"0[dD][0-9a-fA-F]{16}", text) and kind == "double":
+        return f"0x{text[2:].upper()}"
+    if re.fullmatch(r"-?(\d+|0x[0-9a-fA-F]+)U?", text) and kind.startswith("i"):
+        bits = BITS[kind]
+        number = int(text.rstrip("U"), 0) % (1 << bits)
+        return str(number - (1 << bits) if bits > 1 and number >> (bits - 1) else number)
+    raise Unsupported(f"{text} as {kind}")
 
 
 def row(opcode):

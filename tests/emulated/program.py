@@ -51,7 +51,7 @@ class Program:
         slots = [threads, *parameters(arguments, addresses), *(addresses[name] for name in self.translation.tables)]
         slots = np.array(slots, dtype=np.uint64)
         assert len(slots) == len(self.translation.slots)
-        order = grid(threads) if order is None else order
+        order = np.ascontiguousarray(grid(threads) if order is None else order, dtype=np.int64)
         table = memory.table if memory else np.zeros(1, dtype=np.int64)
         self.function(slots.ctypes.data, order.ctypes.data, len(order), THREADS_PER_BLOCK, table.ctypes.data)
         assert not TRAPPED, "cosine of a huge number"
@@ -87,8 +87,12 @@ def program(kernel, types, fused=True, checked=False):
     return Program(ptx(kernel, types, CC), fused=fused, checked=checked)
 
 
+def types_of(arguments):
+    """Numba's types of a launch with arguments by name, in the order of its kernel."""
+    return (numba.types.int64, *map(as_on_device, arguments.values()))
+
+
 def emulate(kernel, threads, arguments, order=None, **options):
     """Launch a kernel, through PTX, on NumPy arrays by name."""
     arguments = in_order(kernel, arguments)
-    types = (numba.types.int64, *map(as_on_device, arguments.values()))
-    return program(kernel, types, **options).run(threads, arguments, order)
+    return program(kernel, types_of(arguments), **options).run(threads, arguments, order)

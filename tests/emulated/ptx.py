@@ -9,7 +9,7 @@ import re
 
 import numpy as np
 
-from tests.emulated.opcodes import BITS, DECLARED, TYPES, comparison, row
+from tests.emulated.opcodes import BITS, DECLARED, TYPES, Unsupported, comparison, constant, row
 
 PLACES = ("%tid.x", "%ctaid.x", "%ntid.x")
 ROUNDED = {"rzi": "trunc", "rmi": "floor", "rpi": "ceil", "rni": "roundeven"}
@@ -37,10 +37,6 @@ done:
   ret void
 }
 """
-
-
-class Unsupported(Exception):
-    """An instruction that the translation does not know."""
 
 
 class Translation:
@@ -216,9 +212,6 @@ class Translation:
         self.put(target, self.get(value, "i64"), "i64")
 
     def do_mul(self, parts, target, a, b):
-        return self.put_high_or_wide(parts, target, a, b)
-
-    def put_high_or_wide(self, parts, target, a, b):
         if parts[1] not in ("wide", "hi") or len(parts) > 3:
             return NotImplemented
         bits = BITS[TYPES[parts[-1]]]
@@ -281,28 +274,30 @@ class Translation:
 
     def do_cvt(self, parts, target, value):
         *mode, to, of = parts[1:]
-        T, O, kinds = TYPES[to], TYPES[of], to[0] + of[0]
-        value = self.get(value, O)
+        wanted, have, kinds = TYPES[to], TYPES[of], to[0] + of[0]
+        value = self.get(value, have)
         mode = ".".join(mode)
         if kinds == "ff" and mode == "sat" and to == of:
-            low = self.let(f"call {T} @llvm.maxnum.{of}({T} {value}, {T} 0.0)")  # 0 for NaN
-            value = self.let(f"call {T} @llvm.minnum.{of}({T} {low}, {T} 1.0)")
+            low = self.let(f"call {wanted} @llvm.maxnum.{of}({wanted} {value}, {wanted} 0.0)")  # 0 for NaN
+            value = self.let(f"call {wanted} @llvm.minnum.{of}({wanted} {low}, {wanted} 1.0)")
         elif "f" not in kinds and not mode:
-            if BITS[T] < BITS[O]:
-                value = self.let(f"trunc {O} {value} to {T}")
-            elif BITS[T] > BITS[O]:
-                value = self.let(f"{'sext' if of[0] == 's' else 'zext'} {O} {value} to {T}")
+            if BITS[wanted] < BITS[have]:
+                value = self.let(f"trunc {have} {value} to {wanted}")
+            elif BITS[wanted] > BITS[have]:
+                value = self.let(f"{'sext' if of[0] == 's' else 'zext'} {have} {value} to {wanted}")
         elif kinds[1] == "f" and mode in ROUNDED and (kinds[0] != "f" or to == of):
-            value = self.let(f"call {O} @llvm.{ROUNDED[mode]}.{of}({O} {value})")
+            value = self.let(f"call {have} @llvm.{ROUNDED[mode]}.{of}({have} {value})")
             if kinds[0] != "f":
-                value = self.let(f"call {T} @llvm.fpto{'s' if to[0] == 's' else 'u'}i.sat.{T}.{of}({O} {value})")
+                value = self.let(
+                    f"call {wanted} @llvm.fpto{'s' if to[0] == 's' else 'u'}i.sat.{wanted}.{of}({have} {value})"
+                )
         elif kinds == "ff" and (to, of, mode) in (("f64", "f32", ""), ("f32", "f64", "rn")):
-            value = self.let(f"{'fptrunc' if mode else 'fpext'} {O} {value} to {T}")
+            value = self.let(f"{'fptrunc' if mode else 'fpext'} {have} {value} to {wanted}")
         elif kinds in ("fs", "fu") and mode == "rn":
-            value = self.let(f"{of[0]}itofp {O} {value} to {T}".replace("sitofp", "sitofp"))
+            value = self.let(f"{of[0]}itofp {have} {value} to {wanted}")
         else:
             return NotImplemented
-        self.put(target, value, T)
+        self.put(target, value, wanted)
 
     def get(self, operand, kind):
         """An operand as a value of an LLVM type; registers of the same size are taken as their bits."""
@@ -338,17 +333,3 @@ def slot(register):
 
 def label(name):
     return name.replace("$", "")
-
-
-def constant(text, kind):
-    """A number of PTX as a constant of LLVM, which writes float32 as float64."""
-    if re.fullmatch(r"0[fF][0-9a-fA-F]{8}", text) and kind == "float":
-        wide = np.uint32(int(text[2:], 16)).view(np.float32).astype(np.float64)
-        return f"0x{int(wide.view(np.uint64)):016X}"
-    if re.fullmatch(r"0[dD][0-9a-fA-F]{16}", text) and kind == "double":
-        return f"0x{text[2:].upper()}"
-    if re.fullmatch(r"-?(\d+|0x[0-9a-fA-F]+)U?", text) and kind.startswith("i"):
-        bits = BITS[kind]
-        number = int(text.rstrip("U"), 0) % (1 << bits)
-        return str(number - (1 << bits) if bits > 1 and number >> (bits - 1) else number)
-    raise Unsupported(f"{text} as {kind}")

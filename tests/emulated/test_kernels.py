@@ -9,30 +9,20 @@ import numpy as np
 import pytest
 from enumeration import all_kernels
 
+from tests.emulated.program import emulate, grid
+from tests.emulated.recording import copies, recorded
+
 pytestmark = [
     pytest.mark.skipif(find_spec("numba_cuda") is None, reason="needs numba-cuda"),
     pytest.mark.filterwarnings("default"),  # those of numba-cuda are not ours
     pytest.mark.slow,
 ]
-if find_spec("numba_cuda"):
-    from tests.emulated.program import emulate, grid
-    from tests.emulated.recording import copies, recorded
 
 UNITS = 256  # of the last place of the largest written value
 # Outputs that differ by more, and why.
 ILL_CONDITIONED = {
     "assign_adjoint": 1000,  # differences of nearly equal products of two normal integrals
 }
-everywhere = [
-    pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"]),
-    pytest.mark.parametrize("module, name", sorted(all_kernels())),
-]
-
-
-def of_every_kernel(test):
-    for mark in everywhere:
-        test = mark(test)
-    return test
 
 
 def launches(module, name, dtype):
@@ -72,27 +62,16 @@ def disagreements(launch, found):
             yield f"{name}: {units(array, after[name], found[name]):.0f} units in the last place"
 
 
-@of_every_kernel
-def test_numbers_of_the_cpu(module, name, dtype):
-    for launch in launches(module, name, dtype):
-        found = copies(launch.before)
-        emulate(launch.kernel, launch.threads, found)
-        assert list(disagreements(launch, found)) == []
-
-
-@of_every_kernel
-def test_same_bits_in_any_order_of_threads(module, name, dtype):
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("module, name", sorted(all_kernels()))
+def test_kernel(module, name, dtype):
+    """Every launch: its accesses, the numbers of the CPU, and the same bits from threads in any order."""
     rng = np.random.default_rng(0)
     for launch in launches(module, name, dtype):
         straight, shuffled = copies(launch.before), copies(launch.before)
-        emulate(launch.kernel, launch.threads, straight)
+        memory = emulate(launch.kernel, launch.threads, straight, checked=True)
+        assert memory.count == 0, memory.problems
+        assert list(disagreements(launch, straight)) == []
         emulate(launch.kernel, launch.threads, shuffled, rng.permutation(grid(launch.threads)))
         for written in (*launch.kernel.outputs, *launch.kernel.work):
             assert straight[written].tobytes() == shuffled[written].tobytes(), written
-
-
-@of_every_kernel
-def test_accesses(module, name, dtype):
-    for launch in launches(module, name, dtype):
-        memory = emulate(launch.kernel, launch.threads, copies(launch.before), checked=True)
-        assert memory.count == 0, memory.problems
