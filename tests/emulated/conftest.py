@@ -1,0 +1,1 @@
+from tests.emulated.device import device  # noqa: F401  (a fixture)
