@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from lartpc.arrays import to_numpy
 from lartpc.autodiff.kernelcheck import relative
 from lartpc.blas import one_blas_thread
 from lartpc.checks import check_choice
@@ -129,10 +130,16 @@ def gradcheck(
     return Report(rows, int(np.count_nonzero(check.base.tick >= 0)), check.near(), left_out)
 
 
+def in_memory(of: Any) -> Any:
+    """A named tuple of arrays, these in main memory."""
+    return type(of)(*map(to_numpy, of))
+
+
 class Evaluation(NamedTuple):
     """Results at some parameters, hits in the order of the pixels of the first evaluation."""
 
-    waveforms: Waveforms
+    windows: Windows
+    current: np.ndarray
     row: np.ndarray  # pixel of these -> pixel of the first evaluation, -1 where that has none
     tick: np.ndarray  # (n_pixels, max_hits) tick of each read, -1 where there is none
     time: np.ndarray  # (n_pixels, max_hits) [us], 0 where there is no read
@@ -148,14 +155,14 @@ class Check:
         self.simulation = copy.copy(simulation)  # with room for as many reads everywhere
         most = self.trace.reads.charge.shape[1]
         self.simulation.detector = dataclasses.replace(simulation.detector, max_hits=most)
-        windows = self.trace.waveforms.windows
+        windows = in_memory(self.trace.waveforms.windows)
         if len(windows.pixel) == 0:
             raise InputError("segments: none gives charge in the detector, so there is no gradient to check")
         self.origin = windows.tick.min()
         self.pixels = self.pixel_keys(windows)
         self.base = self.evaluation(self.trace.waveforms, self.trace.reads)
         self.samples = self.sample_keys(self.base)
-        self.current = self.trace.waveforms.current.copy()
+        self.current = self.base.current.copy()
         used = self.base.charge > 0.0
         self.mean_time = self.base.time[used].mean() if used.any() else 0.0
 
@@ -163,7 +170,7 @@ class Check:
         return windows.event * self.simulation.detector.n_pixels + windows.pixel
 
     def evaluation(self, waveforms: Waveforms, reads: Reads) -> Evaluation:
-        windows = waveforms.windows
+        windows, reads = in_memory(waveforms.windows), in_memory(reads)
         key = self.pixel_keys(windows)
         at = np.minimum(np.searchsorted(self.pixels, key), len(self.pixels) - 1)
         row = np.where(self.pixels[at] == key, at, -1)
@@ -175,11 +182,11 @@ class Check:
         ticks[row[known]] = np.where(used, windows.tick[reads.window] - self.origin + reads.tick, -1)[known]
         times[row[known]] = np.where(used, time, 0.0)[known]
         charges[row[known]] = np.where(used, reads.charge, 0.0)[known]
-        return Evaluation(waveforms, row, ticks, times, charges)
+        return Evaluation(windows, to_numpy(waveforms.current), row, ticks, times, charges)
 
     def sample_keys(self, evaluation: Evaluation) -> np.ndarray:
         """Pixel and tick of every sample as one number, ascending for the first evaluation."""
-        windows = evaluation.waveforms.windows
+        windows = evaluation.windows
         lengths = np.diff(windows.first)
         pixel = np.repeat(np.repeat(evaluation.row, np.diff(windows.of_pixel)), lengths)
         tick = np.arange(windows.first[-1]) - np.repeat(windows.first[:-1] - windows.tick, lengths)
@@ -193,7 +200,7 @@ class Check:
 
     def losses(self, evaluation: Evaluation, kept: np.ndarray) -> np.ndarray:
         """The four losses, of `LOSSES`; those of hits over the pixels `kept`. Constants are left out."""
-        current = evaluation.waveforms.current
+        current = evaluation.current
         size = np.sum(self.current**2)
         used = kept[:, None] & (evaluation.charge > 0.0)
         time, charge = evaluation.time[used], evaluation.charge[used]
@@ -216,7 +223,8 @@ class Check:
             {"time": used},
             {"charge": used * 2e-6 * (base.charge - 2e4), "time": used * 2.0 * (base.time - self.mean_time)},
         )
-        return [self.trace.backward(**seed).parameters for seed in seeds]
+        put = self.simulation.xp.asarray
+        return [self.trace.backward(**{n: put(of) for n, of in seed.items()}).parameters for seed in seeds]
 
     def parameter(self, name: str) -> tuple[list[Row], int]:
         """The rows of one parameter, and the number of hits left out.
@@ -224,14 +232,14 @@ class Check:
         Charge is linear between ticks, so a read's time and charge have a kink where it moves to another tick.
         Those that do within the steps are left out; steps are smaller where a parameter shifts all times.
         """
-        start = self.simulation.vector()
+        start = to_numpy(self.simulation.vector())
         slot = self.simulation.parameters.names.index(name)
         scale = start[slot] or parameter(name).scale
 
         def at(h: float) -> Evaluation:
             moved = start.copy()
             moved[slot] += h * scale
-            waveforms = self.simulation.waveforms(self.batch, moved)
+            waveforms = self.simulation.waveforms(self.batch, self.simulation.xp.asarray(moved))
             reads = self.simulation.reads(waveforms, self.batch, self.simulation.pixels(waveforms))
             return self.evaluation(waveforms, reads)
 
@@ -272,12 +280,12 @@ class Check:
 
     def near(self) -> int:
         """Pixels where a hit nearly vanishes or nearly appears."""
-        windows = self.base.waveforms.windows
+        windows = self.base.windows
         first = windows.first[windows.of_pixel]
         total = np.add.reduceat(self.current, first[:-1]) * self.simulation.detector.tick
         count = np.count_nonzero(self.base.tick >= 0, axis=1)
         left = total - self.base.charge.sum(axis=1)
-        threshold = self.trace.pixels.threshold
+        threshold = to_numpy(self.trace.pixels.threshold)
         last = self.base.charge[np.arange(len(left)), np.maximum(count - 1, 0)]
         close = np.minimum(np.abs(left - threshold), np.abs(left + last - threshold))
         return int(np.count_nonzero(close < NEAR * threshold))

@@ -13,6 +13,7 @@ from lartpc.fit.forecast import forecast
 from lartpc.fit.scan import scan
 from lartpc.formats.edepsim import from_table
 from lartpc.generator.generate import generate
+from lartpc.gradients.gradcheck import SMOOTH, gradcheck
 from lartpc.gradients.trace import Trace
 from lartpc.pixels.response import Response
 from lartpc.simulation.simulation import Simulation
@@ -146,6 +147,12 @@ def test_compare_and_forecast(measured):
     assert str(compare(cuda, *measured)) == str(compare(cpu, *measured))
     cpu, cuda = (forecast(one, measured[0], ("Ab", "lifetime")) for one in (cpu, cuda))
     np.testing.assert_allclose(cuda.errors, cpu.errors, rtol=1e-4)
+
+
+def test_gradcheck():
+    simulation = Simulation(dtype=np.float64, settings=SMOOTH, device="cuda")
+    report = gradcheck(simulation, muons(simulation.detector, 4), ("Ab", "eField"))
+    assert report.passed, [row for row in report.rows if not row.passed]
 
 
 MOST = {"waits": 217, "transfers": 16, "launches": 56}
