@@ -7,7 +7,7 @@ however far off it is. Every element has a shadow that remembers the threads tha
 from typing import NamedTuple
 
 import numpy as np
-from numba import carray, cfunc, types
+from numba import carray, types
 
 SPACE = 48  # bits of an address in the range of an argument
 MIDDLE = 1 << (SPACE - 1)  # where in its range the argument begins
@@ -20,9 +20,9 @@ PATTERNS = {
 }
 
 # The table that the checks work on holds: the thread that runs, the number of problems, that of arguments, where
-# harmless bytes are; problems of 5 numbers; arguments of 4: where their bytes are, how many, bytes of an element, and
-# where their shadows are in the table: who wrote and who read each element.
-HEAD, PROBLEM, ARGUMENT = 4, 5, 4
+# harmless bytes are, whether a trap was met; problems of 5 numbers; arguments of 4: where their bytes are, how many,
+# bytes of an element, and where their shadows are in the table: who wrote and who read each element.
+TRAP, HEAD, PROBLEM, ARGUMENT = 4, 5, 5, 4
 ARGUMENTS = HEAD + KEPT * PROBLEM
 NEVER, SEVERAL = -1, -2  # in a shadow; 0: nobody since the launch began; else thread + 1
 KINDS = (
@@ -42,7 +42,6 @@ class Problem(NamedTuple):
     line: int  # instruction of the PTX
 
 
-@cfunc(types.int64(types.CPointer(types.int64), types.int64, types.int64, types.int64, types.int64))
 def access(pointer, address, size, line, store):
     """Where the bytes of an access really are; harmless ones where they lie outside the argument."""
     table = carray(pointer, 1 << 40)
@@ -78,6 +77,9 @@ def access(pointer, address, size, line, store):
             table[place + 3], table[place + 4] = me - 1, line
         table[1] += 1
     return table[row] + byte if inside else table[3]
+
+
+ACCESS = types.int64(types.CPointer(types.int64), types.int64, types.int64, types.int64, types.int64)
 
 
 class Memory:

@@ -8,7 +8,7 @@ result. Products and sums that name no rounding may be fused, as ptxas does: {fr
 import re
 
 import numpy as np
-from numba import cfunc, types
+from numba import types
 
 
 class Unsupported(Exception):
@@ -87,7 +87,6 @@ def row(opcode):
 SMALLEST = np.float32(2.0**-126)  # that is normal
 
 
-@cfunc(types.float32(types.float32, types.float32, types.float32))
 def fma_rm(a, b, c):
     """a b + c, rounded down. The product is exact in float64; of the sum the error is found (Knuth)."""
     product, c = np.float64(a) * np.float64(b), np.float64(c)
@@ -99,7 +98,6 @@ def fma_rm(a, b, c):
     return np.nextafter(result, np.float32(-np.inf)) if down else result
 
 
-@cfunc(types.float32(types.float32, types.float32))
 def add_rz(a, b):
     """a + b, rounded towards 0."""
     a, b = np.float64(a), np.float64(b)
@@ -112,14 +110,12 @@ def add_rz(a, b):
     return np.nextafter(result, np.float32(0.0)) if beyond else result
 
 
-@cfunc(types.float32(types.float32))
 def ex2(x):
     """2^x: the best float32, where a device's may be off by 2 units; what is not normal is 0."""
     result = np.float32(2.0 ** np.float64(x))
     return result if result >= SMALLEST or result != result else np.float32(0.0)
 
 
-@cfunc(types.float32(types.float32), error_model="numpy")
 def rcp(x):
     """1 / x: the best float32, where a device's may be off by 1 unit; what is not normal is 0."""
     result = np.float32(1.0) / (x if abs(x) >= SMALLEST or x != x else np.copysign(np.float32(0.0), x))
@@ -129,7 +125,6 @@ def rcp(x):
 HIGH = np.int64(-1 << 32)
 
 
-@cfunc(types.float64(types.float64), error_model="numpy")
 def rcp_high(x):
     """1 / x to the upper 32 bits, as PTX says; what is not normal is 0."""
     least = 2.0**-1022
@@ -138,13 +133,19 @@ def rcp_high(x):
     return np.int64(np.float64(result).view(np.int64) & HIGH).view(np.float64)
 
 
-HELPERS = {"fma_rm": fma_rm, "add_rz": add_rz, "ex2": ex2, "rcp": rcp, "rcp_high": rcp_high}
+SINGLE, DOUBLE = types.float32, types.float64
+HELPERS = {
+    fma_rm: SINGLE(SINGLE, SINGLE, SINGLE),
+    add_rz: SINGLE(SINGLE, SINGLE),
+    ex2: SINGLE(SINGLE),
+    rcp: SINGLE(SINGLE),
+    rcp_high: DOUBLE(DOUBLE),
+}
 DECLARED = """
 declare float @fma_rm(float, float, float)
 declare float @add_rz(float, float)
 declare float @ex2(float)
 declare float @rcp(float)
 declare double @rcp_high(double)
-declare void @trap()
 declare i64 @access(ptr, i64, i64, i64, i64)
 """

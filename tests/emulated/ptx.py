@@ -9,6 +9,7 @@ import re
 
 import numpy as np
 
+from tests.emulated.memory import TRAP
 from tests.emulated.opcodes import BITS, DECLARED, TYPES, Unsupported, comparison, constant, row
 
 PLACES = ("%tid.x", "%ctaid.x", "%ntid.x")
@@ -147,7 +148,7 @@ class Translation:
         made = []
         for line in lines:
             made.append(self.let(line.format(*made, **values)))
-        self.put(target, made[-1], "i32" if parts[0] == "clz" and kind == "i32" else kind)
+        self.put(target, made[-1], kind)
 
     def do_bra(self, parts, target):
         if parts[1:] not in ([], ["uni"]):
@@ -158,7 +159,7 @@ class Translation:
         self.end("ret void")
 
     def do_trap(self, parts):
-        self.emit("call void @trap()")
+        self.emit(f"store i64 1, ptr {self.let(f'getelementptr i64, ptr %memory, i64 {TRAP}')}")
 
     def address(self, operand, size, store):
         base, _, offset = operand[1:-1].partition("+")

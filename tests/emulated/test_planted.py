@@ -233,3 +233,8 @@ def test_an_unknown_instruction_fails(changed):
     assert before in source
     with pytest.raises(Unsupported, match=re.escape(after.split(";")[0])):
         Program(source.replace(before, after, 1))
+
+
+def test_what_libdevice_calls_a_function_for_fails():
+    with pytest.raises(Unsupported, match="cosine"):
+        emulate(mathematics, 1, {"x": np.full(1, 1e300), "out": np.zeros((10, 1))})
