@@ -134,6 +134,12 @@ def test_calibrate(loss, measured):
     np.testing.assert_allclose(cuda.errors, cpu.errors, rtol=0.05)
 
 
+@pytest.mark.parametrize("errors", ["hessian", "profile"])
+def test_errors(errors, measured):
+    cpu, cuda = (calibrate(one, *measured, unknowns=("lifetime",), errors=errors) for one in both())
+    np.testing.assert_allclose(cuda.errors, cpu.errors, rtol=0.01)
+
+
 def test_scan(measured):
     over = {"Ab": (0.75, 0.85), "lifetime": (1500.0, 3000.0)}
     cpu, cuda = (scan(one, *measured, over=over, points=2) for one in both())
