@@ -27,7 +27,7 @@ PRECISIONS = ("float32", "float64")
 def warm_up(precision):
     """The chain forwards and backwards with both responses, and every loss once."""
     segments = protons(1).select(slice(0, 20))
-    for response in ("parametric", small_table()):
+    for response in ("parametric", "electrostatic", small_table()):
         simulation = Simulation(response=response, noise=True, dtype=np.dtype(precision))
         trace = Trace(simulation, simulation.batch(segments))
         reads = trace.reads
