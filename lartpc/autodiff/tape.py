@@ -26,8 +26,8 @@ class Outline:
     def __init__(self, array: Any, written: bool) -> None:
         self.reference, self.written = weakref.ref(array), written  # by a launch
         self.shape, self.dtype, self.xp = array.shape, array.dtype, namespace(array)
-        self.mark: int | None = None  # where it holds something between forward and backward
-        self.where = ""  # used
+        self.where = ""  # used, where it holds something between forward and backward
+        self.mark: int | None = None  # of what it holds, in main memory: on a device each would wait for it
 
     @property
     def array(self) -> Any:
@@ -104,7 +104,7 @@ class Tape:
         written = {*kernel.outputs, *work}
         for name in written & arrays.keys():
             before = self.known(arrays[name])
-            if before is not None and before.mark is not None:
+            if before is not None and before.where:
                 raise TapeError(f"{kernel.name}: would overwrite its argument {name}, used by {before.where}")
         kernel(threads, **in_order(kernel, arrays))
         needed, held = read_by_adjoint(kernel), {}
@@ -115,8 +115,9 @@ class Tape:
             known = self.known(argument)
             if known is None:
                 known = self.outlines[id(argument)] = Outline(argument, name in written)
-            if known.mark is None and name not in work:
-                known.mark, known.where = mark(argument), f"{kernel.name}, argument {name}"
+            if not known.where and name not in work:
+                known.where = f"{kernel.name}, argument {name}"
+                known.mark = mark(argument) if known.xp is np else None
             if known.written and name not in needed:
                 held[name] = known
         self.launches.append(Launch(kernel, held, threads if adjoint_threads is None else adjoint_threads))
@@ -130,7 +131,8 @@ class Tape:
         """Sum d(loss)/d(array) into `gradient` of every array, from the (array, gradient) pairs of `seeds`.
 
         `until` arrays: go back no further than to them. Raises TapeError, naming kernel and argument, where an array
-        on the way no longer holds what the forward pass left; without `check` it is taken for granted that they do.
+        on the way, in main memory, no longer holds what the forward pass left; without `check`, and on a device, it is
+        taken for granted that they do.
         """
         ends = [k for k, launch in enumerate(self.launches) if any(launch.made(array) for array in until)]
         after = range(min(ends, default=-1) + 1, len(self.launches))
@@ -164,7 +166,7 @@ class Tape:
                     self.gradients.pop(of[name], None)
 
     def check(self, launches: list[Launch]) -> None:
-        """Raise TapeError where an argument of a launch no longer holds what the forward pass left."""
+        """Raise TapeError where an argument of a launch, in main memory, no longer holds what the forward pass left."""
         used = {id(lives(argument)) for launch in launches for argument in launch.held.values()}
         for one, known in self.outlines.items():
             if one in used and known.mark is not None and known.array is not None and mark(known.array) != known.mark:
@@ -202,13 +204,12 @@ class Tape:
         return self.gradients[known]
 
 
-def mark(array: Any) -> int:
+def mark(array: np.ndarray) -> int:
     """A number that changes when the array's bytes do: of large ones the sum of their words, by `checksum`."""
     if array.nbytes < LARGE:
         return hash(array.tobytes())
-    xp = namespace(array)
     rest = array.ravel().view(np.uint8)
     whole = len(rest) // 8 * 8
-    total = xp.empty(-(-whole // (8 * WORDS)), dtype=np.uint64)
+    total = np.empty(-(-whole // (8 * WORDS)), dtype=np.uint64)
     checksum(len(total), words=rest[:whole].view(np.uint64), total=total)
     return int(total.sum()) + (int(rest[whole:].sum()) if whole < len(rest) else 0)

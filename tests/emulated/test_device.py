@@ -161,7 +161,7 @@ def test_gradcheck():
     assert report.passed, [row for row in report.rows if not row.passed]
 
 
-MOST = {"waits": 217, "transfers": 16, "launches": 56}
+MOST = {"waits": 35, "transfers": 16, "launches": 40}
 
 
 def test_waits_of_a_value_and_gradient(device):
