@@ -45,6 +45,7 @@ def gradient(simulation, segments):
         ones = used.astype(simulation.dtype)
         found = trace.backward(current=2.0 * trace.waveforms.current, time=ones, charge=ones)
         parameters += list(found.parameters.values())
+        del trace, found  # before the next part needs as much
     return parameters
 
 

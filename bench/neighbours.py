@@ -105,6 +105,7 @@ def ours(simulation, segments, limit):
         for batch in simulation.batches(segments, whole=False):
             trace = Trace(simulation, batch)
             trace.backward(current=trace.waveforms.current)
+            del trace  # before the next part needs as much
 
     return {"forward": timed(forward, limit), "gradient": timed(gradient, limit)}
 
