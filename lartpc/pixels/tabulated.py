@@ -112,6 +112,7 @@ class TabulatedReadout:
             folded=xp.empty_like(charge),
             projected=projected,
         )
+        del charge  # large, and of no use any more
         of_pairs = {
             "window_pair": windows.pair,
             "pair_block": pairs.step,
@@ -179,6 +180,7 @@ class TabulatedReadout:
                 slow=slow,
                 driven=driven,
             )
+        del projected
         current = xp.empty(int(windows.first[-1]), dtype=dtype)
         launch(
             refine,
