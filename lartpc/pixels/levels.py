@@ -31,7 +31,7 @@ DEGREES = ((0, 0), (2, 0), (0, 2), (1, 0), (1, 2), (0, 1), (2, 1), (1, 1))  # of
 LEAST_BINS = 8  # a pitch, from which moments are fewer
 NEAR = 1
 BEFORE = 2 * CELL  # ticks before the table's begin in which the splines fall to 0
-OTHERS = ((0, 4), (8, 4), (16, 8), (32, 12))  # functions of place beyond polynomials, and rank of far pixels, to be tried
+OTHERS = ((0, 4), (8, 4), (16, 8), (32, 12))  # functions of place but polynomials, and rank of far pixels, to be tried
 SLOW_RANK = 4
 
 
