@@ -11,18 +11,19 @@ from pathlib import Path
 
 import numpy as np
 
+import lartpc
 from tests.emulated.memory import poison
 
-ROOT = str(Path(__file__).resolve().parents[2])
+PACKAGE = Path(lartpc.__file__).parent  # installed, or the checkout
 WAITS, TRANSFERS = Counter(), Counter()  # (what, file, line): how often
 
 
 def place():
     """File and line of lartpc that called."""
     frame = sys._getframe(2)
-    while frame and (not frame.f_code.co_filename.startswith(ROOT) or "/tests/" in frame.f_code.co_filename):
+    while frame and not frame.f_code.co_filename.startswith(f"{PACKAGE}/"):
         frame = frame.f_back
-    return (frame.f_code.co_filename.removeprefix(ROOT), frame.f_lineno) if frame else ("", 0)
+    return (frame.f_code.co_filename.removeprefix(str(PACKAGE.parent)), frame.f_lineno) if frame else ("", 0)
 
 
 def forget():
