@@ -15,6 +15,7 @@ as are not smooth, are near and late altogether.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -78,25 +79,31 @@ def polynomials(n: int) -> np.ndarray:
     return np.array([np.outer(one[a], one[b]) for a, b in DEGREES])
 
 
-def other_functions(currents: np.ndarray, known: np.ndarray, number: int) -> np.ndarray:
-    """Functions (number, n, n) of the most that `known` ones (m, n, n) leave of currents (k, n, n, lags).
+def other_functions(currents: Sequence[np.ndarray], number: int) -> list[np.ndarray]:
+    """Of each table functions (number, n, n) of the most that `polynomials` leave of its currents (k, n, n, lags).
 
-    Even or odd along each axis, and orthonormal, to the known ones, too.
+    Even or odd along each axis, as many of each kind for every table, and orthonormal, to the polynomials, too.
     """
-    if number == 0:
-        return np.zeros((0, *known.shape[1:]))
-    n = known.shape[1]
+    found = [_by_parity(one) for one in currents]
+    size = np.max([sizes / (sizes.sum() or 1.0) for sizes, _ in found], axis=0)  # descending for each parity
+    most = np.argsort(-size, axis=None, kind="stable")[:number] // size.shape[1]
+    count = np.bincount(most, minlength=len(size))
+    return [np.concatenate([of[:n] for of, n in zip(one, count, strict=True)]) for _, one in found]
+
+
+def _by_parity(currents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """By parity, even or odd along x and y, sizes (4, n^2), descending, and functions (4, n^2, n, n)."""
+    n = currents.shape[1]
+    known = polynomials(n)
     rest = currents - np.einsum("mij,mab,zabt->zijt", known, known, currents, optimize=True)
-    found = []
-    for odd_x in (False, True):
-        for odd_y in (False, True):
-            of_x = rest - rest[:, ::-1] if odd_x else rest + rest[:, ::-1]
-            rows = (of_x - of_x[:, :, ::-1] if odd_y else of_x + of_x[:, :, ::-1]).transpose(1, 2, 0, 3)
-            rows = rows.reshape(n * n, -1)
-            size, functions = np.linalg.eigh(rows @ rows.T)
-            found += [(one, odd_x + 2 * odd_y, of) for one, of in zip(size, functions.T, strict=True)]
-    most = sorted(found, key=lambda one: -one[0])[:number]
-    return np.array([of.reshape(n, n) for _, _, of in sorted(most, key=lambda one: one[1])])
+    sizes, functions = [], []
+    for sign_y, sign_x in itertools.product((1.0, -1.0), repeat=2):
+        of_x = rest + sign_x * rest[:, ::-1]
+        rows = (of_x + sign_y * of_x[:, :, ::-1]).transpose(1, 2, 0, 3).reshape(n * n, -1)
+        size, of = np.linalg.eigh(rows @ rows.T)
+        sizes.append(size[::-1])
+        functions.append(of.T[::-1].reshape(n * n, n, n))
+    return np.array(sizes), np.array(functions)
 
 
 def spline(x: Any) -> np.ndarray:
@@ -181,14 +188,31 @@ def levels(tables: Sequence[np.ndarray], bins: int, per_tick: int) -> list[Level
     if bins >= LEAST_BINS and reach > NEAR:
         late = [size * per_tick for size in (LATE, 2 * LATE, 4 * LATE) if lags >= 3 * size * per_tick]
         for size in (*late, None):
-            for others, far_rank in OTHERS:
-                made = [in_levels(one, per_tick, size or one.shape[-1], NEAR, others, far_rank) for one in every]
+            far = [_far(one, NEAR)[..., -size if size else None :] for one in every]
+            for number, far_rank in OTHERS:
+                others = other_functions(far, number)
+                made = [
+                    in_levels(one, per_tick, size or one.shape[-1], NEAR, functions, far_rank)
+                    for one, functions in zip(every, others, strict=True)
+                ]
                 early, rest = np.max([deviates(one, of, per_tick) for one, of in zip(made, every, strict=True)], axis=0)
                 if early <= 1.0 and rest <= 1.0:
                     return made
                 if early > 1.0:
                     break  # whatever the functions of late currents
     return [in_levels(one, per_tick, one.shape[-1], reach) for one in every]
+
+
+def quadrant_of(every: np.ndarray, near: int) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets from 0 on (reach + 1, reach + 1, side, side, lags), and which of them are near (reach + 1, reach + 1)."""
+    d = np.arange(len(every) // 2 + 1)
+    return every[d[-1] :, d[-1] :], np.maximum(d[:, None], d) <= near
+
+
+def _far(every: np.ndarray, near: int) -> np.ndarray:
+    """Offsets that are not near (n, side, side, lags)."""
+    quadrant, is_near = quadrant_of(every, near)
+    return quadrant[~is_near]
 
 
 def trimmed(every: np.ndarray) -> np.ndarray:
@@ -200,26 +224,24 @@ def trimmed(every: np.ndarray) -> np.ndarray:
 
 
 def in_levels(
-    every: np.ndarray, per_tick: int, late: int, near: int, others: int = 0, far_rank: int = OTHERS[0][1]
+    every: np.ndarray, per_tick: int, late: int, near: int, others: np.ndarray | tuple[()] = (), far_rank: int = 0
 ) -> Level:
-    """With the last `late` lags fine in time, offsets up to `near` fine in place, and a number of `other_functions`."""
+    """With the last `late` lags fine in time, offsets up to `near` fine in place; others: see `other_functions`."""
     reach, n, lags = len(every) // 2, every.shape[2], every.shape[-1]
-    quadrant = every[reach:, reach:]
-    d = np.arange(reach + 1)
-    is_near = np.maximum(d[:, None], d) <= near
+    quadrant, is_near = quadrant_of(every, near)
     first, before = lags - late, BEFORE * per_tick
     smooth = polynomials(n) if first or near < reach else np.zeros((0, n, n))
-    moments = np.concatenate((other_functions(quadrant[~is_near][..., first:], smooth, others), smooth))
+    moments = np.array([*others, *smooth]).reshape(-1, n, n)
     seen = np.einsum("mij,xyijt->xymt", moments, quadrant, optimize=True)
     slow, early, first_early = np.zeros((*seen.shape[:2], len(smooth), 0)), np.zeros((0, 1)), 0
     of_near, of_far = quadrant[is_near][..., first:], seen[~is_near][..., first:]
     if first:
-        of_smooth = seen[:, :, others:]
+        of_smooth = seen[:, :, len(others) :]
         coefficients, early, first_early, given = smooth_part(
             of_smooth.reshape(-1, lags), late, CELL * per_tick, before
         )
         slow = coefficients.reshape(*of_smooth.shape[:3], -1)
-        part = np.pad(slow @ given.mean(axis=0), ((0, 0), (0, 0), (others, 0), (0, 0)))
+        part = np.pad(slow @ given.mean(axis=0), ((0, 0), (0, 0), (len(others), 0), (0, 0)))
         parts = np.einsum("mij,zmt->zijt", moments, part[is_near], optimize=True), part[~is_near]
         whole = quadrant[is_near].sum(axis=-1), seen[~is_near].sum(axis=-1)
         rests = []
@@ -228,7 +250,6 @@ def in_levels(
             missing = total - part.sum(axis=-1) - rest.sum(axis=-1)
             rests.append(rest + missing[..., None] / late)
         of_near, of_far = rests
-    far_rank = far_rank if near < reach else 0
     charge = quadrant[is_near].sum(axis=-1).ravel()
     precision = PRECISION if near == reach else SMOOTH / 3.0
     functions, space, far = late_functions(
@@ -247,12 +268,10 @@ def deviates(level: Level, every: np.ndarray, per_tick: int) -> tuple[float, flo
     At every site. A cell about the table's begin counts integrated alone: there the table itself has, in one sample,
     the charge that earlier currents would have moved.
     """
-    reach, lags = level.reach, every.shape[-1]
-    quadrant, before, cell = every[reach:, reach:], BEFORE * per_tick, CELL * per_tick
+    lags, before, cell = every.shape[-1], BEFORE * per_tick, CELL * per_tick
+    quadrant, is_near = quadrant_of(every, level.near)
     peak, charge = np.abs(every).max(), np.abs(every.sum(axis=-1)).max()
     error = np.pad(-quadrant, ((0, 0),) * 4 + ((before, 0),))
-    d = np.arange(reach + 1)
-    is_near = np.maximum(d[:, None], d) <= level.near
     late = np.empty((*quadrant.shape[:-1], level.late.shape[1]))
     late[is_near] = level.space.reshape(-1, *level.space.shape[2:]) @ level.late
     far = level.far[~is_near]

@@ -37,7 +37,7 @@ class Tables(NamedTuple):
     parity: Any  # (n_rows,) int64: 1 where odd along x, and 2 along y
     same: Any  # (n_rows,) int64: rows of the same parity from each on
     weight: Any  # (n_tables n_rows quarter,): of a quarter of a pixel's sites
-    moments: int  # up to a multiple of 8
+    moments: int  # a multiple of 8
     slow_moments: int  # of them, the last
     far: Any  # (n_tables offsets offsets far_rank moments,)
     waveform: Any  # (n_tables, lags, rank per_tick) [1/us]
@@ -89,28 +89,26 @@ def _arrays(tables: list[Level], bins: int, per_tick: int) -> dict[str, Any]:
     near, reach = tables[0].near, max(one.reach for one in tables)
     far_rank, slow_rank = tables[0].far.shape[-1], len(tables[0].early)
     rank, half = max(len(one.late) for one in tables), tables[0].space.shape[2] // 2
-    n_moments, n = len(tables[0].moments), len(tables)
-    moments, slow_moments = -(-n_moments // 8) * 8, tables[0].slow.shape[2]
+    moments, slow_moments, n = len(tables[0].moments), tables[0].slow.shape[2], len(tables)
     parity = _parity(near, rank, tables[0].moments)
-    weight = np.zeros((n, len(parity) + moments - n_moments, half * half))
+    weight = np.zeros((n, len(parity), half * half))
     far = np.zeros((n, 2 * reach + 1, 2 * reach + 1, far_rank, moments))
     drive = np.zeros((n, slow_moments, 2 * reach + 1, 2 * reach + 1, slow_rank))
     lags = [_late_lags(one, per_tick) for one in tables]
     waveform = np.zeros((n, max(last - first + 1 for first, last in lags), rank * per_tick))
     early = np.zeros((n, max(one.early.shape[1] for one in tables), slow_rank))
     for t, one in enumerate(tables):
-        weight[t, : len(parity), : half * half] = _weights(one, rank)
+        weight[t] = _weights(one, rank)
         cut = slice(reach - one.reach, reach + one.reach + 1)
         sign = _signs(one.moments)
-        far[t, cut, cut, :, :n_moments] = _mirrored(one.far, sign).transpose(0, 1, 3, 2)
-        drive[t, :, cut, cut] = _mirrored(one.slow, sign[:, n_moments - slow_moments :]).transpose(2, 0, 1, 3)
+        far[t, cut, cut] = _mirrored(one.far, sign).transpose(0, 1, 3, 2)
+        drive[t, :, cut, cut] = _mirrored(one.slow, sign[:, moments - slow_moments :]).transpose(2, 0, 1, 3)
         for lag in range(lags[t][0], lags[t][1] + 1):
             for phase in range(per_tick):
                 j = lag * per_tick - phase - one.first_late
                 if 0 <= j < one.late.shape[1]:
                     waveform[t, lag - lags[t][0], phase : len(one.late) * per_tick : per_tick] = one.late[:, j]
         early[t, early.shape[1] - one.early.shape[1] :] = one.early.T[::-1]
-    parity = np.append(parity, np.zeros(moments - n_moments, dtype=np.int64))
     ends = np.append(np.flatnonzero(np.diff(parity)), len(parity) - 1)
     same = ends[np.searchsorted(ends, np.arange(len(parity)))] - np.arange(len(parity)) + 1
     whole = [_spaces(one, bins, rank, reach) for one in tables]

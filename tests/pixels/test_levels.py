@@ -13,9 +13,9 @@ from lartpc.gradients.trace import Trace
 from lartpc.kernels.pixels.couple import couple
 from lartpc.kernels.runtime import slots
 from lartpc.parameters import Parameters
-from lartpc.pixels.levels import by_offset, deviates, in_levels, levels
+from lartpc.pixels.levels import NEAR, by_offset, deviates, in_levels, levels
 from lartpc.pixels.response import Response
-from lartpc.pixels.response_tables import _samples
+from lartpc.pixels.response_tables import _parity, _samples
 from lartpc.simulation.simulation import Simulation
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -135,6 +135,18 @@ def test_tables_that_are_not_smooth_are_taken_as_they_are():
     assert made.near == made.reach and made.early.shape[0] == 0
     every = by_offset(noise, 10)
     assert max(deviates(in_levels(every, per_tick, table.shape[2], len(every) // 2), every, per_tick)) < 0.1
+
+
+def test_tables_of_two_pitches_have_functions_of_the_same_parity():
+    """Rows of `project` have one parity for all tables, whose own choices of the most important would differ here."""
+    detector = one_tpc()
+    pads = [Response.electrostatic(detector, pitch=p, pad_size=pad) for p, pad in ((0.388, 0.2), (0.4434, 0.35))]
+    tables = [_samples(pad, 0.1)[0] for pad in pads]
+    made = levels(tables, 10, 1)
+    assert [len(one.moments) for one in made] == [40, 40]
+    alone, other = (_parity(NEAR, 1, levels([table], 10, 1)[0].moments) for table in tables)
+    assert len(alone) != len(other) or (alone != other).any()
+    np.testing.assert_array_equal(*(_parity(NEAR, 1, one.moments) for one in made))
 
 
 @pytest.mark.slow
