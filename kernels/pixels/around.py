@@ -20,6 +20,23 @@ def whole(bins, side, table):
     return (table - side + bins // 2) // bins
 
 
+@device
+def block_seen(
+    i, ix, iy, block_pair, block_x, block_y, pair_step, site_x, site_y, sites_x, sites_y, bins, side, bins_x, bins_y
+):
+    """Whether the pixel (ix, iy) sees the whole area of block i, or some step of it."""
+    far_x = abs(ix - block_x[i]) > whole(bins, side, bins_x)
+    far_y = abs(iy - block_y[i]) > whole(bins, side, bins_y)
+    seen = not (far_x or far_y)
+    p = block_pair[i]
+    while not seen and p < block_pair[i + 1]:
+        step = pair_step[p]
+        seen = sees(ix, site_x[step], sites_x[step], block_x[i], bins, side, bins_x)
+        seen = seen and sees(iy, site_y[step], sites_y[step], block_y[i], bins, side, bins_y)
+        p += 1
+    return seen
+
+
 @kernel("pair_count", light=True)
 def count_around(
     i,
@@ -48,16 +65,23 @@ def count_around(
     n = 0
     for iy in range(max(block_y[i] - reach, 0), min(block_y[i] + reach, tpc_pixels[tpc, N_Y] - 1) + 1):
         for ix in range(max(block_x[i] - reach, 0), min(block_x[i] + reach, tpc_pixels[tpc, N_X] - 1) + 1):
-            far_x = abs(ix - block_x[i]) > whole(bins, side, bins_x)
-            far_y = abs(iy - block_y[i]) > whole(bins, side, bins_y)
-            seen = not (far_x or far_y)
-            p = block_pair[i]
-            while not seen and p < block_pair[i + 1]:
-                step = pair_step[p]
-                seen = sees(ix, site_x[step], sites_x[step], block_x[i], bins, side, bins_x)
-                seen = seen and sees(iy, site_y[step], sites_y[step], block_y[i], bins, side, bins_y)
-                p += 1
-            if seen:
+            if block_seen(
+                i,
+                ix,
+                iy,
+                block_pair,
+                block_x,
+                block_y,
+                pair_step,
+                site_x,
+                site_y,
+                sites_x,
+                sites_y,
+                bins,
+                side,
+                bins_x,
+                bins_y,
+            ):
                 n += 1
     pair_count[i] = n
 
@@ -94,16 +118,23 @@ def around(
     k = first_found[i]
     for iy in range(max(block_y[i] - reach, 0), min(block_y[i] + reach, tpc_pixels[tpc, N_Y] - 1) + 1):
         for ix in range(max(block_x[i] - reach, 0), min(block_x[i] + reach, tpc_pixels[tpc, N_X] - 1) + 1):
-            far_x = abs(ix - block_x[i]) > whole(bins, side, bins_x)
-            far_y = abs(iy - block_y[i]) > whole(bins, side, bins_y)
-            seen = not (far_x or far_y)
-            p = block_pair[i]
-            while not seen and p < block_pair[i + 1]:
-                step = pair_step[p]
-                seen = sees(ix, site_x[step], sites_x[step], block_x[i], bins, side, bins_x)
-                seen = seen and sees(iy, site_y[step], sites_y[step], block_y[i], bins, side, bins_y)
-                p += 1
-            if seen:
+            if block_seen(
+                i,
+                ix,
+                iy,
+                block_pair,
+                block_x,
+                block_y,
+                pair_step,
+                site_x,
+                site_y,
+                sites_x,
+                sites_y,
+                bins,
+                side,
+                bins_x,
+                bins_y,
+            ):
                 found_block[k] = i
                 found_x[k] = ix
                 found_y[k] = iy

@@ -45,8 +45,8 @@ def transfer(
 
     Blocks up to `near` pixels along each axis: projected, by even and odd functions of place (x, y, rank);
     others: sum over m of far[table, dx, dy, r, m] moment m, r < far_rank, dx and dy up to `reach`; moments are the last
-    rows of projected; far is flat. Far
-    and near by the induction_scale of the block, but for the charge, row far_rank, and the pixel's own area.
+    rows of projected; far is flat. All by the induction_scale of the block, but for the charge, row far_rank, and the
+    pixel's own area.
     late_first (n_windows + 1,): where the rows of a window begin.
     """
     T = type(late[0])
