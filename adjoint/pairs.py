@@ -16,6 +16,8 @@ from lartpc.adjoint.losses.chamfer import chamfer_adjoint
 from lartpc.adjoint.losses.likelihood import likelihood_adjoint
 from lartpc.adjoint.losses.mmd import mmd_adjoint
 from lartpc.adjoint.losses.mse import mse_adjoint
+from lartpc.adjoint.losses.reset_odds import reset_odds_adjoint
+from lartpc.adjoint.losses.reset_path import reset_path_adjoint
 from lartpc.adjoint.losses.soft_dtw import soft_dtw_adjoint
 from lartpc.adjoint.pixels.assign import assign_adjoint
 from lartpc.adjoint.pixels.coarsen import coarsen_adjoint
@@ -45,6 +47,8 @@ from lartpc.kernels.losses.chamfer import chamfer
 from lartpc.kernels.losses.likelihood import likelihood
 from lartpc.kernels.losses.mmd import mmd
 from lartpc.kernels.losses.mse import mse
+from lartpc.kernels.losses.reset_odds import reset_odds
+from lartpc.kernels.losses.reset_path import reset_path
 from lartpc.kernels.losses.soft_dtw import soft_dtw
 from lartpc.kernels.pixels.around import around, count_around, span
 from lartpc.kernels.pixels.assign import assign
@@ -110,6 +114,8 @@ ADJOINTS = {
     trigger: Adjoint(trigger_adjoint),
     digitize: Adjoint(digitize_adjoint),
     likelihood: Adjoint(likelihood_adjoint),
+    reset_odds: Adjoint(reset_odds_adjoint),
+    reset_path: Adjoint(reset_path_adjoint),
     soft_dtw: Adjoint(soft_dtw_adjoint),
     chamfer: Adjoint(chamfer_adjoint),
     mmd: Adjoint(mmd_adjoint),

@@ -12,7 +12,7 @@ from lartpc.arrays import to_numpy
 from lartpc.autodiff.launch import plain
 from lartpc.data.hits import Hits
 from lartpc.frontend.frontend import Pixels, make_reads
-from lartpc.losses.charges import make_charges
+from lartpc.losses.charges import make_charges, make_vetoes
 from lartpc.losses.probability import log_no_hit
 from lartpc.losses.target import Aligned, TargetHits, regained, until_deferred
 from lartpc.simulation.batches import Batch
@@ -153,12 +153,17 @@ def _seen(
     count = to_numpy(aligned.count - aligned.deferred)
     spot, number = np.nonzero(np.arange(before.shape[1]) < count[:, None])
     charge = to_numpy(aligned.charge).astype(np.float64)[spot, number]
+    vetoes = make_vetoes(waveforms, aligned, pixels.threshold, detector)
+    if vetoes is not None:
+        before -= to_numpy(vetoes.lost)
     r = (threshold[spot] - before[spot, number]) / detector.reset_noise
     u = (charge - threshold[spot] - during[spot, number]) / detector.uncorrelated_noise
     if aligned.low is not None:
         u[~np.isfinite(to_numpy(aligned.high - aligned.low))[spot, number]] = np.nan
     ended = to_numpy(aligned.deferred) | (hits >= detector.most_hits)
     left, _ = log_no_hit(np.where(ended, np.inf, threshold - after), detector.reset_noise, detector.uncorrelated_noise)
+    if vetoes is not None:
+        left = np.where((to_numpy(vetoes.told) == 1) & ~ended, to_numpy(vetoes.log_silence), left)
     slope, time = rate[spot, number] / detector.reset_noise, to_numpy(aligned.time)[spot, number]
     blur = (0.5 * detector.tick if target.rounded else 0.0) * np.abs(slope)
     far = (np.abs(r) > FAR + blur) | (np.abs(u) > FAR + blur * detector.reset_noise / detector.uncorrelated_noise)
@@ -184,6 +189,9 @@ def _spots(simulation: Simulation, waveforms: Waveforms, batch: Batch, pixels: P
     charge = to_numpy(make_charges(waveforms, nothing, detector)[-1]).astype(np.float64)
     threshold = to_numpy(pixels.threshold).astype(np.float64)
     silence, _ = log_no_hit(threshold - charge, detector.reset_noise, detector.uncorrelated_noise)
+    vetoes = make_vetoes(waveforms, nothing, pixels.threshold, detector)
+    if vetoes is not None:
+        silence = np.where(to_numpy(vetoes.told) == 1, to_numpy(vetoes.log_silence), silence)
 
     pairs, window_pair = waveforms.of_steps()
     step, column, row = (to_numpy(array) for array in pairs[:3])

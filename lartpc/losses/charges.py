@@ -1,8 +1,14 @@
 """Charges between measured hits, of which the likelihood is made."""
 
-from lartpc.arrays import namespace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lartpc.arrays import namespace, to_numpy
 from lartpc.autodiff.launch import plain
 from lartpc.kernels.losses.likelihood import likelihood
+from lartpc.kernels.losses.reset_odds import reset_odds
+from lartpc.kernels.losses.reset_path import reset_path
 
 
 def make_charges(waveforms, target, detector, launch=plain):
@@ -34,3 +40,71 @@ def make_charges(waveforms, target, detector, launch=plain):
         after=after,
     )
     return before, during, rate, resume, after
+
+
+class Vetoes(NamedTuple):
+    """What vetoed reads between measured hits mean for their probability, and that of silence after them."""
+
+    lost: Any  # (n_pixels, max_hits) [e], of the charge before each hit
+    excess: Any  # (n_pixels, max_hits): of -log of the probability of each hit
+    log_silence: Any  # (n_pixels,): log of the probability that nothing comes after the last hit
+    told: Any  # (n_pixels,) int64: 0 where nothing is said of silence
+
+
+def make_vetoes(waveforms, target, threshold, detector, launch=plain):
+    """`Vetoes`, see `reset_odds`; None where no current is below 0, without which no read between hits is vetoed."""
+    xp, T = namespace(threshold), threshold.dtype.type
+    current = waveforms.buffered
+    if len(current) == 0 or float(current.min()) >= 0.0:
+        return None
+    n, shape = len(threshold), target.fraction.shape
+    vetoes = Vetoes(*(xp.zeros(s, dtype=T) for s in (shape, shape, n)), xp.zeros(n, dtype=np.int64))
+    work = {name: xp.empty_like(current) for name in ("total", "weight", "pull", "slope")}
+    arrays = _arguments(waveforms, target, threshold, detector) | work | vetoes._asdict()
+    launch(reset_odds, n, **arrays)
+    return vetoes
+
+
+def rest_of_vetoes(vetoes, left, deferred, used):
+    """What `Vetoes`, or None, add to -log L but for squares: (left, of each pixel (n_pixels,) float64, and its seeds).
+
+    left, deferred (n_pixels,) as `likelihood.left_of` gives them: left is infinite where all is said here of silence.
+    used (n_pixels, max_hits): which hits are.
+    """
+    if vetoes is None:
+        return left, np.zeros(len(left)), []
+    spoken = (to_numpy(vetoes.told) == 1) & np.isfinite(left) & ~deferred
+    excess, log_silence = (to_numpy(array).astype(np.float64) for array in (vetoes.excess, vetoes.log_silence))
+    more = np.where(to_numpy(used), excess, 0.0).sum(axis=1) - np.where(spoken, log_silence, 0.0)
+    xp, T = namespace(vetoes.lost), vetoes.lost.dtype
+    seeds = [(vetoes.excess, used.astype(T)), (vetoes.log_silence, -xp.asarray(spoken).astype(T))]
+    return np.where(spoken, np.inf, left), more, seeds
+
+
+def lost_to_vetoes(waveforms, target, before, threshold, detector, launch=plain):
+    """What resets of vetoed reads take of `before` (n_pixels, max_hits) [e] without noise, see `reset_path`."""
+    xp = namespace(before)
+    lost, resets = xp.zeros_like(before), xp.zeros(before.shape, dtype=np.int64)
+    arrays = _arguments(waveforms, target, threshold, detector) | {"before": before, "lost": lost, "resets": resets}
+    launch(reset_path, len(threshold), **arrays)
+    return lost
+
+
+def _arguments(waveforms, target, threshold, detector):
+    """What the kernels of vetoed reads are given of pixels, their measured hits and the detector."""
+    windows, T = waveforms.windows, threshold.dtype.type
+    return {
+        "waveform": waveforms.buffered,
+        "pixel_window": windows.of_pixel,
+        "window_first": windows.first,
+        "window_tick": windows.tick,
+        "target_count": target.count,
+        "target_tick": target.tick,
+        "target_fraction": target.fraction,
+        "threshold": threshold,
+        "tick": T(detector.tick),
+        "hold_ticks": detector.hold_ticks,
+        "reset_cycles": detector.reset_cycles,
+        "reset_noise": T(detector.reset_noise),
+        "uncorrelated_noise": T(detector.uncorrelated_noise),
+    }

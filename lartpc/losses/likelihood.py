@@ -11,11 +11,15 @@ r_k = (threshold - [Q(t_k) - Q(s_{k-1})])/s_r,  u_k = (q_k - threshold - [Q(e_k)
 
 P0(x) is the probability that the charge threshold - x which is left gives no hit: with A = reset noise and B = A +
 readout noise, it is not both A >= x (the threshold is crossed) and B >= x (the read is not vetoed), as all of it has
-arrived by the time of the read. Pixels without hits count too; where the number of hits is capped the term is left out.
-Where the ADC is busy after a hit, a pixel counts up to its first hit that waited for it (`target.until_deferred`), and
-its last term is -log Phi(-(threshold - [Q(free) - Q(s_n)])/s_r). There is no term for the noise of a discriminator.
+arrived by the time of the read. Where currents go below 0, vetoed reads between hits have reset the pixel at times that
+nothing tells: then `reset_odds` gives P0, and the sum over those times for exp(-r_k^2/2), of which r_k has the mean of
+the charge lost and the rest is apart. Pixels without hits count too; where the number of hits is capped the term is
+left out. Where the ADC is busy after a hit, a pixel counts up to its first hit that waited for it
+(`target.until_deferred`), and its last term is -log Phi(-(threshold - [Q(free) - Q(s_n)])/s_r).
+There is no term for the noise of a discriminator.
 
-residuals: r_k and u_k alone, which vanish at the truth for a target without noise.
+residuals: r_k and u_k alone, which vanish at the truth for a target without noise: r_k from the reset of the last
+vetoed read that the charge without noise makes (`reset_path`).
 
 A rounded target gives the tick of t_k and the ADC count of q_k alone: its likelihood is in rounded.py. It is no sum of
 squares, but f' H^-1 f'/2 is one, with the derivatives f' by all r_k and u_k of a pixel and their Hessian H, and enters
@@ -37,7 +41,7 @@ from lartpc.autodiff.tape import Tape
 from lartpc.detector.detector import Detector
 from lartpc.frontend.frontend import Pixels
 from lartpc.gradients.jacobian import Jacobian
-from lartpc.losses.charges import make_charges
+from lartpc.losses.charges import lost_to_vetoes, make_charges, make_vetoes, rest_of_vetoes
 from lartpc.losses.linear import Linear, linear
 from lartpc.losses.rounded import RoundedHits, log_ending, log_hits
 from lartpc.losses.target import Aligned, TargetHits, regained, until_deferred
@@ -120,17 +124,24 @@ def compare(
         aligned = regained(aligned, pixels, waveforms.electronics)
     if simulation.detector.adc_busy_delay > 0:
         aligned = until_deferred(aligned, simulation.detector)
-    terms_of = rounded_terms if whole and target.rounded else exact_terms
-    return Compared(waveforms, pixels, aligned, terms_of(waveforms, aligned, pixels, simulation.detector, tape))
+    of = (waveforms, aligned, pixels, simulation.detector, tape)
+    terms = rounded_terms(*of) if whole and target.rounded else exact_terms(*of, whole)
+    return Compared(waveforms, pixels, aligned, terms)
 
 
-def exact_terms(waveforms: Waveforms, target: Aligned, pixels: Pixels, detector: Detector, tape: Tape) -> Terms:
-    """r_k^2/2 + u_k^2/2 - log I(t_k) and -log P0."""
+def exact_terms(
+    waveforms: Waveforms, target: Aligned, pixels: Pixels, detector: Detector, tape: Tape, whole: bool = True
+) -> Terms:
+    """r_k^2/2 + u_k^2/2 - log I(t_k) and -log P0. Not `whole`: r_k behind the vetoed reads that are without noise."""
     threshold = pixels.threshold
     before, during, rate, _, after = make_charges(waveforms, target, detector, tape.launch)
     xp, count = namespace(before), target.count - target.deferred
     used = xp.arange(before.shape[1]) < count[:, None]
-    r = (threshold[:, None] - before) / detector.reset_noise
+    vetoes = make_vetoes(waveforms, target, threshold, detector, tape.launch) if whole else None
+    lost = vetoes.lost if vetoes else None
+    if not whole:
+        lost = lost_to_vetoes(waveforms, target, before, threshold, detector, tape.launch)
+    r = (threshold[:, None] - (before if lost is None else before - lost)) / detector.reset_noise
     u = (target.charge - threshold[:, None] - during) / detector.uncorrelated_noise
 
     def squares() -> Iterator[tuple[Any, np.ndarray, list[Seed]]]:
@@ -144,19 +155,23 @@ def exact_terms(waveforms: Waveforms, target: Aligned, pixels: Pixels, detector:
                 seed[chosen, n] = -1.0 / unit
                 own[chosen] = of_threshold / unit
                 seeds = [(output, seed), (threshold, own)]
+                if output is before and lost is not None:
+                    seeds.append((lost, -seed))
                 if output is during and target.low is not None:
                     seeds += seeds_of_charge(pixels, own, target.charge[:, n])
                 yield chosen, to_numpy(value[chosen, n]).astype(np.float64), seeds
 
     left, deferred = left_of(threshold, before, after, target, detector)
-    log_end, slope = log_ending(left, deferred, detector.reset_noise, detector.uncorrelated_noise)
-    rest = -float(np.sum(log_end)) - float(xp.log(rate[used].astype(np.float64)).sum())
+    unspoken, more, seeds_more = rest_of_vetoes(vetoes, left, deferred, used)
+    log_end, slope = log_ending(unspoken, deferred, detector.reset_noise, detector.uncorrelated_noise)
+    rest = float(np.sum(more)) - float(np.sum(log_end)) - float(xp.log(rate[used].astype(np.float64)).sum())
     log_rate = to_numpy(xp.log(xp.where(used, rate, 1.0).astype(np.float64)).sum(axis=1))
-    chosen = xp.asarray(np.flatnonzero((np.abs(slope) > SMALLEST) | (to_numpy(target.count) > 0)))
+    acting = (np.abs(slope) > SMALLEST) | (np.abs(more) > SMALLEST) | (to_numpy(target.count) > 0)
+    chosen = xp.asarray(np.flatnonzero(acting))
     grad_rate = xp.where(used, -1.0 / xp.where(used, rate, 1.0), 0.0)
-    seeds = [(rate, grad_rate), *seeds_of_left(slope, before, after, target, threshold)]
+    seeds = [(rate, grad_rate), *seeds_of_left(slope, before, after, target, threshold), *seeds_more]
     curved = curved_of(left, deferred, before, rate, after, target, threshold, detector)
-    return Terms(squares(), rest, (chosen, seeds), -log_end - log_rate, curved)
+    return Terms(squares(), rest, (chosen, seeds), more - log_end - log_rate, curved)
 
 
 def rounded_terms(waveforms: Waveforms, target: Aligned, pixels: Pixels, detector: Detector, tape: Tape) -> Terms:
@@ -169,18 +184,22 @@ def rounded_terms(waveforms: Waveforms, target: Aligned, pixels: Pixels, detecto
     xp, threshold = namespace(before), pixels.threshold
     start = target._replace(fraction=xp.zeros_like(target.fraction))
     _, during_start, *_ = make_charges(waveforms, start, detector, tape.launch)
+    vetoes = make_vetoes(waveforms, target, threshold, detector, tape.launch)
     noises = detector.reset_noise, detector.uncorrelated_noise
     count = to_numpy(target.count - target.deferred)
-    charges = (before, during, during_start, rate, resume)
+    charges = (before if vetoes is None else before - vetoes.lost, during, during_start, rate, resume)
     limit, q, low, high, before_, during_, start_, rate_, resume_ = (
         to_numpy(a).astype(np.float64) for a in (threshold[:, None], target.charge, target.low, target.high, *charges)
     )
     vetoed = (low < limit) & (limit < high)  # a read below threshold is
     low, gain = np.where(vetoed, limit, low), to_numpy(pixels.gain).astype(np.float64)[:, None]
     left, deferred = left_of(threshold, before, after, target, detector)
+    used = xp.arange(before.shape[1]) < xp.asarray(count)[:, None]
+    silent = np.where(count == 0, left, np.inf)
+    left, more, seeds_more = rest_of_vetoes(vetoes, left, deferred, used)
     log_none, slope = log_ending(np.where(count == 0, left, np.inf), False, *noises)
-    rest, grad_left = -float(np.sum(log_none)), slope
-    rest_of_pixel = -log_none
+    rest, grad_left = float(np.sum(more)) - float(np.sum(log_none)), slope
+    rest_of_pixel = more - log_none
     most = int(count.max(initial=0))
     residual, roots = np.zeros((len(count), 2 * most)), []  # roots: of the pixels with as many hits each
     grad_rate, grad_during, grad_resume, grad_below, grad_above = (np.zeros(before.shape) for _ in range(5))
@@ -214,9 +233,12 @@ def rounded_terms(waveforms: Waveforms, target: Aligned, pixels: Pixels, detecto
             slopes = (seeds[1] - seeds[0], seeds[1] * q / gain, seeds[1] / gain)
             of_pixels = [(array, device(of.sum(axis=1))) for array, of in zip(pixels, slopes, strict=True)]
             of_charges = [(before, device(seeds[0])), (during, device(seeds[1]))]
+            if vetoes is not None:
+                of_charges.append((vetoes.lost, device(-seeds[0])))
             yield xp.asarray(chosen), residual[chosen, j], of_charges + of_pixels
 
-    chosen = xp.asarray(np.flatnonzero((np.abs(grad_left) > SMALLEST) | (count > 0)))
+    acting = (np.abs(grad_left) > SMALLEST) | (np.abs(more) > SMALLEST) | (count > 0)
+    chosen = xp.asarray(np.flatnonzero(acting))
     seeds = [(rate, grad_rate), (resume, grad_resume), (during, grad_during), (during_start, -grad_during)]
     # The edges of a count, from where u_k is taken: they scale with 1/gain, but for the threshold among them.
     below, above = (np.where(np.isfinite(edge), edge, 0.0) for edge in (np.where(vetoed, q, q - low), high - q))
@@ -224,8 +246,7 @@ def rounded_terms(waveforms: Waveforms, target: Aligned, pixels: Pixels, detecto
     of_pixels = (-moved, -(grad_below * below + grad_above * above) / gain, -moved / gain)
     seeds += [(array, of.sum(axis=1)) for array, of in zip(pixels, of_pixels, strict=True)]
     seeds = [(output, device(seed)) for output, seed in seeds]
-    seeds += seeds_of_left(grad_left, before, after, target, threshold)
-    silent = np.where(count == 0, left, np.inf)
+    seeds += [*seeds_of_left(grad_left, before, after, target, threshold), *seeds_more]
     curved = curved_of(silent, False, before, rate, after, target, threshold, detector)
     return Terms(squares(), rest, (chosen, seeds), rest_of_pixel, curved)
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lartpc.arrays import to_numpy
-from lartpc.losses.charges import make_charges
+from lartpc.losses.charges import make_charges, make_vetoes
 from lartpc.losses.likelihood import left_of, rounded_hits
 from lartpc.losses.rounded import RoundedHits, log_ending, log_hits
 from lartpc.losses.target import TargetHits, regained, until_deferred
@@ -66,6 +66,9 @@ def threshold_terms(simulation: Simulation, batch: Batch, vector: Any, target: T
     charges = make_charges(waveforms, aligned, detector)
     left, deferred = left_of(pixels.threshold, charges[0], charges[-1], aligned, detector)
     before, during, rate, resume, _ = (to_numpy(array).astype(np.float64) for array in charges)
+    vetoes = make_vetoes(waveforms, aligned, pixels.threshold, detector)
+    if vetoes is not None:
+        before -= to_numpy(vetoes.lost)
     limit, charge = (to_numpy(array).astype(np.float64) for array in (pixels.threshold[:, None], aligned.charge))
     noises = detector.reset_noise, detector.uncorrelated_noise
     count = to_numpy(aligned.count - aligned.deferred)

@@ -13,7 +13,7 @@ from lartpc.adjoint.pairs import ADJOINTS, NO_ADJOINT
 from lartpc.autodiff.launch import plain
 from lartpc.detector.detector import Detector
 from lartpc.kernels.runtime.launch import Kernel, in_order
-from lartpc.losses.charges import make_charges
+from lartpc.losses.charges import lost_to_vetoes, make_charges, make_vetoes
 from lartpc.losses.hit_losses import LOSSES
 from lartpc.losses.hitlist import HitList, simulated_hits
 from lartpc.parameters import Parameters
@@ -74,8 +74,22 @@ def record(segments, recombination="birks", vdrift=None, **changes):
     angular.waveforms(of_angles, angular.vector(), recorder(by_angle))
     cases = by_angle | cases
     tabulated = Simulation(**keywords, response="electrostatic")
-    tabulated.waveforms(batch, tabulated.vector(), recorder(cases))
+    record_vetoes(tabulated, batch, recorder(cases))
     return cases | record_losses(hits, moved(hits, detector), detector)
+
+
+def record_vetoes(simulation, batch, launch):
+    """The chain, and what vetoed reads mean: as such are taken the first of each pixel, with currents below 0."""
+    waveforms = simulation.waveforms(batch, simulation.vector(), launch)
+    pixels = simulation.pixels(waveforms)
+    reads = simulation.reads(waveforms, batch, pixels)
+    waveforms = waveforms._replace(buffered=waveforms.buffered - 1.0)
+    tick = (waveforms.windows.tick[reads.window] + reads.tick)[:, 1:]
+    target = SimpleNamespace(count=np.maximum(reads.count - 1, 0), tick=tick, fraction=reads.fraction[:, 1:].copy())
+    detector = dataclasses.replace(simulation.detector, uncorrelated_noise=1e5)
+    make_vetoes(waveforms, target, pixels.threshold, detector, launch)
+    before = make_charges(waveforms, target, detector)[0]
+    assert lost_to_vetoes(waveforms, target, before, pixels.threshold, detector, launch).any()
 
 
 def copies(arrays):

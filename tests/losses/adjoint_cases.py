@@ -24,8 +24,35 @@ def random_likelihood(rng):
     return Case(n, arguments)
 
 
+def random_vetoes(rng):
+    """As `random_likelihood`, with thresholds that charge between hits reaches, and reads that may be vetoed."""
+    n, arguments = 15, dict(random_likelihood(rng).arguments)
+    own = {"threshold": rng.uniform(2e3, 5e3, n), "reset_noise": 900.0, "uncorrelated_noise": 1500.0}
+    names = ("during", "rate", "resume", "after")
+    return n, {name: value for name, value in arguments.items() if name not in names} | own
+
+
+def random_reset_path(rng):
+    """Charges from the hit before that are so large that vetoed reads explain them."""
+    n, arguments = random_vetoes(rng)
+    shape = arguments["before"].shape
+    own = {"before": rng.uniform(8e3, 3e4, shape), "lost": np.zeros(shape), "resets": np.zeros(shape, dtype=np.int64)}
+    return Case(n, arguments | own)
+
+
+def random_reset_odds(rng):
+    n, arguments = random_vetoes(rng)
+    del arguments["before"]
+    samples, shape = arguments["waveform"].shape, arguments["target_fraction"].shape
+    own = {"total": np.zeros(samples), "weight": np.zeros(samples), "lost": np.zeros(shape), "excess": np.zeros(shape)}
+    own |= {"log_silence": np.zeros(n), "told": np.zeros(n, dtype=np.int64)}
+    return Case(n, arguments | own, more={"pull": np.zeros(samples), "slope": np.zeros(samples)})
+
+
 RANDOM = {
     "likelihood": random_likelihood,
+    "reset_path": random_reset_path,
+    "reset_odds": random_reset_odds,
     **{name: lambda rng, make=make: Case(*make(rng)) for name, make in LOSS_CASES.items()},
 }
-LINEAR = {"likelihood": ("waveform",), **dict.fromkeys(LOSS_CASES, ())}
+LINEAR = {"likelihood": ("waveform",), "reset_path": (), "reset_odds": (), **dict.fromkeys(LOSS_CASES, ())}
