@@ -55,4 +55,4 @@ RANDOM = {
     "reset_odds": random_reset_odds,
     **{name: lambda rng, make=make: Case(*make(rng)) for name, make in LOSS_CASES.items()},
 }
-LINEAR = {"likelihood": ("waveform",), "reset_path": (), "reset_odds": (), **dict.fromkeys(LOSS_CASES, ())}
+LINEAR = {"likelihood": ("waveform",), "reset_path": ("threshold",), "reset_odds": (), **dict.fromkeys(LOSS_CASES, ())}
