@@ -47,7 +47,7 @@ from lartpc.kernels.losses.chamfer import chamfer
 from lartpc.kernels.losses.likelihood import likelihood
 from lartpc.kernels.losses.mmd import mmd
 from lartpc.kernels.losses.mse import mse
-from lartpc.kernels.losses.reset_odds import reset_odds
+from lartpc.kernels.losses.reset_odds import may_reset, reset_odds
 from lartpc.kernels.losses.reset_path import reset_path
 from lartpc.kernels.losses.soft_dtw import soft_dtw
 from lartpc.kernels.pixels.around import around, count_around, span
@@ -124,6 +124,7 @@ ADJOINTS = {
 
 NO_ADJOINT = {
     couple: "is linear in shares of a step, and launched with their derivatives for the rows of a Jacobian",
+    may_reset: "finds pixels; what it leaves out is below the precision",
     checksum: "sums the words of an array",
     count_pieces: "counts the TPCs that a segment passes",
     pieces: "lists them",

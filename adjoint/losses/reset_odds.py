@@ -2,41 +2,35 @@
 
 import math
 
-from lartpc.kernels.losses.reset_odds import (
-    FAINT,
-    FAR,
-    LEAST,
-    at_or_after,
-    between,
-    charge_to,
-    kept_after,
-    log_below,
-    mixture,
-    normal,
-    peak_after,
-    quiet,
-    sums,
-    tick_of,
-    weigh,
-)
+from lartpc.adjoint.losses.summed import add_to
+from lartpc.kernels.losses.odds import below, between, normal, veto, veto_slopes
+from lartpc.kernels.losses.reset_odds import FAINT, FAR, follow, mixture, read_after, silence, weigh
+from lartpc.kernels.losses.summed import at_or_after, charge_to, sums, tick_of
 from lartpc.kernels.runtime.launch import device, kernel
 
 
 @device
-def add_to(slope, ticks, first, low, high, t, fraction, value):
-    """Add `value`, a derivative by the charge up to a fraction of tick t, to those by the sums `slope`."""
-    j = at_or_after(ticks, first, low, high, t)
-    inside = j < first[high] and tick_of(ticks, first, low, high, j) <= t
-    part = fraction if inside else type(fraction)(0.0)
-    if inside:
-        slope[j] += part * value
-    if j > first[low]:
-        slope[j - 1] += (type(fraction)(1.0) - part) * value
-
-
-@device
-def unfollow(total, ticks, first, low, high, start, begin, last, odds, threshold, hold_ticks, s_r, s_u, pull, slope):
-    """From the derivatives `pull` by the odds, those that `follow` passes on: by its `odds` and the threshold.
+def unfollow(
+    total,
+    ticks,
+    first,
+    low,
+    high,
+    start,
+    begin,
+    last,
+    odds,
+    threshold,
+    hold_ticks,
+    s_r,
+    s_u,
+    by_most,
+    by_staying,
+    by_noisy,
+    pull,
+    slope,
+):
+    """From the derivatives `pull` by the weights and those by what `follow` gives: by its `odds` and the threshold.
 
     What it passes to the charges is added to `slope`.
     """
@@ -59,46 +53,113 @@ def unfollow(total, ticks, first, low, high, start, begin, last, odds, threshold
             a = (most - threshold) / s_r
             b = (charge - threshold) / s_r
             p = between(a, b)
-            kept = kept_after(total, ticks, first, low, high, t, hold_ticks)
-            veto = half * math.erfc(kept / s_u * T(0.7071067811865476))
-            by_odds += pull[j] * p * veto
+            highest, kept, at = read_after(total, ticks, first, low, high, t, hold_ticks)
+            h = highest / s_u
+            v = veto(h, kept / s_u)
+            n = below(-h)
+            by_odds += pull[j] * p * v
             one = pull[j] * odds
-            by_high = one * veto * normal(b) / s_r
-            by_low = one * veto * normal(a) / s_r
+            by_p = one * v + n * (by_noisy + by_staying * (T(1.0) - v))
+            by_high = by_p * normal(b) / s_r
+            by_low = by_p * normal(a) / s_r
             by_threshold += by_low - by_high
             slope[j] += by_high
             by_base -= by_high
             if top >= 0:
                 slope[top] -= by_low
                 by_base += by_low
-            by_kept = -one * p * normal(kept / s_u) / s_u
+            by_v = p * (one - by_staying * n)
+            v_highest, v_kept = veto_slopes(h, kept / s_u)
+            by_highest = (by_v * v_highest - p * (by_noisy + by_staying * (T(1.0) - v)) * normal(h)) / s_u
+            by_kept = by_v * v_kept / s_u
+            if at >= 0:
+                slope[at] += by_highest
+            elif at == -1:
+                by_highest = T(0.0)
+            else:
+                by_kept += by_highest
+                by_highest = T(0.0)
             add_to(slope, ticks, first, low, high, t + hold_ticks, half, by_kept)
-            add_to(slope, ticks, first, low, high, t, half, -by_kept)
+            add_to(slope, ticks, first, low, high, t, half, -by_kept - by_highest)
         most = charge
         top = j
+    if top >= 0:
+        slope[top] += by_most
+        by_base -= by_most
     add_to(slope, ticks, first, low, high, start, begin, by_base)
     return by_odds, by_threshold
 
 
 @device
 def unweigh(
-    total, ticks, first, low, high, start, begin, last, threshold, hold_ticks, lead, s_r, s_u, weight, pull, slope
+    total,
+    ticks,
+    first,
+    low,
+    high,
+    start,
+    begin,
+    last,
+    threshold,
+    hold_ticks,
+    lead,
+    s_r,
+    s_u,
+    weight,
+    quiet,
+    grad_quiet,
+    pull,
+    slope,
 ):
-    """From the derivatives `pull` by the odds `weight`, that by the threshold; those by the charges go to `slope`."""
+    """From the derivatives `pull` by the odds `weight` and `grad_quiet` by log of the sum, that by the threshold.
+
+    Those by the charges go to `slope`.
+    """
     T = type(s_r)
     by_threshold = T(0.0)
     for j in range(first[high] - 1, first[low] - 2, -1):
         read = j >= first[low]  # the last turn is of the reset before them all
         odds = weight[j] if read else T(1.0)
-        if odds > T(LEAST):
+        if odds > T(FAINT):
             reset = tick_of(ticks, first, low, high, j) + lead if read else start
             since = T(0.5) if read else begin
+            own = T(0.0)
+            by_most = T(0.0)
+            by_staying = T(0.0)
+            by_noisy = T(0.0)
+            if grad_quiet != T(0.0):
+                most, _, staying, noisy = follow(
+                    total, ticks, first, low, high, reset, since, last, T(0.0), threshold, hold_ticks, s_r, s_u, weight
+                )
+                value, by_most, by_staying, by_noisy = silence(most, staying, noisy, threshold, s_r, s_u)
+                own = grad_quiet * math.exp(value - quiet)
+                by_most *= odds * own
+                by_staying *= odds * own
+                by_noisy *= odds * own
+                by_threshold -= by_most
             by_odds, more = unfollow(
-                total, ticks, first, low, high, reset, since, last, odds, threshold, hold_ticks, s_r, s_u, pull, slope
+                total,
+                ticks,
+                first,
+                low,
+                high,
+                reset,
+                since,
+                last,
+                odds,
+                threshold,
+                hold_ticks,
+                s_r,
+                s_u,
+                by_most,
+                by_staying,
+                by_noisy,
+                pull,
+                slope,
             )
             by_threshold += more
             if read:
-                pull[j] += by_odds
+                pull[j] += by_odds + own
     return by_threshold
 
 
@@ -136,7 +197,6 @@ def unmix(
     by_z = none * (grad_excess + by_lost * lost) * z - grad_excess * mean
     by_base = T(0.0)
     for j in range(first[low], first[high]):
-        pull[j] = T(0.0)
         if weight[j] > T(FAINT):
             reset = tick_of(ticks, first, low, high, j) + lead
             gone = charge_to(total, ticks, first, low, high, reset, T(0.5)) - base
@@ -155,46 +215,13 @@ def unmix(
     return by_z / s_r
 
 
-@device
-def by_peak(total, ticks, first, low, high, start, begin, value, slope):
-    """Add `value`, the derivative by the highest charge after a reset, to `slope`."""
-    base = charge_to(total, ticks, first, low, high, start, begin)
-    _, at = peak_after(total, ticks, first, low, high, start, base)
-    if at >= 0:
-        slope[at] += value
-        add_to(slope, ticks, first, low, high, start, begin, -value)
-
-
-@device
-def unquiet(total, ticks, first, low, high, start, begin, threshold, lead, s_r, weight, grad_silence, pull, slope):
-    """Sets `pull` for what comes after the last hit; the derivative by the threshold; the rest goes to `slope`."""
-    T = type(s_r)
-    whole, alone, others = quiet(total, ticks, first, low, high, start, begin, threshold, lead, s_r, weight)
-    base = charge_to(total, ticks, first, low, high, start, begin)
-    most, _ = peak_after(total, ticks, first, low, high, start, base)
-    _, ratio = log_below((threshold - most) / s_r)
-    by_threshold = grad_silence * math.exp(alone - whole) * ratio / s_r
-    by_peak(total, ticks, first, low, high, start, begin, -by_threshold, slope)
-    scale = grad_silence * math.exp(-whole) if others > T(0.0) else T(0.0)
-    for j in range(first[low], first[high]):
-        pull[j] = T(0.0)
-        if scale != T(0.0) and weight[j] > T(FAINT):
-            reset = tick_of(ticks, first, low, high, j) + lead
-            base = charge_to(total, ticks, first, low, high, reset, T(0.5))
-            most, _ = peak_after(total, ticks, first, low, high, reset, base)
-            x = (threshold - most) / s_r
-            pull[j] = scale * T(0.5) * math.erfc(-x * T(0.7071067811865476))
-            value = scale * weight[j] * normal(x) / s_r
-            by_peak(total, ticks, first, low, high, reset, T(0.5), -value, slope)
-            by_threshold += value
-    return by_threshold
-
-
 @kernel("grad_waveform", "grad_threshold", work=("total", "weight", "pull", "slope"), light=True)
 def reset_odds_adjoint(
     i,
     # forward inputs
     waveform,
+    pixel,
+    sample,
     pixel_window,
     window_first,
     window_tick,
@@ -209,8 +236,6 @@ def reset_odds_adjoint(
     uncorrelated_noise,
     total,
     weight,
-    # forward outputs
-    told,
     # of the adjoint alone
     pull,
     slope,
@@ -222,23 +247,24 @@ def reset_odds_adjoint(
     grad_waveform,
     grad_threshold,
 ):
-    """Gradients of pixel i: by the odds first, the last reset first, then by the sums of the waveform, then by it."""
+    """Gradients of the i-th pixel: by the odds first, the last reset first, then by the charges, then by currents."""
     T = type(tick)
+    own = pixel[i]
     low = pixel_window[i]
     high = pixel_window[i + 1]
     lead = hold_ticks + reset_cycles
     start = window_tick[low]
     begin = T(0.0)
-    if told[i]:
-        sums(waveform, window_first, low, high, tick, total)
-        for j in range(window_first[low], window_first[high]):
-            slope[j] = T(0.0)
-    for n in range(target_count[i] + 1 if told[i] else 0):
-        hit = n < target_count[i]
-        t = target_tick[i, n] if hit else window_tick[high - 1] + window_first[high] - window_first[high - 1] + lead
-        seeded = grad_lost[i, n] != T(0.0) or grad_excess[i, n] != T(0.0) if hit else grad_log_silence[i] != T(0.0)
+    sums(waveform, sample[i], window_first, low, high, tick, total)
+    for j in range(window_first[low], window_first[high]):
+        slope[j] = T(0.0)
+    for n in range(target_count[own] + 1):
+        hit = n < target_count[own]
+        t = target_tick[own, n] if hit else window_tick[high - 1] + window_first[high] - window_first[high - 1] + lead
+        grad_quiet = T(0.0) if hit else grad_log_silence[own]
+        seeded = grad_lost[own, n] != T(0.0) or grad_excess[own, n] != T(0.0) if hit else grad_quiet != T(0.0)
         if seeded:
-            weigh(
+            quiet = weigh(
                 total,
                 window_tick,
                 window_first,
@@ -247,15 +273,17 @@ def reset_odds_adjoint(
                 start,
                 begin,
                 t - lead,
-                threshold[i],
+                threshold[own],
                 hold_ticks,
                 lead,
                 reset_noise,
                 uncorrelated_noise,
                 weight,
             )
+            for j in range(window_first[low], window_first[high]):
+                pull[j] = T(0.0)
             if hit:
-                more = unmix(
+                grad_threshold[own] += unmix(
                     total,
                     window_tick,
                     window_first,
@@ -264,34 +292,17 @@ def reset_odds_adjoint(
                     start,
                     begin,
                     t,
-                    target_fraction[i, n],
-                    threshold[i],
+                    target_fraction[own, n],
+                    threshold[own],
                     lead,
                     reset_noise,
                     weight,
-                    grad_lost[i, n],
-                    grad_excess[i, n],
+                    grad_lost[own, n],
+                    grad_excess[own, n],
                     pull,
                     slope,
                 )
-            else:
-                more = unquiet(
-                    total,
-                    window_tick,
-                    window_first,
-                    low,
-                    high,
-                    start,
-                    begin,
-                    threshold[i],
-                    lead,
-                    reset_noise,
-                    weight,
-                    grad_log_silence[i],
-                    pull,
-                    slope,
-                )
-            grad_threshold[i] += more + unweigh(
+            grad_threshold[own] += unweigh(
                 total,
                 window_tick,
                 window_first,
@@ -300,20 +311,21 @@ def reset_odds_adjoint(
                 start,
                 begin,
                 t - lead,
-                threshold[i],
+                threshold[own],
                 hold_ticks,
                 lead,
                 reset_noise,
                 uncorrelated_noise,
                 weight,
+                quiet,
+                grad_quiet,
                 pull,
                 slope,
             )
         if hit:
             start = t + lead
-            begin = target_fraction[i, n]
-    if told[i]:
-        later = T(0.0)
-        for j in range(window_first[high] - 1, window_first[low] - 1, -1):
-            later += slope[j]
-            grad_waveform[j] += later * tick
+            begin = target_fraction[own, n]
+    later = T(0.0)
+    for j in range(window_first[high] - 1, window_first[low] - 1, -1):
+        later += slope[j]
+        grad_waveform[sample[i] + j - window_first[low]] += later * tick

@@ -163,7 +163,7 @@ def _seen(
     ended = to_numpy(aligned.deferred) | (hits >= detector.most_hits)
     left, _ = log_no_hit(np.where(ended, np.inf, threshold - after), detector.reset_noise, detector.uncorrelated_noise)
     if vetoes is not None:
-        left = np.where((to_numpy(vetoes.told) == 1) & ~ended, to_numpy(vetoes.log_silence), left)
+        left = np.where(vetoes.told & ~ended, to_numpy(vetoes.log_silence), left)
     slope, time = rate[spot, number] / detector.reset_noise, to_numpy(aligned.time)[spot, number]
     blur = (0.5 * detector.tick if target.rounded else 0.0) * np.abs(slope)
     far = (np.abs(r) > FAR + blur) | (np.abs(u) > FAR + blur * detector.reset_noise / detector.uncorrelated_noise)
@@ -191,7 +191,7 @@ def _spots(simulation: Simulation, waveforms: Waveforms, batch: Batch, pixels: P
     silence, _ = log_no_hit(threshold - charge, detector.reset_noise, detector.uncorrelated_noise)
     vetoes = make_vetoes(waveforms, nothing, pixels.threshold, detector)
     if vetoes is not None:
-        silence = np.where(to_numpy(vetoes.told) == 1, to_numpy(vetoes.log_silence), silence)
+        silence = np.where(vetoes.told, to_numpy(vetoes.log_silence), silence)
 
     pairs, window_pair = waveforms.of_steps()
     step, column, row = (to_numpy(array) for array in pairs[:3])

@@ -7,7 +7,7 @@ import numpy as np
 from lartpc.arrays import namespace, to_numpy
 from lartpc.autodiff.launch import plain
 from lartpc.kernels.losses.likelihood import likelihood
-from lartpc.kernels.losses.reset_odds import reset_odds
+from lartpc.kernels.losses.reset_odds import may_reset, reset_odds
 from lartpc.kernels.losses.reset_path import reset_path
 
 
@@ -48,20 +48,35 @@ class Vetoes(NamedTuple):
     lost: Any  # (n_pixels, max_hits) [e], of the charge before each hit
     excess: Any  # (n_pixels, max_hits): of -log of the probability of each hit
     log_silence: Any  # (n_pixels,): log of the probability that nothing comes after the last hit
-    told: Any  # (n_pixels,) int64: 0 where nothing is said of silence
+    told: np.ndarray  # (n_pixels,) bool: False where nothing is said, and the others are 0
 
 
 def make_vetoes(waveforms, target, threshold, detector, launch=plain):
-    """`Vetoes`, see `reset_odds`; None where no current is below 0, without which no read between hits is vetoed."""
+    """`Vetoes`, see `reset_odds`; None where `may_reset` finds no pixel."""
     xp, T = namespace(threshold), threshold.dtype.type
-    current = waveforms.buffered
-    if len(current) == 0 or float(current.min()) >= 0.0:
+    windows, n, shape = waveforms.windows, len(threshold), target.fraction.shape
+    arguments = _arguments(waveforms, target, threshold, detector)
+    told = xp.zeros(n, dtype=np.int64)
+    may_reset(n, told=told, **{name: arguments[name] for name in may_reset.arguments if name != "told"})
+    told = to_numpy(told) == 1
+    pixel = np.flatnonzero(told)
+    if len(pixel) == 0:
         return None
-    n, shape = len(threshold), target.fraction.shape
-    vetoes = Vetoes(*(xp.zeros(s, dtype=T) for s in (shape, shape, n)), xp.zeros(n, dtype=np.int64))
-    work = {name: xp.empty_like(current) for name in ("total", "weight", "pull", "slope")}
-    arrays = _arguments(waveforms, target, threshold, detector) | work | vetoes._asdict()
-    launch(reset_odds, n, **arrays)
+    of_pixel, first = to_numpy(windows.of_pixel), to_numpy(windows.first)
+    window = np.flatnonzero(np.repeat(told, np.diff(of_pixel)))
+    arrays = {
+        "pixel": pixel,
+        "sample": first[of_pixel[pixel]],
+        "pixel_window": np.concatenate(([0], np.cumsum(np.diff(of_pixel)[pixel]))),
+        "window_first": np.concatenate(([0], np.cumsum(np.diff(first)[window]))),
+        "window_tick": to_numpy(windows.tick)[window],
+    }
+    arguments |= {name: xp.asarray(array) for name, array in arrays.items()}
+    samples = int(arrays["window_first"][-1])
+    work = {name: xp.empty(samples, dtype=T) for name in ("total", "weight", "pull", "slope")}
+    vetoes = Vetoes(*(xp.zeros(s, dtype=T) for s in (shape, shape, n)), told)
+    outputs = {name: getattr(vetoes, name) for name in reset_odds.outputs}
+    launch(reset_odds, len(pixel), **arguments, **work, **outputs)
     return vetoes
 
 
@@ -73,7 +88,7 @@ def rest_of_vetoes(vetoes, left, deferred, used):
     """
     if vetoes is None:
         return left, np.zeros(len(left)), []
-    spoken = (to_numpy(vetoes.told) == 1) & np.isfinite(left) & ~deferred
+    spoken = vetoes.told & np.isfinite(left) & ~deferred
     excess, log_silence = (to_numpy(array).astype(np.float64) for array in (vetoes.excess, vetoes.log_silence))
     more = np.where(to_numpy(used), excess, 0.0).sum(axis=1) - np.where(spoken, log_silence, 0.0)
     xp, T = namespace(vetoes.lost), vetoes.lost.dtype

@@ -4,11 +4,12 @@ import dataclasses
 import functools
 
 import numpy as np
+from launches import record_vetoes
 from loss_cases import LOSS_CASES
 
 from lartpc.adjoint.pairs import ADJOINTS
 from lartpc.autodiff.launch import plain
-from lartpc.autodiff.tape import LARGE, mark
+from lartpc.autodiff.tape import LARGE, Tape, mark
 from lartpc.detector.detector import Detector
 from lartpc.files.hdf5 import new_hdf5
 from lartpc.fit.calibrate import calibrate
@@ -38,6 +39,10 @@ def record_runs(folder, dtype=np.float32):
         trace.backward(current=trace.waveforms.current)
         jacobian = Jacobian(trace.tape, trace.waveforms, [0])
         jacobian.rows(trace.waveforms.current, np.arange(len(trace.waveforms.windows.pixel)))
+        tape = Tape()
+        vetoes, lost = record_vetoes(one, one.batch(segments), tape.launch)
+        arrays = (vetoes.lost, vetoes.excess, vetoes.log_silence, lost)
+        tape.backward([(array, np.ones_like(array)) for array in arrays])
     of_segments = SegmentJacobian(trace.tape, trace.waveforms, [0])
     of_segments.of_seeds([(trace.waveforms.current, trace.waveforms.current)], np.arange(1))
     calibrate(simulation, segments, result.hits, unknowns=("eField",), optimizer=GaussNewton(1))

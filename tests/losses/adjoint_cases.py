@@ -6,9 +6,9 @@ from loss_cases import LOSS_CASES
 from window_samples import random_waveforms
 
 
-def random_likelihood(rng):
+def random_likelihood(rng, n=15):
     """Hits at random ticks, also between windows and before the end of the hold; currents of both signs."""
-    n, hits = 15, 4
+    hits = 4
     waveforms, last = random_waveforms(rng, n, -3e3)
     arguments = {
         **waveforms,
@@ -26,7 +26,8 @@ def random_likelihood(rng):
 
 def random_vetoes(rng):
     """As `random_likelihood`, with thresholds that charge between hits reaches, and reads that may be vetoed."""
-    n, arguments = 15, dict(random_likelihood(rng).arguments)
+    n = 60  # of which some reset
+    arguments = dict(random_likelihood(rng, n).arguments)
     own = {"threshold": rng.uniform(2e3, 5e3, n), "reset_noise": 900.0, "uncorrelated_noise": 1500.0}
     names = ("during", "rate", "resume", "after")
     return n, {name: value for name, value in arguments.items() if name not in names} | own
@@ -41,12 +42,19 @@ def random_reset_path(rng):
 
 
 def random_reset_odds(rng):
+    """Of every other pixel, on windows of their own."""
     n, arguments = random_vetoes(rng)
     del arguments["before"]
-    samples, shape = arguments["waveform"].shape, arguments["target_fraction"].shape
-    own = {"total": np.zeros(samples), "weight": np.zeros(samples), "lost": np.zeros(shape), "excess": np.zeros(shape)}
-    own |= {"log_silence": np.zeros(n), "told": np.zeros(n, dtype=np.int64)}
-    return Case(n, arguments | own, more={"pull": np.zeros(samples), "slope": np.zeros(samples)})
+    of_pixel, first = arguments["pixel_window"], arguments["window_first"]
+    pixel = np.arange(0, n, 2)
+    window = np.concatenate([np.arange(of_pixel[k], of_pixel[k + 1]) for k in pixel])
+    own = {"pixel": pixel, "sample": first[of_pixel[pixel]], "window_tick": arguments["window_tick"][window]}
+    own["pixel_window"] = np.concatenate(([0], np.cumsum(np.diff(of_pixel)[pixel])))
+    own["window_first"] = np.concatenate(([0], np.cumsum(np.diff(first)[window])))
+    samples, shape = own["window_first"][-1], arguments["target_fraction"].shape
+    own |= {"total": np.zeros(samples), "weight": np.zeros(samples), "lost": np.zeros(shape), "excess": np.zeros(shape)}
+    own["log_silence"] = np.zeros(n)
+    return Case(len(pixel), arguments | own, more={"pull": np.zeros(samples), "slope": np.zeros(samples)})
 
 
 RANDOM = {

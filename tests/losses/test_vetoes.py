@@ -81,6 +81,8 @@ def odds(target):
     n, samples = len(target), LENGTH * len(target)
     arrays = {
         "waveform": np.tile(current(), n),
+        "pixel": np.arange(n),
+        "sample": LENGTH * np.arange(n),
         "pixel_window": np.arange(n + 1),
         "window_first": LENGTH * np.arange(n + 1),
         "window_tick": np.full(n, FIRST),
@@ -95,9 +97,8 @@ def odds(target):
         "uncorrelated_noise": S_U,
     }
     outputs = {name: np.zeros((n, 1)) for name in ("lost", "excess")}
-    outputs |= {"log_silence": np.zeros(n), "told": np.zeros(n, dtype=np.int64)}
+    outputs["log_silence"] = np.zeros(n)
     reset_odds(n, **arrays, **outputs, total=np.zeros(samples), weight=np.zeros(samples))
-    assert outputs["told"].all()
     return outputs
 
 
