@@ -13,10 +13,10 @@ P0(x) is the probability that the charge threshold - x which is left gives no hi
 readout noise, it is not both A >= x (the threshold is crossed) and B >= x (the read is not vetoed), as all of it has
 arrived by the time of the read. Where it goes again before that, vetoed reads between hits have reset the pixel at
 times that nothing tells: then `reset_odds` gives P0, and the sum over those times for exp(-r_k^2/2), of which r_k has
-the mean of the charge lost and the rest is apart. These odds go to 0 smoothly with the charge that goes, and are 0 below
-1 % of the readout noise. Pixels without hits count too; where the number of hits is capped the term is left out. Where
-the ADC is busy after a hit, a pixel counts up to its first hit that waited for it (`target.until_deferred`), and its
-last term is -log Phi(-(threshold - [Q(free) - Q(s_n)])/s_r).
+the mean of the charge lost and the rest is apart. These odds go to 0 smoothly with the charge that goes, and are 0 for
+less than 1 % of the readout noise. Pixels without hits count too; where the number of hits is capped the term is left
+out. Where the ADC is busy after a hit, a pixel counts up to its first hit that waited for it
+(`target.until_deferred`), and its last term is -log Phi(-(threshold - [Q(free) - Q(s_n)])/s_r).
 There is no term for the noise of a discriminator.
 
 residuals: r_k and u_k alone, which vanish at the truth for a target without noise: r_k from the reset of the last

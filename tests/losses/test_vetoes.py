@@ -3,15 +3,18 @@
 import numpy as np
 import pytest
 from helpers import make_segments
+from pulls import assert_pulls_are_right
 from trigger_runs import FIRST, HOLD, TICK, run
 
 from lartpc.detector.detector import Detector
 from lartpc.fit.calibrate import SIX, calibrate
 from lartpc.fit.closure import closure
+from lartpc.fit.target import Target
 from lartpc.formats.edepsim import from_table
 from lartpc.generator.generate import generate
 from lartpc.kernels.losses.reset_odds import reset_odds
 from lartpc.losses.charges import lost_to_vetoes, make_charges
+from lartpc.losses.probability import log_no_hit
 from lartpc.losses.target import TargetHits
 from lartpc.simulation.simulation import Simulation
 
@@ -76,11 +79,11 @@ def current():
     return (9000.0 * (rise - fall) + 11000.0 * late) / (6.0 * np.sqrt(2.0 * np.pi) * TICK)
 
 
-def odds(target):
-    """Outputs of `reset_odds` for pixels of this current, each with these hits: (tick, fraction) or none."""
+def odds(target, wave=None):
+    """Outputs of `reset_odds` for pixels of this current, or a `wave`, each with these hits: (tick, fraction) or none."""
     n, samples = len(target), LENGTH * len(target)
     arrays = {
-        "waveform": np.tile(current(), n),
+        "waveform": np.tile(current() if wave is None else wave, n),
         "pixel": np.arange(n),
         "sample": LENGTH * np.arange(n),
         "pixel_window": np.arange(n + 1),
@@ -126,3 +129,37 @@ def test_odds_by_throwing_noise():
     assert np.mean(mean) == pytest.approx(0.0, abs=0.2)
     assert np.std(mean) < 0.5 < np.std(z)
     assert np.isfinite(found["excess"]).all()
+
+
+def silence_of(fall):
+    """log of the probability of no hit where 9,000 e arrive and `fall` of it goes again, and P0 of 9,000 e."""
+    t = np.arange(LENGTH) + 0.5
+    rise, back = (np.exp(-0.5 * ((t - at) / 6.0) ** 2) for at in (25.0, 45.0))
+    wave = (9000.0 * rise - fall * back) / (6.0 * np.sqrt(2.0 * np.pi) * TICK)
+    return odds([[]], wave)["log_silence"][0], log_no_hit(np.array([THRESHOLD - wave.sum() * TICK]), S_R, S_U)[0][0]
+
+
+def test_odds_go_to_those_of_charge_that_stays():
+    """Falls that are rounding change nothing, and there is no step up to those that are all of the charge."""
+    found, plain = silence_of(0.0)
+    assert plain < -3.0
+    assert found == pytest.approx(plain, abs=1e-6)
+    assert silence_of(3.0)[0] == pytest.approx(plain, abs=1e-2)
+    falls = np.geomspace(1.0, 9000.0, 200)
+    values = np.array([silence_of(fall)[0] for fall in falls])
+    assert values[-1] > -0.1
+    assert np.abs(np.diff(values)).max() < 0.1
+
+
+@pytest.mark.slow
+def test_pulls_with_large_deposits():
+    """Reads that are vetoed reset pixels of large deposits: where fits do not know, they are biased."""
+    segments = deposits()
+    start = Simulation(response="electrostatic")
+    truth = start.parameters.replace(**AWAY)
+
+    def fit(seed):
+        hits = Simulation(response="electrostatic", parameters=truth, noise=True, seed=seed)(segments).hits
+        return calibrate(start, segments, Target(hits, truth=truth), SIX)
+
+    assert_pulls_are_right(fit, repetitions=8)
