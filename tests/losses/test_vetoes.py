@@ -80,7 +80,7 @@ def current():
 
 
 def odds(target, wave=None):
-    """Outputs of `reset_odds` for pixels of this current, or a `wave`, each with these hits: (tick, fraction) or none."""
+    """Outputs of `reset_odds` for pixels of a current, each with these hits: (tick, fraction) or none."""
     n, samples = len(target), LENGTH * len(target)
     arrays = {
         "waveform": np.tile(current() if wave is None else wave, n),
