@@ -56,9 +56,7 @@ def make_vetoes(waveforms, target, threshold, detector, launch=plain):
     xp, T = namespace(threshold), threshold.dtype.type
     windows, n, shape = waveforms.windows, len(threshold), target.fraction.shape
     arguments = _arguments(waveforms, target, threshold, detector)
-    told = xp.zeros(n, dtype=np.int64)
-    may_reset(n, told=told, **{name: arguments[name] for name in may_reset.arguments if name != "told"})
-    told = to_numpy(told) == 1
+    told = _falling(arguments)
     pixel = np.flatnonzero(told)
     if len(pixel) == 0:
         return None
@@ -97,12 +95,25 @@ def rest_of_vetoes(vetoes, left, deferred, used):
 
 
 def lost_to_vetoes(waveforms, target, before, threshold, detector, launch=plain):
-    """What resets of vetoed reads take of `before` (n_pixels, max_hits) [e] without noise, see `reset_path`."""
+    """What resets of vetoed reads take of `before` (n_pixels, max_hits) [e] without noise, see `reset_path`.
+
+    None where `may_reset` finds no pixel.
+    """
+    arguments = _arguments(waveforms, target, threshold, detector)
+    if not _falling(arguments).any():
+        return None
     xp = namespace(before)
     lost, resets = xp.zeros_like(before), xp.zeros(before.shape, dtype=np.int64)
-    arrays = _arguments(waveforms, target, threshold, detector) | {"before": before, "lost": lost, "resets": resets}
-    launch(reset_path, len(threshold), **arrays)
+    launch(reset_path, len(threshold), **arguments, before=before, lost=lost, resets=resets)
     return lost
+
+
+def _falling(arguments):
+    """Which pixels `may_reset` finds (n_pixels,) bool."""
+    threshold = arguments["threshold"]
+    told = namespace(threshold).zeros(len(threshold), dtype=np.int64)
+    may_reset(len(threshold), told=told, **{name: arguments[name] for name in may_reset.arguments if name != "told"})
+    return to_numpy(told) == 1
 
 
 def _arguments(waveforms, target, threshold, detector):
