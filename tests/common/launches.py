@@ -10,7 +10,7 @@ import pytest
 from samples import generated, special
 
 from lartpc.adjoint.pairs import ADJOINTS, NO_ADJOINT
-from lartpc.arrays import to_numpy
+from lartpc.arrays import namespace, to_numpy
 from lartpc.autodiff.launch import plain
 from lartpc.detector.detector import Detector
 from lartpc.kernels.runtime.launch import Kernel, in_order
@@ -21,7 +21,6 @@ from lartpc.parameters import Parameters
 from lartpc.simulation.simulation import Simulation
 
 MODELS = {"birks, vdrift linked": ("birks", None), "box, vdrift set": ("box", 0.158)}
-LEAK = 200.0  # [e/us]
 IDLE = {("drift", "box, vdrift set"): ("step_field",)}  # inputs of recorded launches that do not act
 
 
@@ -81,18 +80,20 @@ def record(segments, recombination="birks", vdrift=None, **changes):
 
 
 def record_vetoes(simulation, batch, launch):
-    """The chain, and what vetoed reads mean: as such are taken the first of each pixel, and charge leaks away.
+    """The chain, and what vetoed reads mean: as such are taken the first of each pixel, and half the charge goes again.
 
     `Vetoes`, and the charge that is lost to vetoed reads without noise.
     """
     waveforms = simulation.waveforms(batch, simulation.vector(), launch)
     pixels = simulation.pixels(waveforms)
     reads = simulation.reads(waveforms, batch, pixels)
-    waveforms = waveforms._replace(buffered=waveforms.buffered - LEAK)
+    current = waveforms.buffered
+    later = namespace(current).roll(current, simulation.detector.hold_ticks)
+    waveforms = waveforms._replace(buffered=current - current.dtype.type(0.5) * later)
     tick = (waveforms.windows.tick[reads.window] + reads.tick)[:, 1:]
     target = SimpleNamespace(count=np.maximum(reads.count - 1, 0), tick=tick, fraction=reads.fraction[:, 1:].copy())
     vetoes = make_vetoes(waveforms, target, pixels.threshold, simulation.detector, launch)
-    assert to_numpy(vetoes.excess).any()
+    assert to_numpy(vetoes.log_silence).any()
     before = make_charges(waveforms, target, simulation.detector)[0]
     detector = dataclasses.replace(simulation.detector, uncorrelated_noise=1e5)
     lost = lost_to_vetoes(waveforms, target, before, pixels.threshold, detector, launch)
