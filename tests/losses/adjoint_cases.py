@@ -64,3 +64,4 @@ RANDOM = {
     **{name: lambda rng, make=make: Case(*make(rng)) for name, make in LOSS_CASES.items()},
 }
 LINEAR = {"likelihood": ("waveform",), "reset_path": ("threshold",), "reset_odds": (), **dict.fromkeys(LOSS_CASES, ())}
+LARGEST = {"reset_path": 1e-4}  # beyond, some pixel takes another path
