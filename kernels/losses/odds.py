@@ -54,14 +54,15 @@ def log_no_hit(x, s_r, s_u):
     h = x / s_r
     k = x / total
     a = s_u / s_r
+    end = min(a, T(9.0) / max(abs(k), T(1.0)))  # of the integral: beyond, it is next to nothing
     log_k, _ = log_below(k)
     log_h, _ = log_below(h)
     owen = T(0.0)
     for i in range(PARTS + 1):
-        t = a * T(i) / T(PARTS)
+        t = end * T(i) / T(PARTS)
         times = T(1.0) if i == 0 or i == PARTS else T(2.0) + T(2.0) * T(i % 2)
         owen += times * math.exp(T(-0.5) * (k * t) ** 2) / (T(1.0) + t * t)
-    owen *= a / T(3.0 * PARTS) * T(0.15915494309189535) * math.exp(T(-0.5) * k * k - log_k)
+    owen *= end / T(3.0 * PARTS) * T(0.15915494309189535) * math.exp(T(-0.5) * k * k - log_k)
     value = log_k + math.log(T(0.5) + T(0.5) * math.exp(log_h - log_k) + owen)
     slope = math.exp(T(-0.5) * h * h - value) / s_r
     slope += math.exp(T(-0.5) * k * k - value) / total * T(2.0) * below(-a * k)
