@@ -19,6 +19,7 @@ pytestmark = [
 ]
 
 UNITS = 256  # of the last place of the largest written value
+CANCEL = {("reset_odds_adjoint", "grad_threshold"): 1000}  # the same, of sums of large terms of both signs: log odds
 
 
 def launches(module, name, dtype):
@@ -53,7 +54,7 @@ def disagreements(launch, found):
         elif array.dtype.kind != "f":
             if not np.array_equal(after[name], found[name]):
                 yield f"{name}: {np.count_nonzero(after[name] != found[name])} integers differ"
-        elif units(array, after[name], found[name]) > UNITS:
+        elif units(array, after[name], found[name]) > CANCEL.get((kernel.name, name), UNITS):
             yield f"{name}: {units(array, after[name], found[name]):.0f} units in the last place"
 
 
