@@ -153,7 +153,10 @@ def test_odds_go_to_those_of_charge_that_stays():
 
 @pytest.mark.slow
 def test_pulls_with_large_deposits():
-    """Reads that are vetoed reset pixels of large deposits: where fits do not know, they are biased."""
+    """Where vetoed reads reset pixels, errors of fits are those that the noise makes.
+
+    That fits are not biased is for `test_closure_without_noise`: next to these errors biases are small.
+    """
     segments = deposits()
     start = Simulation(response="electrostatic")
     truth = start.parameters.replace(**AWAY)
