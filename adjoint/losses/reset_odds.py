@@ -4,7 +4,7 @@ import math
 
 from lartpc.adjoint.losses.summed import add_to
 from lartpc.kernels.losses.odds import below, between, normal, veto, veto_slopes
-from lartpc.kernels.losses.reset_odds import FAINT, FAR, follow, mixture, read_after, silence, weigh
+from lartpc.kernels.losses.reset_odds import FAINT, FAR, follow, less_likely, mixture, read_after, silence, weigh
 from lartpc.kernels.losses.summed import at_or_after, charge_to, sums, tick_of
 from lartpc.kernels.runtime.launch import device, kernel
 
@@ -185,29 +185,26 @@ def unmix(
 ):
     """Sets `pull` for a hit; the derivative by the threshold; those by the charges go to `slope`.
 
-    With the parts rho_j of the sum, f = -log of it has df = sum rho_j (z_j dz_j - d(log w_j)), and d(lost) = sum rho_j
-    dl_j + rho_j (l_j - lost)(d(log w_j) - z_j dz_j), l_j the charge lost.
+    With the parts rho_j of the sum, its log has d(log) = sum rho_j [d(log w_j) - z_j dz_j], and d(lost) = sum rho_j
+    {dl_j + (l_j - lost) [d(log w_j) - z_j dz_j]}, l_j the charge lost, dz_j = dz + dl_j/s_r. As sum rho_j z_j is the z
+    of the mean lost, that is taken off, what is left of dz is that of the variance of the l_j.
     """
     T = type(s_r)
     value, lost, z = mixture(total, ticks, first, low, high, start, begin, t, fraction, threshold, lead, s_r, weight)
-    mean = z + lost / s_r
-    by_lost = grad_lost - grad_excess * mean / s_r
+    by_lost = grad_lost - grad_excess * (z + lost / s_r) / s_r
     base = charge_to(total, ticks, first, low, high, start, begin)
-    none = math.exp(value - T(0.5) * z * z)
-    by_z = none * (grad_excess + by_lost * lost) * z - grad_excess * mean
+    by_z = T(0.0)
     by_base = T(0.0)
     for j in range(first[low], first[high]):
         if weight[j] > T(FAINT):
             reset = tick_of(ticks, first, low, high, j) + lead
             gone = charge_to(total, ticks, first, low, high, reset, T(0.5)) - base
-            own = z + gone / s_r
-            gauss = math.exp(value - T(0.5) * own * own)
-            by_weight = by_lost * (gone - lost) - grad_excess
-            pull[j] = gauss * by_weight
+            gauss = math.exp(-value - less_likely(z, gone / s_r))
             part = weight[j] * gauss
-            by_own = -part * by_weight * own
-            by_z += by_own
-            by_gone = part * by_lost + by_own / s_r
+            off = (gone - lost) / s_r
+            pull[j] = gauss * (by_lost * s_r * off - grad_excess)
+            by_z -= part * by_lost * off * gone
+            by_gone = part * (grad_lost + off * (grad_excess / s_r - by_lost * (z + gone / s_r)))
             add_to(slope, ticks, first, low, high, reset, T(0.5), by_gone)
             by_base -= by_gone
     add_to(slope, ticks, first, low, high, t, fraction, -by_z / s_r)

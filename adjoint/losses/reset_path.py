@@ -11,6 +11,7 @@ def reset_path_adjoint(
     i,
     # forward inputs
     waveform,
+    pixel,
     pixel_window,
     window_first,
     window_tick,
@@ -31,22 +32,24 @@ def reset_path_adjoint(
     grad_waveform,
     grad_threshold,
 ):
-    """Gradients of pixel i. With crossings c_m, ends of resets e_m = c_m + hold + reset, m = 1, ..., and the current I:
+    """Gradients of the i-th pixel.
 
+    With crossings c_m, ends of resets e_m = c_m + hold + reset, m = 1, ..., and the current I:
     d(lost) = dQ(e_m) - dQ(e_0), where dQ(e_m) at a time that moves with c_m is that at the time as it is + I(e_m) dc_m,
     dc_m = [d(threshold) - dQ(c_m) + dQ(e_{m-1})]/I(c_m); a peak does not move.
     """
     T = type(tick)
-    low = pixel_window[i]
-    high = pixel_window[i + 1]
+    own = pixel[i]
+    low = pixel_window[own]
+    high = pixel_window[own + 1]
     start = window_tick[low]
     begin = T(0.0)
     lead = hold_ticks + reset_cycles
-    for n in range(target_count[i]):
-        t = target_tick[i, n]
-        end = target_fraction[i, n]
-        value = grad_lost[i, n]
-        for back in range(resets[i, n] if value != T(0.0) else 0):
+    for n in range(target_count[own]):
+        t = target_tick[own, n]
+        end = target_fraction[own, n]
+        value = grad_lost[own, n]
+        for back in range(resets[own, n] if value != T(0.0) else 0):
             kind, at, fraction = walk(
                 waveform,
                 window_tick,
@@ -57,13 +60,13 @@ def reset_path_adjoint(
                 begin,
                 t,
                 end,
-                threshold[i],
+                threshold[own],
                 tick,
                 hold_ticks,
                 reset_cycles,
                 reset_noise,
                 uncorrelated_noise,
-                resets[i, n] - back,
+                resets[own, n] - back,
             )
             reset = at + lead
             add_between(
@@ -73,7 +76,7 @@ def reset_path_adjoint(
                 break
             value *= current_at(waveform, window_tick, window_first, low, high, reset)
             value /= current_at(waveform, window_tick, window_first, low, high, at)
-            grad_threshold[i] += value
+            grad_threshold[own] += value
             add_between(grad_waveform, window_tick, window_first, low, high, start, begin, at, fraction, -value * tick)
         start = t + lead
         begin = end

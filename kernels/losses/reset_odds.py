@@ -30,6 +30,7 @@ from lartpc.kernels.runtime.launch import device, kernel
 
 FAR = 8.0  # reset noises below the threshold from which a charge does not reach it
 FAINT = 1e-30  # odds that count for nothing: below them single precision ends
+NEAR = 6.0  # and from which it does so once in 1e9
 NEVER = -1e30  # log of no probability
 
 
@@ -129,25 +130,37 @@ def weigh(total, ticks, first, low, high, start, begin, last, threshold, hold_ti
 
 @device
 def mixture(total, ticks, first, low, high, start, begin, t, fraction, threshold, lead, s_r, weight):
-    """Of a hit at a fraction of tick t: -log of the sum, the mean of the charge lost, and z without vetoed reads."""
+    """Of a hit at a fraction of tick t: log of the sum less that without vetoed reads, the mean charge lost, and z_0.
+
+    Where vetoed reads have small odds, so are the first two, and as exact.
+    """
     T = type(s_r)
     base = charge_to(total, ticks, first, low, high, start, begin)
     z = (threshold - charge_to(total, ticks, first, low, high, t, fraction) + base) / s_r
-    top = T(-0.5) * z * z
+    top = T(0.0)
+    others = T(0.0)
+    lost = T(0.0)
     for turn in range(2):
-        total_weight = math.exp(T(-0.5) * z * z - top)
-        lost = T(0.0)
         for j in range(first[low], first[high]):
             if weight[j] > T(FAINT):
                 reset = tick_of(ticks, first, low, high, j) + lead
                 gone = charge_to(total, ticks, first, low, high, reset, T(0.5)) - base
-                exponent = math.log(weight[j]) - T(0.5) * (z + gone / s_r) ** 2
+                exponent = math.log(weight[j]) - less_likely(z, gone / s_r)
                 if turn == 0:
                     top = max(top, exponent)
                 else:
-                    total_weight += math.exp(exponent - top)
+                    others += math.exp(exponent - top)
                     lost += math.exp(exponent - top) * gone
-    return -math.log(total_weight) - top, lost / total_weight, z
+    if top > T(0.0):
+        none = math.exp(-top)
+        return top + math.log(none + others), lost / (none + others), z
+    return math.log1p(others), lost / (T(1.0) + others), z
+
+
+@device
+def less_likely(z, gone):
+    """(z + gone)^2/2 - z^2/2."""
+    return gone * (z + type(z)(0.5) * gone)
 
 
 @kernel("told", light=True)
@@ -163,7 +176,7 @@ def may_reset(i, waveform, pixel_window, window_first, threshold, tick, reset_no
         fall = max(fall - waveform[j] * tick, T(0.0))
         highest = max(highest, rise)
         deepest = max(deepest, fall)
-    near = highest > threshold[i] - T(FAR) * reset_noise
+    near = highest > threshold[i] - T(NEAR) * reset_noise
     told[i] = 1 if near and deepest > T(NO_FALL) * uncorrelated_noise else 0
 
 
@@ -244,7 +257,7 @@ def reset_odds(
                 weight,
             )
             lost[own, n] = gone
-            excess[own, n] = value - T(0.5) * (z + gone / reset_noise) ** 2
+            excess[own, n] = -value - less_likely(z, gone / reset_noise)
             start = t + lead
             begin = fraction
         else:

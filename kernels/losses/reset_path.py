@@ -98,6 +98,7 @@ def walk(
 def reset_path(
     i,
     waveform,
+    pixel,
     pixel_window,
     window_first,
     window_tick,
@@ -114,24 +115,26 @@ def reset_path(
     lost,
     resets,
 ):
-    """Charge that pixel i loses between measured hits by resets of vetoed reads, without noise.
+    """Charge that the i-th of some pixels loses between measured hits by resets of vetoed reads, without noise.
 
-    before (n_pixels, max_hits) [e]: charge from the hit before to each as `likelihood` gives it; threshold (n_pixels,)
-    [e]. Outputs (n_pixels, max_hits): resets, the number of vetoed reads between the hits, of those that may be the one
-    with which `before` less `lost` is nearest to the threshold; lost = Q(end of the last of them) - Q(s_{k-1}) [e].
+    pixel (n,): which of the n_pixels it is; before (n_pixels, max_hits) [e]: charge from the hit before to each as
+    `likelihood` gives it; threshold (n_pixels,) [e]. Outputs (n_pixels, max_hits): resets, the number of vetoed reads
+    between the hits, of those that may be the one with which `before` less `lost` is nearest to the threshold; lost =
+    Q(end of the last of them) - Q(s_{k-1}) [e].
     """
     T = type(tick)
-    low = pixel_window[i]
-    high = pixel_window[i + 1]
+    own = pixel[i]
+    low = pixel_window[own]
+    high = pixel_window[own + 1]
     start = window_tick[low]
     begin = T(0.0)
     lead = hold_ticks + reset_cycles
-    for n in range(target_count[i]):
-        t = target_tick[i, n]
-        end = target_fraction[i, n]
-        lost[i, n] = T(0.0)
-        resets[i, n] = 0
-        lacking = threshold[i] - before[i, n]
+    for n in range(target_count[own]):
+        t = target_tick[own, n]
+        end = target_fraction[own, n]
+        lost[own, n] = T(0.0)
+        resets[own, n] = 0
+        lacking = threshold[own] - before[own, n]
         nearest = abs(lacking)
         since = charge_until(waveform, window_tick, window_first, low, high, start, begin, tick)
         kind = CROSSING
@@ -148,7 +151,7 @@ def reset_path(
                 begin,
                 t,
                 end,
-                threshold[i],
+                threshold[own],
                 tick,
                 hold_ticks,
                 reset_cycles,
@@ -160,7 +163,7 @@ def reset_path(
                 gone = charge_until(waveform, window_tick, window_first, low, high, at + lead, fraction, tick) - since
                 if abs(lacking + gone) < nearest:
                     nearest = abs(lacking + gone)
-                    lost[i, n] = gone
-                    resets[i, n] = turns
+                    lost[own, n] = gone
+                    resets[own, n] = turns
         start = t + lead
         begin = end

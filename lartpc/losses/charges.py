@@ -56,10 +56,11 @@ def make_vetoes(waveforms, target, threshold, detector, launch=plain):
     xp, T = namespace(threshold), threshold.dtype.type
     windows, n, shape = waveforms.windows, len(threshold), target.fraction.shape
     arguments = _arguments(waveforms, target, threshold, detector)
-    told = _falling(arguments)
-    pixel = np.flatnonzero(told)
+    pixel = _falling(arguments)
     if len(pixel) == 0:
         return None
+    told = np.zeros(n, dtype=bool)
+    told[pixel] = True
     of_pixel, first = to_numpy(windows.of_pixel), to_numpy(windows.first)
     window = np.flatnonzero(np.repeat(told, np.diff(of_pixel)))
     arrays = {
@@ -100,20 +101,21 @@ def lost_to_vetoes(waveforms, target, before, threshold, detector, launch=plain)
     None where `may_reset` finds no pixel.
     """
     arguments = _arguments(waveforms, target, threshold, detector)
-    if not _falling(arguments).any():
+    pixel = _falling(arguments)
+    if len(pixel) == 0:
         return None
     xp = namespace(before)
     lost, resets = xp.zeros_like(before), xp.zeros(before.shape, dtype=np.int64)
-    launch(reset_path, len(threshold), **arguments, before=before, lost=lost, resets=resets)
+    launch(reset_path, len(pixel), **arguments, pixel=xp.asarray(pixel), before=before, lost=lost, resets=resets)
     return lost
 
 
 def _falling(arguments):
-    """Which pixels `may_reset` finds (n_pixels,) bool."""
+    """Which pixels `may_reset` finds (n,)."""
     threshold = arguments["threshold"]
     told = namespace(threshold).zeros(len(threshold), dtype=np.int64)
     may_reset(len(threshold), told=told, **{name: arguments[name] for name in may_reset.arguments if name != "told"})
-    return to_numpy(told) == 1
+    return np.flatnonzero(to_numpy(told))
 
 
 def _arguments(waveforms, target, threshold, detector):

@@ -37,7 +37,8 @@ def random_reset_path(rng):
     """Charges from the hit before that are so large that vetoed reads explain them."""
     n, arguments = random_vetoes(rng)
     shape = arguments["before"].shape
-    own = {"before": rng.uniform(8e3, 3e4, shape), "lost": np.zeros(shape), "resets": np.zeros(shape, dtype=np.int64)}
+    own = {"pixel": np.arange(n), "before": rng.uniform(8e3, 3e4, shape), "lost": np.zeros(shape)}
+    own["resets"] = np.zeros(shape, dtype=np.int64)
     return Case(n, arguments | own)
 
 
