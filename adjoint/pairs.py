@@ -52,7 +52,7 @@ from lartpc.kernels.losses.reset_path import reset_path
 from lartpc.kernels.losses.soft_dtw import soft_dtw
 from lartpc.kernels.pixels.around import around, count_around, span
 from lartpc.kernels.pixels.assign import assign
-from lartpc.kernels.pixels.coarsen import coarsen
+from lartpc.kernels.pixels.coarsen import coarsen, coarsen_moments, coarsen_slow
 from lartpc.kernels.pixels.conserve import conserve
 from lartpc.kernels.pixels.couple import couple
 from lartpc.kernels.pixels.induce import induce
@@ -60,19 +60,18 @@ from lartpc.kernels.pixels.pair import count_pairs, pair
 from lartpc.kernels.pixels.pool import pool
 from lartpc.kernels.pixels.project import project
 from lartpc.kernels.pixels.reach import count_reached, reach
-from lartpc.kernels.pixels.refine import refine
+from lartpc.kernels.pixels.refine import refine, refine_coarse, refine_ticks
 from lartpc.kernels.pixels.relay import relay
 from lartpc.kernels.pixels.share import choose, share
 from lartpc.kernels.pixels.spread import spread
 from lartpc.kernels.pixels.transfer import transfer
 from lartpc.kernels.pixels.under import count_under, under
-from lartpc.kernels.response.convolve import convolve
+from lartpc.kernels.response.convolve import convolve, convolve_poles, convolve_sum, convolve_ticks
 from lartpc.kernels.response.deposit import deposit
 from lartpc.kernels.response.windows import count_windows, window
 from lartpc.kernels.runtime.checksum import checksum
 from lartpc.kernels.runtime.gather import gather
 from lartpc.kernels.runtime.launch import Kernel
-from lartpc.kernels.runtime.own import own
 
 
 class Adjoint(NamedTuple):
@@ -122,9 +121,17 @@ ADJOINTS = {
     mse: Adjoint(mse_adjoint),
 }
 
+PART = "is part of another on CUDA, whose adjoint has parts of its own"
 NO_ADJOINT = {
     couple: "is linear in shares of a step, and launched with their derivatives for the rows of a Jacobian",
     may_reset: "finds pixels; what it leaves out is below the precision",
+    convolve_ticks: PART,
+    convolve_poles: PART,
+    convolve_sum: PART,
+    coarsen_moments: PART,
+    coarsen_slow: PART,
+    refine_coarse: PART,
+    refine_ticks: PART,
     checksum: "sums the words of an array",
     count_pieces: "counts the TPCs that a segment passes",
     pieces: "lists them",
@@ -132,7 +139,6 @@ NO_ADJOINT = {
     choose: "chooses a table; which does not matter but for the precision",
     count_pairs: "counts pixels; a pixel enters with zero charge",
     pair: "lists pixels; what they leave out is below the precision",
-    own: "lists the runs of entries",
     count_reached: "counts pixels",
     reach: "lists pixels",
     count_under: "counts areas",

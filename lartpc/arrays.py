@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from lartpc.kernels.runtime.own import own
-
 LINE = 64  # bytes of a line of the processor's cache
 
 
@@ -41,9 +39,10 @@ def run_starts(*keys):
 
 def owners(starts, n):
     """The run that each of n entries belongs to, from `offsets`, of which the last is n."""
-    result = namespace(starts).empty(n, dtype=np.int64)
-    own(len(starts) - 1, starts=starts, owner=result)
-    return result
+    xp = namespace(starts)
+    if xp is np:
+        return np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    return xp.searchsorted(starts, xp.arange(n), side="right") - 1  # repeat takes no numbers on a device
 
 
 def aligned(array):
@@ -83,3 +82,9 @@ def sorting(*keys):
     for key, least, width in zip(keys, low, bits, strict=True):
         one = (one << width) + key - least
     return xp.sort((one << bits_of_place) + xp.arange(n)) & ((1 << bits_of_place) - 1)
+
+
+def usable_bytes(xp):
+    """Bytes of a device that are free, or that this process has taken for its arrays."""
+    free, _ = xp.cuda.runtime.memGetInfo()
+    return int(free) + int(xp.get_default_memory_pool().total_bytes())

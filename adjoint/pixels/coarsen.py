@@ -4,7 +4,38 @@ import numpy as np
 
 from lartpc.kernels.pixels.cells import CELL, add_row
 from lartpc.kernels.pixels.coarsen import coarse_begin
-from lartpc.kernels.runtime.launch import kernel
+from lartpc.kernels.runtime.launch import in_order, kernel, part
+
+
+@part
+def set_grad_moments(i, lane, lanes, block_first, block_table, offsets, drive, grad_slow, moment):
+    """Every lanes-th gradient of the moments of block i at its coarse sites."""
+    moments = moment.shape[1]
+    begin = coarse_begin(i, block_first)
+    for e in range(lane, (coarse_begin(i + 1, block_first) - begin) * moments, lanes):
+        at = (block_table[i] * moments + e % moments) * offsets
+        o = (begin + e // moments) * offsets
+        total = type(grad_slow[0])(0.0)
+        for k in range(offsets):
+            total += grad_slow[np.uint64(o + k)] * drive[np.uint64(at + k)]
+        moment[begin + e // moments, e % moments] = total
+
+
+@part
+def add_grad_projected(i, lane, lanes, block_first, per_tick, n_rows, spline, moment, grad_projected):
+    """Gradients of every lanes-th cell of the moments of block i, from those at coarse sites."""
+    ticks = block_first[i + 1] - block_first[i]
+    moments = moment.shape[1]
+    first = (n_rows * block_first[i] + (n_rows - moments) * ticks) * per_tick
+    begin = coarse_begin(i, block_first)
+    cells = ticks // CELL
+    for e in range(lane, moments * per_tick * cells, lanes):
+        row = e // cells
+        cell = e % cells
+        for j in range(3):
+            k = (j * per_tick + row % per_tick) * CELL
+            at = first + row * ticks + cell * CELL
+            add_row(0, 1, CELL, moment[begin + cell + j, row // per_tick], spline, k, grad_projected, at)
 
 
 @kernel("grad_projected", work=("moment",))
@@ -26,23 +57,24 @@ def coarsen_adjoint(
     grad_projected,
 ):
     """Gradients of block i, by the gradients `moment` of the moments at coarse sites."""
-    ticks = block_first[i + 1] - block_first[i]
-    moments = moment.shape[1]
-    first = (n_rows * block_first[i] + (n_rows - moments) * ticks) * per_tick
-    begin = coarse_begin(i, block_first)
-    t = block_table[i]
-    for a in range(ticks // CELL + 2):
-        for m in range(moments):
-            at = (t * moments + m) * offsets
-            o = (begin + a) * offsets
-            total = type(grad_slow[0])(0.0)
-            for k in range(offsets):
-                total += grad_slow[np.uint64(o + k)] * drive[np.uint64(at + k)]
-            moment[begin + a, m] = total
-    for m in range(moments):
-        for phase in range(per_tick):
-            at = first + (m * per_tick + phase) * ticks
-            for cell in range(ticks // CELL):
-                for j in range(3):
-                    k = (j * per_tick + phase) * CELL
-                    add_row(CELL, moment[begin + cell + j, m], spline, k, grad_projected, at + cell * CELL)
+    set_grad_moments(i, 0, 1, block_first, block_table, offsets, drive, grad_slow, moment)
+    add_grad_projected(i, 0, 1, block_first, per_tick, n_rows, spline, moment, grad_projected)
+
+
+@kernel("moment", lanes=128)
+def coarsen_moments_adjoint(i, lane, lanes, block_first, block_table, offsets, drive, grad_slow, moment):
+    """Of block i: the gradients of its moments, by `set_grad_moments`."""
+    set_grad_moments(i, lane, lanes, block_first, block_table, offsets, drive, grad_slow, moment)
+
+
+@kernel("grad_projected", lanes=128)
+def coarsen_cells_adjoint(i, lane, lanes, block_first, per_tick, n_rows, spline, moment, grad_projected):
+    """Of block i: gradients from those of its moments, by `add_grad_projected`."""
+    add_grad_projected(i, lane, lanes, block_first, per_tick, n_rows, spline, moment, grad_projected)
+
+
+@coarsen_adjoint.on_cuda
+def coarsen_adjoint_in_parts(threads, xp, **arrays):
+    """`coarsen_adjoint`: lanes share the moments of a block, then its cells."""
+    for one in (coarsen_moments_adjoint, coarsen_cells_adjoint):
+        one(threads, **in_order(one, arrays))

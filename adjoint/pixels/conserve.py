@@ -6,9 +6,11 @@ from lartpc.kernels.pixels.conserve import NEGLIGIBLE, window_charge
 from lartpc.kernels.runtime.launch import kernel
 
 
-@kernel("grad_moment_x", "grad_moment_y", "grad_current")
+@kernel("grad_moment_x", "grad_moment_y", "grad_current", lanes=32)
 def conserve_adjoint(
     i,
+    lane,
+    lanes,
     # forward inputs
     window_pair,
     window_first,
@@ -32,7 +34,7 @@ def conserve_adjoint(
     """
     T = type(tick)
     for p in range(window_pair[i], window_pair[i + 1]):
-        for k in range(moment_x.shape[1]):
+        for k in range(lane, moment_x.shape[1], lanes):
             m = np.uint64(k)
             grad_moment_x[p, m] = T(0.0)
             grad_moment_y[p, m] = T(0.0)
@@ -43,13 +45,13 @@ def conserve_adjoint(
         total += current[k]
         grad_factor += grad_waveform[k] * current[k]
     if total <= T(NEGLIGIBLE):
-        for k in range(window_first[i], window_first[i + 1]):
+        for k in range(window_first[i] + lane, window_first[i + 1], lanes):
             grad_current[k] = grad_waveform[k]
         return
     factor = charge / (total * tick)
-    for k in range(window_first[i], window_first[i + 1]):
+    for k in range(window_first[i] + lane, window_first[i + 1], lanes):
         grad_current[k] = factor * grad_waveform[k] - grad_factor * factor / total
     grad_charge = grad_factor / (total * tick)
-    for p in range(window_pair[i], window_pair[i + 1]):
+    for p in range(window_pair[i], window_pair[i + 1] if lane == 0 else window_pair[i]):
         grad_moment_x[p, 0] = grad_charge * moment_y[p, 0]
         grad_moment_y[p, 0] = grad_charge * moment_x[p, 0]

@@ -6,9 +6,11 @@ from lartpc.kernels.response.convolve import LANES
 from lartpc.kernels.runtime.launch import kernel
 
 
-@kernel("grad_moment_x", "grad_moment_y")
+@kernel("grad_moment_x", "grad_moment_y", lanes=32)
 def induce_adjoint(
     i,
+    lane,
+    lanes,
     # forward inputs
     pair_step,
     step_table,
@@ -42,7 +44,7 @@ def induce_adjoint(
         for n in range(degree[table]):
             x = moment_x[i, n]
             y = moment_y[i, n]
-            for k in range(whole):
+            for k in range(lane, whole, lanes):
                 m = np.uint64(k)
                 s = (g0 * space[table, n, r, m] + g1 * space[table, n, r + 1, m]) + (
                     g2 * space[table, n, r + 2, m] + g3 * space[table, n, r + 3, m]

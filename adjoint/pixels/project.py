@@ -19,9 +19,11 @@ def place(k, parity, side):
     return x * side + y
 
 
-@kernel("grad_charge")
+@kernel("grad_charge", lanes=128)
 def project_adjoint(
     i,
+    lane,
+    lanes,
     # forward inputs
     block_first,
     block_table,
@@ -47,7 +49,8 @@ def project_adjoint(
     table = block_table[i]
     n_rows = parity.shape[0]
     begin = n_rows * per_tick * block_first[i]
-    clear(4 * quarter * size, grad_charge, base)
+    for k in range(4 * quarter):
+        clear(lane, lanes, size, grad_charge, base + k * size)
     q = 0
     while q < n_rows:
         n = 8 if same[q] >= 8 else (2 if same[q] >= 2 else 1)
@@ -60,14 +63,16 @@ def project_adjoint(
                 c, d = weight[np.uint64(w + 2 * quarter)], weight[np.uint64(w + 3 * quarter)]
                 e, f = weight[np.uint64(w + 4 * quarter)], weight[np.uint64(w + 5 * quarter)]
                 g, h = weight[np.uint64(w + 6 * quarter)], weight[np.uint64(w + 7 * quarter)]
-                add_eight(size, a, b, c, d, e, f, g, h, grad_projected, at, size, grad_charge, o)
+                add_eight(lane, lanes, size, a, b, c, d, e, f, g, h, grad_projected, at, size, grad_charge, o)
             elif n == 2:
-                add_rows(size, weight[w], weight[w + quarter], grad_projected, at, at + size, grad_charge, o)
+                add_rows(
+                    lane, lanes, size, weight[w], weight[w + quarter], grad_projected, at, at + size, grad_charge, o
+                )
             else:
-                add_row(size, weight[w], grad_projected, at, grad_charge, o)
+                add_row(lane, lanes, size, weight[w], grad_projected, at, grad_charge, o)
         q += n
     for k in range(half):
         for m in range(half):
             a, b, c, d = mirrored(k, m, side, per_tick, ticks)
             a, b, c, d = a + base, b + base, c + base, d + base
-            fold(size, a, b, c, d, grad_charge, grad_charge, a, b, c, d)
+            fold(lane, lanes, size, a, b, c, d, grad_charge, grad_charge, a, b, c, d)

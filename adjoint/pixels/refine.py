@@ -2,10 +2,82 @@
 
 import numpy as np
 
-from lartpc.kernels.pixels.cells import CELL, add_eight, add_row, clear
+from lartpc.kernels.pixels.cells import CELL, add_eight, add_row, clear, first_of
 from lartpc.kernels.pixels.coarsen import coarse_begin
 from lartpc.kernels.pixels.refine import seen
-from lartpc.kernels.runtime.launch import kernel
+from lartpc.kernels.runtime.launch import in_order, kernel, part
+
+
+@part
+def set_grad_coarse(
+    i, lane, lanes, window_tick, window_first, span_tick, coarse_first, first_early, spline, grad_current, coarse
+):
+    """Every lanes-th gradient of the coarse currents of window i: of the ticks of three cells."""
+    base = window_first[i]
+    n_coarse = coarse_first[i + 1] - coarse_first[i]
+    for b in range(lane, n_coarse, lanes):
+        total = type(grad_current[0])(0.0)
+        for j in range(3):
+            o = span_tick[i] - window_tick[i] + (first_early + b - j) * CELL
+            if 0 <= o and o + CELL <= window_first[i + 1] - base:
+                for m in range(CELL):
+                    total += grad_current[np.uint64(base + o + m)] * spline[np.uint64(j * CELL + m)]
+        coarse[coarse_first[i] + b] = total
+
+
+@part
+def set_grad_late(
+    i,
+    lane,
+    lanes,
+    window_tick,
+    window_first,
+    window_table,
+    span_tick,
+    span_first,
+    per_tick,
+    late_first,
+    late_rank,
+    waveform,
+    first_late,
+    slow_rank,
+    early,
+    coarse_first,
+    grad_current,
+    coarse,
+    grad_late,
+    grad_driven,
+):
+    """Gradients of every lanes-th tick and site of window i."""
+    t = window_table[i]
+    begin = span_tick[i] - window_tick[i]
+    span = span_first[i + 1] - span_first[i]
+    sites = span // CELL + 2
+    c = coarse_first[i]
+    n_coarse = coarse_first[i + 1] - c
+    n_lags = n_coarse - sites + 1
+    of_sites = coarse_begin(i, span_first) * slow_rank
+    if n_coarse > 0:
+        clear(lane, lanes, sites * slow_rank, grad_driven, of_sites)
+    for b in range(n_coarse):
+        low, high = seen(b, sites, n_lags)
+        at = low * slow_rank
+        of_early = (t * n_lags + low - b + n_lags - 1) * slow_rank
+        first = first_of(lane, lanes, at)
+        add_row(first, lanes, (high - low) * slow_rank, coarse[c + b], early, of_early, grad_driven, of_sites + at)
+    lags = waveform.shape[1]
+    whole = lags - lags % 8
+    for q in range(late_rank[i] * per_tick):
+        at = late_first[i] + q * span
+        clear(lane, lanes, span, grad_late, at)
+        o = window_first[i] + begin + first_late[t]
+        for lag in range(0, whole, 8):
+            a, b, d, e = waveform[t, lag, q], waveform[t, lag + 1, q], waveform[t, lag + 2, q], waveform[t, lag + 3, q]
+            f, g = waveform[t, lag + 4, q], waveform[t, lag + 5, q]
+            h, k = waveform[t, lag + 6, q], waveform[t, lag + 7, q]
+            add_eight(lane, lanes, span, a, b, d, e, f, g, h, k, grad_current, o + lag, 1, grad_late, at)
+        for lag in range(whole, lags):
+            add_row(lane, lanes, span, waveform[t, lag, q], grad_current, o + lag, grad_late, at)
 
 
 @kernel("grad_late", "grad_driven", work=("coarse",))
@@ -36,42 +108,93 @@ def refine_adjoint(
     grad_driven,
 ):
     """Gradients of window i. What grad_late and grad_driven held before does not matter."""
-    T = type(grad_current[0])
-    t = window_table[i]
-    base = window_first[i]
-    begin = span_tick[i] - window_tick[i]
-    span = span_first[i + 1] - span_first[i]
-    sites = span // CELL + 2
-    c = coarse_first[i]
-    n_coarse = coarse_first[i + 1] - c
-    n_lags = n_coarse - sites + 1
-    for k in range(n_coarse):
-        coarse[c + k] = T(0.0)
-    for k in range(n_coarse + 2 if n_coarse > 0 else 0):
-        o = begin + (first_early + k - 2) * CELL
-        if 0 <= o and o + CELL <= window_first[i + 1] - base:
-            for j in range(max(2 - k, 0), min(n_coarse + 2 - k, 3)):
-                total = T(0.0)
-                for m in range(CELL):
-                    total += grad_current[np.uint64(base + o + m)] * spline[np.uint64(j * CELL + m)]
-                coarse[c + k - 2 + j] += total
-    if n_coarse > 0:
-        clear(sites * slow_rank, grad_driven, coarse_begin(i, span_first) * slow_rank)
-    for b in range(n_coarse):
-        low, high = seen(b, sites, n_lags)
-        at = (coarse_begin(i, span_first) + low) * slow_rank
-        of_early = (t * n_lags + low - b + n_lags - 1) * slow_rank
-        add_row((high - low) * slow_rank, coarse[c + b], early, of_early, grad_driven, at)
-    lags = waveform.shape[1]
-    whole = lags - lags % 8
-    for q in range(late_rank[i] * per_tick):
-        at = late_first[i] + q * span
-        clear(span, grad_late, at)
-        o = base + begin + first_late[t]
-        for lag in range(0, whole, 8):
-            a, b, d, e = waveform[t, lag, q], waveform[t, lag + 1, q], waveform[t, lag + 2, q], waveform[t, lag + 3, q]
-            f, g = waveform[t, lag + 4, q], waveform[t, lag + 5, q]
-            h, k = waveform[t, lag + 6, q], waveform[t, lag + 7, q]
-            add_eight(span, a, b, d, e, f, g, h, k, grad_current, o + lag, 1, grad_late, at)
-        for lag in range(whole, lags):
-            add_row(span, waveform[t, lag, q], grad_current, o + lag, grad_late, at)
+    set_grad_coarse(
+        i, 0, 1, window_tick, window_first, span_tick, coarse_first, first_early, spline, grad_current, coarse
+    )
+    set_grad_late(
+        i,
+        0,
+        1,
+        window_tick,
+        window_first,
+        window_table,
+        span_tick,
+        span_first,
+        per_tick,
+        late_first,
+        late_rank,
+        waveform,
+        first_late,
+        slow_rank,
+        early,
+        coarse_first,
+        grad_current,
+        coarse,
+        grad_late,
+        grad_driven,
+    )
+
+
+@kernel("coarse", lanes=64)
+def refine_coarse_adjoint(
+    i, lane, lanes, window_tick, window_first, span_tick, coarse_first, first_early, spline, grad_current, coarse
+):
+    """Of window i: the gradients of its coarse currents, by `set_grad_coarse`."""
+    set_grad_coarse(
+        i, lane, lanes, window_tick, window_first, span_tick, coarse_first, first_early, spline, grad_current, coarse
+    )
+
+
+@kernel("grad_late", "grad_driven", lanes=64)
+def refine_ticks_adjoint(
+    i,
+    lane,
+    lanes,
+    window_tick,
+    window_first,
+    window_table,
+    span_tick,
+    span_first,
+    per_tick,
+    late_first,
+    late_rank,
+    waveform,
+    first_late,
+    slow_rank,
+    early,
+    coarse_first,
+    grad_current,
+    coarse,
+    grad_late,
+    grad_driven,
+):
+    """Of window i: gradients, with those of its coarse currents, by `set_grad_late`."""
+    set_grad_late(
+        i,
+        lane,
+        lanes,
+        window_tick,
+        window_first,
+        window_table,
+        span_tick,
+        span_first,
+        per_tick,
+        late_first,
+        late_rank,
+        waveform,
+        first_late,
+        slow_rank,
+        early,
+        coarse_first,
+        grad_current,
+        coarse,
+        grad_late,
+        grad_driven,
+    )
+
+
+@refine_adjoint.on_cuda
+def refine_adjoint_in_parts(threads, xp, **arrays):
+    """`refine_adjoint`: lanes share the coarse currents of a window, then its ticks."""
+    for one in (refine_coarse_adjoint, refine_ticks_adjoint):
+        one(threads, **in_order(one, arrays))

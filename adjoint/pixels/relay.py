@@ -4,8 +4,64 @@ import numpy as np
 
 from lartpc.kernels.pixels.cells import CELL, clear
 from lartpc.kernels.pixels.coarsen import coarse_begin
-from lartpc.kernels.runtime.launch import kernel
+from lartpc.kernels.runtime.launch import kernel, part
 from lartpc.kernels.runtime.slots import INDUCTION_SCALE
+
+
+@part
+def offsets_adjoint(
+    i,
+    lane,
+    lanes,
+    pair_x,
+    pair_y,
+    block_first,
+    block_tick,
+    block_x,
+    block_y,
+    block_module,
+    parameters,
+    reach,
+    slow_rank,
+    span_tick,
+    span_first,
+    slow,
+    first_pair,
+    pair_place,
+    pair_window,
+    grad_driven,
+    grad_slow,
+):
+    """What a lane does of `relay_adjoint`; gives its part of the gradient by induction_scale."""
+    T = type(slow[0])
+    along = 2 * reach + 1
+    sites = (block_first[i + 1] - block_first[i]) // CELL + 2
+    base = coarse_begin(i, block_first) * along * along * slow_rank
+    for a in range(sites):
+        for offset in range(lane, along * along, lanes):
+            clear(0, 1, slow_rank, grad_slow, base + (a * along * along + offset) * slow_rank)
+    by_scale = T(0.0)
+    for j in range(first_pair[i], first_pair[i + 1]):
+        p = pair_place[j]
+        w = pair_window[p]
+        dx = pair_x[p] - block_x[i]
+        dy = pair_y[p] - block_y[i]
+        offset = (dx + reach) * along + dy + reach
+        if offset & (lanes - 1) != lane:
+            continue
+        own = dx == 0 and dy == 0
+        scale = T(1.0) if own else parameters[block_module[i], INDUCTION_SCALE]
+        at = base + offset * slow_rank
+        o = (coarse_begin(w, span_first) + (block_tick[i] - span_tick[w]) // CELL) * slow_rank
+        for _a in range(sites):
+            for r in range(slow_rank):
+                grad = grad_driven[np.uint64(o + r)]
+                grad_slow[np.uint64(at + r)] = scale * grad
+                if not own:
+                    by_scale += slow[np.uint64(at + r)] * grad
+            o += slow_rank
+            at += along * along * slow_rank
+    return by_scale
 
 
 @kernel("grad_slow", "grad_parameters")
@@ -38,27 +94,85 @@ def relay_adjoint(
 
     What grad_slow held before does not matter. grad_parameters (n_blocks, n_parameters) by those of the block's module.
     """
-    T = type(slow[0])
-    along = 2 * reach + 1
-    sites = (block_first[i + 1] - block_first[i]) // CELL + 2
-    base = coarse_begin(i, block_first) * along * along * slow_rank
-    clear(sites * along * along * slow_rank, grad_slow, base)
-    by_scale = T(0.0)
-    for j in range(first_pair[i], first_pair[i + 1]):
-        p = pair_place[j]
-        w = pair_window[p]
-        dx = pair_x[p] - block_x[i]
-        dy = pair_y[p] - block_y[i]
-        own = dx == 0 and dy == 0
-        scale = T(1.0) if own else parameters[block_module[i], INDUCTION_SCALE]
-        at = base + ((dx + reach) * along + dy + reach) * slow_rank
-        o = (coarse_begin(w, span_first) + (block_tick[i] - span_tick[w]) // CELL) * slow_rank
-        for _a in range(sites):
-            for r in range(slow_rank):
-                grad = grad_driven[np.uint64(o + r)]
-                grad_slow[np.uint64(at + r)] = scale * grad
-                if not own:
-                    by_scale += slow[np.uint64(at + r)] * grad
-            o += slow_rank
-            at += along * along * slow_rank
-    grad_parameters[i, INDUCTION_SCALE] += by_scale
+    grad_parameters[i, INDUCTION_SCALE] += offsets_adjoint(
+        i,
+        0,
+        1,
+        pair_x,
+        pair_y,
+        block_first,
+        block_tick,
+        block_x,
+        block_y,
+        block_module,
+        parameters,
+        reach,
+        slow_rank,
+        span_tick,
+        span_first,
+        slow,
+        first_pair,
+        pair_place,
+        pair_window,
+        grad_driven,
+        grad_slow,
+    )
+
+
+@kernel("grad_slow", "by_scale", lanes=32)
+def relay_offsets_adjoint(
+    i,
+    lane,
+    lanes,
+    pair_x,
+    pair_y,
+    block_first,
+    block_tick,
+    block_x,
+    block_y,
+    block_module,
+    parameters,
+    reach,
+    slow_rank,
+    span_tick,
+    span_first,
+    slow,
+    first_pair,
+    pair_place,
+    pair_window,
+    grad_driven,
+    grad_slow,
+    by_scale,
+):
+    """Gradients of every lanes-th offset of block i; by_scale (n_blocks, lanes): those by its induction_scale."""
+    by_scale[i, lane] = offsets_adjoint(
+        i,
+        lane,
+        lanes,
+        pair_x,
+        pair_y,
+        block_first,
+        block_tick,
+        block_x,
+        block_y,
+        block_module,
+        parameters,
+        reach,
+        slow_rank,
+        span_tick,
+        span_first,
+        slow,
+        first_pair,
+        pair_place,
+        pair_window,
+        grad_driven,
+        grad_slow,
+    )
+
+
+@relay_adjoint.on_cuda
+def relay_adjoint_in_parts(threads, xp, grad_parameters, **arrays):
+    """`relay_adjoint`: lanes share the pixels around a block."""
+    by_scale = xp.zeros((threads, relay_offsets_adjoint.lanes), dtype=grad_parameters.dtype)
+    relay_offsets_adjoint(threads, **arrays, by_scale=by_scale)
+    grad_parameters[:, INDUCTION_SCALE] += by_scale.sum(axis=1)

@@ -74,6 +74,8 @@ def back(
         if conserved:
             conserve_window_adjoint(
                 w,
+                0,
+                1,
                 window_pair,
                 window_first,
                 moment_x,

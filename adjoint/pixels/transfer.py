@@ -2,13 +2,134 @@
 
 import numpy as np
 
-from lartpc.kernels.pixels.cells import add_four, add_row, clear
 from lartpc.kernels.pixels.transfer import even
-from lartpc.kernels.runtime.launch import kernel
+from lartpc.kernels.runtime.launch import kernel, part
 from lartpc.kernels.runtime.slots import INDUCTION_SCALE
 
 
-@kernel("grad_projected", "grad_parameters", work=("induced",))
+@part
+def add_row_by(first, lanes, n, times, a, row, at, of, out, o):
+    """out[o + t] += times a row[at + t], every lanes-th t < n; gives the derivative of sum(out of) by times."""
+    by_times = type(out[0])(0.0)
+    for t in range(first, n, lanes):
+        x = a * row[np.uint64(at + t)]
+        out[np.uint64(o + t)] += times * x
+        by_times += x * of[np.uint64(o + t)]
+    return by_times
+
+
+@part
+def add_four_by(first, lanes, n, times, a, b, c, d, row, at, step, of, out, o):
+    """The same with the sum of a to d times row[at + k step + t], k = 0 to 3."""
+    by_times = type(out[0])(0.0)
+    bt, ct, dt = at + step, at + 2 * step, at + 3 * step
+    for t in range(first, n, lanes):
+        early = a * row[np.uint64(at + t)] + b * row[np.uint64(bt + t)]
+        late = c * row[np.uint64(ct + t)] + d * row[np.uint64(dt + t)]
+        x = early + late
+        out[np.uint64(o + t)] += times * x
+        by_times += x * of[np.uint64(o + t)]
+    return by_times
+
+
+@part
+def ticks_adjoint(
+    i,
+    lane,
+    lanes,
+    pair_x,
+    pair_y,
+    block_first,
+    block_tick,
+    block_x,
+    block_y,
+    block_table,
+    block_module,
+    parameters,
+    near,
+    per_tick,
+    reach,
+    moments,
+    far,
+    span_tick,
+    late_first,
+    late_rank,
+    rank,
+    far_rank,
+    projected,
+    first_pair,
+    pair_place,
+    pair_window,
+    grad_late,
+    grad_projected,
+):
+    """What a lane does of `transfer_adjoint`; gives its part of the gradient by induction_scale."""
+    T = type(projected[0])
+    along = 2 * near + 1
+    n_near = along * along * rank
+    n_rows = n_near + moments
+    ticks = block_first[i + 1] - block_first[i]
+    size = per_tick * ticks
+    base = n_rows * per_tick * block_first[i]
+    by_scale = T(0.0)
+    scale = parameters[block_module[i], INDUCTION_SCALE]
+    for j in range(first_pair[i], first_pair[i + 1]):
+        p = pair_place[j]
+        w = pair_window[p]
+        dx = pair_x[p] - block_x[i]
+        dy = pair_y[p] - block_y[i]
+        span = (late_first[w + 1] - late_first[w]) // (late_rank[w] * per_tick)
+        begin = late_first[w] + block_tick[i] - span_tick[w]
+        if abs(dx) <= near and abs(dy) <= near:
+            sx = T(1.0) if dx > 0 else T(-1.0)
+            sy = T(1.0) if dy > 0 else T(-1.0)
+            ee = base + (even(dx) * along + even(dy)) * rank * size
+            oe = ee + along * rank * size
+            eo = ee + rank * size
+            oo = oe + rank * size
+            for r in range(rank):
+                fixed = (dx == 0 and dy == 0) or r == far_rank
+                times = T(1.0) if fixed else scale
+                by_times = T(0.0)
+                for phase in range(per_tick):
+                    k = r * size + phase * ticks
+                    o = begin + (r * per_tick + phase) * span
+                    by_times += add_row_by(
+                        lane, lanes, ticks, times, T(1.0), grad_late, o, projected, grad_projected, ee + k
+                    )
+                    if dx != 0:
+                        by_times += add_row_by(
+                            lane, lanes, ticks, times, sx, grad_late, o, projected, grad_projected, oe + k
+                        )
+                    if dy != 0:
+                        by_times += add_row_by(
+                            lane, lanes, ticks, times, sy, grad_late, o, projected, grad_projected, eo + k
+                        )
+                    if dx != 0 and dy != 0:
+                        by_times += add_row_by(
+                            lane, lanes, ticks, times, sx * sy, grad_late, o, projected, grad_projected, oo + k
+                        )
+                by_scale += T(0.0) if fixed else by_times
+        else:
+            across = 2 * reach + 1
+            offset = (block_table[i] * across + reach + dx) * across + reach + dy
+            for m in range(moments):
+                for phase in range(per_tick):
+                    at = base + (n_near + m) * size + phase * ticks
+                    o = begin + phase * span
+                    s = per_tick * span
+                    for r in range(0, far_rank, 4):
+                        w = (offset * far_rank + r) * moments + m
+                        a, b = far[np.uint64(w)], far[np.uint64(w + moments)]
+                        c, d = far[np.uint64(w + 2 * moments)], far[np.uint64(w + 3 * moments)]
+                        k = o + r * s
+                        by_scale += add_four_by(
+                            lane, lanes, ticks, scale, a, b, c, d, grad_late, k, s, projected, grad_projected, at
+                        )
+    return by_scale
+
+
+@kernel("grad_projected", "grad_parameters")
 def transfer_adjoint(
     i,
     # forward inputs
@@ -37,75 +158,115 @@ def transfer_adjoint(
     pair_window,
     # gradients of outputs
     grad_late,
-    # to work in
-    induced,
     # gradients of inputs
     grad_projected,
     grad_parameters,
 ):
     """Gradients of block i, of its pairs pair_place[first_pair[i]] to ... [first_pair[i + 1]].
 
-    induced, like projected: by what induction_scale multiplies, without it. grad_parameters (n_blocks, n_parameters) by
+    grad_parameters (n_blocks, n_parameters) by
     those of the block's module.
     """
-    T = type(projected[0])
-    along = 2 * near + 1
-    n_near = along * along * rank
-    n_rows = n_near + moments
-    ticks = block_first[i + 1] - block_first[i]
-    size = per_tick * ticks
-    base = n_rows * per_tick * block_first[i]
-    clear(n_rows * size, induced, base)
-    for j in range(first_pair[i], first_pair[i + 1]):
-        p = pair_place[j]
-        w = pair_window[p]
-        dx = pair_x[p] - block_x[i]
-        dy = pair_y[p] - block_y[i]
-        span = (late_first[w + 1] - late_first[w]) // (late_rank[w] * per_tick)
-        begin = late_first[w] + block_tick[i] - span_tick[w]
-        if abs(dx) <= near and abs(dy) <= near:
-            sx = T(1.0) if dx > 0 else T(-1.0)
-            sy = T(1.0) if dy > 0 else T(-1.0)
-            ee = base + (even(dx) * along + even(dy)) * rank * size
-            oe = ee + along * rank * size
-            eo = ee + rank * size
-            own = dx == 0 and dy == 0
-            for r in range(rank):
-                for phase in range(per_tick):
-                    k = r * size + phase * ticks
-                    o = begin + (r * per_tick + phase) * span
-                    if own or r == far_rank:
-                        add_row(ticks, T(1.0), grad_late, o, grad_projected, ee + k)
-                        if dx != 0:
-                            add_row(ticks, sx, grad_late, o, grad_projected, oe + k)
-                        if dy != 0:
-                            add_row(ticks, sy, grad_late, o, grad_projected, eo + k)
-                        if dx != 0 and dy != 0:
-                            add_row(ticks, sx * sy, grad_late, o, grad_projected, oe + rank * size + k)
-                    else:
-                        add_row(ticks, T(1.0), grad_late, o, induced, ee + k)
-                        if dx != 0:
-                            add_row(ticks, sx, grad_late, o, induced, oe + k)
-                        if dy != 0:
-                            add_row(ticks, sy, grad_late, o, induced, eo + k)
-                        if dx != 0 and dy != 0:
-                            add_row(ticks, sx * sy, grad_late, o, induced, oe + rank * size + k)
-        else:
-            across = 2 * reach + 1
-            offset = (block_table[i] * across + reach + dx) * across + reach + dy
-            for m in range(moments):
-                for phase in range(per_tick):
-                    at = base + (n_near + m) * size + phase * ticks
-                    o = begin + phase * span
-                    s = per_tick * span
-                    for r in range(0, far_rank, 4):
-                        w = (offset * far_rank + r) * moments + m
-                        a, b = far[np.uint64(w)], far[np.uint64(w + moments)]
-                        c, d = far[np.uint64(w + 2 * moments)], far[np.uint64(w + 3 * moments)]
-                        k = o + r * s
-                        add_four(ticks, a, b, c, d, grad_late, k, k + s, k + 2 * s, k + 3 * s, induced, at)
-    by_scale = T(0.0)
-    for k in range(n_rows * size):
-        by_scale += projected[np.uint64(base + k)] * induced[np.uint64(base + k)]
-    grad_parameters[i, INDUCTION_SCALE] += by_scale
-    add_row(n_rows * size, parameters[block_module[i], INDUCTION_SCALE], induced, base, grad_projected, base)
+    grad_parameters[i, INDUCTION_SCALE] += ticks_adjoint(
+        i,
+        0,
+        1,
+        pair_x,
+        pair_y,
+        block_first,
+        block_tick,
+        block_x,
+        block_y,
+        block_table,
+        block_module,
+        parameters,
+        near,
+        per_tick,
+        reach,
+        moments,
+        far,
+        span_tick,
+        late_first,
+        late_rank,
+        rank,
+        far_rank,
+        projected,
+        first_pair,
+        pair_place,
+        pair_window,
+        grad_late,
+        grad_projected,
+    )
+
+
+@kernel("grad_projected", "by_scale", lanes=128)
+def transfer_ticks_adjoint(
+    i,
+    lane,
+    lanes,
+    pair_x,
+    pair_y,
+    block_first,
+    block_tick,
+    block_x,
+    block_y,
+    block_table,
+    block_module,
+    parameters,
+    near,
+    per_tick,
+    reach,
+    moments,
+    far,
+    span_tick,
+    late_first,
+    late_rank,
+    rank,
+    far_rank,
+    projected,
+    first_pair,
+    pair_place,
+    pair_window,
+    grad_late,
+    grad_projected,
+    by_scale,
+):
+    """Gradients of every lanes-th tick of block i; by_scale (n_blocks, lanes): those by its induction_scale."""
+    by_scale[i, lane] = ticks_adjoint(
+        i,
+        lane,
+        lanes,
+        pair_x,
+        pair_y,
+        block_first,
+        block_tick,
+        block_x,
+        block_y,
+        block_table,
+        block_module,
+        parameters,
+        near,
+        per_tick,
+        reach,
+        moments,
+        far,
+        span_tick,
+        late_first,
+        late_rank,
+        rank,
+        far_rank,
+        projected,
+        first_pair,
+        pair_place,
+        pair_window,
+        grad_late,
+        grad_projected,
+    )
+
+
+@transfer_adjoint.on_cuda
+def transfer_adjoint_in_parts(threads, xp, grad_parameters, **arrays):
+    """`transfer_adjoint`: lanes share the ticks of a block."""
+    by_scale = xp.zeros((threads, transfer_ticks_adjoint.lanes), dtype=grad_parameters.dtype)
+    transfer_ticks_adjoint(threads, **arrays, by_scale=by_scale)
+    grad_parameters[:, INDUCTION_SCALE] += by_scale.sum(axis=1)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lartpc.kernels.response.convolve import faded, following, seen
-from lartpc.kernels.runtime.launch import kernel
+from lartpc.kernels.runtime.launch import device, in_order, kernel
 
 
 @kernel("grad_source", work=("grad_state",))
@@ -78,3 +78,75 @@ def convolve_adjoint(
                         early = g0 * tail_back[t, phase, p, q] + g1 * tail_back[t, phase, p + 1, q]
                         late = g2 * tail_back[t, phase, p + 2, q] + g3 * tail_back[t, phase, p + 3, q]
                         grad_source[np.uint64(at + r)] += early + late
+
+
+@device
+def from_below(a, b):
+    """The least whole number that is not below a/b."""
+    return -(-a // b)
+
+
+@kernel("driven", lanes=16)
+def convolve_poles_adjoint(i, lane, lanes, window_first, decay, grad_current, grad_state, driven):
+    """Gradients of the exponentials of window i at all its ticks, driven (n_samples, poles)."""
+    for p in range(lane, decay.shape[0], lanes):
+        state = grad_state[i, p]
+        for k in range(window_first[i], window_first[i + 1]):
+            state = grad_current[k] + (faded(decay[p] * state) if k > window_first[i] else state)
+            driven[k, p] = state
+
+
+@kernel("grad_source", lanes=1024)
+def convolve_sites_adjoint(
+    i,
+    lane,
+    lanes,
+    window_train,
+    window_tick,
+    window_first,
+    train_table,
+    train_site,
+    train_sites,
+    train_source,
+    per_tick,
+    rank,
+    first_lag,
+    last_lag,
+    basis,
+    tail_back,
+    grad_current,
+    driven,
+    grad_source,
+):
+    """Gradients of the values of window i: of ticks that see a site by the basis, and of the one before them."""
+    base = window_first[i]
+    ticks = window_first[i + 1] - base
+    for c in range(window_train[i], window_train[i + 1]):
+        t = train_table[c]
+        n = rank[t]
+        begin = window_tick[i] * per_tick[t] - train_site[c]  # the site of the first tick
+        for e in range(lane, train_sites[c] * n, lanes):
+            u = e // n
+            r = np.uint64(e % n)
+            total = type(grad_current[0])(0.0)
+            first = from_below(u + first_lag[t] - begin, per_tick[t])
+            end = (u + last_lag[t] - begin) // per_tick[t] + 1
+            k = first - 1  # the site is the first that this tick sees by the exponentials
+            if 0 <= k and k < ticks:
+                phase = first_lag[t] + u - (begin + k * per_tick[t]) - 1
+                for p in range(driven.shape[1]):
+                    total += driven[base + k, p] * tail_back[t, phase, p, r]
+            for k in range(max(first, 0), min(end, ticks)):
+                lag = u - (begin + k * per_tick[t]) + last_lag[t]
+                total += grad_current[base + k] * basis[t, np.uint64(lag * n + e % n)]
+            grad_source[np.uint64(train_source[c] + e)] = total
+
+
+@convolve_adjoint.on_cuda
+def convolve_adjoint_in_parts(threads, xp, **arrays):
+    """`convolve_adjoint`: no thread goes through all ticks of a window for all its values."""
+    grad_current, decay = arrays["grad_current"], arrays["decay"]
+    driven = xp.empty((len(grad_current), len(decay)), dtype=grad_current.dtype)
+    arrays |= {"driven": driven}
+    for part in (convolve_poles_adjoint, convolve_sites_adjoint):
+        part(threads, **in_order(part, arrays))

@@ -5,9 +5,11 @@ import numpy as np
 from lartpc.kernels.runtime.launch import kernel
 
 
-@kernel("grad_coefficient", "grad_share_t")
+@kernel("grad_coefficient", "grad_share_t", lanes=32)
 def deposit_adjoint(
     i,
+    lane,
+    lanes,
     # forward inputs
     pair_source,
     step_table,
@@ -30,19 +32,22 @@ def deposit_adjoint(
     What both gradients held before does not matter.
     """
     T = type(share_t[0, 0])
-    for m in range(share_t.shape[1]):
+    for m in range(lane, share_t.shape[1], lanes):
         grad_share_t[i, m] = T(0.0)
     n = rank[step_table[i]]
     for j in range(first_pair[i], first_pair[i + 1]):
         p = pair_place[j]
-        for k in range(coefficient.shape[1]):
+        for k in range(lane, coefficient.shape[1], lanes):
             grad_coefficient[p, np.uint64(k)] = T(0.0)
         at = pair_source[p]
         for m in range(sites_t[i]):
             share = share_t[i, m]
+            of_site = at + m * n
+            for k in range(lane, n, lanes):
+                grad_coefficient[p, np.uint64(k)] += share * grad_source[np.uint64(of_site + k)]
+        for m in range(lane, sites_t[i], lanes):
             total = T(0.0)
+            of_site = at + m * n
             for k in range(n):
-                total += coefficient[p, np.uint64(k)] * grad_source[np.uint64(at + k)]
-                grad_coefficient[p, np.uint64(k)] += share * grad_source[np.uint64(at + k)]
+                total += coefficient[p, np.uint64(k)] * grad_source[np.uint64(of_site + k)]
             grad_share_t[i, m] += total
-            at += n

@@ -3,13 +3,47 @@
 import numpy as np
 
 from lartpc.kernels.pixels.cells import CELL, add_eight, clear
-from lartpc.kernels.runtime.launch import device, kernel
+from lartpc.kernels.runtime.launch import device, in_order, kernel, part
 
 
 @device
 def coarse_begin(i, first):
     """Where the sites of a block or window begin among those of all: each has two more than cells."""
     return first[i] // CELL + 2 * i
+
+
+@part
+def set_moments(i, lane, lanes, block_first, per_tick, n_rows, spline, projected, moment):
+    """Every lanes-th of the moments of block i at its coarse sites."""
+    ticks = block_first[i + 1] - block_first[i]
+    moments = moment.shape[1]
+    first = (n_rows * block_first[i] + (n_rows - moments) * ticks) * per_tick
+    for e in range(lane, (ticks // CELL + 2) * moments, lanes):
+        a = e // moments
+        m = e % moments
+        total = type(projected[0])(0.0)
+        for cell in range(max(a - 2, 0), min(a + 1, ticks // CELL)):
+            for phase in range(per_tick):
+                at = first + (m * per_tick + phase) * ticks + cell * CELL
+                of = ((a - cell) * per_tick + phase) * CELL
+                for k in range(CELL):
+                    total += spline[np.uint64(of + k)] * projected[np.uint64(at + k)]
+        moment[coarse_begin(i, block_first) + a, m] = total
+
+
+@part
+def set_slow(i, lane, lanes, block_first, block_table, offsets, drive, moment, slow):
+    """Every lanes-th of what block i drives, from its moments."""
+    moments = moment.shape[1]
+    n = offsets
+    t = block_table[i]
+    for k in range(coarse_begin(i, block_first), coarse_begin(i + 1, block_first)):
+        o = k * n
+        clear(lane, lanes, n, slow, o)
+        for m in range(0, moments, 8):
+            b, c, d, e = moment[k, m], moment[k, m + 1], moment[k, m + 2], moment[k, m + 3]
+            f, g, h, j = moment[k, m + 4], moment[k, m + 5], moment[k, m + 6], moment[k, m + 7]
+            add_eight(lane, lanes, n, b, c, d, e, f, g, h, j, drive, (t * moments + m) * n, n, slow, o)
 
 
 @kernel("slow", work=("moment",))
@@ -21,26 +55,24 @@ def coarsen(i, block_first, block_table, per_tick, n_rows, offsets, spline, driv
     (3 per_tick CELL,): those of the sites a cell before a tick's, at it and a cell behind. drive (n_tables moments
     offsets,), `offsets`: of them times ranks. moment (n_sites, moments): to work in.
     """
-    ticks = block_first[i + 1] - block_first[i]
-    moments = moment.shape[1]
-    n = offsets
-    first = (n_rows * block_first[i] + (n_rows - moments) * ticks) * per_tick
-    begin = coarse_begin(i, block_first)
-    t = block_table[i]
-    for a in range(ticks // CELL + 2):
-        o = (begin + a) * n
-        clear(n, slow, o)
-        for m in range(moments):
-            total = type(projected[0])(0.0)
-            for cell in range(max(a - 2, 0), min(a + 1, ticks // CELL)):
-                for phase in range(per_tick):
-                    at = first + (m * per_tick + phase) * ticks + cell * CELL
-                    of = ((a - cell) * per_tick + phase) * CELL
-                    for k in range(CELL):
-                        total += spline[np.uint64(of + k)] * projected[np.uint64(at + k)]
-            moment[begin + a, m] = total
-        k = begin + a
-        for m in range(0, moments, 8):
-            b, c, d, e = moment[k, m], moment[k, m + 1], moment[k, m + 2], moment[k, m + 3]
-            f, g, h, j = moment[k, m + 4], moment[k, m + 5], moment[k, m + 6], moment[k, m + 7]
-            add_eight(n, b, c, d, e, f, g, h, j, drive, (t * moments + m) * n, n, slow, o)
+    set_moments(i, 0, 1, block_first, per_tick, n_rows, spline, projected, moment)
+    set_slow(i, 0, 1, block_first, block_table, offsets, drive, moment, slow)
+
+
+@kernel("moment", lanes=128)
+def coarsen_moments(i, lane, lanes, block_first, per_tick, n_rows, spline, projected, moment):
+    """Of block i: moment (n_sites, moments), by `set_moments`."""
+    set_moments(i, lane, lanes, block_first, per_tick, n_rows, spline, projected, moment)
+
+
+@kernel("slow", lanes=128)
+def coarsen_slow(i, lane, lanes, block_first, block_table, offsets, drive, moment, slow):
+    """Of block i: slow, from its moments, by `set_slow`."""
+    set_slow(i, lane, lanes, block_first, block_table, offsets, drive, moment, slow)
+
+
+@coarsen.on_cuda
+def coarsen_in_parts(threads, xp, **arrays):
+    """`coarsen`: lanes share the moments of a block, then what it drives."""
+    for one in (coarsen_moments, coarsen_slow):
+        one(threads, **in_order(one, arrays))

@@ -6,8 +6,8 @@ NEGLIGIBLE = 1e-20  # sum of currents [e/us] of a window below which nothing is 
 PARTIAL = 64  # pairs that are summed before they are added to the rest: rounding grows with the number of terms
 
 
-@kernel("waveform")
-def conserve(i, window_pair, window_first, moment_x, moment_y, tick, current, waveform):
+@kernel("waveform", lanes=32)
+def conserve(i, lane, lanes, window_pair, window_first, moment_x, moment_y, tick, current, waveform):
     """Scale the samples of window i to the charge that reaches it: waveform = factor current [e/us].
 
     factor = charge / (tick sum of current), charge = sum over pairs of moment_x_0 moment_y_0. Sampling at ticks misses
@@ -21,7 +21,7 @@ def conserve(i, window_pair, window_first, moment_x, moment_y, tick, current, wa
     for k in range(window_first[i], window_first[i + 1]):
         total += current[k]
     factor = charge / (total * tick) if total > T(NEGLIGIBLE) else T(1.0)
-    for k in range(window_first[i], window_first[i + 1]):
+    for k in range(window_first[i] + lane, window_first[i + 1], lanes):
         waveform[k] = factor * current[k]
 
 

@@ -9,8 +9,8 @@ from lartpc.kernels.response.convolve import LANES
 from lartpc.kernels.runtime.launch import kernel
 
 
-@kernel("coefficient")
-def induce(i, pair_step, step_table, moment_x, moment_y, degree, rank, space, coefficient):
+@kernel("coefficient", lanes=32)
+def induce(i, lane, lanes, pair_step, step_table, moment_x, moment_y, degree, rank, space, coefficient):
     """Coefficients of pair i: coefficient[i, r] = sum over n, m of moment_x_n moment_y_m space[table, n, r, m].
 
     Moments as in `spread`; by table: degree, rank, space (n_tables, most, most, most), zeros beyond them; coefficient
@@ -18,7 +18,7 @@ def induce(i, pair_step, step_table, moment_x, moment_y, degree, rank, space, co
     """
     table = step_table[pair_step[i]]
     whole = (degree[table] + LANES - 1) // LANES * LANES
-    for r in range(coefficient.shape[1]):
+    for r in range(lane, coefficient.shape[1], lanes):
         coefficient[i, r] = type(moment_x[i, 0])(0.0)
     for n in range(0, degree[table], LANES):
         x0 = moment_x[i, n]
@@ -29,7 +29,7 @@ def induce(i, pair_step, step_table, moment_x, moment_y, degree, rank, space, co
         x5 = moment_x[i, n + 5]
         x6 = moment_x[i, n + 6]
         x7 = moment_x[i, n + 7]
-        for r in range(rank[table]):
+        for r in range(lane, rank[table], lanes):
             total = type(x0)(0.0)
             for k in range(whole):
                 m = np.uint64(k)

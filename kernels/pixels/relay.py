@@ -31,7 +31,7 @@ def relay(
     """Of window i: driven[a, r] = sum over its blocks of slow[a, offset, r], beside it times the induction_scale."""
     T = type(driven[0])
     base = coarse_begin(i, span_first) * slow_rank
-    clear(((span_first[i + 1] - span_first[i]) // CELL + 2) * slow_rank, driven, base)
+    clear(0, 1, ((span_first[i + 1] - span_first[i]) // CELL + 2) * slow_rank, driven, base)
     along = 2 * reach + 1
     for p in range(window_pair[i], window_pair[i + 1]):
         b = pair_block[p]

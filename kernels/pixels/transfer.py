@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lartpc.kernels.pixels.cells import add_eight, add_four, add_row, add_rows, clear
+from lartpc.kernels.pixels.cells import add_eight, add_four, add_row, add_rows, clear, first_of
 from lartpc.kernels.runtime.launch import device, kernel
 from lartpc.kernels.runtime.slots import INDUCTION_SCALE
 
@@ -14,9 +14,11 @@ def even(offset):
     return 2 * d - 1 if d > 0 else 0
 
 
-@kernel("late")
+@kernel("late", lanes=64)
 def transfer(
     i,
+    lane,
+    lanes,
     window_pair,
     pair_block,
     pair_x,
@@ -54,7 +56,8 @@ def transfer(
     n_near = along * along * rank
     n_rows = n_near + moments
     span = (late_first[i + 1] - late_first[i]) // (late_rank[i] * per_tick)
-    clear(late_first[i + 1] - late_first[i], late, late_first[i])
+    for row in range(late_rank[i] * per_tick):
+        clear(lane, lanes, span, late, late_first[i] + row * span)
     for p in range(window_pair[i], window_pair[i + 1]):
         b = pair_block[p]
         dx = pair_x[p] - block_x[b]
@@ -64,6 +67,7 @@ def transfer(
         base = n_rows * per_tick * block_first[b]
         scale = parameters[block_module[b], INDUCTION_SCALE]
         begin = late_first[i] + block_tick[b] - span_tick[i]
+        first = first_of(lane, lanes, block_tick[b] - span_tick[i])
         if abs(dx) <= near and abs(dy) <= near:
             sx = T(1.0) if dx > 0 else T(-1.0)
             sy = T(1.0) if dy > 0 else T(-1.0)
@@ -77,14 +81,27 @@ def transfer(
                     k = r * size + phase * ticks
                     o = begin + (r * per_tick + phase) * span
                     if dx == 0 and dy == 0:
-                        add_row(ticks, s, projected, ee + k, late, o)
+                        add_row(first, lanes, ticks, s, projected, ee + k, late, o)
                     elif dy == 0:
-                        add_rows(ticks, s, s * sx, projected, ee + k, oe + k, late, o)
+                        add_rows(first, lanes, ticks, s, s * sx, projected, ee + k, oe + k, late, o)
                     elif dx == 0:
-                        add_rows(ticks, s, s * sy, projected, ee + k, eo + k, late, o)
+                        add_rows(first, lanes, ticks, s, s * sy, projected, ee + k, eo + k, late, o)
                     else:
                         add_four(
-                            ticks, s, s * sx, s * sy, s * sx * sy, projected, ee + k, oe + k, eo + k, oo + k, late, o
+                            first,
+                            lanes,
+                            ticks,
+                            s,
+                            s * sx,
+                            s * sy,
+                            s * sx * sy,
+                            projected,
+                            ee + k,
+                            oe + k,
+                            eo + k,
+                            oo + k,
+                            late,
+                            o,
                         )
         else:
             across = 2 * reach + 1
@@ -101,4 +118,4 @@ def transfer(
                         h, k = far[np.uint64(w + 6)], far[np.uint64(w + 7)]
                         a, c, d, e = scale * a, scale * c, scale * d, scale * e
                         f, g, h, k = scale * f, scale * g, scale * h, scale * k
-                        add_eight(ticks, a, c, d, e, f, g, h, k, projected, at + m * size, size, late, o)
+                        add_eight(first, lanes, ticks, a, c, d, e, f, g, h, k, projected, at + m * size, size, late, o)

@@ -7,9 +7,10 @@ last, and before that a sum of exponentials, which are carried back from tick to
 
 import numpy as np
 
-from lartpc.kernels.runtime.launch import device, kernel
+from lartpc.kernels.runtime.launch import device, in_order, kernel
 
 LANES = 8  # ranks and degrees of the tables are filled up to multiples of it: so the loops fill the processor's vectors
+SHARES = 8  # of the sum over what a tick sees by the basis, on CUDA
 
 
 @device
@@ -107,3 +108,82 @@ def convolve(
         for p in range(poles):
             total += state[i, np.uint64(p)]
         current[base + k] += total
+
+
+@kernel("driven", lanes=512)
+def convolve_ticks(
+    i,
+    lane,
+    lanes,
+    window_train,
+    window_tick,
+    window_first,
+    train_table,
+    train_site,
+    train_sites,
+    train_source,
+    per_tick,
+    rank,
+    first_lag,
+    last_lag,
+    basis,
+    tail,
+    source,
+    driven,
+):
+    """Of window i, driven (n_samples, poles + shares): what a tick adds to each exponential, and what it sees by the
+    basis, in as many shares of the values that it sees."""
+    poles = tail.shape[3]
+    columns = driven.shape[1]
+    for e in range(lane, (window_first[i + 1] - window_first[i]) * columns, lanes):
+        k = e // columns
+        column = e % columns
+        total = type(driven[0, 0])(0.0)
+        for c in range(window_train[i], window_train[i + 1]):
+            t = train_table[c]
+            n = rank[t]
+            tick = window_tick[i] + k
+            low, high, site = seen(tick, train_site[c], train_sites[c], per_tick[t], first_lag[t], last_lag[t])
+            if column >= poles:
+                at = train_source[c] + low * n
+                of_basis = (low - site + last_lag[t]) * n
+                for j in range(column - poles, (high - low) * n, columns - poles):
+                    total += source[np.uint64(at + j)] * basis[t, np.uint64(of_basis + j)]
+            else:
+                low, high = following(site, train_sites[c], per_tick[t], first_lag[t])
+                for u in range(low, high):
+                    phase = first_lag[t] + u - site - 1
+                    at = train_source[c] + u * n
+                    for r in range(n):
+                        total += source[np.uint64(at + r)] * tail[t, phase, np.uint64(r), np.uint64(column)]
+        driven[window_first[i] + k, column] = total
+
+
+@kernel("driven", lanes=16)
+def convolve_poles(i, lane, lanes, window_first, decay, driven):
+    """The exponentials of window i, each carried back from its last tick to its first, in place of what drives them."""
+    for p in range(lane, decay.shape[0], lanes):
+        state = type(decay[p])(0.0)
+        for k in range(window_first[i + 1] - 1, window_first[i] - 1, -1):
+            state = faded(decay[p] * state) + driven[k, p]
+            driven[k, p] = state
+
+
+@kernel("current")
+def convolve_sum(i, driven, current):
+    """The current of sample i, from its exponentials and shares."""
+    total = type(current[0])(0.0)
+    for p in range(driven.shape[1]):
+        total += driven[i, p]
+    current[i] = total
+
+
+@convolve.on_cuda
+def convolve_in_parts(threads, xp, **arrays):
+    """`convolve`: no thread goes through all ticks of a window for all poles."""
+    current, decay = arrays["current"], arrays["decay"]
+    driven = xp.empty((len(current), len(decay) + SHARES), dtype=current.dtype)
+    arrays |= {"driven": driven}
+    convolve_ticks(threads, **in_order(convolve_ticks, arrays))
+    convolve_poles(threads, **in_order(convolve_poles, arrays))
+    convolve_sum(len(current), driven=driven, current=current)

@@ -4,17 +4,20 @@ import numpy as np
 
 from lartpc.kernels.runtime.launch import kernel
 
+LANES_OF_RANK = 16
 
-@kernel("source")
+
+@kernel("source", lanes=512)
 def deposit(
     i,
+    lane,
+    lanes,
     window_pair,
     pair_step,
     pair_source,
-    window_train,
-    train_source,
     step_table,
     rank,
+    site_t,
     sites_t,
     share_t,
     coefficient,
@@ -23,18 +26,17 @@ def deposit(
     """Sum over the pairs p of window i of coefficient[p, r] share_t [e], at the sites in time of the pair's step.
 
     Pairs window_pair[i] to window_pair[i + 1]; pair_source (n_pairs,): where the value of the first site and of r = 0
-    is in `source` (n_values,), in which those of a site follow each other, rank[table] of them. The window's values are
-    those of its trains window_train[i] to window_train[i + 1], which begin at train_source. sites_t, share_t as in
-    `share` or `assign`, coefficient as in `induce`.
+    is in `source` (n_values,), zeros, in which those of a site follow each other, rank[table] of them. site_t, sites_t,
+    share_t as in `share` or `assign`, coefficient as in `induce`. A lane has every so many of the ranks and the sites.
     """
-    for k in range(train_source[window_train[i]], train_source[window_train[i + 1]]):
-        source[k] = type(share_t[0, 0])(0.0)
+    of_rank = min(lanes, LANES_OF_RANK)
+    of_site = lanes // of_rank
     for p in range(window_pair[i], window_pair[i + 1]):
         step = pair_step[p]
         n = rank[step_table[step]]
         at = pair_source[p]
-        for m in range(sites_t[step]):
+        for m in range((lane // of_rank - site_t[step]) & (of_site - 1), sites_t[step], of_site):
             share = share_t[step, m]
-            for k in range(n):
-                source[np.uint64(at + k)] += coefficient[p, np.uint64(k)] * share
-            at += n
+            of_site_m = at + m * n
+            for k in range(lane & (of_rank - 1), n, of_rank):
+                source[np.uint64(of_site_m + k)] += coefficient[p, np.uint64(k)] * share

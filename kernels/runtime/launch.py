@@ -23,6 +23,8 @@ from lartpc.kernels.runtime.cache import Compiled, CompiledForCuda, Store
 BODY_FLAGS = {"contract", "reassoc", "nsz"}
 HELPER_FLAGS = {"contract"}
 THREADS_PER_BLOCK = 128
+WARP = 32
+MANY = 1 << 16  # threads from which on all multiprocessors of a device have several blocks
 # Workers take the next block of threads when they are done with one, some TURNS or more each: so none waits for another
 # that is slower, as on a shared machine, and they meet once a launch. A line of the cache that two workers write is
 # slow, so blocks are as large as TURNS allows, up to BLOCK.
@@ -56,22 +58,32 @@ LAUNCHER = {
         "        while _first < _threads:\n"
         "            for _thread in range(_first, min(_first + _block, _threads)):\n"
         "                apart()\n"
-        "                body(_thread, {args})\n"
+        "                body(_thread, {lanes}{args})\n"
         "            _first = take(_next, _block)\n"
     ),
     "cuda": (
         "def {name}(_threads, {args}):\n"
         "    _thread = cuda.grid(1)\n"
         "    if _thread < _threads:\n"
-        "        body(_thread, {args})\n"
+        "        body({lanes}{args})\n"
     ),
 }
+
+
+# What a body with lanes gets first: of one on the CPU, or of several on CUDA.
+OF_LANES = {"cpu": "0, 1, ", "cuda": "_thread >> {shift}, _thread & {last}, {lanes}, "}
 
 
 def device(function):
     """Mark a plain function as a helper that kernel bodies may call."""
     function.is_device = True
     return function
+
+
+def part(function):
+    """Mark a helper that is a part of bodies, whose sums may be taken in any order like theirs."""
+    function.is_part = True
+    return device(function)
 
 
 @intrinsic
@@ -106,15 +118,22 @@ class Kernel:
     `outputs` names the arguments that the body writes, `work` those that it writes to work in: what it leaves there is
     of no use. A `light` body takes well below a microsecond: few threads of it are not worth waiting for workers, which
     may be busy. Results do not depend on the number of workers.
+
+    A body with `lanes`, a power of 2, shares the work of a thread among so many on CUDA: it takes (i, lane, lanes, ...)
+    and does every lanes-th element from lane on, without a look at what other lanes write. On the CPU one does all.
     """
 
-    def __init__(self, body, outputs, work=(), light=False):
+    def __init__(self, body, outputs, work=(), light=False, lanes=1):
         self.body = body
         self.name = body.__name__
-        self.arguments = tuple(inspect.signature(body).parameters)[1:]
+        self.arguments = tuple(inspect.signature(body).parameters)[3 if lanes > 1 else 1 :]
         self.outputs = outputs
         self.work = work
         self.light = light
+        self.lanes = lanes
+        self.parts = None
+        if lanes & (lanes - 1):
+            raise TypeError(f"kernel {self.name}: lanes are a power of 2, not {lanes}")
         if any(name.startswith("_") for name in self.arguments):
             raise TypeError(f"kernel {self.name}: names of arguments must not begin with an underscore")
         for role, names in {"outputs": outputs, "work": work}.items():
@@ -145,9 +164,19 @@ class Kernel:
                         self.cpu_launcher(threads, workers, block, following, *arguments)
                     finally:
                         numba.set_num_threads(available)
+        elif self.parts:
+            import cupy
+
+            self.parts(threads, cupy, **arrays)
         else:
-            blocks = -(-threads // THREADS_PER_BLOCK)
-            self.cuda_launcher[blocks, THREADS_PER_BLOCK](np.int64(threads), *arguments)
+            threads *= self.lanes
+            size = block_size(threads)
+            self.cuda_launcher[-(-threads // size), size](np.int64(threads), *arguments)
+
+    def on_cuda(self, function):
+        """Decorator: on CUDA function(threads, xp, **arrays) launches others instead, of threads with less to do."""
+        self.parts = function
+        return function
 
     @functools.cached_property
     def cpu_launcher(self):
@@ -156,7 +185,8 @@ class Kernel:
         return launcher
 
     def compiled_launcher(self):
-        body = numba.njit(error_model="numpy", fastmath=BODY_FLAGS)(rebind(self.body, cpu_helper))
+        inlined = self.lanes > 1  # so that 1 is a constant
+        body = numba.njit(error_model="numpy", fastmath=BODY_FLAGS, forceinline=inlined)(rebind(self.body, cpu_helper))
         names = {"prange": numba.prange, "body": body, "apart": apart, "take": take}
         return numba.njit(parallel=True)(self.generate("cpu", names))
 
@@ -178,7 +208,10 @@ class Kernel:
     def generate(self, target, names):
         """A launcher from source. Its name begins those of its files on disk."""
         name = f"launch_{target}_{self.body.__module__.replace('.', '_')}_{self.name}"
-        source = LAUNCHER[target].format(name=name, args=", ".join(self.arguments))
+        lanes = "_thread, " if target == "cuda" else ""
+        if self.lanes > 1:
+            lanes = OF_LANES[target].format(shift=self.lanes.bit_length() - 1, last=self.lanes - 1, lanes=self.lanes)
+        source = LAUNCHER[target].format(name=name, args=", ".join(self.arguments), lanes=lanes)
         namespace = dict(names, __name__=self.body.__module__)
         exec(compile(source, f"<{name}>", "exec"), namespace)
         return namespace[name]
@@ -193,9 +226,14 @@ def in_order(kernel, arrays):
         raise TypeError(f"kernel {kernel.name}: missing {', '.join(missing)}") from None
 
 
-def kernel(*outputs, work=(), light=False):
+def block_size(threads):
+    """Threads of a block: few where there are few of all, for each multiprocessor to have some."""
+    return THREADS_PER_BLOCK if threads >= MANY else WARP
+
+
+def kernel(*outputs, work=(), light=False, lanes=1):
     """Decorator: make a `Kernel` of a body; `outputs` and `work` name the arguments that it writes."""
-    return lambda body: Kernel(body, outputs, work, light)
+    return lambda body: Kernel(body, outputs, work, light, lanes)
 
 
 def rebind(function, helper):
@@ -209,7 +247,8 @@ def rebind(function, helper):
 
 @functools.cache
 def cpu_helper(function):
-    return numba.njit(error_model="numpy", fastmath=HELPER_FLAGS, forceinline=True)(rebind(function, cpu_helper))
+    flags = BODY_FLAGS if hasattr(function, "is_part") else HELPER_FLAGS
+    return numba.njit(error_model="numpy", fastmath=flags, forceinline=True)(rebind(function, cpu_helper))
 
 
 @functools.cache

@@ -72,7 +72,7 @@ class TabulatedReadout:
         pairs, windows, spans = make_windows(seen, blocks, of_steps, settle, self.settings.block)
         n_blocks, n_windows, dtype = len(blocks.x), len(windows.tick), clouds.x.dtype
         ticks, n_rows = int(blocks.first[-1]) * table.per_tick, len(table.parity)
-        charge = xp.empty(table.side**2 * ticks, dtype=dtype)
+        charge = xp.zeros(table.side**2 * ticks, dtype=dtype)
         launch(
             pool,
             n_blocks,
@@ -147,7 +147,6 @@ class TabulatedReadout:
             rank=table.rank,
             far_rank=table.far_rank,
             projected=projected,
-            induced=xp.empty_like(projected),
             late=late,
         )
         driven = xp.empty(0, dtype=dtype)

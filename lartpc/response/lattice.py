@@ -107,17 +107,16 @@ def lattice_current(
 
     train = number[pair_window * n_tables + pair_table]
     pair_source = begin[train] + (shares.site[pairs.step] - first_site[train]) * lattice.rank[pair_table]
-    source = xp.empty(int(begin[-1]), dtype=dtype)
+    source = xp.zeros(int(begin[-1]), dtype=dtype)
     launch(
         deposit,
         n_windows,
         window_pair=windows.pair,
         pair_step=pairs.step,
         pair_source=pair_source,
-        window_train=window_train,
-        train_source=begin,
         step_table=shares.table,
         rank=lattice.rank,
+        site_t=shares.site,
         sites_t=shares.sites,
         share_t=shares.share,
         coefficient=coefficient,

@@ -87,8 +87,8 @@ def test_real_inputs(reference, model):
         assert_agree(found, IDLE.get((name, model), ()))
 
 
-LEVELS = ("pool", "project", "transfer", "coarsen", "relay", "refine")
-CLEARED = ("share", "spread", "induce", "deposit", "convolve", "conserve", *LEVELS)
+LEVELS = ("project", "transfer", "coarsen", "relay", "refine")
+CLEARED = ("share", "spread", "induce", "convolve", "conserve", *LEVELS)
 
 
 @pytest.mark.parametrize("name", CLEARED)

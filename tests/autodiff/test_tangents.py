@@ -63,7 +63,8 @@ class Tangent:
 
 
 def test_what_is_no_adjoint_is_a_tangent_or_has_a_reason():
-    names = {k.name for k in kernels_of(lartpc.adjoint) - {adjoint.kernel for adjoint in ADJOINTS.values()}}
+    adjoints = {adjoint.kernel for adjoint in ADJOINTS.values()}
+    names = {k.name for k in kernels_of(lartpc.adjoint) - adjoints if not k.name.endswith("_adjoint")}
     assert names == {f"{name}_tangent" for name in TANGENTS} | set(OTHERS)
 
 

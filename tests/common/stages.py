@@ -4,7 +4,8 @@ import dataclasses
 import functools
 
 import numpy as np
-from launches import record_vetoes
+import pytest
+from launches import copies, record_vetoes
 from loss_cases import LOSS_CASES
 
 from lartpc.adjoint.pairs import ADJOINTS
@@ -19,12 +20,35 @@ from lartpc.generator.generate import generate
 from lartpc.gradients.jacobian import Jacobian
 from lartpc.gradients.segments import SegmentJacobian
 from lartpc.gradients.trace import Trace
+from lartpc.kernels.runtime.launch import Kernel, in_order
 from lartpc.pixels.response import Response
 from lartpc.simulation.simulation import Simulation as AnySimulation
 
 
 def record_runs(folder, dtype=np.float32):
-    """Run every stage once in a precision, forwards and backwards; only the launches matter."""
+    """Run every stage once in a precision, forwards and backwards; only the launches matter.
+
+    Kernels that CUDA has in parts are launched whole and then in parts, which give the same.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Kernel, "__call__", in_parts_too(Kernel.__call__))
+        run_all(folder, dtype)
+
+
+def in_parts_too(call):
+    def both(kernel, threads, /, **arrays):
+        before = copies(in_order(kernel, arrays)) if kernel.parts else {}
+        call(kernel, threads, **arrays)
+        if kernel.parts and threads:
+            kernel.parts(threads, np, **before)
+            for name in kernel.outputs:
+                most = 1e4 * np.finfo(arrays[name].dtype).eps * np.abs(arrays[name]).max(initial=0.0)
+                np.testing.assert_allclose(before[name], arrays[name], rtol=0.0, atol=most, err_msg=kernel.name)
+
+    return both
+
+
+def run_all(folder, dtype):
     Simulation = functools.partial(AnySimulation, dtype=dtype)
     detector = dataclasses.replace(Detector.module0(), buffer_risetime=0.1, adc_busy_delay=9, reset_cycles=1)
     simulation = Simulation(detector, noise=True)

@@ -7,7 +7,7 @@ import numba
 import pytest
 from ptx_source import as_on_device
 
-from lartpc.kernels.runtime.launch import THREADS_PER_BLOCK, Kernel
+from lartpc.kernels.runtime.launch import Kernel, block_size
 from tests.emulated import cupy
 from tests.emulated.program import program
 
@@ -25,7 +25,7 @@ class Launcher:
 
     def launch(self, grid, threads, arguments):
         blocks, size = grid
-        assert size == THREADS_PER_BLOCK and (blocks - 1) * size < threads <= blocks * size
+        assert size == block_size(threads) and (blocks - 1) * size < threads <= blocks * size
         host = [one.memory if isinstance(one, cupy.ndarray) else one for one in arguments]
         types = (numba.types.int64, *map(as_on_device, host))
         refuse_other_types(types[1:], arguments)

@@ -9,7 +9,7 @@ import numba
 import numpy as np
 from ptx_source import as_on_device, ptx
 
-from lartpc.kernels.runtime.launch import THREADS_PER_BLOCK, in_order
+from lartpc.kernels.runtime.launch import block_size, in_order
 from tests.emulated.memory import ACCESS, HEAD, TRAP, Memory, access
 from tests.emulated.opcodes import HELPERS, Unsupported
 from tests.emulated.ptx import Translation
@@ -27,8 +27,8 @@ def helpers():
 class Program:
     """A kernel in PTX, ready to run."""
 
-    def __init__(self, source, **options):
-        self.translation = Translation(source, **options)
+    def __init__(self, source, translation=Translation, **options):
+        self.translation = translation(source, **options)
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         for function in helpers():
@@ -47,8 +47,11 @@ class Program:
         prototype = ctypes.CFUNCTYPE(None, pointer, pointer, number, ctypes.c_int32, pointer)
         self.function = prototype(self.engine.get_function_address("run"))
 
-    def run(self, threads, arguments, order=None):
-        """Run a launch on arguments by name, its threads in an `order` of their numbers; its `Memory` where checked."""
+    def run(self, threads, arguments, order=None, left=0):
+        """Run a launch on arguments by name, its threads in an `order` of their numbers.
+
+        Its `Memory` where checked; of programs whose threads leave numbers behind, as many as `left` each, these.
+        """
         arrays = {name: a for name, a in {**arguments, **self.translation.tables}.items() if is_array(a)}
         memory = Memory(arrays) if self.translation.checked else None
         addresses = memory.addresses if memory else {name: a.ctypes.data for name, a in arrays.items()}
@@ -56,11 +59,11 @@ class Program:
         slots = np.array(slots, dtype=np.uint64)
         assert len(slots) == len(self.translation.slots)
         order = np.ascontiguousarray(grid(threads) if order is None else order, dtype=np.int64)
-        table = memory.table if memory else np.zeros(HEAD, dtype=np.int64)
-        self.function(slots.ctypes.data, order.ctypes.data, len(order), THREADS_PER_BLOCK, table.ctypes.data)
+        table = memory.table if memory else np.zeros(HEAD + left * len(order), dtype=np.int64)
+        self.function(slots.ctypes.data, order.ctypes.data, len(order), block_size(threads), table.ctypes.data)
         if table[TRAP]:
             raise Unsupported("the cosine of a huge number")
-        return memory
+        return table[HEAD:] if left else memory
 
 
 def is_array(argument):
@@ -69,7 +72,8 @@ def is_array(argument):
 
 def grid(threads):
     """The numbers of all threads of a launch, with those of its last block that have nothing to do."""
-    return np.arange(-(-threads // THREADS_PER_BLOCK) * THREADS_PER_BLOCK)
+    size = block_size(threads)
+    return np.arange(-(-threads // size) * size)
 
 
 def parameters(arguments, addresses):
@@ -87,9 +91,9 @@ def parameters(arguments, addresses):
 
 
 @functools.cache
-def program(kernel, types, fused=True, checked=False):
+def program(kernel, types, **options):
     """The program of a kernel for types of its arguments, compiled once."""
-    return Program(ptx(kernel, types, CC), fused=fused, checked=checked)
+    return Program(ptx(kernel, types, CC), **options)
 
 
 def types_of(arguments):
@@ -100,4 +104,4 @@ def types_of(arguments):
 def emulate(kernel, threads, arguments, order=None, **options):
     """Launch a kernel, through PTX, on NumPy arrays by name."""
     arguments = in_order(kernel, arguments)
-    return program(kernel, types_of(arguments), **options).run(threads, arguments, order)
+    return program(kernel, types_of(arguments), **options).run(threads * kernel.lanes, arguments, order)

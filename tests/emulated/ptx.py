@@ -91,7 +91,7 @@ class Translation:
             else:
                 self.instruction(" ".join(item[:-1].split()))
         if not self.ended:
-            self.emit("ret void")
+            self.do_ret([])
 
     def emit(self, line):
         self.code.append(f"  {line}")

@@ -137,8 +137,8 @@ FULL_DISK = f"""
 import resource
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 {ONE_KERNEL}
-from lartpc.kernels.runtime.own import own
-own(1, starts=np.array([0, 3]), owner=np.zeros(3, dtype=np.int64))
+from lartpc.kernels.runtime.gather import gather
+gather(1, values=np.zeros(1), slot=np.array([[0]]), module_parameters=np.zeros((1, 1)))
 """
 
 
