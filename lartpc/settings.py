@@ -12,4 +12,4 @@ class Settings(NamedTuple):
     precision: float = 1e-4  # of the parametric response's tables, relative to its peak
     lookback: float = 24.0  # how far back of its edge a response is followed [us]
     block: int = 16  # ticks: windows are whole numbers of blocks
-    steps_per_batch: int = 8192  # whole events are simulated together up to about this many steps; on CUDA, to 8 times
+    steps_per_batch: int = 8192  # whole events are simulated together up to about so many; on CUDA, as memory allows

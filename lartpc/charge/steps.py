@@ -19,6 +19,9 @@ from lartpc.kernels.runtime.gather import gather
 class Pieces(NamedTuple):
     """The parts of segments in TPCs (n_pieces,), by segment and TPC; volume: row of `Tables.volumes`."""
 
+    start: Any  # of the segments, end and wanted TPCs: the arrays of the batch from which they were made
+    end: Any
+    wanted: Any
     of_segment: Any  # (n_segments + 1,) first piece of each segment
     segment: Any
     tpc: Any
@@ -74,7 +77,15 @@ def make_pieces(batch, tables, settings):
     pieces(n, **line, wanted=wanted, first_piece=of_segment, **of_piece)
     step_length = batch.dE.dtype.type(settings.step_length)
     count_steps(n_pieces, **line, step_length=step_length, **of_piece, step_count=count)
-    return Pieces(of_segment, segment, tables.tpc_of_volume[volume], volume, offsets(count))
+    made_of = (batch.start, batch.end, batch.wanted)
+    return Pieces(*made_of, of_segment, segment, tables.tpc_of_volume[volume], volume, offsets(count))
+
+
+def pieces_of(batch, tables, settings):
+    """The `Pieces` that a batch has, or new ones where it has none, or has been moved since."""
+    own = batch.pieces
+    kept = own is not None and all(getattr(own, name) is getattr(batch, name) for name in ("start", "end", "wanted"))
+    return own if kept else make_pieces(batch, tables, settings)
 
 
 def make_deposits(batch, cut, tables, settings, launch: Launch):
@@ -143,7 +154,7 @@ def of_modules(values, tables, launch: Launch = plain):
 
 def make_steps(batch, parameters, recombination, tables, detector, settings, launch: Launch = plain):
     """Split, field, quench with the model `recombination`, and drift: `Steps`. parameters: those `of_modules`."""
-    cut = make_pieces(batch, tables, settings)
+    cut = pieces_of(batch, tables, settings)
     deposits = make_deposits(batch, cut, tables, settings, launch)
     xp, n, T = namespace(deposits.dE), len(deposits.dE), deposits.dE.dtype.type
     field = Uniform(parameters).at(deposits, launch)

@@ -55,7 +55,7 @@ class Stage(NamedTuple):
         """As the optimizer takes them."""
         if isinstance(self.optimizer, Adam):
             chosen = length_batches(segments, self.optimizer.batch_length, self.optimizer.seed)
-            return [simulation.batch(segments.select(rows)) for rows in chosen]
+            return [simulation.cut(simulation.batch(segments.select(rows))) for rows in chosen]
         return simulation.batches(segments, whole=self.loss not in SQUARES)
 
     def look(self, objective: Objective, cleaning: Cleaning) -> Callable[[Batch, Waveforms, Pixels], Examined] | None:

@@ -18,8 +18,9 @@ class Batch(NamedTuple):
     time: Any  # (n,) the rest of t0 [us]
     place: Any  # (n,) int64, of each among the segments that the batch is made of
     wanted: Any  # (n_wanted,) int64, ascending: the TPCs that are simulated
+    pieces: Any = None  # see charge.steps: where the segments leave TPCs, if that has been found
 
     def select(self, rows: Any) -> Batch:
         """Some of the segments."""
-        per_segment = [name for name in self._fields if name not in ("event_id", "wanted")]
-        return self._replace(**{name: getattr(self, name)[rows] for name in per_segment})
+        per_segment = [name for name in self._fields if name not in ("event_id", "wanted", "pieces")]
+        return self._replace(**{name: getattr(self, name)[rows] for name in per_segment}, pieces=None)

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lartpc.arrays import to_numpy
+from lartpc.arrays import to_numpy, usable_bytes
 from lartpc.autodiff.launch import plain
 from lartpc.charge.recombination import RECOMBINATION, idle
-from lartpc.charge.steps import make_pieces, make_steps, of_modules
+from lartpc.charge.steps import make_steps, of_modules, pieces_of
 from lartpc.charge.tables import in_events, make_tables
 from lartpc.checks import check_choice, short
 from lartpc.data.attribution import Attribution
@@ -44,7 +44,7 @@ from lartpc.simulation.collect import (
 from lartpc.simulation.noise_hits import check_rate, make_noise_hits, merged
 
 DEVICES = ("cpu", "cuda")
-ON_CUDA = 8  # times as large are batches on a device, which needs many threads; memory used again suits a processor
+BYTES_A_STEP = 20_000  # of a device, for a value and gradient, times the readout's `reach`
 
 
 class Result(NamedTuple):
@@ -90,7 +90,9 @@ class Simulation:
         if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
             raise InputError(f"seed: found {short(seed)}, allowed is a whole number from 0 to 2^63 - 1")
         if device == "cuda" and not cuda_available():
-            raise InputError("device: found 'cuda', but there is no CUDA device with the packages of lartpc[cuda]")
+            raise InputError(
+                "device: found 'cuda', but there is no CUDA device with the packages of lartpc[cuda] or lartpc[cuda12]"
+            )
         self.detector = Detector.module0() if detector is None else detector
         given: dict[str, Any] = {"thresholds": thresholds, "gains": gains, "pedestals": pedestals}
         given = {name: table for name, table in given.items() if table is not None}
@@ -235,7 +237,7 @@ class Simulation:
         if len(segments) == 0:
             return []
         every = self.batch(segments)
-        pieces = make_pieces(every, self.tables, self.settings)
+        pieces = pieces_of(every, self.tables, self.settings)
         first_step = pieces.first_step[pieces.of_segment]
         event = to_numpy(every.event)
         edges = np.append(np.flatnonzero(np.diff(event, prepend=-1)), len(event))
@@ -246,12 +248,24 @@ class Simulation:
                 start = i - 1
                 cuts.append(edges[start])
         cuts.append(len(event))
-        return [every.select(slice(a, b)) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+        if len(cuts) == 2:
+            return [every._replace(pieces=pieces)]
+        return [self.cut(every.select(slice(a, b))) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+
+    def cut(self, batch: Batch) -> Batch:
+        """A batch that keeps where its segments leave TPCs, for several evaluations."""
+        return batch._replace(pieces=pieces_of(batch, self.tables, self.settings))
 
     def most_steps(self) -> int:
-        """Steps that are simulated together, about."""
+        """Steps that are simulated together, about; on a device, which needs many threads, as many as half of it holds.
+
+        A power of 2 of them: so that memory which others have for a while does not change the order of sums.
+        """
         most = self.settings.steps_per_batch // self.readout.reach
-        return most * ON_CUDA if self.device == "cuda" else most
+        if self.device == "cpu":
+            return most
+        held = usable_bytes(self.xp) // (2 * BYTES_A_STEP * self.readout.reach)
+        return max(most, 1 << max(held, 1).bit_length() - 1)
 
     def parts(self, batch: Batch, most: int | None = None) -> list[tuple[Any, Batch]]:
         """A batch of more than `most` steps in parts of whole TPCs, of about as many, each with its segments' rows.
@@ -259,7 +273,7 @@ class Simulation:
         No pixel sees charge of two parts. A segment that passes TPCs of several is in each of them.
         """
         most = self.most_steps() if most is None else most
-        pieces = make_pieces(batch, self.tables, self.settings)
+        pieces = pieces_of(batch, self.tables, self.settings)
         if int(pieces.first_step[-1]) <= most:
             return [(slice(None), batch)]
         xp, tpcs = self.xp, to_numpy(batch.wanted)
@@ -274,7 +288,7 @@ class Simulation:
             size += n
         chosen = [xp.asarray(np.unique(to_numpy(pieces.segment)[np.isin(tpc, group)])) for group in groups]
         return [
-            (rows, batch.select(rows)._replace(wanted=xp.asarray(np.array(group))))
+            (rows, self.cut(batch.select(rows)._replace(wanted=xp.asarray(np.array(group)))))
             for rows, group in zip(chosen, groups, strict=True)
         ]
 

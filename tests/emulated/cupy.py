@@ -15,6 +15,7 @@ import lartpc
 from tests.emulated.memory import poison
 
 PACKAGE = Path(lartpc.__file__).parent  # installed, or the checkout
+FREE = 10**10  # bytes that the device has
 WAITS, TRANSFERS = Counter(), Counter()  # (what, file, line): how often
 
 
@@ -201,3 +202,13 @@ class cuda:
     @staticmethod
     def is_available():
         return True
+
+    class runtime:
+        @staticmethod
+        def memGetInfo():
+            return FREE, 2 * FREE
+
+
+class get_default_memory_pool:
+    def total_bytes(self):
+        return 0
