@@ -1,25 +1,37 @@
-"""CPU against CUDA: the same hits and waveforms, and the time each takes. Needs lartpc[cuda] and a CUDA device.
+"""CPU against CUDA: the same hits, waveforms, gradients and fits, and the time each takes. Needs a CUDA device.
 
 Usage: python bench/gpu.py [SEGMENTS]     (generated muons, and the file if one is given)
 
+Value and gradient of 100 to 100,000 cm, a fit, the tabulated response, and each kernel beside what bench/gpu_model.py
+predicted. Within 8 minutes: the longest samples are left out where time is short.
 Exit code 0 where both agree, 1 where they do not, 2 where there is no CUDA device.
 """
 
 import argparse
+import json
 import sys
+import time
 from importlib.metadata import version
 
 import numpy as np
-from common import first_of, generated, lengths, machine, median_seconds, selected, write
+from common import ROOT, TRUTH, first_of, generated, lengths, machine, median_seconds, selected, write
+from kernel_times import KernelTimes
 
+from lartpc.fit.calibrate import SIX, calibrate
 from lartpc.formats.edepsim import read_segments
+from lartpc.gradients.trace import Trace
 from lartpc.kernels.runtime.launch import cuda_available
 from lartpc.simulation.simulation import Simulation
 
-EVENTS = 10  # generated for the comparison; some 4,000 cm of muons
+EVENTS = 260  # generated; some 100,000 cm of muons
 COMPARED = 2000.0  # [cm] of a sample that are compared
-TIMED = (100, 2000)  # [cm]
+BOTH = (100, 1_000)  # [cm] of muons that both devices are timed with
+LONG = (10_000, 100_000)  # [cm], the device alone, once
+FITTED = 300  # [cm]
 REPEATS = 11
+LIMIT = 400.0  # [s] after which no longer sample is begun
+GRADIENT_TOLERANCE = 1e-3  # of sums over segments, which cancel
+APART = 0.1  # errors by which values of fits may differ
 ADC_TOLERANCE = 1.0  # counts
 ADC_FRACTION = 0.999  # of the hits that must agree
 CURRENT_TOLERANCE = 1e-5  # of the peak of the largest waveform
@@ -90,23 +102,68 @@ def compare(segments, dtype, noise):
     return row
 
 
-def time_both(segments):
-    """Median seconds from segments to hits in main memory, and from a batch on the device to its reads there."""
+def value_and_gradient(simulation, batches):
+    """Of all batches, with everything done when it returns: the derivatives by the parameters, summed."""
+    total = 0.0
+    for batch in batches:
+        trace = Trace(simulation, batch)
+        used = simulation.xp.arange(trace.reads.time.shape[1]) < trace.reads.count[:, None]
+        seeds = {name: used.astype(simulation.dtype) for name in ("time", "charge")}
+        found = trace.backward(current=trace.waveforms.current, **seeds)
+        total = total + np.array(list(found.parameters.values()))
+    return total
+
+
+def time_gradient(segments, devices, response="parametric"):
+    """Median seconds of a value and gradient on each device, the first run with compilation apart."""
+    row = {"response": response, "segments": len(segments), "length_cm": float(lengths(segments).sum())}
+    found = {}
+    for device in devices:
+        simulation = Simulation(response=response, device=device)
+        batches = simulation.batches(segments)
+        started = time.perf_counter()
+        found[device] = value_and_gradient(simulation, batches)
+        row[f"{device}_first_seconds"] = time.perf_counter() - started
+        repeats = REPEATS if len(devices) == 2 else 1
+        row[f"{device}_seconds"] = median_seconds(lambda s=simulation, b=batches: value_and_gradient(s, b), repeats)
+    if len(found) == 2:
+        cpu, cuda = found["cpu"], found["cuda"]
+        row["gradient_largest_relative_difference"] = float(np.max(np.abs(cuda - cpu) / np.maximum(np.abs(cpu), 1e-30)))
+    return row
+
+
+def time_fit(segments):
+    """Seconds of a fit of six parameters to noisy hits, and the largest difference of the values in errors."""
+    hits = Simulation(parameters=TRUTH, noise=True, seed=1)(segments).hits
+    row, results = {"length_cm": float(lengths(segments).sum())}, {}
+    for device in ("cpu", "cuda"):
+        started = time.perf_counter()
+        results[device] = calibrate(Simulation(device=device), segments, hits, SIX)
+        row[f"{device}_seconds"] = time.perf_counter() - started
+    apart = np.abs(results["cuda"].values - results["cpu"].values) / results["cpu"].errors
+    row["apart_errors"] = float(apart.max())
+    return row
+
+
+def time_kernels(segments):
+    """Seconds by kernel of a value and gradient on the device, beside what the newest model of it predicted."""
     import cupy
 
-    row = {"segments": len(segments), "length_cm": float(lengths(segments).sum())}
-    for device in ("cpu", "cuda"):
-        simulation = Simulation(device=device)
-        batch, parameters = simulation.batch(segments), simulation.vector()
-
-        def chain(simulation=simulation, batch=batch, parameters=parameters):
-            waveforms = simulation.waveforms(batch, parameters)
-            simulation.reads(waveforms, batch, simulation.pixels(waveforms))
-            cupy.cuda.Device().synchronize()
-
-        row[f"{device}_seconds"] = median_seconds(lambda s=simulation: s(segments), REPEATS, warm_up=2)
-        row[f"{device}_chain_seconds"] = median_seconds(chain, REPEATS, warm_up=2)
-    return row
+    simulation = Simulation(device="cuda")
+    batches = simulation.batches(segments)
+    value_and_gradient(simulation, batches)
+    with KernelTimes(cupy.cuda.Device().synchronize) as times:
+        value_and_gradient(simulation, batches)
+    models = sorted((ROOT / "bench" / "results").glob("gpu_model-parametric-*.json"))
+    model = json.loads(models[-1].read_text())["kernels"] if models else []
+    predicted = {row["kernel"]: row["seconds"] for row in model}
+    return {
+        "outside_seconds": times.outside,
+        "kernels": [
+            {"kernel": name, "calls": times.calls[name], "seconds": seconds, "model": predicted.get(name)}
+            for name, seconds in times.seconds.most_common()
+        ],
+    }
 
 
 def graphics():
@@ -123,6 +180,16 @@ def graphics():
     }
 
 
+def tell(row):
+    """A line of a time."""
+    cpu = f"{1e3 * row['cpu_seconds']:.1f} ms on the CPU, " if "cpu_seconds" in row else ""
+    print(
+        f"{row['response']}, {row['length_cm']:.0f} cm, value and gradient: {cpu}{1e3 * row['cuda_seconds']:.2f} ms on "
+        f"CUDA ({row['cuda_first_seconds']:.0f} s the first time)",
+        flush=True,
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("segments", nargs="?", help="file of energy deposits")
@@ -133,7 +200,7 @@ def main():
     samples = {"generated muons": generated("muons", EVENTS)}
     if path:
         samples[path.rpartition("/")[2]] = selected(read_segments(path))
-    comparisons = []
+    comparisons, started = [], time.perf_counter()
     for name, sample in samples.items():
         segments = first_of(sample, COMPARED) or sample
         for dtype, noise in ((np.float32, False), (np.float32, True), (np.float64, False)):
@@ -146,18 +213,28 @@ def main():
                 f"{'passed' if row['passed'] else 'FAILED'}",
                 flush=True,
             )
-    timings = []
-    for length in TIMED:
-        row = time_both(first_of(samples["generated muons"], length))
-        timings.append(row)
-        print(
-            f"{row['length_cm']:.0f} cm: segments to hits {1e3 * row['cpu_seconds']:.1f} ms on the CPU, "
-            f"{1e3 * row['cuda_seconds']:.1f} ms on CUDA; chain alone {1e3 * row['cpu_chain_seconds']:.1f} ms and "
-            f"{1e3 * row['cuda_chain_seconds']:.1f} ms",
-            flush=True,
-        )
+    muons, timings = samples["generated muons"], []
+    for length in BOTH:
+        timings.append(time_gradient(first_of(muons, length), ("cpu", "cuda")))
+        tell(timings[-1])
+    timings.append(time_gradient(first_of(muons, BOTH[0]), ("cpu", "cuda"), "electrostatic"))
+    tell(timings[-1])
+    fit = time_fit(first_of(muons, FITTED))
+    seconds = f"{fit['cpu_seconds']:.1f} s on the CPU, {fit['cuda_seconds']:.1f} s on CUDA"
+    print(f"fit of {fit['length_cm']:.0f} cm: {seconds}, {fit['apart_errors']:.1e} errors apart", flush=True)
+    kernels = time_kernels(first_of(muons, BOTH[0]))
+    for row in kernels["kernels"][:12]:
+        low, high = (1e6 * end for end in row["model"]["H100"]) if row["model"] else (np.nan, np.nan)
+        print(f"{row['kernel']:24} {1e6 * row['seconds']:8.0f} us, model {low:.0f} to {high:.0f}", flush=True)
+    for length in LONG:
+        segments = first_of(muons, length)
+        if segments is not None and time.perf_counter() - started < LIMIT:
+            timings.append(time_gradient(segments, ("cuda",)))
+            tell(timings[-1])
     passed = all(row["passed"] for row in comparisons)
-    results = {"passed": passed, "comparisons": comparisons, "timings": timings}
+    passed &= fit["apart_errors"] < APART
+    passed &= all(row.get("gradient_largest_relative_difference", 0.0) < GRADIENT_TOLERANCE for row in timings)
+    results = {"passed": passed, "comparisons": comparisons, "timings": timings, "fit": fit, "kernels": kernels}
     print(write("gpu", {"machine": {**machine(), **graphics()}, **results}))
     return 0 if passed else 1
 

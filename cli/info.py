@@ -22,6 +22,7 @@ PACKAGES = (
     "iminuit",
     "numba-cuda",
     "cupy-cuda13x",
+    "cupy-cuda12x",
 )
 
 
