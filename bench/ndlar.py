@@ -4,8 +4,8 @@ Usage: python bench/ndlar.py [SEGMENTS]     (default 100000; muons through 35 mo
 
 With the parametric response, and with the table of the electrostatic one.
 
-The gradient: of the sums of the squared current and of all hit times and charges, by all parameters and segments. The
-event is simulated in parts, as `Simulation` does it.
+The gradient: of half the sum of the squared current, and of the sums of all hit times and charges, by all parameters
+and segments. The event is simulated in parts, as `Simulation` does it.
 Memory is the largest of the whole process, loaded kernels and all.
 """
 
@@ -43,7 +43,7 @@ def gradient(simulation, segments):
         trace = Trace(simulation, batch)
         used = np.arange(trace.reads.time.shape[1]) < trace.reads.count[:, None]
         ones = used.astype(simulation.dtype)
-        found = trace.backward(current=2.0 * trace.waveforms.current, time=ones, charge=ones)
+        found = trace.backward(current=trace.waveforms.current, time=ones, charge=ones)
         parameters += list(found.parameters.values())
         del trace, found  # before the next part needs as much
     return parameters
