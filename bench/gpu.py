@@ -151,7 +151,7 @@ def time_fit(segments):
 
 
 def time_kernels(segments):
-    """Seconds by kernel of a value and gradient on the device, beside what the newest model of it predicted."""
+    """Seconds by kernel of a value and gradient on the device, beside what the newest model of as many segments predicted."""
     import cupy
 
     simulation = Simulation(device="cuda")
@@ -159,7 +159,7 @@ def time_kernels(segments):
     value_and_gradient(simulation, batches)
     with KernelTimes(cupy.cuda.Device().synchronize) as times:
         value_and_gradient(simulation, batches)
-    models = sorted((ROOT / "bench" / "results").glob("gpu_model-parametric-*.json"))
+    models = sorted((ROOT / "bench" / "results").glob(f"gpu_model-parametric-{len(segments)}-*.json"))
     model = json.loads(models[-1].read_text())["kernels"] if models else []
     predicted = {row["kernel"]: row["seconds"] for row in model}
     return {
