@@ -151,7 +151,7 @@ def time_fit(segments):
 
 
 def time_kernels(segments):
-    """Seconds by kernel of a value and gradient on the device, beside what the newest model of as many segments predicted."""
+    """Seconds by kernel of a value and gradient on the device, and what the newest model of as many segments said."""
     import cupy
 
     simulation = Simulation(device="cuda")
