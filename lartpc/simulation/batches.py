@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from lartpc.arrays import usable_bytes
+
+BYTES_A_STEP = 20_000  # of a device, for a value and gradient, times the readout's `reach`
+
 
 class Batch(NamedTuple):
     """Segments of whole events, as the kernels take them; n segments."""
@@ -24,3 +28,12 @@ class Batch(NamedTuple):
         """Some of the segments."""
         per_segment = [name for name in self._fields if name not in ("event_id", "wanted", "pieces")]
         return self._replace(**{name: getattr(self, name)[rows] for name in per_segment}, pieces=None)
+
+
+def held_by_device(xp: Any, reach: int) -> int:
+    """Steps that half of a device's memory holds, for a readout of some `reach`.
+
+    A power of 2 of them: so that memory which others have for a while does not change the order of sums.
+    """
+    held = usable_bytes(xp) // (2 * BYTES_A_STEP * reach)
+    return 1 << max(held, 1).bit_length() - 1

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lartpc.arrays import to_numpy, usable_bytes
+from lartpc.arrays import to_numpy
 from lartpc.autodiff.launch import plain
 from lartpc.charge.recombination import RECOMBINATION, idle
 from lartpc.charge.steps import make_steps, of_modules, pieces_of
@@ -28,7 +28,7 @@ from lartpc.parameters import Parameters, common_name, parameter
 from lartpc.pixels.readout import Given, find_response, make_readout
 from lartpc.settings import Settings
 from lartpc.simulation.attribution import Recorder, arrivals, associations, contributions, file_trajectories, join
-from lartpc.simulation.batches import Batch
+from lartpc.simulation.batches import Batch, held_by_device
 from lartpc.simulation.chain import Waveforms, make_waveforms
 from lartpc.simulation.collect import (
     Summary,
@@ -44,7 +44,6 @@ from lartpc.simulation.collect import (
 from lartpc.simulation.noise_hits import check_rate, make_noise_hits, merged
 
 DEVICES = ("cpu", "cuda")
-BYTES_A_STEP = 20_000  # of a device, for a value and gradient, times the readout's `reach`
 
 
 class Result(NamedTuple):
@@ -257,15 +256,9 @@ class Simulation:
         return batch._replace(pieces=pieces_of(batch, self.tables, self.settings))
 
     def most_steps(self) -> int:
-        """Steps that are simulated together, about; on a device, which needs many threads, as many as half of it holds.
-
-        A power of 2 of them: so that memory which others have for a while does not change the order of sums.
-        """
+        """Steps that are simulated together, about; on a device, which needs many threads, as many as it holds."""
         most = self.settings.steps_per_batch // self.readout.reach
-        if self.device == "cpu":
-            return most
-        held = usable_bytes(self.xp) // (2 * BYTES_A_STEP * self.readout.reach)
-        return max(most, 1 << max(held, 1).bit_length() - 1)
+        return most if self.device == "cpu" else max(most, held_by_device(self.xp, self.readout.reach))
 
     def parts(self, batch: Batch, most: int | None = None) -> list[tuple[Any, Batch]]:
         """A batch of more than `most` steps in parts of whole TPCs, of about as many, each with its segments' rows.
