@@ -149,10 +149,10 @@ def calibrate_hits_of_runs(
     known = Known(t0, t0_of, density)
     saved = journal.saved
     if saved is None:
-        saved, weight = first(begun, start, particles, known, journal.progress)
+        saved, of_time = first(begun, start, particles, known, journal.progress)
         fit = joint_fit(begun, varied, restored(begun, saved, known), known)
         if fit.times is not None:
-            saved = saved._replace(eta=fit.profiled(start, with_mean_times(fit.times, saved.eta, weight)).eta)
+            saved = saved._replace(eta=fit.profiled(start, with_mean_times(fit.times, saved.eta, of_time)).eta)
         journal.save(saved)
     tracks = restored(begun, saved, known)
     theta, flow = saved.theta, saved.flow

@@ -22,9 +22,9 @@ import numpy as np
 from lartpc.fit.constraint import penalty
 from lartpc.fit.runs import RunUnknowns
 from lartpc.fit.uncertainty import DEGENERATE
-from lartpc.reconstruction.layout import TIME
+from lartpc.reconstruction.layout import TIME, Z
 from lartpc.reconstruction.likelihood import Near, TrackLikelihood
-from lartpc.reconstruction.singles import at, fit_singles, moved
+from lartpc.reconstruction.singles import REACH_TIME, at, fit_singles, moved
 from lartpc.reconstruction.track import Gaussian, Track
 
 DECREMENT = 0.1  # sqrt(g_S S^-1 g_S) [errors] at which theta is at its minimum
@@ -67,9 +67,12 @@ class Reduced(NamedTuple):
 
     gradient: np.ndarray  # (p,) g_S
     information: np.ndarray  # (p, p) S
-    follow: tuple[np.ndarray, ...]  # (n_t, p) d(eta)/d(theta): -H_t^-1 B_t where no time is shared
-    settle: tuple[np.ndarray, ...] = ()  # (n_t,) the step of the tracks by that of their times alone, at the same theta
+    follow: tuple[np.ndarray, ...]  # (n_t, p) d(eta)/d(theta) at the same times: -H_t^-1 B_t
+    with_time: tuple[np.ndarray, ...] = ()  # (n_t,) d(eta)/d(time) of shared times
+    times_follow: np.ndarray = np.zeros((0, 0))  # (n_events, p) d(time)/d(theta)
+    settle: np.ndarray = np.zeros(0)  # (n_events,) the step of the times at the same theta
     of_time: np.ndarray = np.zeros(0)  # (n_events,) h_e
+    of_track: np.ndarray = np.zeros(0)  # (n_tracks,) what of it each track tells
     unsettled: float = 0.0  # mean square of the decrements of the times at the same theta
 
     @property
@@ -127,7 +130,7 @@ class TimeLeft(NamedTuple):
     slope: float
     curvature: float
     cross: np.ndarray  # (p,)
-    follow: np.ndarray  # (n,) -d(eta)/d(time)
+    follow: np.ndarray  # (n,) d(eta)/d(time)
 
 
 def without_times(reduced: Reduced, times: Times, of_tracks: Sequence[TimeLeft], values: np.ndarray) -> Reduced:
@@ -137,20 +140,18 @@ def without_times(reduced: Reduced, times: Times, of_tracks: Sequence[TimeLeft],
     of_time = np.bincount(event, [one.curvature for one in of_tracks], n) + times.prior.width**-2 + WITHIN
     cross = np.zeros((n, len(reduced.gradient)))
     np.add.at(cross, event, [one.cross for one in of_tracks])
-    by_theta, own = -cross / of_time[:, None], -slope / of_time
-    follow, settle = [], []
-    for e, one, alone in zip(event, of_tracks, reduced.follow, strict=True):
-        follow.append(alone - np.outer(one.follow, by_theta[e]))
-        settle.append(-own[e] * one.follow)
-        follow[-1][TIME], settle[-1][TIME] = by_theta[e], own[e]
-    information = reduced.information + cross.T @ by_theta
+    times_follow, settle = -cross / of_time[:, None], -slope / of_time
+    information = reduced.information + cross.T @ times_follow
     return Reduced(
-        reduced.gradient + cross.T @ own,
+        reduced.gradient + cross.T @ settle,
         0.5 * (information + information.T),
-        tuple(follow),
-        tuple(settle),
+        reduced.follow,
+        tuple(one.follow for one in of_tracks),
+        times_follow,
+        settle,
         of_time,
-        float(np.mean(-own * slope)),
+        np.array([one.curvature for one in of_tracks]),
+        float(np.mean(-settle * slope)),
     )
 
 
@@ -218,7 +219,9 @@ class JointFit:
                 cross[columns] = time.by_theta - time.by_eta @ by_theta
                 slope = time.gradient - float(time.by_eta @ own)
                 curvature = time.information - float(time.by_eta @ solved[:, -1])
-                left.append(TimeLeft(slope, curvature, cross, solved[:, -1]))
+                with_time = -solved[:, -1]
+                with_time[TIME] = 1.0
+                left.append(TimeLeft(slope, curvature, cross, with_time))
         found = Reduced(gradient, 0.5 * (information + information.T), tuple(follow))
         return found if self.times is None else without_times(found, self.times, left, self.times.values(state.eta))
 
@@ -227,9 +230,14 @@ class JointFit:
 
         share: of the step of shared times at the same theta, which they go too.
         """
-        settle = reduced.settle or tuple(np.zeros(len(eta)) for eta in state.eta)
-        own = zip(self.tracks, state.eta, reduced.follow, settle, strict=True)
-        return [moved(track, eta, follow @ step + share * settled) for track, eta, follow, settled in own]
+        steps = [follow @ step for follow in reduced.follow]
+        drift = np.zeros(len(steps))
+        if self.times is not None:
+            late = np.clip(reduced.times_follow @ step + share * reduced.settle, -REACH_TIME, REACH_TIME)
+            with_it = [late[e] * one for e, one in zip(self.times.event, reduced.with_time, strict=True)]
+            steps = [alone + one for alone, one in zip(steps, with_it, strict=True)]
+            drift = np.abs([one[Z] for one in with_it])
+        return [moved(*of) for of in zip(self.tracks, state.eta, steps, drift, strict=True)]
 
     def profiled(self, theta: np.ndarray, eta: Sequence[np.ndarray]) -> State:
         """The tracks fitted one by one at theta."""

@@ -40,7 +40,7 @@ class Marginal(NamedTuple):
 
 
 class Slopes(NamedTuple):
-    """Derivatives of log det H_t/2 of each track along directions, where theta was."""
+    """Derivatives of log det H_t/2 of each track, with what it adds to log h_e/2, along directions, where theta was."""
 
     theta: np.ndarray  # (p,)
     directions: np.ndarray  # (p, q) of one error each, without correlation
@@ -63,20 +63,26 @@ class Slopes(NamedTuple):
         return float(np.linalg.norm(self.along @ (theta - self.theta)))
 
 
-def half_log_det(fit: JointFit, state: State) -> np.ndarray:
-    """log det H_t/2 of each track (n_tracks,), and its part of log h_e/2 of the time that it shares."""
-    found = np.array([0.5 * np.linalg.slogdet(near.information)[1] for near in state.near])
-    if fit.times is None:
-        return found
-    event = fit.times.event
-    return found + (0.5 * np.log(fit.reduced(state).of_time) / np.bincount(event))[event]
+def half_log_det(state: State) -> np.ndarray:
+    """log det H_t/2 of each track (n_tracks,)."""
+    return np.array([0.5 * np.linalg.slogdet(near.information)[1] for near in state.near])
+
+
+def of_shared_times(before: Reduced, after: Reduced, event: np.ndarray) -> np.ndarray:
+    """What each track (n_tracks,), of an `event`, adds to the change of log h_e/2 of the time that it shares.
+
+    log(h'/h) = (h' - h)/M, M the logarithmic mean of both, of which h' - h is the sum of what tracks tell more: a track
+    that jumps does not make the others of its event jump.
+    """
+    part = after.of_time / before.of_time - 1.0
+    slope = np.divide(np.log1p(part), part, out=np.ones_like(part), where=part != 0.0) / before.of_time
+    return 0.5 * slope[event] * (after.of_track - before.of_track)
 
 
 def slopes(fit: JointFit, state: State, reduced: Reduced) -> Slopes:
     """Those there, by differences to both sides."""
-    here = half_log_det(fit, state)
     high, low = (towards(fit, state, reduced, sense * STEP * reduced.directions) for sense in (1.0, -1.0))
-    first, second = (high - low) / (2.0 * STEP), (high + low - 2.0 * here[:, None]) / STEP**2
+    first, second = (high - low) / (2.0 * STEP), (high + low) / STEP**2
     return Slopes(state.theta, reduced.directions, reduced.along, first, second)
 
 
@@ -85,23 +91,27 @@ def jumping(fit: JointFit, state: State, reduced: Reduced, found: Slopes) -> np.
     change = np.abs(STEP * found.second)
     suspect = change > np.maximum(JUMP * np.abs(found.first), SMALL)
     if suspect.any():
-        here = half_log_det(fit, state)
         high, low = (towards(fit, state, reduced, sense * 0.5 * STEP * reduced.directions) for sense in (1.0, -1.0))
-        suspect &= np.abs(high + low - 2.0 * here[:, None]) / (0.5 * STEP) > SMOOTHER * change
+        suspect &= np.abs(high + low) / (0.5 * STEP) > SMOOTHER * change
     return suspect.any(axis=1)
 
 
 def renewed(fit: JointFit, state: State, reduced: Reduced, before: Slopes) -> Slopes:
     """Those there along the directions `before`, with its second derivatives, by differences to one side."""
     high = towards(fit, state, reduced, STEP * before.directions)
-    first = (high - half_log_det(fit, state)[:, None]) / STEP - 0.5 * STEP * before.second
+    first = high / STEP - 0.5 * STEP * before.second
     return before._replace(theta=state.theta, first=first)
 
 
 def towards(fit: JointFit, state: State, reduced: Reduced, steps: np.ndarray) -> np.ndarray:
-    """log det H_t/2 of each track where theta has gone each of the steps (p, q): (n_tracks, q)."""
-    there = (fit.state(state.theta + step, fit.following(state, reduced, step)) for step in steps.T)
-    return np.stack([half_log_det(fit, one) for one in there], axis=1)
+    """What log det H_t/2 of each track, and its part of log h_e/2, gains by steps of theta (p, q): (n_tracks, q)."""
+    here, found = half_log_det(state), []
+    for step in steps.T:
+        there = fit.state(state.theta + step, fit.following(state, reduced, step))
+        found.append(half_log_det(there) - here)
+        if fit.times is not None:
+            found[-1] += of_shared_times(reduced, fit.reduced(there), fit.times.event)
+    return np.stack(found, axis=1)
 
 
 def run(fit: JointFit, state: State, reduced: Reduced) -> Marginal:

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lartpc.reconstruction.layout import LENGTH, RHO, SLOPES, TIME, Z
 from lartpc.reconstruction.likelihood import Near, TrackLikelihood
-from lartpc.reconstruction.track import LENGTH, RHO, SLOPES, TIME, Track
+from lartpc.reconstruction.track import Track
 
 DAMPING, LOWEST, HIGHEST = 3.0, 1e-3, 1e9
 EASED, RAISED = 0.1, 8.0  # of the damping, after a step that went as foreseen and one that went up
@@ -44,10 +45,14 @@ class Fitted(NamedTuple):
         return decrement(self.near) < CLOSE
 
 
-def moved(track: Track, eta: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """eta + step, where no number goes further than a linear model may be believed and the length stays above 0."""
+def moved(track: Track, eta: np.ndarray, step: np.ndarray, drift: float = 0.0) -> np.ndarray:
+    """eta + step, where no number goes further than a linear model may be believed and the length stays above 0.
+
+    drift: [cm] that z goes along with a given time, in which the model is linear however far.
+    """
     reach = np.full(len(eta), REACH)
     reach[:3] = reach[LENGTH] = REACH_POINT
+    reach[Z] += drift
     reach[RHO] = max(REACH_POINT, REACH_RANGE * eta[RHO])
     reach[SLOPES], reach[TIME] = REACH_SLOPE, REACH_TIME
     there = eta + np.clip(step, -reach, reach)

@@ -74,6 +74,19 @@ class Saved(NamedTuple):
     flow: CutFlow
 
 
+class OwnTime(NamedTuple):
+    """What the fit of a track by itself says of its time."""
+
+    weight: float  # [1/us^2]
+    follow: np.ndarray  # (n,) d(eta)/d(time), all others where they are best
+
+    @staticmethod
+    def of(information: np.ndarray) -> OwnTime:
+        """From that of the track's unknowns (n, n)."""
+        covariance = np.linalg.inv(information)[TIME]
+        return OwnTime(1.0 / covariance[TIME], covariance / covariance[TIME])
+
+
 class Begun(NamedTuple):
     """A run with its unknowns where they start, and its candidates for tracks."""
 
@@ -96,12 +109,9 @@ def first(
     particles: Sequence[str],
     known: Known,
     progress: Callable[[Iterable], Iterable],
-) -> tuple[Saved, np.ndarray]:
-    """The tracks fitted one by one, and those chosen that are of `particles` and described.
-
-    With how well each tells its time (n,) [1/us^2].
-    """
-    names, etas, flows, weight = [], [], [], []
+) -> tuple[Saved, list[OwnTime]]:
+    """The tracks fitted one by one, those chosen that are of `particles` and described, and their own times."""
+    names, etas, flows, of_time = [], [], [], []
     for k, run in enumerate(begun):
         found = fit_candidates(run.simulation, run.target, run.candidates, known.t0, known.density, progress)
         single = without_doubles(found)
@@ -109,21 +119,24 @@ def first(
         places = [single[k] for k in picked]
         names += [(k, place, found[place].name) for place in places]
         etas += [found[place].fitted.eta for place in places]
-        weight += [1.0 / np.linalg.inv(found[place].fitted.near.information)[TIME, TIME] for place in places]
+        of_time += [OwnTime.of(found[place].fitted.near.information) for place in places]
         flows.append(flow)
     flow = CutFlow.joined(flows)
     if not names:
         raise InputError(f"{begun[0].target.source}: no track that can be used; {flow.ended}")
-    return Saved(start, tuple(names), tuple(etas), flow), np.array(weight)
+    return Saved(start, tuple(names), tuple(etas), flow), of_time
 
 
-def with_mean_times(times: Times, etas: Sequence[np.ndarray], weight: np.ndarray) -> list[np.ndarray]:
-    """The tracks with the weighted mean of the times that those of their event have by themselves."""
-    own = np.array([eta[TIME] for eta in etas])
+def with_mean_times(times: Times, etas: Sequence[np.ndarray], of_time: Sequence[OwnTime]) -> list[np.ndarray]:
+    """The tracks with the weighted mean of the times that those of their event have by themselves.
+
+    With its time each track goes along the drift: left behind, by some mm, a fit of it ends in another minimum.
+    """
+    own, weight = np.array([eta[TIME] for eta in etas]), np.array([one.weight for one in of_time])
     mean = np.bincount(times.event, weight * own) / np.bincount(times.event, weight)
-    shared = [eta.copy() for eta in etas]
+    shared = [eta + (mean[e] - eta[TIME]) * one.follow for eta, e, one in zip(etas, times.event, of_time, strict=True)]
     for eta, e in zip(shared, times.event, strict=True):
-        eta[TIME] = mean[e]
+        eta[TIME] = mean[e]  # to the bit the same
     return shared
 
 

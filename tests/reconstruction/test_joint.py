@@ -85,7 +85,9 @@ def test_the_schur_complement_with_shared_times_is_the_marginal_of_the_whole(sim
     np.testing.assert_allclose(np.linalg.inv(reduced.information), covariance[-p:, -p:], rtol=1e-6)
     step = -covariance @ gradient
     np.testing.assert_allclose(reduced.step, step[-p:], rtol=1e-6)
-    moved = [follow @ reduced.step + settle for follow, settle in zip(reduced.follow, reduced.settle, strict=True)]
+    late = (reduced.times_follow @ reduced.step + reduced.settle)[event]
+    told = zip(reduced.follow, late, reduced.with_time, strict=True)
+    moved = [follow @ reduced.step + time * with_time for follow, time, with_time in told]
     np.testing.assert_allclose([one[TIME] for one in moved], step[places[0]][event], rtol=1e-6)
     # What is left to go of the tracks' own unknowns is that of fits of the tracks alone.
     alone = [-np.linalg.solve(one.information, one.gradient) for one in near]
@@ -175,7 +177,7 @@ def test_a_track_whose_log_det_jumps_is_named(monkeypatch):
         def state(self, theta, eta):
             return theta
 
-    def half_log_det(fit, state):
+    def half_log_det(state):
         theta = getattr(state, "theta", state)
         smooth = 0.3 * theta[0]
         return np.array([smooth, smooth + (5.0 if theta[0] > 0.0 else 0.0), 3.0 * theta[0] ** 2])
@@ -200,9 +202,7 @@ def test_slopes_to_one_side_know_the_curvature(monkeypatch):
         def state(self, theta, eta):
             return State(theta, eta, ())
 
-    monkeypatch.setattr(
-        marginal, "half_log_det", lambda fit, state: np.array([state.theta[0] ** 2 - 0.5 * state.theta[1]])
-    )
+    monkeypatch.setattr(marginal, "half_log_det", lambda state: np.array([state.theta[0] ** 2 - 0.5 * state.theta[1]]))
     reduced = Reduced(np.zeros(2), np.diag([4.0, 1.0]), ())
     first = marginal.slopes(Fit(), State(np.array([0.1, 0.0]), (), ()), reduced)
     np.testing.assert_allclose(first.by_theta, [[0.2, -0.5]], atol=1e-12)
