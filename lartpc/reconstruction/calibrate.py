@@ -16,6 +16,7 @@ from lartpc.exceptions import InputError
 from lartpc.fit.calibrate import SIX, truth_of
 from lartpc.fit.runs import RunUnknowns, unknowns_of_runs
 from lartpc.fit.target import Target
+from lartpc.fit.uncertainty import invert
 from lartpc.fit.unknowns import as_unknowns, check_start
 from lartpc.generator.transport import DENSITY
 from lartpc.parameters import common_name
@@ -62,7 +63,7 @@ class Half(NamedTuple):
     """A fit of the tracks of every second event. A lifetime below 0 has an inverse below 0."""
 
     values: np.ndarray  # (p,), tracks marginalised
-    errors: np.ndarray  # (p,)
+    errors: np.ndarray  # (p,), infinite where these tracks leave a direction open
     tracks: int
 
 
@@ -203,7 +204,8 @@ def halves_of(
         own = [whole.state.near[k] for k in rows]
         reduced = fit.reduced(State(whole.state.theta, tuple(tracks[k].eta for k in rows), tuple(own)))
         step = -reduced.covariance @ (reduced.gradient + whole.slopes[rows].sum(axis=0))
-        errors = np.sqrt(np.diag(reduced.covariance))
+        covariance, _ = invert(reduced.information, unknowns.size(whole.state.theta))
+        errors = np.sqrt(np.diag(covariance))
         halves.append(Half(*along_inverse(unknowns.names, whole.state.theta, step, errors), len(rows)))
     return tuple(halves)
 

@@ -11,7 +11,7 @@ import numpy as np
 from lartpc.fit.problem import Evaluation
 from lartpc.fit.result import FitResult, at_bound
 from lartpc.fit.runs import RunUnknowns
-from lartpc.fit.uncertainty import invert, open_components
+from lartpc.fit.uncertainty import invert, open_components, told_open
 from lartpc.parameters import common_name
 from lartpc.reconstruction.calibrate import Half, HitsFit
 from lartpc.reconstruction.candidates import CROSSING, KINDS, STOPPING, THROUGH
@@ -44,6 +44,8 @@ class HitsResult(NamedTuple):
         """Why it is not to be used; none where it may be."""
         found, names = self.of_hits, self.fit.names
         reasons = list(self.fit.reasons)
+        if self.fit.open_direction is not None:
+            reasons.append(f"the covariance is singular: {told_open(self.fit.open_direction)}")
         reasons += [
             f"mean square of the residuals over that expected: {found:.3g} of tracks {kind}, {TIGHT} to {LOOSE[kind]} "
             "of a good model"
@@ -62,8 +64,8 @@ class HitsResult(NamedTuple):
 
     @property
     def halves_apart(self) -> np.ndarray:
-        """Differences of the halves over their errors (p,), 0 where there are none."""
-        if not self.of_hits.halves:
+        """Differences of the halves over their errors (p,), 0 where there are none or these are no errors."""
+        if not self.of_hits.halves or self.fit.open_direction is not None:
             return np.zeros(len(self.fit.names))
         one, other = (straightened(self.fit.names, half) for half in self.of_hits.halves)
         return (one[0] - other[0]) / np.hypot(one[1], other[1])
@@ -92,7 +94,7 @@ class HitsResult(NamedTuple):
             told["parameters"][name] |= {
                 "most_likely": float(found.most_likely[i]),
                 "most_likely_error": float(found.most_likely_errors[i]),
-                "halves": [[float(half.values[i]), float(half.errors[i])] for half in found.halves],
+                "halves": [[float(half.values[i]), finite(half.errors[i])] for half in found.halves],
             }
         return told | {
             "good": self.good,
@@ -156,6 +158,11 @@ class HitsResult(NamedTuple):
         lines.append(f"verdict: {'good' if self.good else 'not to be used'}")
         lines += [f"  {reason}" for reason in self.reasons]
         return "\n".join(lines)
+
+
+def finite(error: float) -> float | None:
+    """An error as JSON has it: null where it is infinite."""
+    return float(error) if np.isfinite(error) else None
 
 
 def straightened(names: Sequence[str], half: Half) -> tuple[np.ndarray, np.ndarray]:
