@@ -67,7 +67,7 @@ class TabulatedReadout:
         xp, table = namespace(clouds.x), self.table
         shares, site, sites, across = self.shares(clouds, batch, launch)
         event = batch.event[clouds.segment]
-        seen = Seen(clouds, shares, {**site, **sites}, event, table, self.tables.tpc_pixels)
+        seen = Seen(clouds, shares, {**site, **sites}, event, table, self.tables.tpc_pixels, self.detector.n_pixels)
         blocks, of_steps = make_blocks(seen)
         pairs, windows, spans = make_windows(seen, blocks, of_steps, settle, self.settings.block)
         n_blocks, n_windows, dtype = len(blocks.x), len(windows.tick), clouds.x.dtype
@@ -215,8 +215,8 @@ class TabulatedReadout:
         """Where and when the charge of the clouds counts: in time, and first sites, their numbers and shares across."""
         xp, T, n = namespace(clouds.x), clouds.x.dtype.type, len(clouds.x)
         table, d = self.table, self.detector
-        first = {name: xp.zeros(n, dtype=np.int64) for name in ("site_x", "site_y", "site_t")}
-        count = {name: xp.zeros(n, dtype=np.int64) for name in ("sites_x", "sites_y", "sites_t")}
+        first = {name: xp.empty(n, dtype=np.int64) for name in ("site_x", "site_y", "site_t")}
+        count = {name: xp.empty(n, dtype=np.int64) for name in ("sites_x", "sites_y", "sites_t")}
         wide = most_sites(clouds.sigma_T, float(d.pitch.min()) / table.bins)
         long = most_sites(clouds.sigma_t, d.tick / table.per_tick)
         shared = {"share_x": wide, "share_y": wide, "share_t": long}
