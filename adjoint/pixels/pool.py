@@ -55,9 +55,10 @@ def pool_adjoint(
     has_x = alone or lane < few
     has_y = alone or (few <= lane and lane < 2 * few)
     has_t = alone or 2 * few <= lane
-    first_x, by_x = (lane, few) if has_x and not alone else (0, 1)
-    first_y, by_y = (lane - few, few) if has_y and not alone else (0, 1)
-    first_t, by_t = (lane - 2 * few, lanes - 2 * few) if has_t and not alone else (0, 1)
+    by_x = few if has_x and not alone else 1
+    by_y = few if has_y and not alone else 1
+    first_x = lane if by_x > 1 else 0
+    first_y = lane - few if by_y > 1 else 0
     for j in range(first_pair[i], first_pair[i + 1]):
         b = pair_block[pair_place[j]]
         ticks = block_first[b + 1] - block_first[b]
@@ -75,8 +76,11 @@ def pool_adjoint(
                 for jy in range(low_y + first_y, high_y, by_y):
                     across = fraction(site_y[i] + jy, y, bins, side, share_y[i, jy])
                     at = base + ((row + jy) * per_tick + phase) * ticks + t
-                    if has_t:
-                        add_by_time(first_t, by_t, n, along * across, grad_charge, at, grad_share_t, i, m, per_tick)
+                    if alone:  # in steps of 1 from the beginning, or the loop would be slower
+                        add_by_time(0, 1, n, along * across, grad_charge, at, grad_share_t, i, m, per_tick)
+                    elif has_t:
+                        own, step = lane - 2 * few, lanes - 2 * few
+                        add_by_time(own, step, n, along * across, grad_charge, at, grad_share_t, i, m, per_tick)
                     if has_x or has_y:
                         g = type(along)(0.0)
                         for k in range(n):
