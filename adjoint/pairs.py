@@ -68,7 +68,8 @@ from lartpc.kernels.pixels.transfer import transfer
 from lartpc.kernels.pixels.under import count_under, under
 from lartpc.kernels.response.convolve import convolve, convolve_poles, convolve_sum, convolve_ticks
 from lartpc.kernels.response.deposit import deposit
-from lartpc.kernels.response.windows import count_windows, window
+from lartpc.kernels.response.trains import count_trains, trains
+from lartpc.kernels.response.windows import window
 from lartpc.kernels.runtime.checksum import checksum
 from lartpc.kernels.runtime.gather import gather
 from lartpc.kernels.runtime.launch import Kernel
@@ -146,6 +147,7 @@ NO_ADJOINT = {
     count_around: "counts pixels",
     around: "lists pixels",
     span: "finds ticks",
-    count_windows: "counts windows",
     window: "lists windows",
+    count_trains: "counts what charge is kept in",
+    trains: "lists it",
 }

@@ -19,6 +19,16 @@ def to_numpy(array):
     return array if isinstance(array, np.ndarray) else array.get()
 
 
+def all_to_numpy(arrays):
+    """Arrays of one type in main memory, by a single transfer."""
+    xp = namespace(arrays[0])
+    if xp is np:
+        return arrays
+    ends = np.cumsum([array.size for array in arrays])
+    parts = np.split(to_numpy(xp.concatenate(arrays, axis=None)), ends[:-1])
+    return [part.reshape(array.shape) for part, array in zip(parts, arrays, strict=True)]
+
+
 def offsets(counts):
     """Where each of several runs starts, and their end: (n + 1,) int64 from the lengths (n,)."""
     xp = namespace(counts)
@@ -35,6 +45,13 @@ def run_starts(*keys):
     for key in keys:
         new[1:] |= key[1:] != key[:-1]
     return xp.flatnonzero(new)
+
+
+def run_bounds(key):
+    """Where runs of equal entries of key (n,) begin, and their end: (n_runs + 1,)."""
+    new = namespace(key).ones(len(key) + 1, dtype=bool)
+    new[1:-1] = key[1:] != key[:-1]
+    return namespace(key).flatnonzero(new)
 
 
 def owners(starts, n):
@@ -65,6 +82,15 @@ def inverse(order):
     return result
 
 
+def extremes(*arrays):
+    """The least and the largest entries of arrays of integers (n,), 0 of empty ones: two lists, by one transfer."""
+    if not len(arrays[0]):
+        return ([0] * len(arrays),) * 2
+    xp = namespace(arrays[0])
+    found = xp.stack([array.min() for array in arrays] + [array.max() for array in arrays])
+    return to_numpy(found).reshape(2, -1).tolist()
+
+
 def sorting(*keys):
     """The stable order (n,) by integer keys (n,), the first counting most.
 
@@ -73,14 +99,14 @@ def sorting(*keys):
     xp, n = namespace(keys[0]), len(keys[0])
     if n == 0:
         return xp.arange(0)
-    low = [int(key.min()) for key in keys]
-    bits = [(int(key.max()) - least).bit_length() for key, least in zip(keys, low, strict=True)]
+    low, high = extremes(*keys)
+    bits = [(most - least).bit_length() for most, least in zip(high, low, strict=True)]
     bits_of_place = n.bit_length()
     if sum(bits) + bits_of_place > 63:
         return xp.lexsort(xp.stack(keys[::-1]))
-    one = xp.zeros(n, dtype=np.int64)
-    for key, least, width in zip(keys, low, bits, strict=True):
-        one = (one << width) + key - least
+    one = keys[0] - low[0]
+    for key, least, width in zip(keys[1:], low[1:], bits[1:], strict=True):
+        one = (one << width) + (key - least)
     return xp.sort((one << bits_of_place) + xp.arange(n)) & ((1 << bits_of_place) - 1)
 
 

@@ -4,12 +4,12 @@ import numpy as np
 
 from lartpc.kernels.pixels.cells import CELL, add_row
 from lartpc.kernels.pixels.coarsen import coarse_begin
-from lartpc.kernels.runtime.launch import in_order, kernel, part
+from lartpc.kernels.runtime.launch import in_turn, kernel
 
 
-@part
-def set_grad_moments(i, lane, lanes, block_first, block_table, offsets, drive, grad_slow, moment):
-    """Every lanes-th gradient of the moments of block i at its coarse sites."""
+@kernel("moment", lanes=128)
+def coarsen_moments_adjoint(i, lane, lanes, block_first, block_table, offsets, drive, grad_slow, moment):
+    """Of block i: the gradients of its moments at coarse sites, in place of these."""
     moments = moment.shape[1]
     begin = coarse_begin(i, block_first)
     for e in range(lane, (coarse_begin(i + 1, block_first) - begin) * moments, lanes):
@@ -21,9 +21,9 @@ def set_grad_moments(i, lane, lanes, block_first, block_table, offsets, drive, g
         moment[begin + e // moments, e % moments] = total
 
 
-@part
-def add_grad_projected(i, lane, lanes, block_first, per_tick, n_rows, spline, moment, grad_projected):
-    """Gradients of every lanes-th cell of the moments of block i, from those at coarse sites."""
+@kernel("grad_projected", lanes=128)
+def coarsen_cells_adjoint(i, lane, lanes, block_first, per_tick, n_rows, spline, moment, grad_projected):
+    """Of block i: gradients of the cells of its moments, from those at coarse sites."""
     ticks = block_first[i + 1] - block_first[i]
     moments = moment.shape[1]
     first = (n_rows * block_first[i] + (n_rows - moments) * ticks) * per_tick
@@ -38,43 +38,4 @@ def add_grad_projected(i, lane, lanes, block_first, per_tick, n_rows, spline, mo
             add_row(0, 1, CELL, moment[begin + cell + j, row // per_tick], spline, k, grad_projected, at)
 
 
-@kernel("grad_projected", work=("moment",))
-def coarsen_adjoint(
-    i,
-    # forward inputs
-    block_first,
-    block_table,
-    per_tick,
-    n_rows,
-    offsets,
-    spline,
-    drive,
-    # gradients of outputs
-    grad_slow,
-    # to work in
-    moment,
-    # gradients of inputs
-    grad_projected,
-):
-    """Gradients of block i, by the gradients `moment` of the moments at coarse sites."""
-    set_grad_moments(i, 0, 1, block_first, block_table, offsets, drive, grad_slow, moment)
-    add_grad_projected(i, 0, 1, block_first, per_tick, n_rows, spline, moment, grad_projected)
-
-
-@kernel("moment", lanes=128)
-def coarsen_moments_adjoint(i, lane, lanes, block_first, block_table, offsets, drive, grad_slow, moment):
-    """Of block i: the gradients of its moments, by `set_grad_moments`."""
-    set_grad_moments(i, lane, lanes, block_first, block_table, offsets, drive, grad_slow, moment)
-
-
-@kernel("grad_projected", lanes=128)
-def coarsen_cells_adjoint(i, lane, lanes, block_first, per_tick, n_rows, spline, moment, grad_projected):
-    """Of block i: gradients from those of its moments, by `add_grad_projected`."""
-    add_grad_projected(i, lane, lanes, block_first, per_tick, n_rows, spline, moment, grad_projected)
-
-
-@coarsen_adjoint.on_cuda
-def coarsen_adjoint_in_parts(threads, xp, **arrays):
-    """`coarsen_adjoint`: lanes share the moments of a block, then its cells."""
-    for one in (coarsen_moments_adjoint, coarsen_cells_adjoint):
-        one(threads, **in_order(one, arrays))
+coarsen_adjoint = in_turn("coarsen_adjoint", coarsen_moments_adjoint, coarsen_cells_adjoint)

@@ -5,14 +5,14 @@ import numpy as np
 from lartpc.kernels.pixels.cells import CELL, add_eight, add_row, clear, first_of
 from lartpc.kernels.pixels.coarsen import coarse_begin
 from lartpc.kernels.pixels.refine import seen
-from lartpc.kernels.runtime.launch import in_order, kernel, part
+from lartpc.kernels.runtime.launch import in_turn, kernel
 
 
-@part
-def set_grad_coarse(
+@kernel("coarse", lanes=64)
+def refine_coarse_adjoint(
     i, lane, lanes, window_tick, window_first, span_tick, coarse_first, first_early, spline, grad_current, coarse
 ):
-    """Every lanes-th gradient of the coarse currents of window i: of the ticks of three cells."""
+    """Of window i: the gradients of its coarse currents, in place of these: of the ticks of three cells."""
     base = window_first[i]
     n_coarse = coarse_first[i + 1] - coarse_first[i]
     for b in range(lane, n_coarse, lanes):
@@ -25,8 +25,8 @@ def set_grad_coarse(
         coarse[coarse_first[i] + b] = total
 
 
-@part
-def set_grad_late(
+@kernel("grad_late", "grad_driven", lanes=64)
+def refine_ticks_adjoint(
     i,
     lane,
     lanes,
@@ -48,7 +48,7 @@ def set_grad_late(
     grad_late,
     grad_driven,
 ):
-    """Gradients of every lanes-th tick and site of window i."""
+    """Gradients of window i, with those of its coarse currents. What grad_late and grad_driven held does not matter."""
     t = window_table[i]
     begin = span_tick[i] - window_tick[i]
     span = span_first[i + 1] - span_first[i]
@@ -80,121 +80,4 @@ def set_grad_late(
             add_row(lane, lanes, span, waveform[t, lag, q], grad_current, o + lag, grad_late, at)
 
 
-@kernel("grad_late", "grad_driven", work=("coarse",))
-def refine_adjoint(
-    i,
-    # forward inputs
-    window_tick,
-    window_first,
-    window_table,
-    span_tick,
-    span_first,
-    per_tick,
-    late_first,
-    late_rank,
-    waveform,
-    first_late,
-    slow_rank,
-    early,
-    first_early,
-    coarse_first,
-    spline,
-    # gradients of outputs
-    grad_current,
-    # to work in
-    coarse,
-    # gradients of inputs
-    grad_late,
-    grad_driven,
-):
-    """Gradients of window i. What grad_late and grad_driven held before does not matter."""
-    set_grad_coarse(
-        i, 0, 1, window_tick, window_first, span_tick, coarse_first, first_early, spline, grad_current, coarse
-    )
-    set_grad_late(
-        i,
-        0,
-        1,
-        window_tick,
-        window_first,
-        window_table,
-        span_tick,
-        span_first,
-        per_tick,
-        late_first,
-        late_rank,
-        waveform,
-        first_late,
-        slow_rank,
-        early,
-        coarse_first,
-        grad_current,
-        coarse,
-        grad_late,
-        grad_driven,
-    )
-
-
-@kernel("coarse", lanes=64)
-def refine_coarse_adjoint(
-    i, lane, lanes, window_tick, window_first, span_tick, coarse_first, first_early, spline, grad_current, coarse
-):
-    """Of window i: the gradients of its coarse currents, by `set_grad_coarse`."""
-    set_grad_coarse(
-        i, lane, lanes, window_tick, window_first, span_tick, coarse_first, first_early, spline, grad_current, coarse
-    )
-
-
-@kernel("grad_late", "grad_driven", lanes=64)
-def refine_ticks_adjoint(
-    i,
-    lane,
-    lanes,
-    window_tick,
-    window_first,
-    window_table,
-    span_tick,
-    span_first,
-    per_tick,
-    late_first,
-    late_rank,
-    waveform,
-    first_late,
-    slow_rank,
-    early,
-    coarse_first,
-    grad_current,
-    coarse,
-    grad_late,
-    grad_driven,
-):
-    """Of window i: gradients, with those of its coarse currents, by `set_grad_late`."""
-    set_grad_late(
-        i,
-        lane,
-        lanes,
-        window_tick,
-        window_first,
-        window_table,
-        span_tick,
-        span_first,
-        per_tick,
-        late_first,
-        late_rank,
-        waveform,
-        first_late,
-        slow_rank,
-        early,
-        coarse_first,
-        grad_current,
-        coarse,
-        grad_late,
-        grad_driven,
-    )
-
-
-@refine_adjoint.on_cuda
-def refine_adjoint_in_parts(threads, xp, **arrays):
-    """`refine_adjoint`: lanes share the coarse currents of a window, then its ticks."""
-    for one in (refine_coarse_adjoint, refine_ticks_adjoint):
-        one(threads, **in_order(one, arrays))
+refine_adjoint = in_turn("refine_adjoint", refine_coarse_adjoint, refine_ticks_adjoint)

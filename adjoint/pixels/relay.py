@@ -4,15 +4,16 @@ import numpy as np
 
 from lartpc.kernels.pixels.cells import CELL, clear
 from lartpc.kernels.pixels.coarsen import coarse_begin
-from lartpc.kernels.runtime.launch import kernel, part
+from lartpc.kernels.runtime.launch import kernel
 from lartpc.kernels.runtime.slots import INDUCTION_SCALE
 
 
-@part
-def offsets_adjoint(
+@kernel("grad_slow", "grad_parameters", lanes=32, sums=("grad_parameters",))
+def relay_adjoint(
     i,
     lane,
     lanes,
+    # forward inputs
     pair_x,
     pair_y,
     block_first,
@@ -29,10 +30,17 @@ def offsets_adjoint(
     first_pair,
     pair_place,
     pair_window,
+    # gradients of outputs
     grad_driven,
+    # gradients of inputs
     grad_slow,
+    grad_parameters,
 ):
-    """What a lane does of `relay_adjoint`; gives its part of the gradient by induction_scale."""
+    """Gradients of block i, of its pairs pair_place[first_pair[i]] to ... [first_pair[i + 1]].
+
+    What grad_slow held before does not matter. grad_parameters (n_blocks, lanes, n_parameters) by those of the block's
+    module.
+    """
     T = type(slow[0])
     along = 2 * reach + 1
     sites = (block_first[i + 1] - block_first[i]) // CELL + 2
@@ -61,118 +69,4 @@ def offsets_adjoint(
                     by_scale += slow[np.uint64(at + r)] * grad
             o += slow_rank
             at += along * along * slow_rank
-    return by_scale
-
-
-@kernel("grad_slow", "grad_parameters")
-def relay_adjoint(
-    i,
-    # forward inputs
-    pair_x,
-    pair_y,
-    block_first,
-    block_tick,
-    block_x,
-    block_y,
-    block_module,
-    parameters,
-    reach,
-    slow_rank,
-    span_tick,
-    span_first,
-    slow,
-    first_pair,
-    pair_place,
-    pair_window,
-    # gradients of outputs
-    grad_driven,
-    # gradients of inputs
-    grad_slow,
-    grad_parameters,
-):
-    """Gradients of block i, of its pairs pair_place[first_pair[i]] to ... [first_pair[i + 1]].
-
-    What grad_slow held before does not matter. grad_parameters (n_blocks, n_parameters) by those of the block's module.
-    """
-    grad_parameters[i, INDUCTION_SCALE] += offsets_adjoint(
-        i,
-        0,
-        1,
-        pair_x,
-        pair_y,
-        block_first,
-        block_tick,
-        block_x,
-        block_y,
-        block_module,
-        parameters,
-        reach,
-        slow_rank,
-        span_tick,
-        span_first,
-        slow,
-        first_pair,
-        pair_place,
-        pair_window,
-        grad_driven,
-        grad_slow,
-    )
-
-
-@kernel("grad_slow", "by_scale", lanes=32)
-def relay_offsets_adjoint(
-    i,
-    lane,
-    lanes,
-    pair_x,
-    pair_y,
-    block_first,
-    block_tick,
-    block_x,
-    block_y,
-    block_module,
-    parameters,
-    reach,
-    slow_rank,
-    span_tick,
-    span_first,
-    slow,
-    first_pair,
-    pair_place,
-    pair_window,
-    grad_driven,
-    grad_slow,
-    by_scale,
-):
-    """Gradients of every lanes-th offset of block i; by_scale (n_blocks, lanes): those by its induction_scale."""
-    by_scale[i, lane] = offsets_adjoint(
-        i,
-        lane,
-        lanes,
-        pair_x,
-        pair_y,
-        block_first,
-        block_tick,
-        block_x,
-        block_y,
-        block_module,
-        parameters,
-        reach,
-        slow_rank,
-        span_tick,
-        span_first,
-        slow,
-        first_pair,
-        pair_place,
-        pair_window,
-        grad_driven,
-        grad_slow,
-    )
-
-
-@relay_adjoint.on_cuda
-def relay_adjoint_in_parts(threads, xp, grad_parameters, **arrays):
-    """`relay_adjoint`: lanes share the pixels around a block."""
-    by_scale = xp.zeros((threads, relay_offsets_adjoint.lanes), dtype=grad_parameters.dtype)
-    relay_offsets_adjoint(threads, **arrays, by_scale=by_scale)
-    grad_parameters[:, INDUCTION_SCALE] += by_scale.sum(axis=1)
+    grad_parameters[i, lane, INDUCTION_SCALE] += by_scale

@@ -32,11 +32,12 @@ def add_four_by(first, lanes, n, times, a, b, c, d, row, at, step, of, out, o):
     return by_times
 
 
-@part
-def ticks_adjoint(
+@kernel("grad_projected", "grad_parameters", lanes=128, sums=("grad_parameters",))
+def transfer_adjoint(
     i,
     lane,
     lanes,
+    # forward inputs
     pair_x,
     pair_y,
     block_first,
@@ -60,10 +61,16 @@ def ticks_adjoint(
     first_pair,
     pair_place,
     pair_window,
+    # gradients of outputs
     grad_late,
+    # gradients of inputs
     grad_projected,
+    grad_parameters,
 ):
-    """What a lane does of `transfer_adjoint`; gives its part of the gradient by induction_scale."""
+    """Gradients of block i, of its pairs pair_place[first_pair[i]] to ... [first_pair[i + 1]].
+
+    grad_parameters (n_blocks, lanes, n_parameters) by those of the block's module.
+    """
     T = type(projected[0])
     along = 2 * near + 1
     n_near = along * along * rank
@@ -126,147 +133,4 @@ def ticks_adjoint(
                         by_scale += add_four_by(
                             lane, lanes, ticks, scale, a, b, c, d, grad_late, k, s, projected, grad_projected, at
                         )
-    return by_scale
-
-
-@kernel("grad_projected", "grad_parameters")
-def transfer_adjoint(
-    i,
-    # forward inputs
-    pair_x,
-    pair_y,
-    block_first,
-    block_tick,
-    block_x,
-    block_y,
-    block_table,
-    block_module,
-    parameters,
-    near,
-    per_tick,
-    reach,
-    moments,
-    far,
-    span_tick,
-    late_first,
-    late_rank,
-    rank,
-    far_rank,
-    projected,
-    first_pair,
-    pair_place,
-    pair_window,
-    # gradients of outputs
-    grad_late,
-    # gradients of inputs
-    grad_projected,
-    grad_parameters,
-):
-    """Gradients of block i, of its pairs pair_place[first_pair[i]] to ... [first_pair[i + 1]].
-
-    grad_parameters (n_blocks, n_parameters) by
-    those of the block's module.
-    """
-    grad_parameters[i, INDUCTION_SCALE] += ticks_adjoint(
-        i,
-        0,
-        1,
-        pair_x,
-        pair_y,
-        block_first,
-        block_tick,
-        block_x,
-        block_y,
-        block_table,
-        block_module,
-        parameters,
-        near,
-        per_tick,
-        reach,
-        moments,
-        far,
-        span_tick,
-        late_first,
-        late_rank,
-        rank,
-        far_rank,
-        projected,
-        first_pair,
-        pair_place,
-        pair_window,
-        grad_late,
-        grad_projected,
-    )
-
-
-@kernel("grad_projected", "by_scale", lanes=128)
-def transfer_ticks_adjoint(
-    i,
-    lane,
-    lanes,
-    pair_x,
-    pair_y,
-    block_first,
-    block_tick,
-    block_x,
-    block_y,
-    block_table,
-    block_module,
-    parameters,
-    near,
-    per_tick,
-    reach,
-    moments,
-    far,
-    span_tick,
-    late_first,
-    late_rank,
-    rank,
-    far_rank,
-    projected,
-    first_pair,
-    pair_place,
-    pair_window,
-    grad_late,
-    grad_projected,
-    by_scale,
-):
-    """Gradients of every lanes-th tick of block i; by_scale (n_blocks, lanes): those by its induction_scale."""
-    by_scale[i, lane] = ticks_adjoint(
-        i,
-        lane,
-        lanes,
-        pair_x,
-        pair_y,
-        block_first,
-        block_tick,
-        block_x,
-        block_y,
-        block_table,
-        block_module,
-        parameters,
-        near,
-        per_tick,
-        reach,
-        moments,
-        far,
-        span_tick,
-        late_first,
-        late_rank,
-        rank,
-        far_rank,
-        projected,
-        first_pair,
-        pair_place,
-        pair_window,
-        grad_late,
-        grad_projected,
-    )
-
-
-@transfer_adjoint.on_cuda
-def transfer_adjoint_in_parts(threads, xp, grad_parameters, **arrays):
-    """`transfer_adjoint`: lanes share the ticks of a block."""
-    by_scale = xp.zeros((threads, transfer_ticks_adjoint.lanes), dtype=grad_parameters.dtype)
-    transfer_ticks_adjoint(threads, **arrays, by_scale=by_scale)
-    grad_parameters[:, INDUCTION_SCALE] += by_scale.sum(axis=1)
+    grad_parameters[i, lane, INDUCTION_SCALE] += by_scale

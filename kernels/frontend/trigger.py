@@ -103,7 +103,7 @@ def trigger(
     n < read_count[i] of at most read_window.shape[1]: read_window the window of the crossing, read_tick the sample in
     it and read_fraction where between t_{k-1} (0) and t_k (1); read_reset the tick of the last periodic reset since the
     read before, NO_RESET where there is none; hit_time [us] from the first tick of that window, hit_charge [e],
-    hit_valid (0 where vetoed).
+    hit_valid (0 where vetoed). From read_count[i] on they are 0.
     """
     T = type(tick)
     read = 0
@@ -204,3 +204,11 @@ def trigger(
                 if beyond:
                     now = end - window_tick[w]
     read_count[i] = read
+    for n in range(read, read_window.shape[1]):
+        read_window[i, n] = 0
+        read_tick[i, n] = 0
+        read_fraction[i, n] = T(0.0)
+        read_reset[i, n] = 0
+        hit_time[i, n] = T(0.0)
+        hit_charge[i, n] = T(0.0)
+        hit_valid[i, n] = 0

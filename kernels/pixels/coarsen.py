@@ -3,7 +3,7 @@
 import numpy as np
 
 from lartpc.kernels.pixels.cells import CELL, add_eight, clear
-from lartpc.kernels.runtime.launch import device, in_order, kernel, part
+from lartpc.kernels.runtime.launch import device, in_turn, kernel
 
 
 @device
@@ -12,9 +12,14 @@ def coarse_begin(i, first):
     return first[i] // CELL + 2 * i
 
 
-@part
-def set_moments(i, lane, lanes, block_first, per_tick, n_rows, spline, projected, moment):
-    """Every lanes-th of the moments of block i at its coarse sites."""
+@kernel("moment", lanes=128)
+def coarsen_moments(i, lane, lanes, block_first, per_tick, n_rows, spline, projected, moment):
+    """Of block i: its moments at coarse sites, moment (n_sites, moments): G_m(a) [e] of moment m at site a.
+
+    G_m(a) = sum over ticks of a spline times moment m; moments are the last of n_rows rows of projected. Of the coarse
+    sites of a block the first lies a cell before its first: a sees the cells a - 2 to a, those that there are. spline
+    (3 per_tick CELL,): those of the sites a cell before a tick's, at it and a cell behind.
+    """
     ticks = block_first[i + 1] - block_first[i]
     moments = moment.shape[1]
     first = (n_rows * block_first[i] + (n_rows - moments) * ticks) * per_tick
@@ -31,9 +36,12 @@ def set_moments(i, lane, lanes, block_first, per_tick, n_rows, spline, projected
         moment[coarse_begin(i, block_first) + a, m] = total
 
 
-@part
-def set_slow(i, lane, lanes, block_first, block_table, offsets, drive, moment, slow):
-    """Every lanes-th of what block i drives, from its moments."""
+@kernel("slow", lanes=128)
+def coarsen_slow(i, lane, lanes, block_first, block_table, offsets, drive, moment, slow):
+    """Of block i: slow[a, q] = sum over moments m of drive[table, m, q] G_m(a).
+
+    drive (n_tables moments offsets,), `offsets`: of them times ranks.
+    """
     moments = moment.shape[1]
     n = offsets
     t = block_table[i]
@@ -46,33 +54,4 @@ def set_slow(i, lane, lanes, block_first, block_table, offsets, drive, moment, s
             add_eight(lane, lanes, n, b, c, d, e, f, g, h, j, drive, (t * moments + m) * n, n, slow, o)
 
 
-@kernel("slow", work=("moment",))
-def coarsen(i, block_first, block_table, per_tick, n_rows, offsets, spline, drive, projected, moment, slow):
-    """Of block i: slow[a, q] = sum over moments m of drive[table, m, q] G_m(a), G_m: moment m at coarse site a [e].
-
-    G_m(a) = sum over ticks of a spline times moment m; moments are the last of n_rows rows of projected. Of the coarse
-    sites of a block the first lies a cell before its first: a sees the cells a - 2 to a, those that there are. spline
-    (3 per_tick CELL,): those of the sites a cell before a tick's, at it and a cell behind. drive (n_tables moments
-    offsets,), `offsets`: of them times ranks. moment (n_sites, moments): to work in.
-    """
-    set_moments(i, 0, 1, block_first, per_tick, n_rows, spline, projected, moment)
-    set_slow(i, 0, 1, block_first, block_table, offsets, drive, moment, slow)
-
-
-@kernel("moment", lanes=128)
-def coarsen_moments(i, lane, lanes, block_first, per_tick, n_rows, spline, projected, moment):
-    """Of block i: moment (n_sites, moments), by `set_moments`."""
-    set_moments(i, lane, lanes, block_first, per_tick, n_rows, spline, projected, moment)
-
-
-@kernel("slow", lanes=128)
-def coarsen_slow(i, lane, lanes, block_first, block_table, offsets, drive, moment, slow):
-    """Of block i: slow, from its moments, by `set_slow`."""
-    set_slow(i, lane, lanes, block_first, block_table, offsets, drive, moment, slow)
-
-
-@coarsen.on_cuda
-def coarsen_in_parts(threads, xp, **arrays):
-    """`coarsen`: lanes share the moments of a block, then what it drives."""
-    for one in (coarsen_moments, coarsen_slow):
-        one(threads, **in_order(one, arrays))
+coarsen = in_turn("coarsen", coarsen_moments, coarsen_slow)

@@ -3,6 +3,7 @@
 import math
 
 from lartpc.kernels.charge.split import NOMINAL_TRANSVERSE, PITCH
+from lartpc.kernels.response.windows import blocks_seen
 from lartpc.kernels.runtime.launch import device, kernel
 
 # Columns of the integer table `tpc_pixels`, one row a TPC.
@@ -67,7 +68,7 @@ def fill_pairs(i, tpc, tpc_pixels, first_x, last_x, first_y, last_y, p, pair_ste
             p += 1
 
 
-@kernel("pair_step", "pair_x", "pair_y", "pair_pixel", light=True)
+@kernel("pair_step", "pair_x", "pair_y", "pair_channel", "pair_first", "pair_last", light=True)
 def pair(
     i,
     column,
@@ -79,15 +80,29 @@ def pair(
     tpcs,
     tpc_pixels,
     width,
+    step_event,
+    n_pixels,
+    step_table,
+    site_t,
+    sites_t,
+    per_tick,
+    first_lag,
+    last_lag,
+    lookback,
+    settle,
+    block,
     first_pair,
     pair_step,
     pair_x,
     pair_y,
-    pair_pixel,
+    pair_channel,
+    pair_first,
+    pair_last,
 ):
-    """The pixels that step i reaches, int64 (n_pairs,), from first_pair[i] on.
+    """The pixels that step i reaches, and when they see it, int64 (n_pairs,), from first_pair[i] on.
 
-    pair_step; column pair_x and row pair_y on the plane, pair_pixel the pixel's number.
+    pair_step; column pair_x and row pair_y on the plane; pair_channel: event n_pixels and the pixel's number;
+    pair_first, pair_last: blocks of ticks, the last not included, see `blocks_seen`.
     """
     tpc = step_tpc[i]
     half_width = width * sigma_T[i]
@@ -95,7 +110,13 @@ def pair(
     first_x, last_x = reach(column[i], x[i], half_width, pitch, tpc_pixels[tpc, N_X])
     first_y, last_y = reach(row[i], y[i], half_width, pitch, tpc_pixels[tpc, N_Y])
     p = first_pair[i]
-    fill_pairs(i, tpc, tpc_pixels, first_x, last_x, first_y, last_y, p, pair_step, pair_x, pair_y, pair_pixel)
+    fill_pairs(i, tpc, tpc_pixels, first_x, last_x, first_y, last_y, p, pair_step, pair_x, pair_y, pair_channel)
+    t = step_table[i]
+    first, last = blocks_seen(site_t[i], sites_t[i], per_tick[t], first_lag[t], last_lag[t], lookback, settle, block)
+    for k in range(p, first_pair[i + 1]):
+        pair_channel[k] += step_event[i] * n_pixels
+        pair_first[k] = first
+        pair_last[k] = last
 
 
 @device

@@ -4,7 +4,7 @@ import numpy as np
 
 from lartpc.kernels.pixels.cells import CELL, add_eight, add_four, add_row, add_rows, clear, first_of, set_spline
 from lartpc.kernels.pixels.coarsen import coarse_begin
-from lartpc.kernels.runtime.launch import device, in_order, kernel, part
+from lartpc.kernels.runtime.launch import device, in_turn, kernel
 
 
 @device
@@ -13,9 +13,12 @@ def seen(b, sites, lags):
     return max(b - lags + 1, 0), min(b + 1, sites)
 
 
-@part
-def set_coarse(i, lane, lanes, window_table, span_first, slow_rank, driven, early, coarse_first, coarse):
-    """Every lanes-th of the coarse currents of window i."""
+@kernel("coarse", lanes=64)
+def refine_coarse(i, lane, lanes, window_table, span_first, slow_rank, driven, early, coarse_first, coarse):
+    """Of window i: coarse(b) = sum over r, a of driven(a, r) early_r(b - a), from coarse_first on.
+
+    By table: early (n_tables lags slow_rank,), latest first. None where the window has no slow part.
+    """
     sites = (span_first[i + 1] - span_first[i]) // CELL + 2
     n_coarse = coarse_first[i + 1] - coarse_first[i]
     n_lags = n_coarse - sites + 1
@@ -29,8 +32,8 @@ def set_coarse(i, lane, lanes, window_table, span_first, slow_rank, driven, earl
         coarse[coarse_first[i] + b] = total
 
 
-@part
-def set_current(
+@kernel("current", lanes=128)
+def refine_ticks(
     i,
     lane,
     lanes,
@@ -51,7 +54,13 @@ def set_current(
     coarse,
     current,
 ):
-    """The current of window i at every lanes-th tick, from coarse currents and what drives late waveforms."""
+    """Current of window i at its ticks: current[window_first[i] + k] at tick window_tick[i] + k [e/us].
+
+    current(t) = sum over r, t' of late_r(t') waveform_r(t - t') + sum over b of spline(t/CELL - b) coarse(b)
+
+    By table: waveform (n_tables, lags, rank per_tick) [1/us], from lag first_late on; `early` is from coarse lag
+    first_early on. spline (3 CELL,): those of the sites a cell before a tick's, at it and a cell behind.
+    """
     T = type(current[0])
     t = window_table[i]
     base = window_first[i]
@@ -88,116 +97,4 @@ def set_current(
             add_row(first, lanes, span, of[n - 1], late, late_first[i] + (n - 1) * span, current, o)
 
 
-@kernel("current", work=("coarse",))
-def refine(
-    i,
-    window_tick,
-    window_first,
-    window_table,
-    span_tick,
-    span_first,
-    per_tick,
-    late_first,
-    late_rank,
-    late,
-    waveform,
-    first_late,
-    slow_rank,
-    driven,
-    early,
-    first_early,
-    coarse_first,
-    spline,
-    coarse,
-    current,
-):
-    """Current of window i at its ticks: current[window_first[i] + k] at tick window_tick[i] + k [e/us].
-
-    current(t) = sum over r, t' of late_r(t') waveform_r(t - t') + sum over b of spline(t/CELL - b) coarse(b)
-    coarse(b) = sum over r, a of driven(a, r) early_r(b - a)
-
-    By table: waveform (n_tables, lags, rank per_tick) [1/us], from lag first_late on; early (n_tables lags slow_rank,),
-    latest first, from coarse lag first_early on. spline (3 CELL,): those of the sites a cell before a tick's, at it and
-    a cell behind. coarse: to work in, of a window from coarse_first on: none where it has no slow part.
-    """
-    set_coarse(i, 0, 1, window_table, span_first, slow_rank, driven, early, coarse_first, coarse)
-    set_current(
-        i,
-        0,
-        1,
-        window_tick,
-        window_first,
-        window_table,
-        span_tick,
-        span_first,
-        per_tick,
-        late_first,
-        late_rank,
-        late,
-        waveform,
-        first_late,
-        first_early,
-        coarse_first,
-        spline,
-        coarse,
-        current,
-    )
-
-
-@kernel("coarse", lanes=64)
-def refine_coarse(i, lane, lanes, window_table, span_first, slow_rank, driven, early, coarse_first, coarse):
-    """Of window i: coarse, by `set_coarse`."""
-    set_coarse(i, lane, lanes, window_table, span_first, slow_rank, driven, early, coarse_first, coarse)
-
-
-@kernel("current", lanes=128)
-def refine_ticks(
-    i,
-    lane,
-    lanes,
-    window_tick,
-    window_first,
-    window_table,
-    span_tick,
-    span_first,
-    per_tick,
-    late_first,
-    late_rank,
-    late,
-    waveform,
-    first_late,
-    first_early,
-    coarse_first,
-    spline,
-    coarse,
-    current,
-):
-    """Of window i: current, from coarse, by `set_current`."""
-    set_current(
-        i,
-        lane,
-        lanes,
-        window_tick,
-        window_first,
-        window_table,
-        span_tick,
-        span_first,
-        per_tick,
-        late_first,
-        late_rank,
-        late,
-        waveform,
-        first_late,
-        first_early,
-        coarse_first,
-        spline,
-        coarse,
-        current,
-    )
-
-
-@refine.on_cuda
-def refine_in_parts(threads, xp, **arrays):
-    """`refine`: lanes share the coarse currents of a window, then its ticks."""
-    for one in (refine_coarse, refine_ticks):
-        one(threads, **in_order(one, arrays))
+refine = in_turn("refine", refine_coarse, refine_ticks)

@@ -1,33 +1,36 @@
 """Find the windows of ticks in which a channel sees charge."""
 
-from lartpc.kernels.runtime.launch import kernel
+from lartpc.kernels.runtime.launch import device, kernel
 
 
-@kernel("window_count", light=True)
-def count_windows(i, pixel_pair, first_block, last_block, window_count):
-    """Number of windows of pixel i: runs of overlapping or adjacent blocks of ticks; pairs sorted by first_block."""
+@device
+def blocks_seen(site, sites, per_tick, first_lag, last_lag, lookback, settle, block):
+    """The blocks of ticks (first, end) that see a charge on the lattice of a response through its lags.
+
+    With `lookback` ticks before the first and `settle` after the last.
+    """
+    first = (site + first_lag) // per_tick - lookback
+    end = (site + sites - 1 + last_lag) // per_tick + 1 + settle
+    return first // block, -(-end // block)
+
+
+@kernel("window_count", "window_tick", "window_size", light=True)
+def window(i, pixel_pair, first_block, last_block, block, window_count, window_tick, window_size):
+    """The windows of pixel i, runs of overlapping or adjacent blocks of ticks; pairs sorted by first_block.
+
+    window_count (n_pixels,); by pair, of that with which a window begins: its first tick and its ticks, else 0.
+    """
     n = 0
+    begin = 0
     end = 0
     for p in range(pixel_pair[i], pixel_pair[i + 1]):
+        window_tick[p] = 0
+        window_size[p] = 0
         if n == 0 or first_block[p] > end:
             n += 1
+            begin = p
             end = last_block[p]
-        else:
-            end = max(end, last_block[p])
+            window_tick[p] = first_block[p] * block
+        end = max(end, last_block[p])
+        window_size[begin] = (end - first_block[begin]) * block
     window_count[i] = n
-
-
-@kernel("window_pair", "window_block", "window_size", light=True)
-def window(i, pixel_pair, first_block, last_block, pixel_window, window_pair, window_block, window_size):
-    """The windows of pixel i, from pixel_window[i] on: first pair, first block and number of blocks of each."""
-    w = pixel_window[i] - 1
-    end = 0
-    for p in range(pixel_pair[i], pixel_pair[i + 1]):
-        if p == pixel_pair[i] or first_block[p] > end:
-            w += 1
-            window_pair[w] = p
-            window_block[w] = first_block[p]
-            end = last_block[p]
-        else:
-            end = max(end, last_block[p])
-        window_size[w] = end - window_block[w]

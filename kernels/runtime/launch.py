@@ -121,9 +121,10 @@ class Kernel:
 
     A body with `lanes`, a power of 2, shares the work of a thread among so many on CUDA: it takes (i, lane, lanes, ...)
     and does every lanes-th element from lane on, without a look at what other lanes write. On the CPU one does all.
+    What all lanes of a thread add to, outputs [i, ...] that are `sums`, a body has as [i, lane, ...].
     """
 
-    def __init__(self, body, outputs, work=(), light=False, lanes=1):
+    def __init__(self, body, outputs, work=(), light=False, lanes=1, sums=()):
         self.body = body
         self.name = body.__name__
         self.arguments = tuple(inspect.signature(body).parameters)[3 if lanes > 1 else 1 :]
@@ -131,12 +132,13 @@ class Kernel:
         self.work = work
         self.light = light
         self.lanes = lanes
+        self.sums = sums
         self.parts = None
         if lanes & (lanes - 1):
             raise TypeError(f"kernel {self.name}: lanes are a power of 2, not {lanes}")
         if any(name.startswith("_") for name in self.arguments):
             raise TypeError(f"kernel {self.name}: names of arguments must not begin with an underscore")
-        for role, names in {"outputs": outputs, "work": work}.items():
+        for role, names in {"outputs": outputs, "work": work, "sums": sums}.items():
             unknown = set(names) - set(self.arguments)
             if unknown:
                 raise TypeError(f"kernel {self.name}: {role} {sorted(unknown)} are no arguments of the body")
@@ -144,34 +146,46 @@ class Kernel:
     def __call__(self, threads, /, *unnamed, **arrays):
         if unnamed:
             raise TypeError(f"kernel {self.name}: takes its arguments by name alone")
-        arguments = in_order(self, arrays).values()
+        arguments = in_order(self, arrays)
         if len(arguments) < len(arrays):
             unknown = sorted(set(arrays) - set(self.arguments))
             raise TypeError(f"kernel {self.name}: has no argument {', '.join(unknown)}")
         if threads == 0:
             return
-        if any(isinstance(a, np.ndarray) for a in arguments):
-            available = numba.get_num_threads()
-            workers = 1 if self.light and threads < LIGHT else available
-            block = min(max(1, threads // (TURNS * workers)), BLOCK)
-            following = np.zeros(1, dtype=np.int64)
-            with LAUNCH_LOCK:
-                if workers == available:
-                    self.cpu_launcher(threads, workers, block, following, *arguments)
-                else:
-                    numba.set_num_threads(workers)
-                    try:
-                        self.cpu_launcher(threads, workers, block, following, *arguments)
-                    finally:
-                        numba.set_num_threads(available)
-        elif self.parts:
+        if any(isinstance(a, np.ndarray) for a in arguments.values()):
+            self.launch_loop(threads, **arguments)
+        else:
             import cupy
 
-            self.parts(threads, cupy, **arrays)
-        else:
-            threads *= self.lanes
-            size = block_size(threads)
-            self.cuda_launcher[-(-threads // size), size](np.int64(threads), *arguments)
+            (self.parts or self.launch_grid)(threads, cupy, **arguments)
+
+    def launch_loop(self, threads, **arguments):
+        arguments |= {name: arguments[name][:, None] for name in self.sums}
+        available = numba.get_num_threads()
+        workers = 1 if self.light and threads < LIGHT else available
+        block = min(max(1, threads // (TURNS * workers)), BLOCK)
+        following = np.zeros(1, dtype=np.int64)
+        with LAUNCH_LOCK:
+            if workers == available:
+                self.cpu_launcher(threads, workers, block, following, *arguments.values())
+            else:
+                numba.set_num_threads(workers)
+                try:
+                    self.cpu_launcher(threads, workers, block, following, *arguments.values())
+                finally:
+                    numba.set_num_threads(available)
+
+    def launch_grid(self, threads, xp, **arguments):
+        threads *= self.lanes
+        size, of_lanes = block_size(threads), self.of_lanes(xp, arguments)
+        self.cuda_launcher[-(-threads // size), size](np.int64(threads), *(arguments | of_lanes).values())
+        for name, of_lane in of_lanes.items():
+            arguments[name] += of_lane.sum(axis=1)
+
+    def of_lanes(self, xp, arguments):
+        """For each of the `sums` zeros, to which every lane adds its part."""
+        found = {name: arguments[name] for name in self.sums}
+        return {name: xp.zeros((len(a), self.lanes, *a.shape[1:]), dtype=a.dtype) for name, a in found.items()}
 
     def on_cuda(self, function):
         """Decorator: on CUDA function(threads, xp, **arrays) launches others instead, of threads with less to do."""
@@ -231,9 +245,32 @@ def block_size(threads):
     return THREADS_PER_BLOCK if threads >= MANY else WARP
 
 
-def kernel(*outputs, work=(), light=False, lanes=1):
+def kernel(*outputs, work=(), light=False, lanes=1, sums=()):
     """Decorator: make a `Kernel` of a body; `outputs` and `work` name the arguments that it writes."""
-    return lambda body: Kernel(body, outputs, work, light, lanes)
+    return lambda body: Kernel(body, outputs, work, light, lanes, sums)
+
+
+def in_turn(name, *parts):
+    """A kernel that does what others with lanes do, in turn, thread by thread; on CUDA each of them is launched.
+
+    Its arguments are all of theirs. What one writes and another takes is work, what else they write are outputs.
+    """
+    arguments = dict.fromkeys(argument for one in parts for argument in one.arguments)
+    calls = (f"    {one.name}(i, {OF_LANES['cpu']}{', '.join(one.arguments)})\n" for one in parts)
+    source = f"def {name}(i, {', '.join(arguments)}):\n{''.join(calls)}"
+    names = {one.name: part(one.body) for one in parts} | {"__name__": parts[0].body.__module__}
+    exec(compile(source, parts[0].body.__code__.co_filename, "exec"), names)
+    written = dict.fromkeys(output for one in parts for output in one.outputs)
+    work = tuple(n for n in written if any(n in one.arguments and n not in one.outputs for one in parts))
+    outputs = tuple(n for n in written if n not in work)
+    whole = Kernel(names[name], outputs, work, sums=sum((one.sums for one in parts), ()))
+
+    @whole.on_cuda
+    def launch(threads, xp, **arrays):
+        for one in parts:
+            one(threads, **in_order(one, arrays))
+
+    return whole
 
 
 def rebind(function, helper):

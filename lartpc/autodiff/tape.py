@@ -74,6 +74,11 @@ def zeros_of_threads(threads: int, array: Any) -> Any:
     return namespace(array).zeros((threads, *array.shape[1:]), dtype=array.dtype)
 
 
+def read_rows(row, n):
+    """1 where thread k reads row i of n, else 0: (n, n_threads), from the rows that threads read."""
+    return (row == namespace(row).arange(n)[:, None]).astype(np.float64)
+
+
 def read_by_adjoint(kernel: Kernel) -> set[str]:
     """Names of the arguments whose values the adjoint needs."""
     adjoint = ADJOINTS.get(kernel)
@@ -140,6 +145,7 @@ class Tape:
         if check:
             self.check(walked)
         self.gradients, self.rows = {}, {}
+        last, reads = None, None  # rows that threads read, and `read_rows` of them: several kernels have the same
         for array, gradient in seeds:
             seed = namespace(array).empty_like(array)
             seed[...] = gradient
@@ -158,9 +164,10 @@ class Tape:
             for name, gradient in written.items():
                 self.add(of[name], gradient)
             for name, of_thread in rows.items():
-                grad, xp = self.gradient(of[name]), namespace(of_thread)
-                reads = of[adjoint.row] == xp.arange(len(grad))[:, None]
-                grad += xp.einsum("kn,n...->k...", reads.astype(np.float64), of_thread)
+                grad, row = self.gradient(of[name]), of[adjoint.row]
+                if row is not last:
+                    last, reads = row, read_rows(row, len(grad))
+                grad += namespace(row).einsum("kn,n...->k...", reads, of_thread)
             for name in launch.kernel.outputs:
                 if isinstance(of[name], Outline):  # nobody can ask for it
                     self.gradients.pop(of[name], None)

@@ -14,6 +14,6 @@ class Uniform(NamedTuple):
 
     def at(self, deposits: Deposits, launch: Launch) -> Any:
         n = len(deposits.module)
-        strength = namespace(deposits.dE).zeros(n, dtype=self.parameters.dtype)
+        strength = namespace(deposits.dE).empty(n, dtype=self.parameters.dtype)
         launch(field, n, parameters=self.parameters, step_module=deposits.module, step_field=strength)
         return strength

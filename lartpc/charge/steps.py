@@ -27,6 +27,7 @@ class Pieces(NamedTuple):
     tpc: Any
     volume: Any
     first_step: Any  # (n_pieces + 1,) first step of each piece
+    n_steps: int
 
 
 class Deposits(NamedTuple):
@@ -68,17 +69,19 @@ def make_pieces(batch, tables, settings):
     xp, n = namespace(batch.dE), len(batch.dE)
     line = {"start": batch.start, "end": batch.end, "tpcs": tables.volumes}
     wanted = xp.flatnonzero(xp.isin(tables.tpc_of_volume, batch.wanted))
-    count = xp.zeros(n, dtype=np.int64)
+    count = xp.empty(n, dtype=np.int64)
     count_pieces(n, **line, wanted=wanted, piece_count=count)
     of_segment = offsets(count)
     n_pieces = int(of_segment[-1])
-    segment, volume, count = (xp.zeros(n_pieces, dtype=np.int64) for _ in range(3))
+    segment, volume, count = (xp.empty(n_pieces, dtype=np.int64) for _ in range(3))
     of_piece = {"piece_segment": segment, "piece_tpc": volume}
     pieces(n, **line, wanted=wanted, first_piece=of_segment, **of_piece)
     step_length = batch.dE.dtype.type(settings.step_length)
     count_steps(n_pieces, **line, step_length=step_length, **of_piece, step_count=count)
     made_of = (batch.start, batch.end, batch.wanted)
-    return Pieces(*made_of, of_segment, segment, tables.tpc_of_volume[volume], volume, offsets(count))
+    first_step = offsets(count)
+    tpc, n_steps = tables.tpc_of_volume[volume], int(first_step[-1])
+    return Pieces(*made_of, of_segment, segment, tpc, volume, first_step, n_steps)
 
 
 def pieces_of(batch, tables, settings):
@@ -91,12 +94,12 @@ def pieces_of(batch, tables, settings):
 def make_deposits(batch, cut, tables, settings, launch: Launch):
     """Split the `Pieces` of segments: `Deposits`."""
     xp, T = namespace(batch.dE), batch.dE.dtype.type
-    n = int(cut.first_step[-1])
+    n = cut.n_steps
     piece = owners(cut.first_step, n)
     segment, tpc, number = cut.segment[piece], cut.tpc[piece], xp.arange(n) - cut.first_step[piece]
-    position = {name: xp.zeros(n, dtype=np.int64) for name in ("column", "row")}
-    position |= {name: xp.zeros(n, dtype=T) for name in ("x", "y", "distance")}
-    deposit = {name: xp.zeros(n, dtype=T) for name in ("dE", "dEdx", "time")}
+    position = {name: xp.empty(n, dtype=np.int64) for name in ("column", "row")}
+    position |= {name: xp.empty(n, dtype=T) for name in ("x", "y", "distance")}
+    deposit = {name: xp.empty(n, dtype=T) for name in ("dE", "dEdx", "time")}
     launch(
         split,
         n,
@@ -123,7 +126,7 @@ def make_deposits(batch, cut, tables, settings, launch: Launch):
 
 def dEdx_by_angle(batch, cut, deposits, local, launch):
     """What stands for the deposits' dE/dx where recombination depends on the angle between track and field (n,)."""
-    step_cos, step_dEdx_90 = (namespace(deposits.dEdx).zeros_like(deposits.dEdx) for _ in range(2))
+    step_cos, step_dEdx_90 = (namespace(deposits.dEdx).empty_like(deposits.dEdx) for _ in range(2))
     launch(
         angle,
         len(step_cos),
@@ -146,7 +149,7 @@ def of_modules(values, tables, launch: Launch = plain):
 
     Where events have values of their own the modules in each of them come after: (n_rows, n_parameters).
     """
-    parameters = namespace(values).zeros(tables.slot.shape, dtype=values.dtype)
+    parameters = namespace(values).empty(tables.slot.shape, dtype=values.dtype)
     gathered = {"values": values, "slot": tables.slot, "module_parameters": parameters}
     launch(gather, len(parameters), **gathered, adjoint_threads=len(values))
     return parameters
@@ -160,10 +163,10 @@ def make_steps(batch, parameters, recombination, tables, detector, settings, lau
     field = Uniform(parameters).at(deposits, launch)
     local = {"step_field": field, "parameters": parameters, "step_module": deposits.module}
     dEdx = dEdx_by_angle(batch, cut, deposits, local, launch) if recombination.by_angle else deposits.dEdx
-    electrons = xp.zeros(n, dtype=T)
+    electrons = xp.empty(n, dtype=T)
     model = recombination.number
     launch(quench, n, step_dE=deposits.dE, step_dEdx=dEdx, **local, model=model, electrons=electrons)
-    clouds = {name: xp.zeros(n, dtype=T) for name in ("charge", "arrival", "sigma_t", "sigma_T")}
+    clouds = {name: xp.empty(n, dtype=T) for name in ("charge", "arrival", "sigma_t", "sigma_T")}
     of_deposits = {"electrons": electrons, "distance": deposits.distance}
     drift_start = T(detector.drift_start)
     launch(drift, n, **of_deposits, step_time=deposits.time, **local, drift_start=drift_start, **clouds)

@@ -55,7 +55,7 @@ def make_electronics(pixel, parameters, detector, slots_of, launch: Launch):
     pixel = to_numpy(pixel)
     tpc = detector.tpc_of(pixel)
     slot = xp.asarray(slots_of(module=detector.module[tpc], tpc=tpc, pixel=pixel))
-    electronics = xp.zeros(slot.shape, dtype=parameters.dtype)
+    electronics = xp.empty(slot.shape, dtype=parameters.dtype)
     threads = {"adjoint_threads": len(parameters)}
     launch(gather, len(slot), values=parameters, slot=slot, module_parameters=electronics, **threads)
     return electronics
@@ -68,7 +68,7 @@ def make_pixels(pixel, electronics, detector, launch: Launch):
     gain, offset, _ = detector.adc_scale(pixel)
     of_detector = {"threshold": detector.of_pixels("threshold", pixel), "gain": gain, "offset": offset}
     base = {f"base_{name}": xp.asarray(column.astype(T)) for name, column in of_detector.items()}
-    pixels = Pixels(*(xp.zeros(len(pixel), dtype=T) for _ in Pixels._fields))
+    pixels = Pixels(*(xp.empty(len(pixel), dtype=T) for _ in Pixels._fields))
     launch(adjust, len(pixel), **base, electronics=electronics, **pixels._asdict())
     return pixels
 
@@ -76,7 +76,7 @@ def make_pixels(pixel, electronics, detector, launch: Launch):
 def behind_buffer(waveform, windows, electronics, detector, launch: Launch):
     """What the rise times of the buffers make of the waveforms."""
     xp = namespace(waveform)
-    buffered = xp.zeros_like(waveform)
+    buffered = xp.empty_like(waveform)
     launch(
         buffer,
         len(windows.tick),
@@ -114,9 +114,9 @@ def _reads(most, waveforms, batch, threshold, seed, noise, detector, launch: Lau
     windows = waveforms.windows
     n = len(windows.pixel)
     shape = (n, most)
-    count = xp.zeros(n, dtype=np.int64)
-    window, tick, reset, valid = (xp.zeros(shape, dtype=np.int64) for _ in range(4))
-    fraction, time, charge = (xp.zeros(shape, dtype=T) for _ in range(3))
+    count = xp.empty(n, dtype=np.int64)
+    window, tick, reset, valid = (xp.empty(shape, dtype=np.int64) for _ in range(4))
+    fraction, time, charge = (xp.empty(shape, dtype=T) for _ in range(3))
     launch(
         trigger,
         n,
@@ -151,7 +151,7 @@ def _reads(most, waveforms, batch, threshold, seed, noise, detector, launch: Lau
 def make_adc(reads, gain, offset, detector, rounded, launch: Launch):
     """Digitize: ADC counts of the reads (n_pixels, max_hits); gain [mV/e] and offset [mV] of the pixels (n_pixels,)."""
     T = reads.charge.dtype.type
-    adc = namespace(reads.charge).zeros_like(reads.charge)
+    adc = namespace(reads.charge).empty_like(reads.charge)
     launch(
         digitize,
         len(adc),

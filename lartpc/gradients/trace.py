@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from lartpc.arrays import to_numpy
+from lartpc.arrays import all_to_numpy
 from lartpc.autodiff.tape import Tape
 from lartpc.frontend.frontend import Pixels
 from lartpc.simulation.batches import Batch
@@ -45,7 +46,12 @@ class Trace:
         self.waveforms = simulation.waveforms(batch, self.parameters, self.tape.launch)
         self.pixels = simulation.pixels(self.waveforms, self.tape.launch)
         self.reads = simulation.reads(self.waveforms, batch, self.pixels, self.tape.launch)
-        self.adc = simulation.adc(self.reads, self.pixels, False, self.tape.launch)
+        self.simulation = simulation
+
+    @functools.cached_property
+    def adc(self) -> Any:
+        """ADC values of the reads, digitized when somebody asks for them."""
+        return self.simulation.adc(self.reads, self.pixels, False, self.tape.launch)
 
     def backward(self, *, current: Any = None, time: Any = None, charge: Any = None, adc: Any = None) -> Gradient:
         """The gradient of a loss from its derivatives by waveforms.current, reads.time, reads.charge and adc.
@@ -53,17 +59,11 @@ class Trace:
         Each has the shape of its array, or is None where the loss does not depend on it; derivatives by reads that
         are not used must be 0. May be called again, with another loss.
         """
-        outputs = (self.waveforms.current, self.reads.time, self.reads.charge, self.adc)
-        grads = (current, time, charge, adc)
-        self.tape.backward([(o, g) for o, g in zip(outputs, grads, strict=True) if g is not None])
-        grad = self.tape.gradient
-        values = to_numpy(grad(self.parameters)).tolist()
-        return Gradient(
-            parameters=dict(zip(self.names, values, strict=True)),
-            start=to_numpy(grad(self.batch.start)),
-            end=to_numpy(grad(self.batch.end)),
-            dE=to_numpy(grad(self.batch.dE)),
-            dEdx=to_numpy(grad(self.batch.dEdx)),
-            t0=to_numpy(grad(self.batch.time)),
-            pixels=Pixels(*(to_numpy(grad(array)) for array in self.pixels)),
-        )
+        seeds = [(self.waveforms.current, current), (self.reads.time, time), (self.reads.charge, charge)]
+        seeds += [(self.adc, adc)] if adc is not None else []
+        self.tape.backward([(output, grad) for output, grad in seeds if grad is not None])
+        batch = self.batch
+        inputs = (self.parameters, batch.start, batch.end, batch.dE, batch.dEdx, batch.time, *self.pixels)
+        values, start, end, dE, dEdx, t0, *pixels = all_to_numpy([self.tape.gradient(array) for array in inputs])
+        parameters = dict(zip(self.names, values.tolist(), strict=True))
+        return Gradient(parameters, start, end, dE, dEdx, t0, Pixels(*pixels))

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lartpc.arrays import inverse, namespace, offsets, owners, sorting
+from lartpc.arrays import extremes, inverse, namespace, offsets, owners, sorting
 from lartpc.contracts import Clouds
 from lartpc.kernels.pixels.around import around, count_around, span
 from lartpc.kernels.pixels.cells import CELL
@@ -14,7 +14,7 @@ from lartpc.kernels.pixels.reach import count_reached, reach
 from lartpc.kernels.pixels.under import count_under, under
 from lartpc.pixels.response_tables import Tables
 from lartpc.response.lattice import Shares
-from lartpc.response.windows import Pairs, Windows, group
+from lartpc.response.windows import Pairs, Windows, blocks_of, group
 
 
 class Blocks(NamedTuple):
@@ -51,6 +51,7 @@ class Seen(NamedTuple):
     event: Any  # of the steps
     table: Tables
     tpc_pixels: Any
+    n_pixels: int
 
     def of_steps(self, windows: Windows) -> tuple[Pairs, Any]:
         """Pairs of steps and pixels in the order of windows, and the first pair of each window (n_windows + 1,)."""
@@ -59,19 +60,18 @@ class Seen(NamedTuple):
         bins_x, bins_y = table.space.shape[1:3]
         reached = {**self.sites, "step_tpc": clouds.tpc, "tpc_pixels": self.tpc_pixels, "bins": table.bins}
         reached |= {"bins_x": bins_x, "bins_y": bins_y}
-        number = xp.zeros(n, dtype=np.int64)
+        number = xp.empty(n, dtype=np.int64)
         count_reached(n, **reached, pair_count=number)
         first_pair = offsets(number)
-        names = ("pair_step", "pair_x", "pair_y", "pair_pixel")
-        index = {name: xp.zeros(int(first_pair[-1]), dtype=np.int64) for name in names}
+        n_pairs, names = int(first_pair[-1]), ("pair_step", "pair_x", "pair_y", "pair_pixel")
+        index = {name: xp.empty(n_pairs, dtype=np.int64) for name in names}
         reach(n, **reached, first_pair=first_pair, **index)
         step, x, y, pixel = index.values()
         tick = self.shares.site[step] // table.per_tick + table.first_lag[self.shares.table[step]]
         order = sorting(self.event[step], pixel, tick)
         step, tick = step[order], tick[order]
-        most = int(windows.pixel.max()) + 1 if len(windows.pixel) else 1
-        known = windows.event * most + windows.pixel
-        number = xp.searchsorted(known, self.event[step] * most + pixel[order])
+        known = windows.event * self.n_pixels + windows.pixel
+        number = xp.searchsorted(known, self.event[step] * self.n_pixels + pixel[order])
         early = int(windows.tick.min()) if len(windows.tick) else 0
         long = max(int(a.max()) for a in (windows.tick, tick)) - early + 1 if len(tick) else 1
         begin = owners(windows.of_pixel, len(windows.tick)) * long + windows.tick - early
@@ -85,16 +85,19 @@ def make_blocks(seen: Seen) -> tuple[Blocks, Pairs]:
     clouds, shares, table, event = seen.clouds, seen.shares, seen.table, seen.event
     xp, n = namespace(clouds.x), len(clouds.x)
     reached = seen.sites | {"bins": table.bins, "side": table.side}
-    number = xp.zeros(n, dtype=np.int64)
+    number = xp.empty(n, dtype=np.int64)
     count_under(n, **reached, pair_count=number)
     first_pair = offsets(number)
-    step, x, y = (xp.zeros(int(first_pair[-1]), dtype=np.int64) for _ in range(3))
+    n_pairs = int(first_pair[-1])
+    step, x, y = (xp.empty(n_pairs, dtype=np.int64) for _ in range(3))
     under(n, **reached, first_pair=first_pair, pair_step=step, pair_x=x, pair_y=y)
-    low_x, low_y = (int(one.min()) if len(one) else 0 for one in (x, y))
-    wide, high = (int(one.max()) - low + 1 if len(one) else 1 for one, low in ((x, low_x), (y, low_y)))
+    (low_x, low_y), (last_x, last_y) = extremes(x, y)
+    wide, high = last_x - low_x + 1, last_y - low_y + 1
     area = (clouds.tpc[step] * high + y - low_y) * wide + x - low_x
     begin, end = shares.site // table.per_tick, (shares.site + shares.sites - 1) // table.per_tick + 1
-    pairs, windows = group(step, x, y, area, event[step], begin[step], end[step], first_pair, CELL)
+    n_areas = len(seen.tpc_pixels) * high * wide
+    channel = event[step] * n_areas + area
+    pairs, windows = group(step, x, y, channel, n_areas, blocks_of(begin[step], end[step], CELL), first_pair, CELL)
     pixel = owners(windows.of_pixel, len(windows.tick))
     area, some = windows.pixel[pixel], pairs.step[windows.pair[:-1]]
     tpc = area // (wide * high)
@@ -110,18 +113,20 @@ def make_windows(seen: Seen, blocks: Blocks, of_steps: Pairs, settle: int, block
     near_by |= seen.sites | {"pair_step": of_steps.step, "tpc_pixels": seen.tpc_pixels, "reach": table.reach}
     near_by |= {"bins": table.bins, "side": table.side}
     near_by |= dict(zip(("bins_x", "bins_y"), table.space.shape[1:3], strict=True))
-    number = xp.zeros(n, dtype=np.int64)
+    number = xp.empty(n, dtype=np.int64)
     count_around(n, **near_by, pair_count=number)
     first_pair = offsets(number)
-    names = ("found_block", "found_x", "found_y", "found_pixel")
-    index = {name: xp.zeros(int(first_pair[-1]), dtype=np.int64) for name in names}
+    n_pairs, names = int(first_pair[-1]), ("found_block", "found_x", "found_y", "found_pixel")
+    index = {name: xp.empty(n_pairs, dtype=np.int64) for name in names}
     around(n, **near_by, first_found=first_pair, **index)
     step, column, row, pixel = index.values()
     first = blocks.tick + table.first_lag[blocks.table]
     last = blocks.tick + xp.diff(blocks.first) + table.last_lag[blocks.table] + settle
-    pairs, windows = group(step, column, row, pixel, blocks.event[step], first[step], last[step], first_pair, block)
+    channel = blocks.event[step] * seen.n_pixels + pixel
+    of_ticks = blocks_of(first[step], last[step], block)
+    pairs, windows = group(step, column, row, channel, seen.n_pixels, of_ticks, first_pair, block)
     m = len(windows.tick)
-    tick, size, near = (xp.zeros(m, dtype=np.int64) for _ in range(3))
+    tick, size, near = (xp.empty(m, dtype=np.int64) for _ in range(3))
     span(
         m,
         window_pair=windows.pair,

@@ -10,7 +10,7 @@ import numpy as np
 from lartpc.adjoint.pixels.induce import induce_tangent
 from lartpc.adjoint.pixels.share import share_tangent
 from lartpc.adjoint.pixels.spread import spread_tangent
-from lartpc.arrays import aligned, namespace
+from lartpc.arrays import aligned, namespace, offsets, to_numpy
 from lartpc.autodiff.launch import plain
 from lartpc.charge.tables import Tables
 from lartpc.contracts import Clouds, Launch
@@ -20,12 +20,11 @@ from lartpc.kernels.pixels.induce import induce
 from lartpc.kernels.pixels.pair import count_pairs, pair
 from lartpc.kernels.pixels.share import choose, share
 from lartpc.kernels.pixels.spread import spread
-from lartpc.pixels.pairs import find_pairs
 from lartpc.pixels.parametric_tables import make_parametric_tables
 from lartpc.pixels.sites import most_sites
 from lartpc.pixels.slopes import PLACES, nothing
-from lartpc.response.lattice import LANES, Shares, lattice_current, step_ticks
-from lartpc.response.windows import Pairs, Windows
+from lartpc.response.lattice import LANES, Shares, lattice_current
+from lartpc.response.windows import Pairs, Windows, group
 from lartpc.settings import Settings
 
 
@@ -52,8 +51,8 @@ class ParametricReadout:
         pairs, windows = self.pairs(clouds, shares, batch, settle)
         n, lattice, is_used = len(pairs.step), table.lattice, xp.zeros(len(table.degree), dtype=bool)
         is_used[shares.table] = True
-        used = xp.flatnonzero(is_used)
-        most, most_rank = whole_lanes(table.degree[used]), whole_lanes(lattice.rank[used])
+        used = np.flatnonzero(to_numpy(is_used))
+        most, most_rank = (whole_lanes(sizes[used]) for sizes in table.sizes)
         moments = {name: xp.empty((n, most), dtype=T) for name in ("moment_x", "moment_y")}
         columns = ("column", "row", "x", "y", "distance", "charge", "sigma_T")
         launch(
@@ -86,7 +85,7 @@ class ParametricReadout:
             **moments,
             degree=table.degree,
             rank=lattice.rank,
-            space=aligned(table.space[: int(used.max()) + 1 if n else 0, :most, :most_rank, :most]),
+            space=aligned(table.space[: used.max(initial=-1) + 1, :most, :most_rank, :most]),
             coefficient=coefficient,
         )
         current = lattice_current(coefficient, pairs, windows, shares, lattice, self.lookback, settle, launch)
@@ -107,7 +106,7 @@ class ParametricReadout:
         """When the charge of the clouds counts on the lattice of the response."""
         xp, T, d = namespace(clouds.x), clouds.x.dtype.type, self.detector
         n, table, lattice = len(clouds.x), self.table, self.table.lattice
-        step_table, site_t, sites_t = (xp.zeros(n, dtype=np.int64) for _ in range(3))
+        step_table, site_t, sites_t = (xp.empty(n, dtype=np.int64) for _ in range(3))
         choose(
             n,
             distance=clouds.distance,
@@ -136,12 +135,35 @@ class ParametricReadout:
 
     def pairs(self, clouds: Clouds, shares: Shares, batch: Any, settle: int) -> tuple[Pairs, Windows]:
         """Which pixels see which clouds, and when."""
+        xp, n, lattice = namespace(clouds.x), len(clouds.x), self.table.lattice
         reached = {name: getattr(clouds, name) for name in ("column", "row", "x", "y", "sigma_T")}
         reached |= {"step_tpc": clouds.tpc, "tpcs": self.tables.tpcs, "tpc_pixels": self.tables.tpc_pixels}
         reached |= {"width": clouds.x.dtype.type(self.settings.width)}
-        first, last = step_ticks(self.table.lattice, shares)
-        ticks = (first - self.lookback, last + settle)
-        return find_pairs(count_pairs, pair, reached, clouds, batch, *ticks, self.settings.block)
+        number = xp.empty(n, dtype=np.int64)
+        count_pairs(n, **reached, pair_count=number)
+        first_pair = offsets(number)
+        n_pairs, n_pixels = int(first_pair[-1]), self.detector.n_pixels
+        names = ("pair_step", "pair_x", "pair_y", "pair_channel", "pair_first", "pair_last")
+        index = {name: xp.empty(n_pairs, dtype=np.int64) for name in names}
+        pair(
+            n,
+            **reached,
+            step_event=batch.event[clouds.segment],
+            n_pixels=n_pixels,
+            step_table=shares.table,
+            site_t=shares.site,
+            sites_t=shares.sites,
+            per_tick=lattice.per_tick,
+            first_lag=lattice.first_lag,
+            last_lag=lattice.last_lag,
+            lookback=self.lookback,
+            settle=settle,
+            block=self.settings.block,
+            first_pair=first_pair,
+            **index,
+        )
+        step, column, row, channel, *blocks = index.values()
+        return group(step, column, row, channel, n_pixels, blocks, first_pair, self.settings.block)
 
     def slopes(self, forward: dict[str, dict[str, Any]], columns: list[int], places: bool) -> dict[str, Any]:
         """What `pull` takes of the launches `forward`, and work space."""
@@ -169,6 +191,6 @@ class ParametricReadout:
         return slopes | coefficient_by | lowest | work | of_conserve
 
 
-def whole_lanes(numbers: Any) -> int:
+def whole_lanes(numbers: np.ndarray) -> int:
     """The largest of some numbers, up to a multiple of LANES."""
-    return -(-int(numbers.max()) // LANES) * LANES if len(numbers) else LANES
+    return -(-int(numbers.max(initial=1)) // LANES) * LANES

@@ -21,6 +21,7 @@ from numpy.polynomial.chebyshev import chebvander
 from numpy.polynomial.legendre import leggauss, legvander
 from scipy.special import erfc, erfcx
 
+from lartpc.arrays import to_numpy
 from lartpc.blas import one_blas_thread
 from lartpc.detector.detector import Detector
 from lartpc.exceptions import InputError
@@ -55,6 +56,7 @@ class Tables(NamedTuple):
     smooth: Any  # (n_tables,) [us]
     least: Any  # (TABLES,) [us]: sigma_t from which a table serves
     of_tpc: Any  # (n_tpcs,) int64: first table of each TPC
+    sizes: tuple[np.ndarray, np.ndarray]  # degree and rank (n_tables,), in main memory
 
 
 class Table(NamedTuple):
@@ -140,6 +142,7 @@ def make_parametric_tables(detector: Detector, settings: Settings, dtype: Any, x
         xp.asarray(np.array([table.smooth for table in one], dtype=dtype)),
         xp.asarray(least.astype(dtype)),
         xp.asarray(of_tpc.astype(np.int64) * TABLES),
+        (degree, to_numpy(lattice.rank)),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lartpc.adjoint.pixels.assign import assign_tangent
-from lartpc.arrays import namespace, owners
+from lartpc.arrays import all_to_numpy, namespace, owners
 from lartpc.autodiff.launch import plain
 from lartpc.autodiff.tape import empty
 from lartpc.charge.tables import Tables
@@ -67,11 +67,13 @@ class TabulatedReadout:
         xp, table = namespace(clouds.x), self.table
         shares, site, sites, across = self.shares(clouds, batch, launch)
         event = batch.event[clouds.segment]
-        seen = Seen(clouds, shares, {**site, **sites}, event, table, self.tables.tpc_pixels)
+        seen = Seen(clouds, shares, {**site, **sites}, event, table, self.tables.tpc_pixels, self.detector.n_pixels)
         blocks, of_steps = make_blocks(seen)
         pairs, windows, spans = make_windows(seen, blocks, of_steps, settle, self.settings.block)
         n_blocks, n_windows, dtype = len(blocks.x), len(windows.tick), clouds.x.dtype
-        ticks, n_rows = int(blocks.first[-1]) * table.per_tick, len(table.parity)
+        runs = (blocks.first, spans.first, spans.late, spans.coarse, windows.first)
+        in_blocks, in_spans, n_late, n_coarse, n_samples = (int(of[0]) for of in all_to_numpy([a[-1:] for a in runs]))
+        ticks, n_rows = in_blocks * table.per_tick, len(table.parity)
         charge = xp.zeros(table.side**2 * ticks, dtype=dtype)
         launch(
             pool,
@@ -131,7 +133,7 @@ class TabulatedReadout:
             "pair_place": pairs.place,
             "pair_window": owners(windows.pair, len(pairs.step)),
         }
-        late = xp.empty(int(spans.late[-1]), dtype=dtype)
+        late = xp.empty(n_late, dtype=dtype)
         launch(
             transfer,
             n_windows,
@@ -151,7 +153,7 @@ class TabulatedReadout:
         )
         driven = xp.empty(0, dtype=dtype)
         if table.slow_rank:
-            sites_of_all = int(blocks.first[-1]) // CELL + 2 * n_blocks
+            sites_of_all = in_blocks // CELL + 2 * n_blocks
             offset = (2 * table.reach + 1) ** 2 * table.slow_rank
             slow = xp.empty(sites_of_all * offset, dtype=dtype)
             launch(
@@ -168,7 +170,7 @@ class TabulatedReadout:
                 moment=xp.empty((sites_of_all, table.slow_moments), dtype=dtype),
                 slow=slow,
             )
-            driven = xp.empty((int(spans.first[-1]) // CELL + 2 * n_windows) * table.slow_rank, dtype=dtype)
+            driven = xp.empty((in_spans // CELL + 2 * n_windows) * table.slow_rank, dtype=dtype)
             launch(
                 relay,
                 n_windows,
@@ -180,7 +182,7 @@ class TabulatedReadout:
                 driven=driven,
             )
         del projected
-        current = xp.empty(int(windows.first[-1]), dtype=dtype)
+        current = xp.empty(n_samples, dtype=dtype)
         launch(
             refine,
             n_windows,
@@ -201,7 +203,7 @@ class TabulatedReadout:
             first_early=table.first_early,
             coarse_first=spans.coarse,
             spline=table.spline,
-            coarse=xp.empty(int(spans.coarse[-1]), dtype=dtype),
+            coarse=xp.empty(n_coarse, dtype=dtype),
             current=current,
             spline_charge=table.spline_charge,
             seen=seen,
@@ -215,8 +217,8 @@ class TabulatedReadout:
         """Where and when the charge of the clouds counts: in time, and first sites, their numbers and shares across."""
         xp, T, n = namespace(clouds.x), clouds.x.dtype.type, len(clouds.x)
         table, d = self.table, self.detector
-        first = {name: xp.zeros(n, dtype=np.int64) for name in ("site_x", "site_y", "site_t")}
-        count = {name: xp.zeros(n, dtype=np.int64) for name in ("sites_x", "sites_y", "sites_t")}
+        first = {name: xp.empty(n, dtype=np.int64) for name in ("site_x", "site_y", "site_t")}
+        count = {name: xp.empty(n, dtype=np.int64) for name in ("sites_x", "sites_y", "sites_t")}
         wide = most_sites(clouds.sigma_T, float(d.pitch.min()) / table.bins)
         long = most_sites(clouds.sigma_t, d.tick / table.per_tick)
         shared = {"share_x": wide, "share_y": wide, "share_t": long}

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lartpc.arrays import aligned, namespace, offsets, owners
+from lartpc.arrays import aligned, namespace, offsets, to_numpy
 from lartpc.contracts import Launch
 from lartpc.kernels.response.convolve import LANES, convolve
 from lartpc.kernels.response.deposit import deposit
+from lartpc.kernels.response.trains import count_trains, trains
 from lartpc.response.windows import Pairs, Windows
 
 
@@ -67,14 +68,6 @@ def make_lattice(
     )
 
 
-def step_ticks(lattice: Lattice, shares: Shares) -> tuple[Any, Any]:
-    """The ticks from the first to the last (not included) that see the charge of each step through the basis."""
-    n, table = lattice.per_tick[shares.table], shares.table
-    first = (shares.site + lattice.first_lag[table]) // n
-    last = (shares.site + shares.sites - 1 + lattice.last_lag[table]) // n + 1
-    return first, last
-
-
 def lattice_current(
     coefficient: Any,
     pairs: Pairs,
@@ -89,25 +82,22 @@ def lattice_current(
 
     Windows begin `lookback` ticks before the first tick of their steps and end `settle` ticks after the last.
     """
-    xp, dtype = namespace(coefficient), coefficient.dtype
-    n_pairs, n_windows, n_tables = len(pairs.step), len(windows.tick), len(lattice.rank)
-    pair_window, pair_table = owners(windows.pair, n_pairs), shares.table[pairs.step]
-
-    has = xp.zeros(n_windows * n_tables, dtype=bool)
-    has[pair_window * n_tables + pair_table] = True
-    trains = xp.flatnonzero(has)
-    number = xp.cumsum(has) - 1
-    of_window, table = trains // n_tables, trains % n_tables
-    window_train = offsets(has.reshape(n_windows, n_tables).sum(axis=1))
-    n = lattice.per_tick[table]
-    length = xp.diff(windows.first)[of_window]
-    first_site = (windows.tick[of_window] + lookback) * n - lattice.first_lag[table]
-    sites = (windows.tick[of_window] + length - settle) * n - lattice.last_lag[table] - first_site
-    begin = offsets(sites * lattice.rank[table])
-
-    train = number[pair_window * n_tables + pair_table]
-    pair_source = begin[train] + (shares.site[pairs.step] - first_site[train]) * lattice.rank[pair_table]
-    source = xp.zeros(int(begin[-1]), dtype=dtype)
+    xp, dtype, n_windows = namespace(coefficient), coefficient.dtype, len(windows.tick)
+    of_windows = {"window_pair": windows.pair, "window_tick": windows.tick, "window_first": windows.first}
+    of_windows |= {"pair_step": pairs.step, "step_table": shares.table, "lookback": lookback, "settle": settle}
+    of_windows |= {name: getattr(lattice, name) for name in ("per_tick", "rank", "first_lag", "last_lag")}
+    of_windows |= {"table_source": xp.empty((n_windows, len(lattice.rank)), dtype=np.int64)}
+    count = xp.empty(2 * n_windows, dtype=np.int64)
+    count_trains(n_windows, **of_windows, count=count)
+    before = offsets(count)  # of trains, and from those of all on of values
+    ends = to_numpy(before[n_windows :: max(n_windows, 1)])
+    n_trains, n_values, window_train = int(ends[0]), int(ends[-1] - ends[0]), before[: n_windows + 1]
+    table, first_site, sites = (xp.empty(n_trains, dtype=np.int64) for _ in range(3))
+    begin, pair_source = xp.full(n_trains + 1, n_values, dtype=np.int64), xp.empty_like(pairs.step)
+    found = {"train_table": table, "train_site": first_site, "train_sites": sites, "train_source": begin}
+    of_trains = {"site_t": shares.site, "window_train": window_train, "window_source": before[n_windows:]}
+    trains(n_windows, **of_windows, **of_trains, **found, pair_source=pair_source)
+    source = xp.zeros(n_values, dtype=dtype)
     launch(
         deposit,
         n_windows,

@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lartpc.arrays import inverse, namespace, offsets, run_starts, sorting
-from lartpc.kernels.response.windows import count_windows, window
+from lartpc.arrays import inverse, namespace, offsets, run_bounds, sorting
+from lartpc.kernels.response.windows import window
 
 
 class Pairs(NamedTuple):
@@ -29,42 +29,29 @@ class Windows(NamedTuple):
     tick: Any  # (n_windows,) tick of the first sample
 
 
-def group(step, column, row, pixel, event, first_tick, last_tick, first_pair, block):
+def group(step, column, row, channel, n_pixels, blocks, first_pair, block):
     """Sort the pairs and find the windows: `Pairs`, `Windows`. Arguments (n_pairs,), in the order of steps.
 
-    A pair needs the ticks from its first_tick to its last_tick (not included), in whole blocks. Those of step i begin
-    at first_pair[i] (n_steps + 1,).
+    channel: event n_pixels + pixel. blocks: the first of `block` ticks that a pair needs, and the one after the last.
+    The pairs of step i begin at first_pair[i] (n_steps + 1,).
     """
-    xp = namespace(step)
-    first_block = first_tick // block
-    last_block = -(-last_tick // block)
-    order = sorting(event, pixel, first_block)
-    event, pixel, first_block, last_block = event[order], pixel[order], first_block[order], last_block[order]
-    step = step[order]
-    pairs = Pairs(step, column[order], row[order], inverse(order), first_pair)
+    xp, n = namespace(step), len(step)
+    order = sorting(channel, blocks[0])
+    first_block, last_block, channel = blocks[0][order], blocks[1][order], channel[order]
+    pairs = Pairs(step[order], column[order], row[order], inverse(order), first_pair)
+    pixel_pair = run_bounds(channel)
+    n_channels = len(pixel_pair) - 1
+    count, tick = (xp.empty(m, dtype=np.int64) for m in (n_channels, n))
+    size = xp.ones(n + 1, dtype=np.int64)  # also where the last window ends
+    found = {"window_count": count, "window_tick": tick, "window_size": size}
+    of_pairs = {"pixel_pair": pixel_pair, "first_block": first_block, "last_block": last_block}
+    window(n_channels, **of_pairs, block=block, **found)
+    pair = xp.flatnonzero(size)
+    begin, channel = pair[:-1], channel[pixel_pair[:-1]]
+    of_pixel, first = offsets(count), offsets(size[begin])
+    return pairs, Windows(channel // n_pixels, channel % n_pixels, of_pixel, pair, first, tick[begin])
 
-    n = len(order)
-    starts = run_starts(event, pixel)
-    pixel_pair = xp.append(starts, xp.asarray([n])).astype(np.int64)
 
-    count = xp.zeros(len(starts), dtype=np.int64)
-    blocks = {"pixel_pair": pixel_pair, "first_block": first_block, "last_block": last_block}
-    count_windows(len(starts), **blocks, window_count=count)
-    of_pixel = offsets(count)
-    n_windows = int(of_pixel[-1])
-    window_pair = xp.full(n_windows + 1, n, dtype=np.int64)
-    window_block = xp.zeros(n_windows, dtype=np.int64)
-    size = xp.zeros(n_windows, dtype=np.int64)
-    found = {"window_pair": window_pair, "window_block": window_block, "window_size": size}
-    window(len(starts), **blocks, pixel_window=of_pixel, **found)
-
-    window_first_block = offsets(size)
-    windows = Windows(
-        event=event[starts],
-        pixel=pixel[starts],
-        of_pixel=of_pixel,
-        pair=window_pair,
-        first=window_first_block * block,
-        tick=window_block * block,
-    )
-    return pairs, windows
+def blocks_of(first, last, block):
+    """The blocks of `block` ticks with those from `first` to `last`, not included: the first and the end."""
+    return first // block, -(-last // block)

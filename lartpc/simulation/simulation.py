@@ -267,7 +267,7 @@ class Simulation:
         """
         most = self.most_steps() if most is None else most
         pieces = pieces_of(batch, self.tables, self.settings)
-        if int(pieces.first_step[-1]) <= most:
+        if pieces.n_steps <= most:
             return [(slice(None), batch)]
         xp, tpcs = self.xp, to_numpy(batch.wanted)
         of_piece, tpc = np.diff(to_numpy(pieces.first_step)), to_numpy(pieces.tpc)

@@ -1,7 +1,8 @@
 """A strict stand-in for CuPy on arrays in main memory, with the functions that lartpc uses.
 
 It refuses what mixes host and device without saying so, fills `empty` with poison, and counts, by line of the source,
-what makes the host wait for the device or moves an array there. Reductions give arrays of no dimension, as CuPy's do.
+operations, what makes the host wait for the device and what moves an array there. Reductions give arrays of no
+dimension, as CuPy's do.
 """
 
 import builtins
@@ -16,7 +17,7 @@ from tests.emulated.memory import poison
 
 PACKAGE = Path(lartpc.__file__).parent  # installed, or the checkout
 FREE = 10**10  # bytes that the device has
-WAITS, TRANSFERS = Counter(), Counter()  # (what, file, line): how often
+WAITS, TRANSFERS, OPERATIONS = Counter(), Counter(), Counter()  # ([what,] file, line): how often
 
 
 def place():
@@ -29,8 +30,8 @@ def place():
 
 def forget():
     """Begin to count anew."""
-    WAITS.clear()
-    TRANSFERS.clear()
+    for counter in (WAITS, TRANSFERS, OPERATIONS):
+        counter.clear()
 
 
 def inside(value):
@@ -47,6 +48,7 @@ def inside(value):
 def outside(value):
     """Results of NumPy as arrays of the device."""
     if isinstance(value, np.ndarray | np.generic):
+        OPERATIONS[place()] += 1
         return ndarray(np.asarray(value))
     if isinstance(value, tuple):
         return tuple(map(outside, value))

@@ -103,5 +103,9 @@ def types_of(arguments):
 
 def emulate(kernel, threads, arguments, order=None, **options):
     """Launch a kernel, through PTX, on NumPy arrays by name."""
-    arguments = in_order(kernel, arguments)
-    return program(kernel, types_of(arguments), **options).run(threads * kernel.lanes, arguments, order)
+    of_lanes = kernel.of_lanes(np, arguments)
+    bound = in_order(kernel, arguments | of_lanes)
+    memory = program(kernel, types_of(bound), **options).run(threads * kernel.lanes, bound, order)
+    for name, of_lane in of_lanes.items():
+        arguments[name] += of_lane.sum(axis=1)
+    return memory

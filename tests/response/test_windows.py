@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lartpc.arrays import LINE, aligned, offsets, owners, sorting
+from lartpc.arrays import LINE, aligned, extremes, offsets, owners, run_bounds, sorting
 
 
 @pytest.mark.parametrize("far", [0, 2**33])
@@ -23,6 +23,17 @@ def test_owners_of_runs_some_of_which_are_empty():
     counts = np.array([0, 3, 0, 0, 2, 1, 0])
     np.testing.assert_array_equal(owners(offsets(counts), 6), np.repeat(np.arange(7), counts))
     assert len(owners(offsets(np.zeros(2, dtype=np.int64)), 0)) == 0
+
+
+@pytest.mark.parametrize("runs", [[], [3], [2, 1, 4]])
+def test_bounds_of_runs(runs):
+    key = np.repeat(np.arange(len(runs)) % 2, runs)
+    np.testing.assert_array_equal(run_bounds(key), offsets(np.array(runs, dtype=np.int64)))
+
+
+def test_extremes():
+    assert extremes(np.array([3, -1, 2]), np.array([5, 5, 5])) == [[-1, 5], [3, 5]]
+    assert extremes(np.array([], dtype=np.int64)) == ([0], [0])
 
 
 @pytest.mark.parametrize("shape", [(3, 5, 7), (0, 4)])

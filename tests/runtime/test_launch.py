@@ -17,7 +17,7 @@ from lartpc.autodiff.tape import Tape
 from lartpc.kernels.charge.drift import drift_velocity
 from lartpc.kernels.charge.quench import quench
 from lartpc.kernels.charge.recombination import BIRKS
-from lartpc.kernels.runtime.launch import Kernel, kernel
+from lartpc.kernels.runtime.launch import Kernel, in_turn, kernel
 from lartpc.parameters import Parameters
 from lartpc.simulation.simulation import Simulation
 
@@ -72,6 +72,27 @@ def test_number_of_threads_may_be_zero():
     out = np.zeros(0)
     scale(0, values=np.zeros(0), out=out)
     assert len(out) == 0
+
+
+@kernel("square", lanes=2)
+def squares(i, lane, lanes, values, square):
+    for k in range(lane, values.shape[1], lanes):
+        square[i, k] = values[i, k] ** 2
+
+
+@kernel("total", lanes=4, sums=("total",))
+def totals(i, lane, lanes, square, times, total):
+    for k in range(lane, square.shape[1], lanes):
+        total[i, lane] += times * square[i, k]
+
+
+def test_kernels_in_turn():
+    both = in_turn("both", squares, totals)
+    assert both.arguments == ("values", "square", "times", "total")
+    assert (both.outputs, both.work, both.sums) == (("total",), ("square",), ("total",))
+    values, total = np.arange(12.0).reshape(3, 4), np.ones(3)
+    both(3, values=values, square=np.empty_like(values), times=2.0, total=total)
+    np.testing.assert_array_equal(total, 1.0 + 2.0 * np.sum(values**2, axis=1))
 
 
 @kernel("runs", "sums")

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numba
+import numpy as np
 import pytest
 from enumeration import all_kernels
 from ptx_source import as_on_device, ptx
@@ -27,7 +28,8 @@ def recorded(tmp_path_factory):
     launch = Kernel.__call__
 
     def record(kernel, threads, /, **arrays):
-        types = (numba.types.int64, *map(as_on_device, in_order(kernel, arrays).values()))
+        given = in_order(kernel, arrays | kernel.of_lanes(np, arrays))
+        types = (numba.types.int64, *map(as_on_device, given.values()))
         signatures.setdefault(kernel, set()).add(types)
         launch(kernel, threads, **arrays)
 
