@@ -33,6 +33,8 @@ from lartpc.adjoint.pixels.transfer import transfer_adjoint
 from lartpc.adjoint.response.convolve import convolve_adjoint
 from lartpc.adjoint.response.deposit import deposit_adjoint
 from lartpc.adjoint.runtime.gather import gather_adjoint
+from lartpc.adjoint.wires.couple_wires import couple_wires_adjoint
+from lartpc.adjoint.wires.share_wires import share_wires_adjoint
 from lartpc.kernels.charge.angle import angle
 from lartpc.kernels.charge.drift import drift
 from lartpc.kernels.charge.ellipsoid import ellipsoid
@@ -72,6 +74,9 @@ from lartpc.kernels.response.windows import count_windows, window
 from lartpc.kernels.runtime.checksum import checksum
 from lartpc.kernels.runtime.gather import gather
 from lartpc.kernels.runtime.launch import Kernel
+from lartpc.kernels.wires.couple_wires import couple_wires
+from lartpc.kernels.wires.pair_wires import count_wires, pair_wires
+from lartpc.kernels.wires.share_wires import share_wires
 
 
 class Adjoint(NamedTuple):
@@ -106,6 +111,8 @@ ADJOINTS = {
     coarsen: Adjoint(coarsen_adjoint),
     relay: Adjoint(relay_adjoint, shared=("parameters",), row="block_module", writes=("slow",)),
     refine: Adjoint(refine_adjoint, writes=("late", "driven")),
+    share_wires: Adjoint(share_wires_adjoint),
+    couple_wires: Adjoint(couple_wires_adjoint, writes=("share_r",)),
     deposit: Adjoint(deposit_adjoint, writes=("coefficient", "share_t")),
     convolve: Adjoint(convolve_adjoint, writes=("source",)),
     buffer: Adjoint(buffer_adjoint),
@@ -137,6 +144,8 @@ NO_ADJOINT = {
     pieces: "lists them",
     count_steps: "counts steps, from geometry alone",
     choose: "chooses a table; which does not matter but for the precision",
+    count_wires: "counts wires; a wire enters with next to no charge",
+    pair_wires: "lists them",
     count_pairs: "counts pixels; a pixel enters with zero charge",
     pair: "lists pixels; what they leave out is below the precision",
     count_reached: "counts pixels",

@@ -89,7 +89,8 @@ class ParametricReadout:
             space=aligned(table.space[: int(used.max()) + 1 if n else 0, :most, :most_rank, :most]),
             coefficient=coefficient,
         )
-        current = lattice_current(coefficient, pairs, windows, shares, lattice, self.lookback, settle, launch)
+        pair_table, rest = shares.table[pairs.step], (self.lookback, settle, launch)
+        current = lattice_current(coefficient, pairs, pair_table, windows, shares, lattice, *rest)
         waveform = xp.empty_like(current)
         launch(
             conserve,
