@@ -223,6 +223,17 @@ def load_detector(detector, layout):
     return loaded
 
 
+def load_wires(detector):
+    """The `WireDetector` of a name, or of a YAML of one."""
+    from lartpc.detector.wires import BUILT_IN, WireDetector
+
+    if detector in BUILT_IN:
+        return WireDetector.built_in(detector)
+    if not os.path.exists(detector):
+        raise InputError(f"{detector}: no such file, allowed is {', '.join(BUILT_IN)} or the YAML of a wire detector")
+    return WireDetector.load(detector)
+
+
 def say(note):
     """A line on stderr at the end of the command, once, unless its input is refused."""
     click.get_current_context().find_root().meta.setdefault(NOTES, {})[note] = None

@@ -10,11 +10,11 @@ from lartpc.cli.options import (
     layout_option,
     load_detector,
     load_parameters,
+    load_wires,
     output_option,
     overwrite_option,
     set_option,
 )
-from lartpc.detector.cages import CAGES
 
 OF_PIXELS = {
     "detector": "--detector",
@@ -26,7 +26,7 @@ OF_PIXELS = {
 
 
 @click.command(epilog="Examples: lartpc response -o response.npz --set eField=0.45; lartpc response sbnd -o sbnd.npz")
-@click.argument("wires", required=False, type=click.Choice(list(CAGES)))
+@click.argument("wires", required=False, metavar="[sbnd|microboone|icarus|dune-fd1|FILE]")
 @output_option("NPZ")
 @detector_option
 @layout_option
@@ -44,7 +44,7 @@ def response(context, wires, output, detector, layout, changes, pad_size, gap, o
 
     A table holds one pixel pitch. Where TPCs differ in it, --response electrostatic makes a table for each.
 
-    With the name of a detector of wires: the field response of its planes instead, from electrostatics of thin wires in
+    With the name of a detector of wires, or its YAML: the field response of its planes instead, from electrostatics of thin wires in
     two dimensions. Electrons follow the field past the induction planes to the collection wires.
     """
     check_output(output, overwrite)
@@ -70,10 +70,10 @@ def response(context, wires, output, detector, layout, changes, pad_size, gap, o
 
 def of_wires(name, path, overwrite):
     """Make and write the field response of a detector of wires; what it is, in one line."""
-    from lartpc.parameters import TABLE
     from lartpc.wires.electrostatics import wire_response
 
-    made = wire_response(CAGES[name], TABLE["temperature"].nominal)
+    detector = load_wires(name)
+    made = wire_response(detector.cage, detector.parameters.temperature)
     made.write(path, overwrite)
     peaks = ", ".join(f"{current.min():.2f} to {current.max():.2f}" for current in made.current)
     collected = made.sampling * (made.current[-1].max(axis=0).argmax() + 0.5)

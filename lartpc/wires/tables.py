@@ -19,7 +19,7 @@ COARSE = 2048.0  # parts of a pitch by which coarse numbers of `places` are told
 PRECISION = 1e-4  # of the waveforms, relative to the plane's peak
 NEGLIGIBLE = 1e-6  # of the peak: tables end where all stay below
 SETTLED = 12.0  # shaping times after which the pulse of a charge has ended
-SAME_PITCH = 1e-2  # relative, by which a response's pitch may differ from the plane's
+SAME_PITCH = 0.02  # relative, by which a response's pitch may differ from the plane's: responses have one of all planes
 
 
 class WireTables(NamedTuple):

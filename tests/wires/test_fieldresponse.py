@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from lartpc.charge.velocity import velocity_of
 from lartpc.detector.cage import Cage, CagePlane
-from lartpc.detector.cages import CAGES
+from lartpc.detector.wires import BUILT_IN, WireDetector
 from lartpc.exceptions import InputError
 from lartpc.kernels.charge.drift import drift_velocity
 from lartpc.kernels.runtime.slots import TEMPERATURE
@@ -24,7 +24,7 @@ THICK = 0.015  # radius of wires that finite differences resolve [cm]
 
 def small_cage(height):
     """Thick wires at SBND's biases, near a grounded plane."""
-    return CAGES["sbnd"]._replace(radius=THICK, height=height, ground=0.3)
+    return WireDetector.built_in("sbnd").cage._replace(radius=THICK, height=height, ground=0.3)
 
 
 def laplace(cage, width, top, step, value, slope):
@@ -91,7 +91,7 @@ def test_weighting_potential_is_that_of_finite_differences(plane):
 
 
 def test_weighting_potential_is_1_on_the_wire_and_0_on_others():
-    cage = CAGES["dune-fd1"]
+    cage = WireDetector.built_in("dune-fd1").cage
     around = np.arange(16) * np.pi / 8.0
     x, y = cage.radius * np.cos(around), cage.radius * np.sin(around)
     weighting = Weighting(cage)
@@ -102,7 +102,7 @@ def test_weighting_potential_is_1_on_the_wire_and_0_on_others():
 
 
 def test_field_is_the_slope_of_the_potential():
-    grids, h = Grids(CAGES["dune-fd1"]), 1e-5
+    grids, h = Grids(WireDetector.built_in("dune-fd1").cage), 1e-5
     x, y = np.random.default_rng(1).uniform((-0.3, -0.4), (0.3, 2.0), (200, 2)).T
     expected = [
         (grids.potential(x + h, y) - grids.potential(x - h, y)) / (2.0 * h),
@@ -120,10 +120,10 @@ def test_velocity_is_the_kernel_s():
     np.testing.assert_allclose(velocity_of(fields, 89.3), expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", CAGES)
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_all_electrons_are_collected_at_published_biases(name):
     """Of 40 places of a pitch, on the wire under which they began."""
-    cage = CAGES[name]
+    cage = WireDetector.built_in(name).cage
     pitch = cage.planes[-1].pitch
     start = (np.arange(20) + 0.5) * pitch / 40
     paths = follow(cage, start, WARM, 0.1)
@@ -136,7 +136,7 @@ def test_all_electrons_are_collected_at_published_biases(name):
 
 @pytest.mark.parametrize("name", ["sbnd", "dune-fd1"])
 def test_charge_and_symmetry(name):
-    made = wire_response(CAGES[name], WARM, reach=2)
+    made = wire_response(WireDetector.built_in(name).cage, WARM, reach=2)
     assert [current.shape[0] for current in made.current] == [50] * 3
     np.testing.assert_allclose(made.offsets[[0, 24, 25, 49]], [-2.45, -0.05, 0.05, 2.45])
     own = np.abs(made.offsets) < 0.5
@@ -153,8 +153,8 @@ def test_charge_and_symmetry(name):
 
 def test_sampling_and_bins_do_not_matter():
     """An electron at the same place, of bins a third as wide and samples half as long, moves the same charge."""
-    coarse = wire_response(CAGES["sbnd"], WARM, reach=1)
-    fine = wire_response(CAGES["sbnd"], WARM, sampling=0.05, bins=30, reach=1)
+    coarse = wire_response(WireDetector.built_in("sbnd").cage, WARM, reach=1)
+    fine = wire_response(WireDetector.built_in("sbnd").cage, WARM, sampling=0.05, bins=30, reach=1)
     assert coarse.offsets[15] == pytest.approx(fine.offsets[46])
     for one, other in zip(coarse.current, fine.current, strict=True):
         moved, expected = one[15].cumsum() * 0.1, other[46].cumsum()[1::2] * 0.05
@@ -163,16 +163,16 @@ def test_sampling_and_bins_do_not_matter():
 
 
 def test_bits_do_not_depend_on_threads_of_blas():
-    made = wire_response(CAGES["microboone"], WARM, reach=0)
+    made = wire_response(WireDetector.built_in("microboone").cage, WARM, reach=0)
     for threads in (1, 2):
         with threadpool_limits(threads, "blas"):
-            again = wire_response(CAGES["microboone"], WARM, reach=0)
+            again = wire_response(WireDetector.built_in("microboone").cage, WARM, reach=0)
         for current, other in zip(made.current, again.current, strict=True):
             np.testing.assert_array_equal(current, other)
 
 
 def with_biases(*biases):
-    sbnd = CAGES["sbnd"]
+    sbnd = WireDetector.built_in("sbnd").cage
     planes = zip(sbnd.planes, biases, strict=True)
     return sbnd._replace(planes=tuple(plane._replace(bias=bias) for plane, bias in planes))
 
@@ -182,12 +182,12 @@ def with_biases(*biases):
     [
         (with_biases(0.0, 0.0, 0.0), r"bias: found 0, 0, 0 \[V\] at 0.5 kV/cm, by which 100 % of the electrons do not"),
         (with_biases(-200.0, 0.0, 150.0), "by which [1-9]0 % of the electrons do not end on collection wires"),
-        (CAGES["sbnd"]._replace(planes=CAGES["sbnd"].planes[::-1]), "distance: found .*allowed is a falling order"),
+        (WireDetector.built_in("sbnd").cage._replace(planes=WireDetector.built_in("sbnd").cage.planes[::-1]), "distance: found .*allowed is a falling order"),
         (Cage((CagePlane(0.0, 0.3, 1.0, False),), 0.5, 10.0, 0.0075, 1.0), "read: found False of the last plane"),
-        (CAGES["sbnd"]._replace(height=0.9), "height: found 0.9, allowed is 1.2 or more"),
-        (CAGES["sbnd"]._replace(ground=0.0), "radius 0.0075 and ground 0 "),
+        (WireDetector.built_in("sbnd").cage._replace(height=0.9), "height: found 0.9, allowed is 1.2 or more"),
+        (WireDetector.built_in("sbnd").cage._replace(ground=0.0), "radius 0.0075 and ground 0 "),
         (
-            CAGES["sbnd"]._replace(planes=(CagePlane(0.6, 0.31, -200.0), *CAGES["sbnd"].planes[1:])),
+            WireDetector.built_in("sbnd").cage._replace(planes=(CagePlane(0.6, 0.31, -200.0), *WireDetector.built_in("sbnd").cage.planes[1:])),
             r"pitch: found \[0.31, 0.3, 0.3\] \[cm\], allowed is one pitch",
         ),
     ],
@@ -200,7 +200,7 @@ def test_cages_that_are_refused(cage, message):
 
 def test_odd_bins_are_refused():
     with pytest.raises(InputError, match="bins: found 5, allowed is an even number"):
-        wire_response(CAGES["sbnd"], WARM, bins=5)
+        wire_response(WireDetector.built_in("sbnd").cage, WARM, bins=5)
 
 
 def small_response():
@@ -210,7 +210,7 @@ def small_response():
 
 
 def test_file_round_trip(tmp_path):
-    made = wire_response(CAGES["icarus"], WARM, reach=1)
+    made = wire_response(WireDetector.built_in("icarus").cage, WARM, reach=1)
     made.write(tmp_path / "r.npz")
     read = FieldResponse.read(tmp_path / "r.npz")
     for field in dataclasses.fields(made):
