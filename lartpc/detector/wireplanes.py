@@ -41,6 +41,7 @@ class WirePlanes(NamedTuple):
 
     per_tpc: int
     tpc: np.ndarray  # int64
+    anode: np.ndarray  # int64, or assembly of two where wires are wrapped
     kind: np.ndarray  # int64, which of the planes that electrons pass
     angle: np.ndarray  # [rad]
     pitch: np.ndarray  # [cm]
@@ -56,6 +57,7 @@ class _Row(NamedTuple):
     """One of `WirePlanes`."""
 
     tpc: int
+    anode: int
     kind: int
     angle: float
     pitch: float
@@ -82,19 +84,20 @@ def lay_wires(anodes: Sequence[Anode], planes: Sequence[Plane]) -> WirePlanes:
     parts, wrapped = max(plane.split for plane in planes), any(plane.wrap for plane in planes)
     rows: list[list[_Row]] = [[] for _ in range(parts * len(anodes))]
     channel = 0
-    for first in range(0, len(anodes), 2 if wrapped else 1):
-        group = range(first, min(first + (2 if wrapped else 1), len(anodes)))
+    sides = 2 if wrapped else 1
+    for number in range(len(anodes) // sides):
+        group = range(number * sides, (number + 1) * sides)
         for kind, plane in enumerate(planes):
             for side, a in enumerate(group):
                 if plane.wrap:
-                    laid = [_wrapped(plane, anodes[a], side)]
-                    rows[parts * a].append(_Row(parts * a, kind, *laid[0][:4], channel, *laid[0][4:], plane.wrap))
+                    *laid, start, step = _wrapped(plane, anodes[a], side)
+                    rows[parts * a].append(_Row(parts * a, number, kind, *laid, channel, start, step, plane.wrap))
                     continue
                 for p, part in enumerate(_cut(anodes[a], plane.split)):
                     angle, pitch, origin, wires = _centred(plane, part)
                     same = parts // plane.split  # TPCs before this part of the anode
                     for tpc in range(parts * a + p * same, parts * a + (p + 1) * same):
-                        rows[tpc].append(_Row(tpc, kind, angle, pitch, origin, wires, channel, 0, 1, wires))
+                        rows[tpc].append(_Row(tpc, number, kind, angle, pitch, origin, wires, channel, 0, 1, wires))
                     channel += wires
             channel += plane.wrap or 0
     columns = zip(*(row for of_tpc in rows for row in of_tpc), strict=True)

@@ -112,6 +112,15 @@ class WireDetector:
         return kind
 
     @functools.cached_property
+    def channel_anode(self) -> np.ndarray:
+        """The anode of each channel, or assembly of two where wires are wrapped (n_channels,) int64."""
+        anode = np.zeros(self.n_channels, dtype=np.int64)
+        for p in range(len(self.planes.tpc)):
+            first = self.planes.first_channel[p]
+            anode[first : first + self.planes.wrap[p]] = self.planes.anode[p]
+        return anode
+
+    @functools.cached_property
     def channel_length(self) -> np.ndarray:
         """Length of the wires that each channel reads (n_channels,) [cm]."""
         return lengths_of_channels(self.planes, vars(self))

@@ -147,7 +147,9 @@ def _cage(path: str | os.PathLike, content: dict[str, Any], kinds: tuple[Plane, 
         )
     read = sum(plane.read for plane in planes)
     if read != len(kinds):
-        raise InputError(f"{path}: {key}: planes: found {read} that are read, allowed are those of planes: {len(kinds)}")
+        raise InputError(
+            f"{path}: {key}: planes: found {read} that are read, allowed are those of planes: {len(kinds)}"
+        )
     return Cage(tuple(planes), **values)
 
 

@@ -42,7 +42,9 @@ def waveform_slopes(
     convolved, result = forward["convolve"], []
     for source in of_steps:
         voltage, state = (namespace(source).zeros_like(convolved[name]) for name in ("current", "state"))
-        plain(convolve, len(waveforms.windows.tick), **convolved | {"source": source, "current": voltage, "state": state})
+        plain(
+            convolve, len(waveforms.windows.tick), **convolved | {"source": source, "current": voltage, "state": state}
+        )
         detector = simulation.detector
         result.append(behind_high_passes(voltage, waveforms.windows, detector.electronics, detector.tick, plain))
     return waveforms, namespace(of_steps).stack(result)

@@ -80,9 +80,7 @@ class WireSimulation(Batching):
         names = self.parameters.names
         return [names[k] for k in used if common_name(names[k]) not in off] + list(self.parameters.of_events)
 
-    def waveforms(
-        self, batch: Batch, parameters: Any, launch: Callable = plain, settle: int = 0
-    ) -> WireWaveforms:
+    def waveforms(self, batch: Batch, parameters: Any, launch: Callable = plain, settle: int = 0) -> WireWaveforms:
         """Voltages of a batch; windows go on for `settle` ticks after what the response and the amplifier make."""
         tables = in_events(self.tables, batch, self.parameters)
         local = of_modules(parameters, tables, launch)

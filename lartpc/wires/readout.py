@@ -117,7 +117,5 @@ class WireReadout:
         step, wire, plane, channel = index.values()
         first_tick, last_tick = step_ticks(self.table.lattice, shares)
         event, last = batch.event[clouds.segment[step]], last_tick[step] + settle
-        pairs, windows = group(
-            step, wire, plane, channel, event, first_tick[step], last, first, self.settings.block
-        )
+        pairs, windows = group(step, wire, plane, channel, event, first_tick[step], last, first, self.settings.block)
         return pairs, pairs.y, windows

@@ -36,9 +36,7 @@ class WireTables(NamedTuple):
 
 
 @one_blas_thread
-def make_wire_tables(
-    detector: WireDetector, response: FieldResponse, per_tick: int, dtype: Any, xp: Any
-) -> WireTables:
+def make_wire_tables(detector: WireDetector, response: FieldResponse, per_tick: int, dtype: Any, xp: Any) -> WireTables:
     """Tables of a detector and the field response of its planes, at `per_tick` sites a tick.
 
     Raises InputError where the response has another number of planes, another pitch or begins at another height.
@@ -105,7 +103,9 @@ def shape(response: FieldResponse, electronics: Electronics, site: float) -> lis
         raise InputError(
             f"response: found a sampling of {response.sampling:g} us, allowed are whole parts of {site:g} us"
         )
-    pulse = impulse(electronics, (np.arange(round(SETTLED * electronics.shaping / response.sampling)) + 0.5) * response.sampling)
+    pulse = impulse(
+        electronics, (np.arange(round(SETTLED * electronics.shaping / response.sampling)) + 0.5) * response.sampling
+    )
     samples = response.current[0].shape[1] + len(pulse) - 1
     lags = -(-samples // steps)
     spectrum = np.fft.rfft(pulse, 2 * lags * steps)

@@ -1,0 +1,160 @@
+"""Simulation of files with wires: events are read, simulated and written one after the other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lartpc.arrays import owners, to_numpy
+from lartpc.autodiff.launch import Recorder
+from lartpc.data.frames import Frame, Waveforms, WindowTruth
+from lartpc.files.atomic import check_apart
+from lartpc.files.hdf5 import new_hdf5s
+from lartpc.formats.eventfile import EventFile
+from lartpc.formats.frames import write_frame
+from lartpc.formats.hitfile import write_attrs
+from lartpc.formats.waveforms import WaveformWriter
+from lartpc.simulation.batches import Batch
+from lartpc.simulation.collect import total
+from lartpc.simulation.wires import WireSimulation, WireWaveforms, dense
+from lartpc.wires.digitize import digitize
+from lartpc.wires.noise import noise_of
+
+TRUE = 0.5  # [e] from which on a segment is told to be in a window
+
+
+class WireSummary(NamedTuple):
+    """What went in and what came out; charges in electrons."""
+
+    segments: int
+    kept: int  # at least partly in a TPC
+    energy: float  # deposited [MeV], outside too
+    electrons: float  # that escaped recombination, in the TPCs
+    drifted: float  # that arrived at the anodes
+    channels: int  # of single events, that see charge
+    frames: int
+    saturated: int  # samples at an end of the ADC's range
+
+
+def simulate_wire_file(
+    simulation: WireSimulation,
+    deposits: EventFile,
+    output: str | os.PathLike,
+    *,
+    noise: bool = True,
+    attrs: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+    progress: Callable[[Iterable[int]], Iterable[int]] = lambda parts: parts,
+) -> WireSummary:
+    """Simulate all events of `deposits`, and write their frames, sparse waveforms and truth to `output`.
+
+    Frames (`formats.frames`) are of the anodes that see charge, with noise unless it is off, counts of the ADC. The
+    waveforms (`formats.waveforms`) are those without noise [mV]; in them the high passes' slow return to the baseline
+    after a window is left out, in frames it is not. Nothing is under its name before all is complete.
+
+    Raises InputError: an output that is the input, exists (without `overwrite`) or cannot be written.
+    """
+    check_apart([output], deposits.path)
+    detector = simulation.detector
+    events = deposits.events
+    told = {
+        "detector": detector.name,
+        "wires": detector.describe(),
+        "parameters": simulation.parameters.as_dict(),
+        "recombination": simulation.recombination,
+        "noise": noise,
+        "seed": simulation.seed,
+        "events": None if events is None else [events.start, events.stop],
+        "offset": list(deposits.offset),
+        **(attrs or {}),
+    }
+    sums = np.zeros(len(WireSummary._fields))
+    with new_hdf5s([output], overwrite) as (file,):
+        deposits.copy_segments(file)
+        deposits.copy_tables(file)
+        write_attrs(file, told)
+        writer = WaveformWriter(file, np.dtype(np.float32), truth=True)
+        parameters = simulation.vector()
+        for k in progress(range(len(deposits))):
+            part, index = deposits.read(k)
+            sums[0] += len(part)
+            sums[2] += np.sum(part.dE, dtype=np.float64)
+            for batch in simulation.batches(part):
+                recorder = Recorder()
+                settle = detector.n_ticks if detector.electronics.rc else 0
+                waveforms = simulation.waveforms(batch, parameters, recorder)
+                steps, place = waveforms.steps, index[to_numpy(batch.place)]
+                sums[1] += len(np.unique(to_numpy(steps.segment)))
+                sums[3:6] += total(steps.electrons), total(steps.charge), len(waveforms.windows.pixel)
+                windows = windows_of(waveforms, to_numpy(batch.event_id))
+                writer.append(windows, truth_of(waveforms, recorder.launched, place))
+                whole = simulation.waveforms(batch, parameters, settle=settle) if settle else waveforms
+                for frame in frames_of(simulation, batch, whole, noise):
+                    write_frame(file, frame)
+                    full = 2**detector.adc.bits - 1
+                    sums[6:] += 1, np.count_nonzero((frame.samples == 0) | (frame.samples == full))
+    return WireSummary(
+        *(
+            value if name in ("energy", "electrons", "drifted") else int(value)
+            for name, value in zip(WireSummary._fields, sums.tolist(), strict=True)
+        )
+    )
+
+
+def windows_of(waveforms: WireWaveforms, event_id: np.ndarray) -> Waveforms:
+    """The windows of a batch as a table."""
+    windows = waveforms.windows
+    first, tick = to_numpy(windows.first), to_numpy(windows.tick)
+    channel = owners(to_numpy(windows.of_pixel), len(tick))
+    return Waveforms(
+        event_id=event_id[to_numpy(windows.event)][channel],
+        channel=to_numpy(windows.pixel)[channel],
+        start_tick=tick,
+        offset=first[:-1],
+        ticks=np.diff(first).astype(np.int32),
+        samples=to_numpy(waveforms.voltage).astype(np.float32),
+    )
+
+
+def truth_of(waveforms: WireWaveforms, launched: Mapping[str, Mapping[str, Any]], place: np.ndarray) -> WindowTruth:
+    """How much of the charge of each segment comes to the wires of a window: to a wire what is nearest to it [e].
+
+    launched: arguments of the batch's kernels; place (n_segments,): row in the file of each segment of the batch.
+    """
+    couple = {
+        name: to_numpy(value) if hasattr(value, "dtype") else value for name, value in launched["couple_wires"].items()
+    }
+    step, wire, plane, bins = (couple[name] for name in ("pair_step", "pair_wire", "pair_plane", "bins"))
+    view = couple["per_tpc"] * step + plane % couple["per_tpc"]
+    first = wire * bins - couple["site_r"][view]
+    low, high = (np.clip(edge, 0, couple["sites_r"][view]) for edge in (first, first + bins))
+    near = np.flatnonzero(low < high)
+    summed = np.cumsum(np.pad(couple["share_r"], ((0, 0), (1, 0))), axis=1, dtype=np.float64)
+    charge = summed[view[near], high[near]] - summed[view[near], low[near]]
+    window = owners(to_numpy(waveforms.windows.pair), len(step))[near]
+    segment = to_numpy(waveforms.steps.segment)[step[near]]
+    both, of = np.unique(np.stack((window, segment), axis=1), axis=0, return_inverse=True)
+    charge = np.bincount(of.reshape(-1), charge, len(both))
+    kept = charge > TRUE
+    return WindowTruth(both[kept, 0], place[both[kept, 1]], charge[kept].astype(np.float32))
+
+
+def frames_of(simulation: WireSimulation, batch: Batch, waveforms: WireWaveforms, noise: bool) -> Iterable[Frame]:
+    """The frames of a batch's events, of the anodes that see charge."""
+    d, xp = simulation.detector, simulation.xp
+    ticks = range(d.first_tick, d.first_tick + d.n_ticks)
+    event, channel = to_numpy(waveforms.windows.event), to_numpy(waveforms.windows.pixel)
+    for one in np.unique(event).tolist():
+        event_id = int(to_numpy(batch.event_id)[one])
+        for anode in np.unique(d.channel_anode[channel[event == one]]).tolist():
+            channels = np.flatnonzero(d.channel_anode == anode)
+            voltage = dense(waveforms, one, channels, ticks)
+            if noise:
+                rows = xp.asarray(channels), xp.full(len(channels), event_id)
+                of = (d.channel_kind, d.channel_length, d.n_ticks, d.tick, d.electronics)
+                voltage += to_numpy(noise_of(d.noise, *rows, simulation.seed, *of))
+            counts = digitize(voltage, d.adc, d.channel_kind[channels][:, None])
+            yield Frame(event_id, anode, channels, counts, d.first_tick * d.tick, d.tick, d.first_tick)
