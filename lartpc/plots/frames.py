@@ -79,7 +79,9 @@ def draw_plane(ax: Axes, plane: PlaneImage, unit: str) -> None:
     )
     ax.set_facecolor(_GREY)
     figure: Any = ax.figure
-    bar = figure.colorbar(picture, ax=ax, label=f"{unit} above the baseline", extend="both", pad=0.02)
+    bar = figure.colorbar(
+        picture, ax=ax, label=f"{unit} above the baseline", extend="both" if induction else "max", pad=0.02
+    )
     bar.ax.tick_params(labelsize=9)
 
 
