@@ -23,9 +23,7 @@ def count_wires(i, step_tpc, per_tpc, site_r, sites_r, bins, reach, plane_wires,
     """Number of the wires that see step i: pair_count (n_steps,). Sites of its views as in `share_wires`."""
     total = 0
     for p in range(per_tpc):
-        first, last = seen_by(
-            per_tpc * i + p, per_tpc * step_tpc[i] + p, site_r, sites_r, bins, reach, plane_wires
-        )
+        first, last = seen_by(per_tpc * i + p, per_tpc * step_tpc[i] + p, site_r, sites_r, bins, reach, plane_wires)
         total += max(last - first + 1, 0)
     pair_count[i] = total
 
