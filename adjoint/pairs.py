@@ -34,6 +34,7 @@ from lartpc.adjoint.response.convolve import convolve_adjoint
 from lartpc.adjoint.response.deposit import deposit_adjoint
 from lartpc.adjoint.runtime.gather import gather_adjoint
 from lartpc.adjoint.wires.couple_wires import couple_wires_adjoint
+from lartpc.adjoint.wires.highpass import highpass_adjoint
 from lartpc.adjoint.wires.share_wires import share_wires_adjoint
 from lartpc.kernels.charge.angle import angle
 from lartpc.kernels.charge.drift import drift
@@ -75,6 +76,8 @@ from lartpc.kernels.runtime.checksum import checksum
 from lartpc.kernels.runtime.gather import gather
 from lartpc.kernels.runtime.launch import Kernel
 from lartpc.kernels.wires.couple_wires import couple_wires
+from lartpc.kernels.wires.highpass import highpass
+from lartpc.kernels.wires.noise import noise
 from lartpc.kernels.wires.pair_wires import count_wires, pair_wires
 from lartpc.kernels.wires.share_wires import share_wires
 
@@ -119,6 +122,7 @@ ADJOINTS = {
     adjust: Adjoint(adjust_adjoint),
     trigger: Adjoint(trigger_adjoint),
     digitize: Adjoint(digitize_adjoint),
+    highpass: Adjoint(highpass_adjoint),
     likelihood: Adjoint(likelihood_adjoint),
     reset_odds: Adjoint(reset_odds_adjoint),
     reset_path: Adjoint(reset_path_adjoint),
@@ -157,4 +161,5 @@ NO_ADJOINT = {
     span: "finds ticks",
     count_windows: "counts windows",
     window: "lists windows",
+    noise: "draws numbers by counter, which are constants of the chain",
 }

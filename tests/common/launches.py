@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from samples import generated, special
+from wire_channels import run_channels
 
 from lartpc.adjoint.pairs import ADJOINTS, NO_ADJOINT
 from lartpc.arrays import namespace, to_numpy
@@ -76,6 +77,7 @@ def record(segments, recombination="birks", vdrift=None, **changes):
     cases = by_angle | cases
     tabulated = Simulation(**keywords, response="electrostatic")
     record_vetoes(tabulated, batch, recorder(cases))
+    run_channels(recorder(cases), np.float64)
     return cases | record_losses(hits, moved(hits, detector), detector)
 
 
