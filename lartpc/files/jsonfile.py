@@ -1,4 +1,4 @@
-"""JSON files, also compressed with bzip2."""
+"""JSON files, compressed by bzip2 or not."""
 
 from __future__ import annotations
 
@@ -10,26 +10,34 @@ from typing import Any
 from lartpc.exceptions import InputError
 from lartpc.files.regular import MOST, read_text
 
-COMPRESSED = b"BZh"  # what a bzip2 file begins with
-
 
 def read_json(path: str | os.PathLike) -> Any:
-    """What a JSON file holds. InputError: as `read_text`, no JSON, more than `regular.MOST` bytes uncompressed."""
+    """What a JSON file holds; one that begins as bzip2 does is unpacked.
+
+    Raises InputError as `read_text`, for what cannot be unpacked or is no JSON, and for more than `MOST` bytes of text.
+    """
     content = read_text(path)
-    if content.startswith(COMPRESSED):
-        unpacking = bz2.BZ2Decompressor()
-        try:
-            content = unpacking.decompress(content, MOST)
-        except (OSError, ValueError):
-            raise InputError(f"{path}: damaged, allowed is a JSON file or one compressed with bzip2") from None
-        if not unpacking.eof:
-            raise InputError(
-                f"{path}: cut short or has more than {MOST / 2**20:g} MB, allowed is a whole, smaller file"
-            )
+    if content.startswith(b"BZh"):
+        content = _unpacked(path, content)
     try:
         return json.loads(content)
-    except (ValueError, RecursionError) as failure:
-        reason = (
-            str(failure).partition("\n")[0] if isinstance(failure, json.JSONDecodeError) else "no text, or too deep"
-        )
-        raise InputError(f"{path}: not a JSON file: {reason}") from None
+    except RecursionError:
+        raise InputError(f"{path}: not a JSON file: too many levels of brackets") from None
+    except json.JSONDecodeError as failure:
+        raise InputError(f"{path}: not a JSON file: line {failure.lineno}: {failure.msg}") from None
+    except ValueError as failure:  # no text, or numbers of thousands of digits
+        raise InputError(f"{path}: not a JSON file: {type(failure).__name__}") from None
+
+
+def _unpacked(path: str | os.PathLike, content: bytes) -> bytes:
+    """What is in a file of bzip2, which may stand for far more than can be held."""
+    unpack = bz2.BZ2Decompressor()
+    try:
+        text = unpack.decompress(content, MOST + 1)
+    except (OSError, ValueError):
+        raise InputError(f"{path}: not a file of bzip2, which it begins like") from None
+    if len(text) > MOST:
+        raise InputError(f"{path}: unpacks to more than {MOST / 2**20:g} MB, allowed is less in a file of text")
+    if not unpack.eof:
+        raise InputError(f"{path}: ends within a block of bzip2, allowed is a whole file")
+    return text
