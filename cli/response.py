@@ -44,8 +44,8 @@ def response(context, wires, output, detector, layout, changes, pad_size, gap, o
 
     A table holds one pixel pitch. Where TPCs differ in it, --response electrostatic makes a table for each.
 
-    With the name of a detector of wires, or its YAML: the field response of its planes instead, from electrostatics of thin wires in
-    two dimensions. Electrons follow the field past the induction planes to the collection wires.
+    With the name of a detector of wires, or its YAML: the field response of its planes instead, from electrostatics of
+    thin wires in two dimensions. Electrons follow the field past the induction planes to the collection wires.
     """
     check_output(output, overwrite)
     if wires is not None:

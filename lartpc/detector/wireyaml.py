@@ -194,7 +194,7 @@ def _noise(path: str | os.PathLike, content: dict[str, Any], n_planes: int) -> N
         length, charge = zip(*rows, strict=True)
         if sorted(set(length)) != list(length) or min(charge) < 0.0:
             raise InputError(
-                f"{path}: {key}: charge[{k}]: found {short(one)}, allowed are rising lengths [cm], charges from 0 on [e]"
+                f"{path}: {key}: charge[{k}]: found {short(one)}, allowed are rising lengths [cm], charges above 0 [e]"
             )
         planes.append(Charges(length, charge))
     coherent = yamlfile.vector(path, f"{key}: coherent", found.get("coherent", [0.0] * n_planes), n_planes, 1e6, "e")

@@ -1,7 +1,7 @@
 """Calibrate with wires: the detector's parameters, all at once, from energy deposits and the waveforms they made.
 
-Pulses that are apart by more than their width do not see each other, so that a velocity off by a percent has a likelihood
-full of minima. So stages of blurred waveforms come first, with what moves pulses and scales them, and then the rest.
+Pulses that are apart by more than their width do not see each other, so that a velocity off by a percent has a
+likelihood full of minima. So stages of blurred waveforms come first, with what moves pulses and scales them.
 """
 
 from __future__ import annotations
@@ -65,11 +65,11 @@ def calibrate_waveforms(
 ) -> FitResult:
     """Fit `unknowns`: parameters by their names, or with start and bounds of one's own as `unknowns_of` gives.
 
-    `read(event_id, channel, start, ticks)`: the data of a channel, (ticks,) [mV] above its baseline, which `segments` and
-    nothing else made; `truth`: the parameters of the data, where known.
+    `read(event_id, channel, start, ticks)`: the data of a channel, (ticks,) [mV] above its baseline, which `segments`
+    and nothing else made; `truth`: the parameters of the data, where known.
 
-    Raises InputError: unknown or repeated name, one that nothing depends on, a start outside the bounds, no signal where
-    data are read. Raises FloatingPointError where the likelihood is not finite.
+    Raises InputError: unknown or repeated name, one that nothing depends on, a start outside the bounds, no signal
+    where data are read. Raises FloatingPointError where the likelihood is not finite.
     """
     varied = as_unknowns(simulation, unknowns)
     check_start(varied)

@@ -1,7 +1,7 @@
-"""Derivatives of the voltages of wires by parameters, every sample by each: what Gauss and Newton ask for.
+"""Derivatives of the voltages of wires: of a loss by a tape, and every sample by each of some parameters.
 
-Of a step, parameters change log(charge), arrival, sigma_t and sigma_T alone; so the derivatives of all samples by a
-parameter are one more deposit, convolution and high pass.
+The latter is what Gauss and Newton ask for. Of a step, parameters change log(charge), arrival, sigma_t and sigma_T
+alone; so the derivatives of all samples by a parameter are one more deposit, convolution and high pass.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from lartpc.adjoint.response.deposit import deposit_tangent
 from lartpc.adjoint.wires.share_wires import share_wires_tangent
 from lartpc.arrays import namespace, to_numpy
 from lartpc.autodiff.launch import Recorder, plain
+from lartpc.autodiff.tape import Tape
 from lartpc.gradients.jacobian import columns_of, step_slopes
 from lartpc.kernels.response.convolve import convolve
 from lartpc.kernels.wires.couple_wires import couple_wires
@@ -23,15 +24,37 @@ from lartpc.simulation.wires import WireSimulation, WireWaveforms
 from lartpc.wires.electronics import behind_high_passes
 
 
+class WireTrace:
+    """One batch simulated with a tape: `waveforms`, `WireWaveforms`, to make a loss of, and `backward`."""
+
+    def __init__(self, simulation: WireSimulation, batch: Batch, parameters: Any = None, settle: int = 0) -> None:
+        self.batch, self.names, self.tape = batch, simulation.parameters.names, Tape()
+        self.parameters = simulation.vector() if parameters is None else parameters
+        self.waveforms = simulation.waveforms(batch, self.parameters, self.tape.launch, settle)
+
+    def backward(self, voltage: Any) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+        """The gradient of a loss from its derivatives by waveforms.voltage [1/mV]: by parameters, and by segments.
+
+        By the columns of `Batch`: start and end (n, 3) [1/cm], dE (n,) [1/MeV], dEdx (n,) [cm/MeV], time (n,) [1/us].
+        """
+        self.tape.backward([(self.waveforms.voltage, voltage)])
+        values = to_numpy(self.tape.gradient(self.parameters)).tolist()
+        columns = ("start", "end", "dE", "dEdx", "time")
+        of_segments = {name: to_numpy(self.tape.gradient(getattr(self.batch, name))) for name in columns}
+        return dict(zip(self.names, values, strict=True)), of_segments
+
+
 def waveform_slopes(
-    simulation: WireSimulation, batch: Batch, values: Any, slots: Sequence[int]
+    simulation: WireSimulation, batch: Batch, values: Any, slots: Sequence[int], settle: int = 0
 ) -> tuple[WireWaveforms, Any]:
     """Voltages at the parameters `values`, and their derivatives by those at `slots`: (n_slots, n_samples).
+
+    settle: as of `WireSimulation.waveforms`.
 
     Raises ValueError where modules or events have values of their own among them.
     """
     recorder = Recorder()
-    waveforms = simulation.waveforms(batch, values, recorder)
+    waveforms = simulation.waveforms(batch, values, recorder, settle)
     forward = recorder.launched
     slot = to_numpy(forward["gather"]["slot"])
     columns = columns_of(forward, slots)

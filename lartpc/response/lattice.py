@@ -88,7 +88,8 @@ def lattice_current(
 ) -> Any:
     """Current of every window [e/us], from the coefficients of its pairs, each of a table (n_pairs,).
 
-    Tables of different pairs of a step have one number of sites a tick and one rank. Windows begin `lookback` ticks before the first tick of their steps and end `settle` ticks after the last.
+    Tables of different pairs of a step have one number of sites a tick and one rank. Windows begin `lookback` ticks
+    before the first tick of their steps and end `settle` ticks after the last.
     """
     xp, dtype = namespace(coefficient), coefficient.dtype
     n_pairs, n_windows, n_tables = len(pairs.step), len(windows.tick), len(lattice.rank)

@@ -8,6 +8,7 @@ import pytest
 from launches import copies, record_vetoes
 from loss_cases import LOSS_CASES
 from wire_channels import run_channels
+from wire_samples import differentiate_wires
 
 from lartpc.adjoint.pairs import ADJOINTS
 from lartpc.autodiff.launch import plain
@@ -83,6 +84,7 @@ def run_all(folder, dtype):
     tape = Tape()
     passed = run_channels(tape.launch, dtype)
     tape.backward([(passed, np.ones_like(passed))])
+    differentiate_wires(dtype)
     run_losses(dtype)
 
 

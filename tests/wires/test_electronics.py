@@ -5,7 +5,7 @@ import pytest
 from wire_channels import COLD, WARM
 
 from lartpc.detector.waveforms import Electronics
-from lartpc.detector.wire_electronics import CHANNELS
+from lartpc.detector.wires import BUILT_IN, WireDetector
 from lartpc.exceptions import InputError
 from lartpc.wires.electronics import CHARGE, check, impulse, impulse_slopes, peak
 
@@ -73,13 +73,13 @@ def test_slopes_are_those_of_differences(electronics):
 
 def test_charges_of_detectors():
     """What one electron gives, in counts, is what their papers say: of SBND 196 e a count."""
-    assert list(CHANNELS) == ["sbnd", "microboone", "icarus", "dune-fd1"]
-    assert [one.adc.bits for one in CHANNELS.values()] == [12, 12, 12, 14]
-    for one in CHANNELS.values():
+    every = [WireDetector.built_in(name) for name in BUILT_IN]
+    assert [one.adc.bits for one in every] == [12, 12, 12, 14]
+    for one in every:
         check(one.electronics)
         assert len(one.noise.planes) == len(one.noise.coherent) == len(one.adc.baseline) == 3
         assert all(one.adc.low < baseline < one.adc.high for baseline in one.adc.baseline)
-    sbnd = CHANNELS["sbnd"]
+    sbnd = WireDetector.built_in("sbnd")
     assert 1800.0 / 4095 / peak(sbnd.electronics) == pytest.approx(196.0, abs=0.1)
 
 

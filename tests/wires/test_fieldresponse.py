@@ -182,12 +182,17 @@ def with_biases(*biases):
     [
         (with_biases(0.0, 0.0, 0.0), r"bias: found 0, 0, 0 \[V\] at 0.5 kV/cm, by which 100 % of the electrons do not"),
         (with_biases(-200.0, 0.0, 150.0), "by which [1-9]0 % of the electrons do not end on collection wires"),
-        (WireDetector.built_in("sbnd").cage._replace(planes=WireDetector.built_in("sbnd").cage.planes[::-1]), "distance: found .*allowed is a falling order"),
+        (
+            WireDetector.built_in("sbnd").cage._replace(planes=WireDetector.built_in("sbnd").cage.planes[::-1]),
+            "distance: found .*allowed is a falling order",
+        ),
         (Cage((CagePlane(0.0, 0.3, 1.0, False),), 0.5, 10.0, 0.0075, 1.0), "read: found False of the last plane"),
         (WireDetector.built_in("sbnd").cage._replace(height=0.9), "height: found 0.9, allowed is 1.2 or more"),
         (WireDetector.built_in("sbnd").cage._replace(ground=0.0), "radius 0.0075 and ground 0 "),
         (
-            WireDetector.built_in("sbnd").cage._replace(planes=(CagePlane(0.6, 0.31, -200.0), *WireDetector.built_in("sbnd").cage.planes[1:])),
+            WireDetector.built_in("sbnd").cage._replace(
+                planes=(CagePlane(0.6, 0.31, -200.0), *WireDetector.built_in("sbnd").cage.planes[1:])
+            ),
             r"pitch: found \[0.31, 0.3, 0.3\] \[cm\], allowed is one pitch",
         ),
     ],

@@ -10,7 +10,7 @@ from scipy import stats
 from wire_channels import COHERENT, COLD, KIND, LENGTH, OF_PLANES, TICK, WARM
 
 from lartpc.detector.waveforms import Charges, NoiseModel, Spectra
-from lartpc.detector.wire_electronics import CHANNELS
+from lartpc.detector.wires import WireDetector
 from lartpc.wires.digitize import count
 from lartpc.wires.electronics import peak
 from lartpc.wires.noise import noise_of, spectrum
@@ -235,13 +235,9 @@ def test_measured_spectrum_follows_the_amplifier():
 
 def test_noise_of_detectors():
     """In counts, of the longest wires: what their papers and Wire-Cell's files have, to a tenth of a count."""
-<<<<<<< HEAD
-    expected = {"sbnd": (2.42, 1.92), "microboone": (2.23, 1.86), "icarus": (3.01, 2.98), "dune-fd1": (15.63, 12.11)}
-=======
     expected = {"sbnd": (2.42, 1.92), "microboone": (2.23, 1.86), "icarus": (3.01, 2.98), "dune-fd1": (15.39, 12.11)}
->>>>>>> 07857bb (Electronics, noise and ADC of wires: pulses, high passes with their adjoint, noise with a spectrum)
     for name, (first, last) in expected.items():
-        one = CHANNELS[name]
+        one = WireDetector.built_in(name)
         for plane, counts in ((0, first), (2, last)):
             found = rms(spectrum(one.noise, plane, 1e4, 4096, TICK, one.electronics), 4096)
             assert found / count(one.adc) == pytest.approx(counts, abs=0.1), (name, plane)
