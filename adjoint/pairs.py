@@ -33,8 +33,10 @@ from lartpc.adjoint.pixels.transfer import transfer_adjoint
 from lartpc.adjoint.response.convolve import convolve_adjoint
 from lartpc.adjoint.response.deposit import deposit_adjoint
 from lartpc.adjoint.runtime.gather import gather_adjoint
+from lartpc.adjoint.wires.couple_cells import couple_cells_adjoint
 from lartpc.adjoint.wires.couple_wires import couple_wires_adjoint
 from lartpc.adjoint.wires.highpass import highpass_adjoint
+from lartpc.adjoint.wires.lay_cells import lay_cells_adjoint
 from lartpc.adjoint.wires.share_wires import share_wires_adjoint
 from lartpc.kernels.charge.angle import angle
 from lartpc.kernels.charge.drift import drift
@@ -75,8 +77,10 @@ from lartpc.kernels.response.windows import count_windows, window
 from lartpc.kernels.runtime.checksum import checksum
 from lartpc.kernels.runtime.gather import gather
 from lartpc.kernels.runtime.launch import Kernel
+from lartpc.kernels.wires.couple_cells import couple_cells
 from lartpc.kernels.wires.couple_wires import couple_wires
 from lartpc.kernels.wires.highpass import highpass
+from lartpc.kernels.wires.lay_cells import lay_cells
 from lartpc.kernels.wires.noise import noise
 from lartpc.kernels.wires.pair_wires import count_wires, pair_wires
 from lartpc.kernels.wires.share_wires import share_wires
@@ -115,6 +119,8 @@ ADJOINTS = {
     relay: Adjoint(relay_adjoint, shared=("parameters",), row="block_module", writes=("slow",)),
     refine: Adjoint(refine_adjoint, writes=("late", "driven")),
     share_wires: Adjoint(share_wires_adjoint),
+    lay_cells: Adjoint(lay_cells_adjoint, writes=("share_r", "share_t")),
+    couple_cells: Adjoint(couple_cells_adjoint, writes=("charge",)),
     couple_wires: Adjoint(couple_wires_adjoint, writes=("share_r",)),
     deposit: Adjoint(deposit_adjoint, writes=("coefficient", "share_t")),
     convolve: Adjoint(convolve_adjoint, writes=("source",)),

@@ -54,7 +54,7 @@ def waveform_slopes(
     Raises ValueError where modules or events have values of their own among them.
     """
     recorder = Recorder()
-    waveforms = simulation.waveforms(batch, values, recorder, settle)
+    waveforms = simulation.in_order("pairs").waveforms(batch, values, recorder, settle)
     forward = recorder.launched
     slot = to_numpy(forward["gather"]["slot"])
     columns = columns_of(forward, slots)

@@ -89,8 +89,7 @@ class ParametricReadout:
             space=aligned(table.space[: int(used.max()) + 1 if n else 0, :most, :most_rank, :most]),
             coefficient=coefficient,
         )
-        pair_table, rest = shares.table[pairs.step], (self.lookback, settle, launch)
-        current = lattice_current(coefficient, pairs, pair_table, windows, shares, lattice, *rest)
+        current = lattice_current(coefficient, pairs, windows, shares, lattice, self.lookback, settle, launch)
         waveform = xp.empty_like(current)
         launch(
             conserve,

@@ -78,7 +78,6 @@ def step_ticks(lattice: Lattice, shares: Shares) -> tuple[Any, Any]:
 def lattice_current(
     coefficient: Any,
     pairs: Pairs,
-    pair_table: Any,
     windows: Windows,
     shares: Shares,
     lattice: Lattice,
@@ -86,14 +85,13 @@ def lattice_current(
     settle: int,
     launch: Launch,
 ) -> Any:
-    """Current of every window [e/us], from the coefficients of its pairs, each of a table (n_pairs,).
+    """Current of every window [e/us], from the coefficients of its pairs.
 
-    Tables of different pairs of a step have one number of sites a tick and one rank. Windows begin `lookback` ticks
-    before the first tick of their steps and end `settle` ticks after the last.
+    Windows begin `lookback` ticks before the first tick of their steps and end `settle` ticks after the last.
     """
     xp, dtype = namespace(coefficient), coefficient.dtype
     n_pairs, n_windows, n_tables = len(pairs.step), len(windows.tick), len(lattice.rank)
-    pair_window = owners(windows.pair, n_pairs)
+    pair_window, pair_table = owners(windows.pair, n_pairs), shares.table[pairs.step]
 
     has = xp.zeros(n_windows * n_tables, dtype=bool)
     has[pair_window * n_tables + pair_table] = True

@@ -17,9 +17,12 @@ from lartpc.formats.eventfile import EventFile
 from lartpc.formats.frames import write_frame
 from lartpc.formats.hitfile import write_attrs
 from lartpc.formats.waveforms import WaveformWriter
+from lartpc.response.lattice import Shares
+from lartpc.response.windows import Windows
 from lartpc.simulation.batches import Batch
 from lartpc.simulation.collect import total
 from lartpc.simulation.wires import WireSimulation, WireWaveforms, dense
+from lartpc.wires.cells import make_cells
 from lartpc.wires.digitize import digitize
 from lartpc.wires.noise import noise_of
 
@@ -90,7 +93,7 @@ def simulate_wire_file(
                 sums[1] += len(np.unique(to_numpy(steps.segment)))
                 sums[3:6] += total(steps.electrons), total(steps.charge), len(waveforms.windows.pixel)
                 windows = windows_of(waveforms, to_numpy(batch.event_id))
-                writer.append(windows, truth_of(waveforms, recorder.launched, place))
+                writer.append(windows, truth_of(simulation, batch, waveforms, recorder.launched, place))
                 whole = simulation.waveforms(batch, parameters, settle=settle) if settle else waveforms
                 for frame in frames_of(simulation, batch, whole, noise):
                     write_frame(file, frame)
@@ -119,27 +122,50 @@ def windows_of(waveforms: WireWaveforms, event_id: np.ndarray) -> Waveforms:
     )
 
 
-def truth_of(waveforms: WireWaveforms, launched: Mapping[str, Mapping[str, Any]], place: np.ndarray) -> WindowTruth:
+def truth_of(
+    simulation: WireSimulation,
+    batch: Batch,
+    waveforms: WireWaveforms,
+    launched: Mapping[str, Mapping[str, Any]],
+    place: np.ndarray,
+) -> WindowTruth:
     """How much of the charge of each segment comes to the wires of a window: to a wire what is nearest to it [e].
 
     launched: arguments of the batch's kernels; place (n_segments,): row in the file of each segment of the batch.
     """
-    couple = {
-        name: to_numpy(value) if hasattr(value, "dtype") else value for name, value in launched["couple_wires"].items()
-    }
-    step, wire, plane, bins = (couple[name] for name in ("pair_step", "pair_wire", "pair_plane", "bins"))
-    view = couple["per_tpc"] * step + plane % couple["per_tpc"]
-    first = wire * bins - couple["site_r"][view]
-    low, high = (np.clip(edge, 0, couple["sites_r"][view]) for edge in (first, first + bins))
-    near = np.flatnonzero(low < high)
-    summed = np.cumsum(np.pad(couple["share_r"], ((0, 0), (1, 0))), axis=1, dtype=np.float64)
-    charge = summed[view[near], high[near]] - summed[view[near], low[near]]
-    window = owners(to_numpy(waveforms.windows.pair), len(step))[near]
-    segment = to_numpy(waveforms.steps.segment)[step[near]]
+    share, steps, table = launched["share_wires"], waveforms.steps, simulation.readout.table
+    shares = Shares(None, share["site_t"], share["sites_t"], share["share_t"])
+    views = {name: share[name] for name in ("site_r", "sites_r", "share_r")}
+    cells = make_cells(steps, shares, views, batch.event[steps.segment], table)
+    step, wire, plane = (to_numpy(column) for column in cells.pairs[:3])
+    site, sites, amount = (to_numpy(column) for column in views.values())
+    view = table.per_tpc * step + plane % table.per_tpc
+    first = wire * table.bins - site[view]
+    low, high = (np.clip(edge, 0, sites[view]) for edge in (first, first + table.bins))
+    summed = np.cumsum(np.pad(amount, ((0, 0), (1, 0))), axis=1, dtype=np.float64)
+    charge = summed[view, high] - summed[view, low]
+    detector = simulation.detector
+    inside = np.flatnonzero((charge > 0.0) & (wire >= 0) & (wire < detector.planes.wires[plane]))
+    channel = detector.channels(plane[inside], wire[inside])
+    event = to_numpy(batch.event)[to_numpy(steps.segment)[step[inside]]]
+    tick = to_numpy(shares.site)[step[inside]] // table.per_tick
+    window = windows_at(waveforms.windows, event, channel, tick)
+    segment = to_numpy(steps.segment)[step[inside]]
     both, of = np.unique(np.stack((window, segment), axis=1), axis=0, return_inverse=True)
-    charge = np.bincount(of.reshape(-1), charge, len(both))
+    charge = np.bincount(of.reshape(-1), charge[inside], len(both))
     kept = charge > TRUE
     return WindowTruth(both[kept, 0], place[both[kept, 1]], charge[kept].astype(np.float32))
+
+
+def windows_at(windows: Windows, event: np.ndarray, channel: np.ndarray, tick: np.ndarray) -> np.ndarray:
+    """The windows of channels in events, by their index, that have some ticks (n,) int64 each."""
+    most = int(max(channel.max(initial=0), to_numpy(windows.pixel).max(initial=0))) + 1
+    pixel = np.searchsorted(to_numpy(windows.event) * most + to_numpy(windows.pixel), event * most + channel)
+    begin = to_numpy(windows.tick)
+    low = min(int(begin.min(initial=0)), int(tick.min(initial=0)))
+    span = max(int(begin.max(initial=0)), int(tick.max(initial=0))) - low + 1
+    of_pixel = owners(to_numpy(windows.of_pixel), len(begin))
+    return np.searchsorted(of_pixel * span + begin - low, pixel * span + tick - low, side="right") - 1
 
 
 def frames_of(simulation: WireSimulation, batch: Batch, waveforms: WireWaveforms, noise: bool) -> Iterable[Frame]:

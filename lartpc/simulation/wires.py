@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -42,11 +43,14 @@ class WireSimulation(Batching):
     """The chain segments -> voltages of wires of one detector, on the CPU or a CUDA device, in float32 or float64.
 
     `response`: a `FieldResponse`, a file of one as `find_field_response` takes it, or None for that of the detector's
-    planes. Ticks count from the event's time.
+    planes. Ticks count from the event's time. `per_tick` sites of the lattice in time are in a tick; `order`: see
+    `WireReadout`.
 
     Raises InputError: unknown `recombination` or `device`, no CUDA device, a seed that is no whole number from 0, no
     such response or one that does not fit the detector's planes.
     """
+
+    readout: WireReadout
 
     def __init__(
         self,
@@ -60,6 +64,7 @@ class WireSimulation(Batching):
         dtype: Any = np.float32,
         settings: Settings = Settings(),  # noqa: B008  (immutable)
         per_tick: int = 1,
+        order: str | None = None,
     ) -> None:
         check_choice("recombination", recombination, RECOMBINATION)
         self.xp, self.seed = check_device(device), check_seed(seed)
@@ -69,7 +74,7 @@ class WireSimulation(Batching):
         self.recombination = recombination
         self.response = find_field_response(response, detector)
         self.tables = make_tables(detector, self.parameters, settings, self.dtype, self.xp)
-        of_readout = (self.response, detector, self.tables, settings, self.dtype, self.xp, per_tick)
+        of_readout = (self.response, detector, self.tables, settings, self.dtype, self.xp, per_tick, order)
         self.readout = WireReadout(*of_readout)
 
     def acting(self) -> list[str]:
@@ -79,6 +84,13 @@ class WireSimulation(Batching):
         used = np.unique(to_numpy(self.tables.slot))
         names = self.parameters.names
         return [names[k] for k in used if common_name(names[k]) not in off] + list(self.parameters.of_events)
+
+    def in_order(self, order: str) -> WireSimulation:
+        """The same, with an order of the readout's sums."""
+        other = copy.copy(self)
+        other.readout = copy.copy(self.readout)
+        other.readout.order = order
+        return other
 
     def waveforms(self, batch: Batch, parameters: Any, launch: Callable = plain, settle: int = 0) -> WireWaveforms:
         """Voltages of a batch; windows go on for `settle` ticks after what the response and the amplifier make."""

@@ -2,29 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from lartpc.arrays import namespace, offsets
+from lartpc.arrays import namespace, offsets, owners
 from lartpc.charge.tables import Tables
 from lartpc.contracts import Clouds, Launch
 from lartpc.detector.wires import WireDetector
+from lartpc.kernels.response.convolve import convolve
+from lartpc.kernels.response.deposit import deposit
+from lartpc.kernels.wires.couple_cells import couple_cells
 from lartpc.kernels.wires.couple_wires import couple_wires
+from lartpc.kernels.wires.lay_cells import lay_cells
 from lartpc.kernels.wires.pair_wires import count_wires, pair_wires
 from lartpc.kernels.wires.share_wires import share_wires
 from lartpc.pixels.sites import most_sites
-from lartpc.response.lattice import Shares, lattice_current, step_ticks
+from lartpc.response.lattice import Shares, step_ticks
 from lartpc.response.windows import Pairs, Windows, group
 from lartpc.settings import Settings
+from lartpc.wires.cells import Cells, make_cells, seen_cells
 from lartpc.wires.fieldresponse import FieldResponse
 from lartpc.wires.tables import make_wire_tables
+
+ORDERS = ("pairs", "cells")
+DENSE = 0.6  # ratio of products by pairs to those by cells from which on cells are quicker, as measured
+
+
+class Trains(NamedTuple):
+    """What drives the waveforms of each window: values at sites in time, of the table of its kind (n_windows,)."""
+
+    kind: Any
+    site: Any  # first
+    sites: Any
+    source: Any  # (n_windows + 1,) first value
 
 
 class WireReadout:
     """Wires with a table of their field response and electronics, which a cloud induces on all wires within reach.
 
-    The charge of a cloud is shared over a lattice across the wires of each plane and in time; see `share_wires`.
+    The charge of a cloud is shared over a lattice across the wires of each plane and in time; see `share_wires`. Then
+    wires see it of steps, pair by pair, or of cells, in which the charge of all steps has been put together: the same
+    sums in two orders, of which the one with less to do is taken. `order` names one.
     """
 
     name = "wires"
@@ -40,37 +59,185 @@ class WireReadout:
         dtype: Any,
         xp: Any,
         per_tick: int = 1,
+        order: str | None = None,
     ) -> None:
-        self.detector, self.tables, self.settings = detector, tables, settings
+        self.detector, self.tables, self.settings, self.order = detector, tables, settings, order
         self.table = make_wire_tables(detector, response, per_tick, dtype, xp)
 
     def currents(
         self, clouds: Clouds, batch: Any, parameters: Any, settle: int, launch: Launch
     ) -> tuple[Any, Pairs, Windows]:
-        """Share, couple, deposit, convolve: voltages [mV] of the channels, whose ids are pixels of `Windows`."""
-        xp, table = namespace(clouds.x), self.table
+        """Share, couple and deposit, or lay and couple, convolve: voltages [mV] of channels, the pixels of `Windows`.
+
+        `Pairs` are those of steps or of cells, and wires.
+        """
         shares, views = self.shares(clouds, batch, launch)
-        pairs, plane, windows = self.pairs(clouds, shares, views, batch, settle)
+        ticks = step_ticks(self.table.lattice, shares)
+        cells = make_cells(clouds, shares, views, batch.event[clouds.segment], self.table)
+        if self.by_cells(clouds, shares, views, cells):
+            source, pairs, windows, trains = self.of_cells(shares, views, cells, settle, launch)
+        else:
+            source, pairs, windows, trains = self.of_pairs(clouds, shares, views, batch, ticks, settle, launch)
+        return self.convolved(source, windows, trains, launch), pairs, windows
+
+    def by_cells(self, clouds: Clouds, shares: Shares, views: dict[str, Any], cells: Cells) -> bool:
+        """Whether it is less to do by cells."""
+        if self.order is not None:
+            return self.order == "cells"
+        table, n = self.table, len(clouds.x)
+        seen = 2 * table.reach + 1
+        across, along = float(views["sites_r"].sum()), float(shares.sites.sum())
+        pairs = seen * table.per_tpc * (across / table.per_tpc + along)
+        return pairs > DENSE * seen * table.bins * int(cells.first[-1]) and n > 0
+
+    def of_pairs(
+        self,
+        clouds: Clouds,
+        shares: Shares,
+        views: dict[str, Any],
+        batch: Any,
+        ticks: tuple[Any, Any],
+        settle: int,
+        launch: Launch,
+    ) -> tuple[Any, Pairs, Windows, Trains]:
+        """What drives the waveforms (n_values,), from pairs of steps and wires."""
+        xp, table, n = namespace(clouds.x), self.table, len(clouds.x)
+        reached = {"step_tpc": clouds.tpc, "per_tpc": table.per_tpc, "plane_wires": table.plane_wires, "beyond": 0}
+        reached |= {"bins": table.bins, "reach": table.reach, **{name: views[name] for name in ("site_r", "sites_r")}}
+        number = xp.zeros(n, dtype=np.int64)
+        count_wires(n, **reached, pair_count=number)
+        first = offsets(number)
+        names = ("pair_step", "pair_wire", "pair_plane", "pair_channel")
+        index = {name: xp.zeros(int(first[-1]), dtype=np.int64) for name in names}
+        pair_wires(n, **reached, first_pair=first, **index)
+        step, wire, plane, channel = index.values()
+        event = batch.event[clouds.segment[step]]
+        of_group = (event, ticks[0][step], ticks[1][step] + settle, first, self.settings.block)
+        pairs, windows = group(step, wire, plane, channel, *of_group)
+        trains = self.trains(windows, pairs.y[windows.pair[:-1]] % table.per_tpc, settle)
         coefficient = xp.empty((len(pairs.step), table.space.shape[2]), dtype=clouds.x.dtype)
         launch(
             couple_wires,
             len(pairs.step),
             pair_step=pairs.step,
             pair_wire=pairs.x,
-            pair_plane=plane,
+            pair_plane=pairs.y,
             per_tpc=table.per_tpc,
             **views,
             bins=table.bins,
             reach=table.reach,
             space=table.space,
             coefficient=coefficient,
-            adjoint_threads=len(clouds.x),
+            adjoint_threads=n,
             first_pair=pairs.first,
             pair_place=pairs.place,
         )
-        kind = plane % table.per_tpc
-        voltage = lattice_current(coefficient, pairs, kind, windows, shares, table.lattice, 0, settle, launch)
-        return voltage, pairs, windows
+        window = owners(windows.pair, len(pairs.step))
+        of_site = trains.source[window] + (shares.site[pairs.step] - trains.site[window]) * table.space.shape[2]
+        source = xp.zeros(int(trains.source[-1]), dtype=clouds.x.dtype)
+        launch(
+            deposit,
+            len(windows.tick),
+            window_pair=windows.pair,
+            pair_step=pairs.step,
+            pair_source=of_site,
+            step_table=shares.table,
+            rank=table.lattice.rank,
+            site_t=shares.site,
+            sites_t=shares.sites,
+            share_t=shares.share,
+            coefficient=coefficient,
+            source=source,
+            adjoint_threads=n,
+            first_pair=pairs.first,
+            pair_place=pairs.place,
+        )
+        return source, pairs, windows, trains
+
+    def of_cells(
+        self, shares: Shares, views: dict[str, Any], cells: Cells, settle: int, launch: Launch
+    ) -> tuple[Any, Pairs, Windows, Trains]:
+        """The same from cells, in which all charge has been put together."""
+        xp, table, dtype = namespace(shares.site), self.table, shares.share.dtype
+        of_cells = {"cell_site": cells.site, "cell_first": cells.first}
+        charge = xp.zeros((int(cells.first[-1]), table.bins), dtype=dtype)
+        launch(
+            lay_cells,
+            len(cells.site),
+            cell_pair=cells.pair,
+            pair_step=cells.pairs.step,
+            pair_wire=cells.pairs.x,
+            pair_plane=cells.pairs.y,
+            per_tpc=table.per_tpc,
+            **views,
+            site_t=shares.site,
+            sites_t=shares.sites,
+            share_t=shares.share,
+            bins=table.bins,
+            **of_cells,
+            charge=charge,
+            adjoint_threads=len(shares.site),
+            first_pair=cells.pairs.first,
+            pair_place=cells.pairs.place,
+            pair_cell=owners(cells.pair, len(cells.pairs.step)),
+        )
+        pairs, windows = seen_cells(cells, table, settle, self.settings.block)
+        trains = self.trains(windows, pairs.y[windows.pair[:-1]] % table.per_tpc, settle)
+        source = xp.zeros(int(trains.source[-1]), dtype=dtype)
+        launch(
+            couple_cells,
+            len(windows.tick),
+            window_pair=windows.pair,
+            pair_cell=pairs.step,
+            pair_wire=pairs.x,
+            cell_wire=cells.wire,
+            cell_kind=cells.kind,
+            **of_cells,
+            charge=charge,
+            bins=table.bins,
+            reach=table.reach,
+            space=table.space,
+            train_site=trains.site,
+            train_source=trains.source,
+            source=source,
+            adjoint_threads=len(cells.site),
+            first_pair=pairs.first,
+            pair_place=pairs.place,
+            pair_window=owners(windows.pair, len(pairs.step)),
+        )
+        return source, pairs, windows, trains
+
+    def trains(self, windows: Windows, kind: Any, settle: int) -> Trains:
+        """Those of windows of channels, each of one kind of plane."""
+        xp, lattice, per_tick = namespace(kind), self.table.lattice, self.table.per_tick
+        site = windows.tick * per_tick - lattice.first_lag[kind]
+        end = (windows.tick + xp.diff(windows.first) - settle) * per_tick - lattice.last_lag[kind]
+        return Trains(kind, site, end - site, offsets((end - site) * lattice.rank[kind]))
+
+    def convolved(self, source: Any, windows: Windows, trains: Trains, launch: Launch) -> Any:
+        """Voltages, of what drives the waveforms."""
+        xp, n, lattice = namespace(source), len(windows.tick), self.table.lattice
+        voltage = xp.empty(int(windows.first[-1]), dtype=source.dtype)
+        launch(
+            convolve,
+            n,
+            window_train=xp.arange(n + 1),
+            window_tick=windows.tick,
+            window_first=windows.first,
+            train_table=trains.kind,
+            train_site=trains.site,
+            train_sites=trains.sites,
+            train_source=trains.source,
+            **{name: getattr(lattice, name) for name in ("per_tick", "rank", "first_lag", "last_lag")},
+            basis=lattice.basis,
+            tail=lattice.tail,
+            decay=lattice.decay,
+            source=source,
+            state=xp.zeros((n, len(lattice.decay)), dtype=source.dtype),
+            current=voltage,
+            tail_back=lattice.tail_back,
+        )
+        return voltage
 
     def shares(self, clouds: Clouds, batch: Any, launch: Launch) -> tuple[Shares, dict[str, Any]]:
         """When the charge of the clouds counts, and across the wires of each view: first sites, numbers, shares."""
@@ -100,22 +267,3 @@ class WireReadout:
             share_t=share_t,
         )
         return Shares(xp.zeros(n, dtype=np.int64), site_t, sites_t, share_t), views
-
-    def pairs(
-        self, clouds: Clouds, shares: Shares, views: dict[str, Any], batch: Any, settle: int
-    ) -> tuple[Pairs, Any, Windows]:
-        """Pairs of steps and wires with the plane of each (n_pairs,), and when channels see them."""
-        xp, n, table = namespace(clouds.x), len(clouds.x), self.table
-        reached = {"step_tpc": clouds.tpc, "per_tpc": table.per_tpc, "plane_wires": table.plane_wires}
-        reached |= {"bins": table.bins, "reach": table.reach, **{name: views[name] for name in ("site_r", "sites_r")}}
-        number = xp.zeros(n, dtype=np.int64)
-        count_wires(n, **reached, pair_count=number)
-        first = offsets(number)
-        names = ("pair_step", "pair_wire", "pair_plane", "pair_channel")
-        index = {name: xp.zeros(int(first[-1]), dtype=np.int64) for name in names}
-        pair_wires(n, **reached, first_pair=first, **index)
-        step, wire, plane, channel = index.values()
-        first_tick, last_tick = step_ticks(self.table.lattice, shares)
-        event, last = batch.event[clouds.segment[step]], last_tick[step] + settle
-        pairs, windows = group(step, wire, plane, channel, event, first_tick[step], last, first, self.settings.block)
-        return pairs, pairs.y, windows

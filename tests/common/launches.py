@@ -81,7 +81,7 @@ def record(segments, recombination="birks", vdrift=None, **changes):
     run_channels(recorder(cases), np.float64)
     of_wires = {}
     run_wires(recorder(of_wires), np.float64)
-    cases |= {name: of_wires[name] for name in ("share_wires", "couple_wires")}
+    cases |= {name: of_wires[name] for name in ("share_wires", "couple_wires", "lay_cells", "couple_cells")}
     return cases | record_losses(hits, moved(hits, detector), detector)
 
 

@@ -11,6 +11,7 @@ from lartpc.detector.wires import WireDetector
 from lartpc.gradients.waveforms import WireTrace, waveform_slopes
 from lartpc.simulation.wires import WireSimulation
 from lartpc.wires.fieldresponse import FieldResponse, with_charge
+from lartpc.wires.readout import ORDERS
 
 BINS, REACH, SAMPLES, SAMPLING = 4, 2, 120, 0.1
 TEXT = """
@@ -91,16 +92,19 @@ def small_simulation(detector=None, **more):
 
 def run_wires(launch, dtype):
     """From segments to voltages behind high passes."""
-    simulation = small_simulation(small_wires(rc=(30.0,)), dtype=dtype)
-    return simulation.waveforms(simulation.batch(few()), simulation.vector(), launch)
+    for order in ORDERS:
+        simulation = small_simulation(small_wires(rc=(30.0,)), dtype=dtype, order=order)
+        found = simulation.waveforms(simulation.batch(few()), simulation.vector(), launch)
+    return found
 
 
 def differentiate_wires(dtype):
     """The same, backwards by a tape, and with all samples' derivatives by a parameter."""
     simulation = small_simulation(small_wires(rc=(30.0,)), dtype=dtype)
     batch = simulation.batch(few())
-    trace = WireTrace(simulation, batch)
-    trace.backward(np.ones_like(trace.waveforms.voltage))
+    for order in ORDERS:
+        trace = WireTrace(simulation.in_order(order), batch)
+        trace.backward(np.ones_like(trace.waveforms.voltage))
     waveform_slopes(simulation, batch, simulation.vector(), [simulation.parameters.names.index("tran_diff")])
 
 

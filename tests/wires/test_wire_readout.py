@@ -13,6 +13,7 @@ from lartpc.exceptions import InputError
 from lartpc.gradients.waveforms import WireTrace, waveform_slopes
 from lartpc.simulation.wires import WireSimulation
 from lartpc.wires.electronics import impulse
+from lartpc.wires.readout import ORDERS
 from lartpc.wires.tables import shape
 
 LINES = {
@@ -119,6 +120,26 @@ def test_voltages_are_those_of_an_independent_sum(angle, bins, within):
         assert np.linalg.norm((a - b)[kind == k]) < within * np.linalg.norm(b[kind == k])
 
 
+@pytest.mark.parametrize("dtype, within", [(np.float32, 5e-6), (np.float64, 1e-13)])
+@pytest.mark.parametrize("line", LINES.values(), ids=LINES)
+def test_both_orders_give_the_same(line, dtype, within):
+    detector, segments = small_wires(), segments_of(*line)
+    one, two = (small_simulation(detector, dtype=dtype, order=order)(segments)[0] for order in ORDERS)
+    a, b = as_dict(one), as_dict(two)
+    worst = max(abs(a.get(key, 0.0) - b.get(key, 0.0)) for key in a.keys() | b.keys())
+    assert worst < within * max(b.values())
+
+
+def test_dense_deposits_are_summed_by_cells_and_sparse_ones_by_pairs():
+    """The order that is taken is the one with less to do."""
+    simulation = small_simulation()
+    rng = np.random.default_rng(0)
+    start = np.array([10.0, 0.0, -8.0]) + rng.uniform(-1.0, 1.0, (3000, 3))
+    for segments, order in ((segments_of(start, start + 1e-3), "cells"), (track(20), "pairs")):
+        taken, other = simulation(segments)[0], simulation.in_order(order)(segments)[0]
+        assert len(taken.pairs.step) == len(other.pairs.step)
+
+
 def test_finer_sites_in_time_change_little():
     detector = small_wires()
     segments = track(8)
@@ -143,11 +164,12 @@ def test_wrapped_wires_sum_both_sides_of_an_assembly():
 SIMPLE = ("alpha_emb", "beta_90", "R_anisotropy", "lifetime", "vdrift", "tran_diff", "long_diff", "t0_offset")
 
 
+@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("rc", [(), (30.0, 60.0)], ids=["bare", "high passes"])
-def test_gradients_and_slopes_are_those_of_differences(rc):
+def test_gradients_and_slopes_are_those_of_differences(rc, order):
     """A random linear loss, by eight parameters and by all coordinates of segments, in float64."""
     rng = np.random.default_rng(3)
-    simulation = small_simulation(small_wires(rc=rc), dtype=np.float64)
+    simulation = small_simulation(small_wires(rc=rc), dtype=np.float64, order=order)
     batch = simulation.batch(track(5, dEdx=rng.uniform(1.5, 8.0, 5)))
     trace = WireTrace(simulation, batch)
     weight = rng.normal(size=trace.waveforms.voltage.shape)
@@ -167,7 +189,8 @@ def test_gradients_and_slopes_are_those_of_differences(rc):
         low[slot], high[slot] = low[slot] - h, high[slot] + h
         expected = (loss(high) - loss(low)) / (2.0 * h)
         assert by_parameters[name] == pytest.approx(expected, rel=1e-6)
-        assert slopes[k] @ weight == pytest.approx(by_parameters[name], rel=1e-9)
+        if order == "pairs":  # in which slopes are found; by cells windows end with what is seen of each
+            assert slopes[k] @ weight == pytest.approx(by_parameters[name], rel=1e-9)
     for name, grad in by_segments.items():
         column = getattr(batch, name)
         for at in np.ndindex(column.shape):
