@@ -123,7 +123,7 @@ class WaveformObjective:
             columns = (regions.event, regions.channel, regions.start, regions.ticks)
             data = [read(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
             self.regions.append(regions)
-            self.data.append(np.concatenate(data).astype(np.float32))
+            self.data.append(np.concatenate(data).astype(simulation.dtype))
 
     def blurred(self, sigma: float) -> WaveformObjective:
         """The same with a blur [us]."""
@@ -157,7 +157,7 @@ class WaveformObjective:
         source, at = regions.locate(waveforms, to_numpy(batch.event_id))
         residual = self.data[k].copy()
         residual[at] -= to_numpy(waveforms.voltage)[source]
-        columns = np.zeros((len(slopes), len(residual)), dtype=np.float32)
+        columns = np.zeros((len(slopes), len(residual)), dtype=residual.dtype)
         columns[:, at] = to_numpy(slopes)[:, source]
         return self.compare(regions, residual, columns)
 
@@ -172,8 +172,8 @@ class WaveformObjective:
                 samples = regions.first[part][:, None] + np.arange(ticks)
                 off = scipy.fft.rfft(residual[samples]) * weight
                 squares[part] = np.sum(off.real**2 + off.imag**2, axis=1, dtype=np.float64)
-                waves = [(scipy.fft.rfft(slope[samples]) * weight).ravel().view(np.float32) for slope in slopes]
-                flat = off.ravel().view(np.float32)
+                waves = [(scipy.fft.rfft(slope[samples]) * weight).ravel().view(slopes.dtype) for slope in slopes]
+                flat = off.ravel().view(slopes.dtype)
                 gradient -= [float(wave @ flat) for wave in waves]
                 for a, one in enumerate(waves):
                     for b, other in enumerate(waves[: a + 1]):
@@ -183,7 +183,7 @@ class WaveformObjective:
         return Normal(0.5 * total, gradient, information, total, int(regions.ticks.sum()), len(squares)), squares
 
     def weight(self, channel: np.ndarray, ticks: int) -> np.ndarray:
-        """Roots of w_f/S_f of channels (n, ticks//2 + 1) float32."""
+        """Roots of w_f/S_f of channels (n, ticks//2 + 1)."""
         d = self.simulation.detector
         of_wire = np.stack((d.channel_kind[channel].astype(np.float64), np.round(d.channel_length[channel])), axis=1)
         wires, of = np.unique(of_wire, axis=0, return_inverse=True)
@@ -194,7 +194,7 @@ class WaveformObjective:
         if self.blur:
             both = both * np.exp(-((2.0 * np.pi * f * self.blur) ** 2))
             power = power.mean(axis=1, keepdims=True)
-        return np.sqrt(both / power).astype(np.float32)[of.reshape(-1)]
+        return np.sqrt(both / power).astype(self.simulation.dtype)[of.reshape(-1)]
 
 
 def power_of_part(detector: WireDetector, kind: int, length: float, ticks: int) -> np.ndarray:
