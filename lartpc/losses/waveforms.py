@@ -115,6 +115,7 @@ class WaveformObjective:
         self.simulation, self.unknowns, self.progress = simulation, unknowns, progress
         self.batches = [simulation.cut(batch) for batch in simulation.batches(segments)]
         self.blur = 0.0
+        self.powers: dict[tuple[int, float, int], np.ndarray] = {}  # those found, by kind, length and ticks
         detector, start = simulation.detector, self.vector(unknowns.start)
         ticks = range(detector.first_tick, detector.first_tick + detector.n_ticks)
         self.regions, self.data = [], []
@@ -187,7 +188,7 @@ class WaveformObjective:
         d = self.simulation.detector
         of_wire = np.stack((d.channel_kind[channel].astype(np.float64), np.round(d.channel_length[channel])), axis=1)
         wires, of = np.unique(of_wire, axis=0, return_inverse=True)
-        power = np.stack([power_of_part(d, int(kind), length, ticks) for kind, length in wires])
+        power = np.stack([self.power(int(kind), length, ticks) for kind, length in wires.tolist()])
         f = np.fft.rfftfreq(ticks, d.tick)
         both = np.full(len(f), 2.0)
         both[0], both[len(f) - 1 if ticks % 2 == 0 else 0] = 1.0, 1.0
@@ -195,6 +196,13 @@ class WaveformObjective:
             both = both * np.exp(-((2.0 * np.pi * f * self.blur) ** 2))
             power = power.mean(axis=1, keepdims=True)
         return np.sqrt(both / power).astype(self.simulation.dtype)[of.reshape(-1)]
+
+    def power(self, kind: int, length: float, ticks: int) -> np.ndarray:
+        """`power_of_part`, found once."""
+        key = (kind, length, ticks)
+        if key not in self.powers:
+            self.powers[key] = power_of_part(self.simulation.detector, *key)
+        return self.powers[key]
 
 
 def power_of_part(detector: WireDetector, kind: int, length: float, ticks: int) -> np.ndarray:
