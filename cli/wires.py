@@ -1,4 +1,4 @@
-"""Commands with detectors of wires: what is theirs of simulate."""
+"""Commands with detectors of wires: their detector, and what is theirs of simulate."""
 
 import functools
 import os
@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from lartpc import InputError
-from lartpc.cli.options import check_output, load_parameters, load_wires
+from lartpc.cli.options import check_output, load_detector, load_parameters, load_wires
 from lartpc.cli.progress import announce_compilation, progress_bar
 
 # Options of simulate that are of pixels.
@@ -35,6 +35,15 @@ def is_wires(detector):
     from lartpc.detector.wireyaml import is_wires as is_wire_yaml
 
     return detector in BUILT_IN or (os.path.isfile(detector) and is_wire_yaml(detector))
+
+
+def load_either(detector, layout):
+    """The `WireDetector`, or of pixels the `Detector`, that --detector and --layout name."""
+    if not is_wires(detector):
+        return load_detector(detector, layout)
+    if layout:
+        raise InputError("--layout: found with wires, allowed only with pixels")
+    return load_wires(detector)
 
 
 def simulate_wires(segments, output, options):
