@@ -252,7 +252,8 @@ offset_option = click.option(
 
 def load_wires(detector):
     """The `WireDetector` of a name, or of a YAML of one."""
-    from lartpc.detector.wires import BUILT_IN, WireDetector
+    from lartpc import WireDetector
+    from lartpc.detector.wires import BUILT_IN
 
     if detector in BUILT_IN:
         return WireDetector.built_in(detector)

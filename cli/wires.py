@@ -55,7 +55,7 @@ def simulate_wires(segments, output, options):
             raise InputError(f"--{name.replace('_', '-')}: found with wires, allowed only with pixels")
     check_output(output, options["overwrite"])
 
-    from lartpc.formats.eventfile import EventFile
+    from lartpc import EventFile
 
     detector = load_wires(options["detector"])
     simulation = wire_simulation(detector, load_parameters(detector, options["changes"]), options)
@@ -80,7 +80,7 @@ def simulate_wires(segments, output, options):
 
 def wire_simulation(detector, parameters, options):
     """The `WireSimulation` of --recombination, by default the ellipsoid, --response, --seed and --device."""
-    from lartpc.simulation.wires import WireSimulation
+    from lartpc import WireSimulation
 
     chosen = {name: not is_default(name) for name in ("recombination", "response")}
     return WireSimulation(

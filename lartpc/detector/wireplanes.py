@@ -90,8 +90,9 @@ def lay_wires(anodes: Sequence[Anode], planes: Sequence[Plane]) -> WirePlanes:
         for kind, plane in enumerate(planes):
             for side, a in enumerate(group):
                 if plane.wrap:
-                    *laid, start, step = _wrapped(plane, anodes[a], side)
-                    rows[parts * a].append(_Row(parts * a, number, kind, *laid, channel, start, step, plane.wrap))
+                    angle, pitch, origin, wires, start, step = _wrapped(plane, anodes[a], side)
+                    of_channels = (channel, start, step, plane.wrap)
+                    rows[parts * a].append(_Row(parts * a, number, kind, angle, pitch, origin, wires, *of_channels))
                     continue
                 for p, part in enumerate(_cut(anodes[a], plane.split)):
                     angle, pitch, origin, wires = _centred(plane, part)

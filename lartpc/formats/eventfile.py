@@ -124,7 +124,7 @@ class EventFile:
         raw = hdf5.read_rows(table, block * hdf5.BLOCK, (block + 1) * hdf5.BLOCK)
         for axis, change in zip("xyz", self.offset, strict=True):
             for name in (axis, f"{axis}_start", f"{axis}_end"):
-                if change and name in raw.dtype.names:
+                if change and name in hdf5.fields_of(raw.dtype):
                     raw[name] += raw.dtype[name].type(change)
         return raw, raw[event_field(raw.dtype)].astype(np.int64)
 

@@ -88,7 +88,8 @@ def regions_of(waveforms: WireWaveforms, event_id: np.ndarray, ticks: range) -> 
         raise InputError("target: the segments give no signal within the ticks that are read")
     table = np.array([(event, channel, region.start, len(region)) for event, channel, region in rows], dtype=np.int64)
     table = table[np.lexsort(table.T[2::-1])]
-    return Regions(*table.T, first=np.concatenate(([0], np.cumsum(table[:, 3]))))
+    event_ids, of_channel, start, n = table.T
+    return Regions(event_ids, of_channel, start, n, np.concatenate(([0], np.cumsum(n))))
 
 
 def _around(begin: int, end: int, ticks: range) -> range:

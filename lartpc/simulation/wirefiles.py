@@ -98,7 +98,8 @@ def simulate_wire_file(
                 for frame in frames_of(simulation, batch, whole, noise):
                     write_frame(file, frame)
                     full = 2**detector.adc.bits - 1
-                    sums[6:] += 1, np.count_nonzero((frame.samples == 0) | (frame.samples == full))
+                    sums[6] += 1
+                    sums[7] += np.count_nonzero((frame.samples == 0) | (frame.samples == full))
     return WireSummary(
         *(
             value if name in ("energy", "electrons", "drifted") else int(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -10,14 +10,13 @@ from lartpc.arrays import namespace, offsets, owners
 from lartpc.charge.tables import Tables
 from lartpc.contracts import Clouds, Launch
 from lartpc.detector.wires import WireDetector
-from lartpc.kernels.response.convolve import convolve
-from lartpc.kernels.response.deposit import deposit
 from lartpc.kernels.wires.couple_cells import couple_cells
 from lartpc.kernels.wires.couple_wires import couple_wires
 from lartpc.kernels.wires.lay_cells import lay_cells
 from lartpc.kernels.wires.pair_wires import count_wires, pair_wires
 from lartpc.kernels.wires.share_wires import share_wires
 from lartpc.pixels.sites import most_sites
+from lartpc.response.driven import Trains, convolved, deposited
 from lartpc.response.lattice import Shares, step_ticks
 from lartpc.response.windows import Pairs, Windows, group
 from lartpc.settings import Settings
@@ -27,15 +26,6 @@ from lartpc.wires.tables import make_wire_tables
 
 ORDERS = ("pairs", "cells")
 DENSE = 0.6  # ratio of products by pairs to those by cells from which on cells are quicker, as measured
-
-
-class Trains(NamedTuple):
-    """What drives the waveforms of each window: values at sites in time, of the table of its kind (n_windows,)."""
-
-    kind: Any
-    site: Any  # first
-    sites: Any
-    source: Any  # (n_windows + 1,) first value
 
 
 class WireReadout:
@@ -78,7 +68,7 @@ class WireReadout:
             source, pairs, windows, trains = self.of_cells(shares, views, cells, settle, launch)
         else:
             source, pairs, windows, trains = self.of_pairs(clouds, shares, views, batch, ticks, settle, launch)
-        return self.convolved(source, windows, trains, launch), pairs, windows
+        return convolved(source, trains, windows, self.table.lattice, launch), pairs, windows
 
     def by_cells(self, clouds: Clouds, shares: Shares, views: dict[str, Any], cells: Cells) -> bool:
         """Whether it is less to do by cells."""
@@ -134,24 +124,8 @@ class WireReadout:
         )
         window = owners(windows.pair, len(pairs.step))
         of_site = trains.source[window] + (shares.site[pairs.step] - trains.site[window]) * table.space.shape[2]
-        source = xp.zeros(int(trains.source[-1]), dtype=clouds.x.dtype)
-        launch(
-            deposit,
-            len(windows.tick),
-            window_pair=windows.pair,
-            pair_step=pairs.step,
-            pair_source=of_site,
-            step_table=shares.table,
-            rank=table.lattice.rank,
-            site_t=shares.site,
-            sites_t=shares.sites,
-            share_t=shares.share,
-            coefficient=coefficient,
-            source=source,
-            adjoint_threads=n,
-            first_pair=pairs.first,
-            pair_place=pairs.place,
-        )
+        of_values = (of_site, int(trains.source[-1]), windows, shares, table.lattice, launch)
+        source = deposited(coefficient, pairs, *of_values)
         return source, pairs, windows, trains
 
     def of_cells(
@@ -212,32 +186,8 @@ class WireReadout:
         xp, lattice, per_tick = namespace(kind), self.table.lattice, self.table.per_tick
         site = windows.tick * per_tick - lattice.first_lag[kind]
         end = (windows.tick + xp.diff(windows.first) - settle) * per_tick - lattice.last_lag[kind]
-        return Trains(kind, site, end - site, offsets((end - site) * lattice.rank[kind]))
-
-    def convolved(self, source: Any, windows: Windows, trains: Trains, launch: Launch) -> Any:
-        """Voltages, of what drives the waveforms."""
-        xp, n, lattice = namespace(source), len(windows.tick), self.table.lattice
-        voltage = xp.empty(int(windows.first[-1]), dtype=source.dtype)
-        launch(
-            convolve,
-            n,
-            window_train=xp.arange(n + 1),
-            window_tick=windows.tick,
-            window_first=windows.first,
-            train_table=trains.kind,
-            train_site=trains.site,
-            train_sites=trains.sites,
-            train_source=trains.source,
-            **{name: getattr(lattice, name) for name in ("per_tick", "rank", "first_lag", "last_lag")},
-            basis=lattice.basis,
-            tail=lattice.tail,
-            decay=lattice.decay,
-            source=source,
-            state=xp.zeros((n, len(lattice.decay)), dtype=source.dtype),
-            current=voltage,
-            tail_back=lattice.tail_back,
-        )
-        return voltage
+        n_values = offsets((end - site) * lattice.rank[kind])
+        return Trains(xp.arange(len(kind) + 1), kind, site, end - site, n_values)
 
     def shares(self, clouds: Clouds, batch: Any, launch: Launch) -> tuple[Shares, dict[str, Any]]:
         """When the charge of the clouds counts, and across the wires of each view: first sites, numbers, shares."""

@@ -10,8 +10,7 @@ from lartpc.blas import one_blas_thread
 from lartpc.detector.waveforms import Electronics
 from lartpc.detector.wires import WireDetector
 from lartpc.exceptions import InputError
-from lartpc.kernels.response.convolve import LANES
-from lartpc.response.lattice import Lattice, make_lattice
+from lartpc.response.lattice import LANES, Lattice, make_lattice
 from lartpc.wires.electronics import impulse
 from lartpc.wires.fieldresponse import FieldResponse
 
