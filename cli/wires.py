@@ -49,10 +49,7 @@ def load_either(detector, layout):
 def simulate_wires(segments, output, options):
     """`lartpc simulate` with a detector of wires; `options` by their names."""
     started = time.perf_counter()
-    context = click.get_current_context()
-    for name in OF_PIXELS:
-        if context.get_parameter_source(name) not in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP):
-            raise InputError(f"--{name.replace('_', '-')}: found with wires, allowed only with pixels")
+    refuse(OF_PIXELS)
     check_output(output, options["overwrite"])
 
     from lartpc import EventFile
@@ -70,7 +67,7 @@ def simulate_wires(segments, output, options):
         deposits,
         output,
         noise=options["noise"],
-        attrs={"response": options["response"]},
+        attrs={"response": response_given(options) or "computed"},
         overwrite=options["overwrite"],
         progress=functools.partial(progress_bar, unit="part"),
     )
@@ -78,24 +75,40 @@ def simulate_wires(segments, output, options):
     return summary.segments == 0 or 2 * summary.kept >= summary.segments
 
 
+def refuse(names):
+    """Raise InputError for options of these names that were given, which are of pixels."""
+    for name in names:
+        if not is_default(name):
+            option = next(one for one in click.get_current_context().command.params if one.name == name)
+            raise InputError(f"{option.opts[0]}: found with wires, allowed only with pixels")
+
+
 def wire_simulation(detector, parameters, options):
     """The `WireSimulation` of --recombination, by default the ellipsoid, --response, --seed and --device."""
     from lartpc import WireSimulation
 
-    chosen = {name: not is_default(name) for name in ("recombination", "response")}
     return WireSimulation(
         detector,
         parameters,
-        recombination=options["recombination"] if chosen["recombination"] else "ellipsoid",
-        response=options["response"] if chosen["response"] else None,
+        recombination="ellipsoid" if is_default("recombination") else options["recombination"],
+        response=response_given(options),
         seed=options["seed"],
         device=options["device"],
     )
 
 
+def response_given(options):
+    """The file of --response; None where it was not given, as that of the detector's planes then is computed."""
+    response = None if is_default("response") else options["response"]
+    if isinstance(response, list):
+        raise InputError(f"--response: found {len(response)} files, allowed with wires is one")
+    return response
+
+
 def is_default(name):
-    """Whether an option was not given."""
-    return click.get_current_context().get_parameter_source(name) == ParameterSource.DEFAULT
+    """Whether an option was not given; a command that another one invokes is given none."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source in (None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
 
 
 def report(output, s, seconds):

@@ -16,6 +16,14 @@ def common_velocity(detector: Detector) -> float:
     return float(drift_velocity(table[0, EFIELD], table, 0))
 
 
+def with_velocity(parameters: Parameters) -> Parameters:
+    """The same with a value of `vdrift` [cm/us]: its own, or what follows from the common field and temperature."""
+    if parameters.vdrift is not None:
+        return parameters
+    table = parameters.vector(np.float64)[None]
+    return parameters.replace(vdrift=float(drift_velocity(table[0, EFIELD], table, 0)))
+
+
 def velocities(detector: Detector, fields: np.ndarray) -> np.ndarray:
     """At fields (n,) in units of the common one [cm/us]: as the mobility has them, times what is left to `vdrift`."""
     table = detector.parameters.vector(np.float64)[None]

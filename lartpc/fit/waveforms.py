@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lartpc.blas import one_blas_thread
+from lartpc.charge.velocity import with_velocity
 from lartpc.contracts import ChainUnknowns
 from lartpc.data.segments import Segments
 from lartpc.fit.calibrate import Journal, truth_of
@@ -57,7 +58,7 @@ SMALL = 0.3  # of an error: the step after which a stage has no more to do
 def calibrate_waveforms(
     simulation: WireSimulation,
     segments: Segments,
-    read: Callable[[int, int, int, int], np.ndarray],
+    read: Callable[[int, int, int, int], np.ndarray | None],
     unknowns: Sequence[str] | ChainUnknowns = SEVEN,
     *,
     truth: Parameters | None = None,
@@ -66,7 +67,8 @@ def calibrate_waveforms(
     """Fit `unknowns`: parameters by their names, or with start and bounds of one's own as `unknowns_of` gives.
 
     `read(event_id, channel, start, ticks)`: the data of a channel, (ticks,) [mV] above its baseline, which `segments`
-    and nothing else made; `truth`: the parameters of the data, where known.
+    and nothing else made, None where there are none, as `FrameTarget.read` has them; `truth`: their parameters, where
+    known.
 
     Raises InputError: unknown or repeated name, one that nothing depends on, a start outside the bounds, no signal
     where data are read. Raises FloatingPointError where the likelihood is not finite.
@@ -84,8 +86,14 @@ def calibrate_waveforms(
     problem.phase = "errors"
     found = from_information(problem, outcome.last)
     verdict = judge_waveforms(objective, outcome.values)
-    known = truth_of(truth, varied.names)
-    return make_result(problem, outcome, found, known, "waveform likelihood", optimizer.name, (verdict,))
+    known = truth_of(None if truth is None else with_velocity(truth), varied.names)
+    told = ("waveform likelihood", optimizer.name, (verdict,))
+    return make_result(problem, outcome, found, known, *told, counted="regions")
+
+
+def at_start(parameters: Parameters, names: Sequence[str]) -> Parameters:
+    """The parameters with which a fit of `names` begins: a velocity that is to be fitted has a value."""
+    return with_velocity(parameters) if "vdrift" in names else parameters
 
 
 def _stage(objective: WaveformObjective, record: Record, step: Step, values: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 
 from lartpc.data.segments import Segments, no_events, within
 from lartpc.files import hdf5
-from lartpc.formats.edepsim import from_table
+from lartpc.formats.edepsim import from_table, moved
 from lartpc.formats.present import (
     PARTICLES,
     Numbering,
@@ -121,11 +121,7 @@ class EventFile:
 
     def _block(self, table: h5py.Dataset, block: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows of a block, and their event ids."""
-        raw = hdf5.read_rows(table, block * hdf5.BLOCK, (block + 1) * hdf5.BLOCK)
-        for axis, change in zip("xyz", self.offset, strict=True):
-            for name in (axis, f"{axis}_start", f"{axis}_end"):
-                if change and name in hdf5.fields_of(raw.dtype):
-                    raw[name] += raw.dtype[name].type(change)
+        raw = moved(hdf5.read_rows(table, block * hdf5.BLOCK, (block + 1) * hdf5.BLOCK), self.offset)
         return raw, raw[event_field(raw.dtype)].astype(np.int64)
 
     def _look(self, table: h5py.Dataset) -> tuple[_Index, np.ndarray, np.ndarray]:

@@ -40,6 +40,11 @@ class Regions(NamedTuple):
     ticks: np.ndarray  # (n,) int64
     first: np.ndarray  # (n + 1,) int64, first sample of each
 
+    def select(self, rows: np.ndarray) -> Regions:
+        """The given regions (indices, or a mask of shape (n,)) alone, in their order."""
+        columns = [column[rows] for column in self[:4]]
+        return Regions(*columns, first=np.concatenate(([0], np.cumsum(columns[3]))))
+
     def locate(self, waveforms: WireWaveforms, event_id: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Samples of waveforms (m,) that lie in regions, and where they are in those (m,)."""
         windows = waveforms.windows
@@ -69,7 +74,10 @@ def _key(event: np.ndarray, channel: np.ndarray, tick: np.ndarray) -> np.ndarray
 
 
 def regions_of(waveforms: WireWaveforms, event_id: np.ndarray, ticks: range) -> Regions:
-    """Regions around all windows of waveforms, within `ticks` that are read; those that would overlap are one."""
+    """Regions around all windows of waveforms, within `ticks` that are read; those that would overlap are one.
+
+    There may be none.
+    """
     windows = waveforms.windows
     first, tick = to_numpy(windows.first), to_numpy(windows.tick)
     pixel = owners(to_numpy(windows.of_pixel), len(tick))
@@ -84,9 +92,8 @@ def regions_of(waveforms: WireWaveforms, event_id: np.ndarray, ticks: range) -> 
             before = rows.pop()[2]
             region = _around(min(before.start, region.start), max(before.stop, region.stop), ticks)
         rows.append((event, channel, region))
-    if not rows:
-        raise InputError("target: the segments give no signal within the ticks that are read")
     table = np.array([(event, channel, region.start, len(region)) for event, channel, region in rows], dtype=np.int64)
+    table = table.reshape(-1, 4)
     table = table[np.lexsort(table.T[2::-1])]
     event_ids, of_channel, start, n = table.T
     return Regions(event_ids, of_channel, start, n, np.concatenate(([0], np.cumsum(n))))
@@ -102,30 +109,36 @@ def _around(begin: int, end: int, ticks: range) -> range:
 class WaveformObjective:
     """-log likelihood of waveforms by unknown parameters, as an optimizer takes it.
 
-    `read(event_id, channel, start, ticks)` gives the data of one channel, (ticks,) [mV] above its baseline.
+    `read(event_id, channel, start, ticks)` gives the data of one channel, (ticks,) [mV] above its baseline, or None
+    where it has none that are usable: they are left out. It is asked event by event, each region once.
+
+    Raises InputError where the segments give no signal that is read.
     """
 
     def __init__(
         self,
         simulation: WireSimulation,
         segments: Segments,
-        read: Callable[[int, int, int, int], np.ndarray],
+        read: Callable[[int, int, int, int], np.ndarray | None],
         unknowns: ChainUnknowns,
         progress: Callable[[Iterable], Iterable] = lambda batches: batches,
     ) -> None:
         self.simulation, self.unknowns, self.progress = simulation, unknowns, progress
-        self.batches = [simulation.cut(batch) for batch in simulation.batches(segments)]
         self.blur = 0.0
         self.powers: dict[tuple[int, float, int], np.ndarray] = {}  # those found, by kind, length and ticks
         detector, start = simulation.detector, self.vector(unknowns.start)
         ticks = range(detector.first_tick, detector.first_tick + detector.n_ticks)
-        self.regions, self.data = [], []
-        for batch in self.batches:
+        self.batches, self.regions, self.data = [], [], []
+        for batch in map(simulation.cut, simulation.batches(segments)):
             regions = regions_of(simulation.waveforms(batch, start), to_numpy(batch.event_id), ticks)
-            columns = (regions.event, regions.channel, regions.start, regions.ticks)
-            data = [read(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
-            self.regions.append(regions)
-            self.data.append(np.concatenate(data).astype(simulation.dtype))
+            found = [read(*row) for row in zip(*(column.tolist() for column in regions[:4]), strict=True)]
+            data = [one for one in found if one is not None]
+            if data:
+                self.batches.append(batch)
+                self.regions.append(regions.select(np.array([one is not None for one in found])))
+                self.data.append(np.concatenate(data).astype(simulation.dtype))
+        if not self.batches:
+            raise InputError("target: the segments give no signal on channels and at ticks that are read")
 
     def blurred(self, sigma: float) -> WaveformObjective:
         """The same with a blur [us]."""
