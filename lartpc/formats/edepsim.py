@@ -50,7 +50,7 @@ def moved(raw: np.ndarray, offset: tuple[float, float, float]) -> np.ndarray:
     """A structured array of segments with `offset` added, in place, to all its columns of x, y and z [cm]."""
     for axis, change in zip("xyz", offset, strict=True):
         for name in (axis, f"{axis}_start", f"{axis}_end"):
-            if change and name in raw.dtype.names:
+            if change and name in hdf5.fields_of(raw.dtype):
                 raw[name] += raw.dtype[name].type(change)
     return raw
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import h5py
 import numpy as np
 
 from lartpc.data.frames import Waveforms, WindowTruth
@@ -14,6 +15,7 @@ from lartpc.formats.hitfile import check_windows, columns_of, table_of
 _WINDOW = np.dtype([("event_id", "i8"), ("channel", "i8"), ("start_tick", "i8"), ("offset", "i8"), ("ticks", "i4")])
 _TRUTH = np.dtype([("window", "i8"), ("segment", "i8"), ("charge", "f4")])
 _TYPES = (np.dtype(np.int16), np.dtype(np.float32))
+_SAMPLES = "waveforms/samples"
 
 
 class WaveformWriter:
@@ -53,14 +55,42 @@ def read_waveforms(path: str | os.PathLike) -> Waveforms | None:
     with hdf5.open_hdf5(path) as file:
         if "waveforms" not in file:
             return None
-        table = hdf5.read_table(file, "waveforms/windows")
-        windows = columns_of(path, "waveforms/windows", table, _WINDOW)
-        of = "waveforms/samples"
-        samples = hdf5.read_rows(hdf5.open_array(file, of, 1, lambda kind: kind in _TYPES, "int16 or float32"))
-    if samples.dtype.kind == "f" and not np.isfinite(samples).all():
-        raise InputError(f"{path}: {of}: found a number that is not finite, allowed are finite ones")
-    check_windows(path, windows, len(samples), of)
+        windows, dataset = _open(path, file)
+        samples = hdf5.read_rows(dataset)
+    _check_finite(path, samples)
     return Waveforms(**windows, samples=samples)
+
+
+def read_channel(path: str | os.PathLike, event: int, channel: int) -> Waveforms | None:
+    """Of `/waveforms` the windows of one channel in one event, and no other's samples; None where the file has none.
+
+    Raises InputError as `read_waveforms` does.
+    """
+    with hdf5.open_hdf5(path) as file:
+        if "waveforms" not in file:
+            return None
+        windows, samples = _open(path, file)
+        own = (windows["event_id"] == event) & (windows["channel"] == channel)
+        rows = {name: column[own] for name, column in windows.items()}
+        ends = rows["offset"] + rows["ticks"]
+        parts = [hdf5.read_rows(samples, *ends) for ends in zip(rows["offset"].tolist(), ends.tolist(), strict=True)]
+        found = np.concatenate([np.zeros(0, samples.dtype), *parts])
+    _check_finite(path, found)
+    ticks = rows["ticks"].astype(np.int64)
+    return Waveforms(**{**rows, "offset": np.cumsum(ticks) - ticks}, samples=found)
+
+
+def _open(path: str | os.PathLike, file: h5py.File) -> tuple[dict[str, np.ndarray], h5py.Dataset]:
+    """The columns of `/waveforms/windows`, and the samples that they are parts of."""
+    windows = columns_of(path, "waveforms/windows", hdf5.read_table(file, "waveforms/windows"), _WINDOW)
+    samples = hdf5.open_array(file, _SAMPLES, 1, lambda kind: kind in _TYPES, "int16 or float32")
+    check_windows(path, windows, len(samples), _SAMPLES)
+    return windows, samples
+
+
+def _check_finite(path: str | os.PathLike, samples: np.ndarray) -> None:
+    if samples.dtype.kind == "f" and not np.isfinite(samples).all():
+        raise InputError(f"{path}: {_SAMPLES}: found a number that is not finite, allowed are finite ones")
 
 
 def read_truth(path: str | os.PathLike) -> WindowTruth | None:

@@ -42,8 +42,9 @@ class Regions(NamedTuple):
 
     def select(self, rows: np.ndarray) -> Regions:
         """The given regions (indices, or a mask of shape (n,)) alone, in their order."""
-        columns = [column[rows] for column in self[:4]]
-        return Regions(*columns, first=np.concatenate(([0], np.cumsum(columns[3]))))
+        ticks = self.ticks[rows]
+        first = np.concatenate(([0], np.cumsum(ticks)))
+        return Regions(self.event[rows], self.channel[rows], self.start[rows], ticks, first)
 
     def locate(self, waveforms: WireWaveforms, event_id: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Samples of waveforms (m,) that lie in regions, and where they are in those (m,)."""

@@ -32,11 +32,13 @@ class PlaneImage(NamedTuple):
     time: float = 0.0  # of the first sample [us]
 
 
-def frames_figure(title: str, planes: Sequence[PlaneImage], unit: str = "ADC counts") -> Figure:
+def frames_figure(
+    title: str, planes: Sequence[PlaneImage], unit: str = "ADC counts", most_columns: int = _COLUMNS
+) -> Figure:
     """A panel a plane: samples less the median of their channel, induction by a diverging scale of colours, collection
     by a sequential one, each up to one and a half of the median of its signal. Channels that are not there are grey.
     """
-    columns = min(_COLUMNS, max(1, len(planes)))
+    columns = min(most_columns, max(1, len(planes)))
     rows = -(-max(1, len(planes)) // columns)
     layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08)
     figure = Figure(figsize=(1.0 + 5.2 * columns, 0.6 + 5.4 * rows), dpi=110, layout=layout)
@@ -89,8 +91,9 @@ def pooled(plane: PlaneImage) -> tuple[np.ndarray, float, float, float]:
     """The picture of a plane (channels, ticks) in at most `_BLOCKS` blocks each way, the rms of its noise, and its
     first and last wire.
 
-    A block shows its largest sample, of either sign, where that is signal, and its mean elsewhere: thin tracks stay,
-    while noise and the two halves of an induction pulse do not add up. Blocks without a channel are NaN.
+    A block shows its largest sample, of either sign, where that is signal next to the noise of its channels, and its
+    mean elsewhere: thin tracks stay, while noise and the two halves of an induction pulse do not add up. Blocks without
+    a channel are NaN.
     """
     n, n_ticks = plane.samples.shape
     wires = plane.wires.astype(np.float64)
@@ -105,18 +108,31 @@ def pooled(plane: PlaneImage) -> tuple[np.ndarray, float, float, float]:
         rows = slice(start, start + _ROWS)
         part = plane.samples[order[rows]].astype(np.float32)
         part -= np.median(part, axis=1, keepdims=True)
-        noise[rows] = 1.4826 * np.median(np.abs(part), axis=1)
+        noise[rows] = noise_rms(part)
         total[rows] = np.add.reduceat(part, edges, axis=1)
         lowest[rows] = np.minimum.reduceat(part, edges, axis=1)
         highest[rows] = np.maximum.reduceat(part, edges, axis=1)
     rms = float(np.median(noise))
     there, first, count = np.unique(block, return_index=True, return_counts=True)
+    loudest = np.maximum.reduceat(noise, first)
     average = np.add.reduceat(total, first) / (count[:, None] * np.diff(edges, append=n_ticks))
     below, above = np.minimum.reduceat(lowest, first), np.maximum.reduceat(highest, first)
     extreme = np.where(above >= -below, above, below)
     image = np.full((across, len(edges)), np.nan, dtype=np.float32)
-    image[there] = np.where(np.abs(extreme) > _SIGNAL * rms, extreme, average)
+    image[there] = np.where(np.abs(extreme) > _SIGNAL * loudest[:, None], extreme, average)
     return image, rms, low, high
+
+
+def noise_rms(samples: np.ndarray) -> np.ndarray:
+    """The rms of the noise of channels (n,), of their samples (n, n_ticks) about 0: of those within 3 of it.
+
+    A median alone would be a whole number of counts.
+    """
+    size = np.abs(samples)
+    inside = size <= 3.0 * 1.4826 * np.median(size, axis=1, keepdims=True)
+    squares = np.sum(np.where(inside, size, 0.0) ** 2, axis=1, dtype=np.float64)
+    result: np.ndarray = np.sqrt(squares / np.maximum(inside.sum(axis=1), 1))
+    return result
 
 
 def strongest(plane: PlaneImage) -> int:
