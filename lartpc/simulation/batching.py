@@ -34,6 +34,11 @@ class Batching:
     settings: Settings
     tables: Tables
     readout: Readout
+    recombination: str
+
+    def acting(self) -> list[str]:
+        """Names of the parameters that the results depend on."""
+        raise NotImplementedError
 
     def apart(self, names: Iterable[str]) -> Self:
         """The same simulation for `names` to vary: with values of their own for the modules named, as eField.0 is.

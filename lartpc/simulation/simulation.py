@@ -15,6 +15,7 @@ from lartpc.charge.recombination import RECOMBINATION, idle
 from lartpc.charge.steps import make_steps, of_modules
 from lartpc.charge.tables import in_events, make_tables
 from lartpc.checks import check_choice
+from lartpc.contracts import PixelReadout
 from lartpc.data.attribution import Attribution
 from lartpc.data.hits import Hits, WaveformTable
 from lartpc.data.segments import Segments
@@ -63,6 +64,8 @@ class Simulation(Batching):
     Raises InputError: unknown `recombination` or `device`, no CUDA device, a seed that is no whole number from 0, a
     rate that is none or without `noise`, no such response or one that does not fit the detector's pixels.
     """
+
+    readout: PixelReadout
 
     def __init__(
         self,

@@ -100,12 +100,8 @@ def simulate_wire_file(
                     full = 2**detector.adc.bits - 1
                     sums[6] += 1
                     sums[7] += np.count_nonzero((frame.samples == 0) | (frame.samples == full))
-    return WireSummary(
-        *(
-            value if name in ("energy", "electrons", "drifted") else int(value)
-            for name, value in zip(WireSummary._fields, sums.tolist(), strict=True)
-        )
-    )
+    segments, kept, energy, electrons, drifted, *others = sums.tolist()
+    return WireSummary(int(segments), int(kept), energy, electrons, drifted, *map(int, others))
 
 
 def windows_of(waveforms: WireWaveforms, event_id: np.ndarray) -> Waveforms:
