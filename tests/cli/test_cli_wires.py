@@ -243,3 +243,13 @@ def test_info_tells_of_wires(made):
     assert "ellipsoid" in told["recombination"]
     assert json.loads(succeeds("info", made["frames"], "--detector", made["detector"]))["inside"] > 0.9
     assert read_attrs(made["frames"])["response"] == str(made["response"])
+
+
+@pytest.mark.slow
+def test_the_demonstration_goes_through(made, own):
+    done = lartpc_command("demo", "--detector", made["detector"], "-o", "demo")
+    assert done.exit_code in (0, 1) and "4 of the ten muons" in done.stdout  # so few tell no seven parameters
+    fit = json.loads(Path("demo/fit/fit.json").read_text())
+    assert len(fit["parameters"]) == 7 and 0.95 < fit["mean_square"] < 1.05
+    assert matplotlib.image.imread("demo/event.png")[..., :3].std() > 0.01
+    assert "only with --overwrite" in refusal("demo", "--detector", made["detector"], "-o", "demo")
