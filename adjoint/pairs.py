@@ -33,6 +33,11 @@ from lartpc.adjoint.pixels.transfer import transfer_adjoint
 from lartpc.adjoint.response.convolve import convolve_adjoint
 from lartpc.adjoint.response.deposit import deposit_adjoint
 from lartpc.adjoint.runtime.gather import gather_adjoint
+from lartpc.adjoint.wires.couple_cells import couple_cells_adjoint
+from lartpc.adjoint.wires.couple_wires import couple_wires_adjoint
+from lartpc.adjoint.wires.highpass import highpass_adjoint
+from lartpc.adjoint.wires.lay_cells import lay_cells_adjoint
+from lartpc.adjoint.wires.share_wires import share_wires_adjoint
 from lartpc.kernels.charge.angle import angle
 from lartpc.kernels.charge.drift import drift
 from lartpc.kernels.charge.ellipsoid import ellipsoid
@@ -73,6 +78,13 @@ from lartpc.kernels.response.windows import window
 from lartpc.kernels.runtime.checksum import checksum
 from lartpc.kernels.runtime.gather import gather
 from lartpc.kernels.runtime.launch import Kernel
+from lartpc.kernels.wires.couple_cells import couple_cells
+from lartpc.kernels.wires.couple_wires import couple_wires
+from lartpc.kernels.wires.highpass import highpass
+from lartpc.kernels.wires.lay_cells import lay_cells
+from lartpc.kernels.wires.noise import noise
+from lartpc.kernels.wires.pair_wires import count_wires, pair_wires
+from lartpc.kernels.wires.share_wires import share_wires
 
 
 class Adjoint(NamedTuple):
@@ -107,12 +119,17 @@ ADJOINTS = {
     coarsen: Adjoint(coarsen_adjoint),
     relay: Adjoint(relay_adjoint, shared=("parameters",), row="block_module", writes=("slow",)),
     refine: Adjoint(refine_adjoint, writes=("late", "driven")),
+    share_wires: Adjoint(share_wires_adjoint),
+    lay_cells: Adjoint(lay_cells_adjoint, writes=("share_r", "share_t")),
+    couple_cells: Adjoint(couple_cells_adjoint, writes=("charge",)),
+    couple_wires: Adjoint(couple_wires_adjoint, writes=("share_r",)),
     deposit: Adjoint(deposit_adjoint, writes=("coefficient", "share_t")),
     convolve: Adjoint(convolve_adjoint, writes=("source",)),
     buffer: Adjoint(buffer_adjoint),
     adjust: Adjoint(adjust_adjoint),
     trigger: Adjoint(trigger_adjoint),
     digitize: Adjoint(digitize_adjoint),
+    highpass: Adjoint(highpass_adjoint),
     likelihood: Adjoint(likelihood_adjoint),
     reset_odds: Adjoint(reset_odds_adjoint),
     reset_path: Adjoint(reset_path_adjoint),
@@ -138,6 +155,8 @@ NO_ADJOINT = {
     pieces: "lists them",
     count_steps: "counts steps, from geometry alone",
     choose: "chooses a table; which does not matter but for the precision",
+    count_wires: "counts wires; a wire enters with next to no charge",
+    pair_wires: "lists them",
     count_pairs: "counts pixels; a pixel enters with zero charge",
     pair: "lists pixels; what they leave out is below the precision",
     count_reached: "counts pixels",
@@ -150,4 +169,5 @@ NO_ADJOINT = {
     window: "lists windows",
     count_trains: "counts what charge is kept in",
     trains: "lists it",
+    noise: "draws numbers by counter, which are constants of the chain",
 }

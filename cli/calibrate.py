@@ -23,6 +23,7 @@ from lartpc.cli.options import (
     layout_option,
     loss_option,
     number,
+    offset_option,
     overwrite_option,
     pairs,
     per_event_option,
@@ -37,6 +38,8 @@ from lartpc.cli.options import (
 from lartpc.cli.progress import progress_bar
 from lartpc.cli.runs import data_argument, detector_of, load_run, runs_given
 from lartpc.cli.thresholds import channels_of
+from lartpc.cli.wirefit import calibrate_wires, tag_option
+from lartpc.cli.wires import is_wires
 
 
 @click.command(epilog="Example: lartpc calibrate muons.h5 hits.h5 -o fit --fit eField,lifetime")
@@ -46,6 +49,8 @@ from lartpc.cli.thresholds import channels_of
 @detector_option
 @layout_option
 @events_option
+@offset_option
+@tag_option
 @pixel_options
 @fit_option
 @per_module_option
@@ -101,7 +106,17 @@ def calibrate(data, output, names, per_run, start, loss, resume, overwrite, **op
     All at once, with errors and correlations, by default by Gauss-Newton on the likelihood of the hit list. Writes
     fit.json, history.h5 and pictures into DIR, and prints a table. Exit code 1 where the result is not to be used: the
     minimiser has not converged, or the model does not describe the target.
+
+    With a detector of wires TARGET is a file of frames, as lartpc simulate writes and Wire-Cell does, and by default
+    alpha_emb, beta_90, R_anisotropy, lifetime, vdrift, tran_diff and long_diff are fitted to the samples.
     """
+    if is_wires(options["detector"]):
+        given = {**options, "fit": names, "start": start, "resume": resume, "overwrite": overwrite}
+        if not calibrate_wires(data, output, given):
+            sys.exit(1)
+        return
+    if options["tag"] is not None:
+        raise InputError("--tag: found with pixels, allowed only with wires")
     given = runs_given(data, options)
     if given[0]["segments"] is None:
         calibrate_from_hits(given, output, names, per_run, start, resume, overwrite, {**options, "loss": loss})

@@ -6,11 +6,11 @@ from lartpc.cli.options import (
     check_output,
     detector_option,
     layout_option,
-    load_detector,
     output_option,
     overwrite_option,
     seed_option,
 )
+from lartpc.cli.wires import load_either
 
 
 @click.command(epilog="Example: lartpc generate muons -o muons.h5 --events 10")
@@ -42,10 +42,11 @@ def generate(sample, output, events, seed, purity, t0_spread, detector, layout, 
 
     SAMPLE is one of these, ten particles an event: muons (1 GeV), mixed (muons, pions, protons of 0.1 to 2 GeV),
     stopping-protons (50 to 150 MeV), stopping-muons, stopping-pions (25 to 110 MeV), crossing-muons (1 GeV, through a
-    cathode), cosmics (muons from above) or electrons (5 to 50 MeV).
+    cathode), cosmics (muons from above) or electrons (5 to 50 MeV). They fill the box around the detector's TPCs, of
+    pixels or wires.
     """
     check_output(output, overwrite)
-    chosen = load_detector(detector, layout)
+    chosen = load_either(detector, layout)
 
     from lartpc import generate as make
     from lartpc.files.hdf5 import new_hdf5

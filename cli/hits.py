@@ -25,6 +25,7 @@ OF_SEGMENTS = {
     "estimate_thresholds": False,
     "per_event": None,
     "t0": None,
+    "offset": (0.0, 0.0, 0.0),
 }
 RESULTS = ("fit.json", "joint.h5", "parameters.png", "convergence.png", "correlation.png")
 

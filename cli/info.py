@@ -7,7 +7,8 @@ import click
 
 from lartpc import __version__
 from lartpc.charge.recombination import RECOMBINATION
-from lartpc.cli.options import config_option, detector_option, layout_option, load_detector, load_parameters, set_option
+from lartpc.cli.options import config_option, detector_option, layout_option, load_parameters, set_option
+from lartpc.cli.wires import is_wires, load_either
 
 PACKAGES = (
     "numpy",
@@ -37,7 +38,7 @@ def info(detector, layout, changes, file):
 
     With a FILE: what it is, what it holds, ranges of coordinates [cm] and times [us], and how it fits the detector.
     """
-    chosen = load_detector(detector, layout)
+    chosen = load_either(detector, layout)
     if file is not None:
         from lartpc.formats.contents import contents
 
@@ -45,23 +46,16 @@ def info(detector, layout, changes, file):
         return
     parameters = load_parameters(chosen, changes)
 
-    from lartpc.formats.attrs import describe
     from lartpc.parameters import parameter
 
-    described = describe(chosen, parameters)
+    described, values = (of_wires if is_wires(detector) else of_pixels)(chosen, parameters)
     content = {
         "versions": versions(),
         "device": devices(),
-        "detector": {
-            "name": described["detector"],
-            "tpcs": len(chosen.z_anode),
-            "pixels": chosen.n_pixels,
-            **described["geometry"],
-            **described["readout"],
-        },
+        "detector": described,
         "parameters": {
             name: {"value": value, "unit": row.unit, "range": list(row.range), "meaning": row.meaning}
-            for name, value in described["parameters"].items()
+            for name, value in values.items()
             for row in [parameter(name)]
         },
         "recombination": {
@@ -70,6 +64,23 @@ def info(detector, layout, changes, file):
         },
     }
     click.echo(json.dumps(content, indent=2))
+
+
+def of_pixels(detector, parameters):
+    """What is told of a detector of pixels, and its parameters by their names."""
+    from lartpc.formats.attrs import describe
+
+    told = describe(detector, parameters)
+    geometry = {"tpcs": len(detector.z_anode), "pixels": detector.n_pixels, **told["geometry"]}
+    return {"name": told["detector"], **geometry, **told["readout"]}, told["parameters"]
+
+
+def of_wires(detector, parameters):
+    """The same of a detector of wires, whose parameters are those of charge."""
+    from lartpc.kernels.runtime.slots import ELECTRONICS, RESPONSE
+
+    pixels_only = {*RESPONSE, *ELECTRONICS}
+    return detector.describe(), {k: v for k, v in parameters.as_dict().items() if k not in pixels_only}
 
 
 def versions():

@@ -45,8 +45,9 @@ detector_option = click.option(
     "--detector",
     default="module0",
     show_default=True,
-    metavar="module0|2x2|ndlar|FILE",
-    help="A built-in detector, or else larnd-sim's detector YAML.",
+    metavar="NAME|FILE",
+    help="module0, 2x2, ndlar; of wires sbnd, microboone, icarus, dune-fd1; or larnd-sim's detector YAML, or one of "
+    "wires.",
 )
 layout_option = click.option(
     "--layout",
@@ -221,6 +222,44 @@ def load_detector(detector, layout):
     for note in loaded.notes:
         say(note)
     return loaded
+
+
+class Offset(click.ParamType):
+    """Three lengths, x,y,z."""
+
+    name = "offset"
+
+    def convert(self, value, parameter, context):
+        from lartpc.checks import as_number, short
+
+        if isinstance(value, tuple):
+            return value
+        found = [as_number(part) for part in str(value).split(",")]
+        if len(found) != 3 or any(one is None or not abs(one) < 1e6 for one in found):
+            raise InputError(f"--offset: found {short(value)}, allowed are three numbers X,Y,Z [cm]")
+        return tuple(found)
+
+
+offset_option = click.option(
+    "--offset",
+    type=Offset(),
+    default=(0.0, 0.0, 0.0),
+    show_default="0,0,0",
+    metavar="X,Y,Z",
+    help="Add to the places of all segments, in the frame of their file [cm].",
+)
+
+
+def load_wires(detector):
+    """The `WireDetector` of a name, or of a YAML of one."""
+    from lartpc import WireDetector
+    from lartpc.detector.wires import BUILT_IN
+
+    if detector in BUILT_IN:
+        return WireDetector.built_in(detector)
+    if not os.path.exists(detector):
+        raise InputError(f"{detector}: no such file, allowed is {', '.join(BUILT_IN)} or the YAML of a wire detector")
+    return WireDetector.load(detector)
 
 
 def say(note):

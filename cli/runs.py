@@ -117,7 +117,7 @@ def load_run(options, detector, fitted):
     """A run with its `options`; `detector`: as they have it, loaded; `fitted`: of what is fitted in any."""
     from lartpc import Run, Simulation, read_segments
 
-    whole = read_segments(options["segments"])
+    whole = read_segments(options["segments"], options["offset"])
     fitted = fitted_of_events(fitted, whole.of_events(options["events"]), options)
     fixes = pairs("fix", options["fix"])
     if any(name in fitted for name in fixes):

@@ -16,6 +16,7 @@ from lartpc.cli.options import (
     layout_option,
     load_detector,
     load_parameters,
+    offset_option,
     output_option,
     overwrite_option,
     pixel_options,
@@ -26,6 +27,7 @@ from lartpc.cli.options import (
     with_pixel_values,
 )
 from lartpc.cli.progress import announce_compilation, progress_bar
+from lartpc.cli.wires import is_wires, simulate_wires
 
 
 @click.command(epilog="Example: lartpc simulate muons.h5 -o hits.h5 --set lifetime=1500 --seed 1")
@@ -53,6 +55,7 @@ from lartpc.cli.progress import announce_compilation, progress_bar
 )
 @click.option("--gzip", is_flag=True, help="Compress the tables of --packets.")
 @click.option("--keep-input", is_flag=True, help="Copy the tables of SEGMENTS as they are, too, into /input of HITS.")
+@offset_option
 @click.option("--waveforms", is_flag=True, help="Write the current of every pixel, too.")
 @device_option
 @overwrite_option
@@ -72,6 +75,7 @@ def simulate(
     packet_version,
     gzip,
     keep_input,
+    offset,
     waveforms,
     device,
     overwrite,
@@ -82,8 +86,16 @@ def simulate(
     --packets writes what larpix-control, h5flow and users of larnd-sim read. Files may be of any size: some events at a
     time are read and written. The same command writes the same bytes, on any number of threads; an event has the same
     hits with any --events. Several SEGMENTS are taken as one file, their ids made distinct.
+
+    With a detector of wires: frames of ADC counts as Wire-Cell has them, sparse waveforms without noise, and which
+    segment is in which; see docs/wires.md.
     """
     started = time.perf_counter()
+    if is_wires(detector):
+        source, renumbered = source_of(segments)
+        if not simulate_wires(source, output, click.get_current_context().params):
+            sys.exit(1)
+        return
     outputs = [output] if packets is None else [output, packets]
     for path in outputs:
         check_output(path, overwrite)
@@ -105,7 +117,7 @@ def simulate(
     from lartpc import EventFile
 
     source, renumbered = source_of(segments)
-    deposits = EventFile(source, events)
+    deposits = EventFile(source, events, offset=offset)
 
     from lartpc import Simulation
     from lartpc.simulation.streaming import simulate_file

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lartpc.data.hits import Hits
     from lartpc.data.segments import Segments
     from lartpc.detector.detector import Detector
+    from lartpc.detector.wires import WireDetector
     from lartpc.exceptions import InputError
     from lartpc.fit.calibrate import calibrate, calibrate_runs
     from lartpc.fit.compare import compare
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from lartpc.fit.runs import Run
     from lartpc.fit.scan import scan
     from lartpc.fit.target import Target
+    from lartpc.fit.waveforms import calibrate_waveforms
     from lartpc.formats.edepsim import read_segments, write_segments
     from lartpc.formats.eventfile import EventFile
     from lartpc.formats.hitfile import read_hits, write_hits
@@ -25,17 +27,21 @@ if TYPE_CHECKING:
     from lartpc.generator.generate import generate
     from lartpc.gradients.gradcheck import gradcheck
     from lartpc.gradients.trace import Trace
+    from lartpc.gradients.waveforms import WireTrace
     from lartpc.parameters import Parameters
     from lartpc.pixels.response import Response
     from lartpc.reconstruction.calibrate import calibrate_hits, calibrate_hits_of_runs
     from lartpc.reconstruction.reconstruct import reconstruct
     from lartpc.settings import Settings
     from lartpc.simulation.simulation import Simulation
+    from lartpc.simulation.wires import WireSimulation
+    from lartpc.wires.fieldresponse import FieldResponse
 
 __version__ = "0.1.0"
 __all__ = [
     "Detector",
     "EventFile",
+    "FieldResponse",
     "Hits",
     "InputError",
     "Parameters",
@@ -46,11 +52,15 @@ __all__ = [
     "Simulation",
     "Target",
     "Trace",
+    "WireDetector",
+    "WireSimulation",
+    "WireTrace",
     "__version__",
     "calibrate",
     "calibrate_hits",
     "calibrate_hits_of_runs",
     "calibrate_runs",
+    "calibrate_waveforms",
     "compare",
     "forecast",
     "generate",
@@ -66,6 +76,7 @@ __all__ = [
 _HOMES = {
     "Detector": "detector.detector",
     "EventFile": "formats.eventfile",
+    "FieldResponse": "wires.fieldresponse",
     "Hits": "data.hits",
     "InputError": "exceptions",
     "Parameters": "parameters",
@@ -76,10 +87,14 @@ _HOMES = {
     "Simulation": "simulation.simulation",
     "Target": "fit.target",
     "Trace": "gradients.trace",
+    "WireDetector": "detector.wires",
+    "WireSimulation": "simulation.wires",
+    "WireTrace": "gradients.waveforms",
     "calibrate": "fit.calibrate",
     "calibrate_hits": "reconstruction.calibrate",
     "calibrate_hits_of_runs": "reconstruction.calibrate",
     "calibrate_runs": "fit.calibrate",
+    "calibrate_waveforms": "fit.waveforms",
     "compare": "fit.compare",
     "forecast": "fit.forecast",
     "generate": "generator.generate",

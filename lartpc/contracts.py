@@ -87,8 +87,6 @@ class Readout(Protocol):
     def name(self) -> str: ...  # of its response
     @property
     def parameters(self) -> tuple[str, ...]: ...  # of `slots.RESPONSE`, those that act with it
-    @property
-    def conserved(self) -> bool: ...  # whether currents are scaled so that each window has the charge it was given
 
     def currents(
         self, clouds: Clouds, batch: Any, parameters: Any, settle: int, launch: Launch
@@ -97,6 +95,13 @@ class Readout(Protocol):
 
         parameters (n_modules, n_parameters), row by `Clouds.module`.
         """
+
+
+class PixelReadout(Readout, Protocol):
+    """A readout of which rows of a Jacobian are found channel by channel."""
+
+    @property
+    def conserved(self) -> bool: ...  # whether currents are scaled so that each window has the charge it was given
 
     def slopes(self, forward: dict[str, dict[str, Any]], columns: list[int], places: bool) -> dict[str, Any]:
         """What rows of a Jacobian need: how the launches `forward` of `currents` change with each cloud.

@@ -59,6 +59,16 @@ def normal(u, v, one):
 
 
 @device
+def normals(u, v, one):
+    """Two standard normal numbers of two 32-bit words, in the precision of `one`; the first is that of `normal`."""
+    T = type(one)
+    radius = math.sqrt(T(-2.0) * math.log((T(np.int32(u >> DROP)) + T(0.5)) * T(2.0**-24)))
+    turn = T(np.int32(v >> DROP)) * T(2.0**-24)
+    back = turn - T(0.25) if turn >= T(0.25) else turn + T(0.75)
+    return radius * cosine(turn), radius * cosine(back)
+
+
+@device
 def words(seed, event, pixel, number):
     """Four random 32-bit words of a pixel, marked or not, and a number of what is drawn there: of 32 bits, uint64."""
     s = np.uint64(seed)

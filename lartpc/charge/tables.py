@@ -10,6 +10,7 @@ from lartpc.arrays import namespace, to_numpy
 from lartpc.charge.quadrature import gauss_rules
 from lartpc.detector.detector import Detector
 from lartpc.detector.volumes import volumes_of
+from lartpc.detector.wires import WireDetector
 from lartpc.kernels.charge.split import Z_HIGH, Z_LOW
 from lartpc.parameters import Parameters
 from lartpc.settings import Settings
@@ -29,7 +30,9 @@ class Tables(NamedTuple):
     first_row: Any = None  # (n_events,) int64, row of module 0 in each event of a batch, where some have their own
 
 
-def make_tables(detector: Detector, parameters: Parameters, settings: Settings, dtype: Any, xp: Any) -> Tables:
+def make_tables(
+    detector: Detector | WireDetector, parameters: Parameters, settings: Settings, dtype: Any, xp: Any
+) -> Tables:
     """TPCs, their pixels and quadrature rules as arrays of the device."""
     d = detector
     volumes = volumes_of(vars(d))

@@ -43,7 +43,7 @@ def open_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
         file = h5py.File(path, "r")
     with file:
         try:
-            _check_links(path, file)
+            check_links(path, file)
             yield file
         except _FAILURES as failure:
             if not _of_h5py(failure):
@@ -81,6 +81,11 @@ def read_column(file: h5py.File, name: str) -> np.ndarray:
     return read_rows(_open_rows(file, (name,), lambda dtype: dtype.kind in "iuf", "a column of numbers"))
 
 
+def open_array(group: h5py.Group, name: str, ndim: int, fits: Callable[[np.dtype], bool], allowed: str) -> h5py.Dataset:
+    """The dataset of `ndim` axes and a type that `fits` in a group of a file; raises as `open_table` does."""
+    return _open_rows(group, (name,), fits, allowed, ndim)
+
+
 def read_array(file: h5py.File, name: str, kinds: str) -> np.ndarray:
     """A dataset (n, ...) of one of these kinds of types, as NumPy names them; raises as `open_table` does."""
     with _damaged(file.filename):
@@ -94,19 +99,24 @@ def read_array(file: h5py.File, name: str, kinds: str) -> np.ndarray:
         return dataset[()]
 
 
-def _open_rows(file: h5py.File, names: Sequence[str], fits: Callable[[np.dtype], bool], allowed: str) -> h5py.Dataset:
-    """The dataset of shape (n,) and a type that `fits` under the first of `names` that exists."""
-    path = file.filename
+def _open_rows(
+    group: h5py.Group, names: Sequence[str], fits: Callable[[np.dtype], bool], allowed: str, ndim: int = 1
+) -> h5py.Dataset:
+    """The dataset of so many axes and a type that `fits` under the first of `names` that exists."""
+    path = group.file.filename
     with _damaged(path):
-        name = next((name for name in names if name in file), None)
+        inside = group.name.strip("/")
+        full = [f"{inside}/{name}" if inside else name for name in names]
+        name = next((name for name in names if name in group), None)
         if name is None:
-            found = ", ".join(sorted(file)) or "nothing"
-            raise InputError(f"{path}: no dataset {' or '.join(map(repr, names))}, found {found}")
-        dataset = file[name]
-        if not isinstance(dataset, h5py.Dataset) or not fits(dataset.dtype) or dataset.ndim != 1:
-            kind = f"an array of {dataset.dtype}" if isinstance(dataset, h5py.Dataset) else "a group"
-            raise InputError(f"{path}: {name!r} is {kind}, allowed is {allowed}")
-        check_stored(path, name, dataset)
+            found = ", ".join(sorted(group)) or "nothing"
+            raise InputError(f"{path}: no dataset {' or '.join(map(repr, full))}, found {found}")
+        dataset, shown = group[name], full[names.index(name)]
+        if not isinstance(dataset, h5py.Dataset) or not fits(dataset.dtype) or dataset.ndim != ndim:
+            axes = f"of {dataset.ndim} axes " if isinstance(dataset, h5py.Dataset) and dataset.ndim != ndim else ""
+            kind = f"an array {axes}of {dataset.dtype}" if isinstance(dataset, h5py.Dataset) else "a group"
+            raise InputError(f"{path}: {shown!r} is {kind}, allowed is {allowed}")
+        check_stored(path, shown, dataset)
         return dataset
 
 
@@ -132,7 +142,7 @@ def check_stored(path: str | os.PathLike, name: str, dataset: h5py.Dataset) -> N
             raise InputError(f"{path}: {name!r} has its rows in {file}, which does not exist")
         if file != ".":
             check_regular(os.path.join(folder, file))
-    if len(dataset) and not elsewhere and dataset.id.get_storage_size() == 0:
+    if dataset.size and not elsewhere and dataset.id.get_storage_size() == 0:
         raise InputError(f"{path}: {name!r} has {len(dataset)} rows that were never written")
     if dataset.chunks and not elsewhere:
         chunks = math.prod(-(-n // size) for n, size in zip(dataset.shape, dataset.chunks, strict=True))
@@ -140,10 +150,13 @@ def check_stored(path: str | os.PathLike, name: str, dataset: h5py.Dataset) -> N
             raise InputError(f"{path}: {name!r} has {len(dataset)} rows, of which some were never written")
 
 
-def _check_links(path: str | os.PathLike, file: h5py.File) -> None:
-    """Raise InputError where what the file has is in something that is no file, which HDF5 would wait for."""
-    for name in file:
-        link = file.get(name, getlink=True)
+def check_links(path: str | os.PathLike, group: h5py.Group) -> None:
+    """Raise InputError where what a group of the file has is in something that is no file, which HDF5 would wait for.
+
+    `open_hdf5` has looked at those of the file itself.
+    """
+    for name in group:
+        link = group.get(name, getlink=True)
         if isinstance(link, h5py.ExternalLink):
             check_regular(os.path.join(os.path.dirname(os.path.abspath(path)), link.filename))
 
@@ -187,12 +200,16 @@ class NewFile(h5py.File):
         """Raise what writing has failed with until now: InputError, or an interrupt."""
         self._sink.check()
 
-    def growing(self, name: str, dtype: Any, chunk: int = 2**16, compression: str | None = None) -> h5py.Dataset:
-        """A new dataset without rows, for `append`; HDF5 keeps a list of all its chunks [bytes] in memory."""
+    def growing(
+        self, name: str, dtype: Any, chunk: int = 2**16, compression: str | None = None, shuffle: bool = False
+    ) -> h5py.Dataset:
+        """A new dataset without rows, for `append`; HDF5 keeps a list of all its chunks [bytes] in memory.
+
+        Numbers of one kind are packed better, and faster, where their bytes are sorted before (`shuffle`).
+        """
         rows = max(1, chunk // np.dtype(dtype).itemsize)
-        return self.create_dataset(
-            name, (0,), dtype, maxshape=(None,), chunks=(rows,), compression=compression, track_times=False
-        )
+        packed = {"compression": compression, "shuffle": shuffle}
+        return self.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(rows,), track_times=False, **packed)
 
 
 def append(dataset: h5py.Dataset, rows: np.ndarray) -> None:

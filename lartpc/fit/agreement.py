@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
 from lartpc.exceptions import InputError
-from lartpc.fit.target import Target
-from lartpc.parameters import LINKED, TABLE, common_name
+from lartpc.parameters import LINKED, TABLE, Parameters, common_name
 from lartpc.simulation.simulation import Simulation
+from lartpc.simulation.wires import WireSimulation
 
 CLOSE = 1e-6  # relative difference up to which numbers are the same: files hold some in single precision
 # Of the detector, and not compared: a parameter, what `Target.check` compares, and what changes no hit.
@@ -19,7 +19,20 @@ ELSEWHERE = ("buffer_risetime", "max_hits", "packet_version")
 DESCRIBED = ("readout", "geometry")  # groups of the detector's own values in a file
 
 
-def check_agreement(target: Target, simulation: Simulation, fitted: Sequence[str]) -> None:
+class Told(Protocol):
+    """A target, of hits or of frames, as far as its file tells of its simulation."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]: ...
+    @property
+    def truth(self) -> Parameters | None: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def trusted(self) -> Sequence[str]: ...
+
+
+def check_agreement(target: Told, simulation: Simulation | WireSimulation, fitted: Sequence[str]) -> None:
     """Raise InputError where the target was simulated with another model than `simulation`, but for what is `fitted`.
 
     Compared is all that the target's `settings` say: recombination, response, the fixed parameters that act, the
@@ -33,7 +46,7 @@ def check_agreement(target: Target, simulation: Simulation, fitted: Sequence[str
             )
 
 
-def doubts(target: Target, simulation: Simulation) -> list[str]:
+def doubts(target: Told, simulation: Simulation) -> list[str]:
     """Lines on how the target was simulated otherwise than by `simulation`, but for values of parameters."""
     return [
         f"{target.source}: was simulated with {name} {found}, compared is {taken}"
@@ -41,7 +54,9 @@ def doubts(target: Target, simulation: Simulation) -> list[str]:
     ]
 
 
-def differences(target: Target, simulation: Simulation, fitted: Sequence[str]) -> Iterator[tuple[str, Any, Any]]:
+def differences(
+    target: Told, simulation: Simulation | WireSimulation, fitted: Sequence[str]
+) -> Iterator[tuple[str, Any, Any]]:
     """Name, value in the target's file and value of the fit, of what differs."""
     settings = target.settings
     recombination = settings.get("recombination", simulation.recombination)

@@ -14,7 +14,7 @@ import numpy as np
 from lartpc.exceptions import InputError
 from lartpc.fit.constraint import penalty
 from lartpc.fit.shown import listed
-from lartpc.losses.linear import Linear, Parts
+from lartpc.losses.linear import Linear, Normal, Parts
 from lartpc.losses.per_event import MeanLoss
 from lartpc.parameters import event_of
 
@@ -138,15 +138,14 @@ class Problem:
         )
 
 
-def evaluate(phase: str, batch: int, values: np.ndarray, found: Linear | Parts | MeanLoss) -> Evaluation:
+def evaluate(phase: str, batch: int, values: np.ndarray, found: Linear | Parts | Normal | MeanLoss) -> Evaluation:
     """What is kept of a result of the objective."""
     n = len(values)
     nothing = np.full((n, n), np.nan)
     if isinstance(found, MeanLoss):
         information, mean_square, spread, events = nothing, np.nan, found.spread, len(found.values)
     else:
-        information, spread, events = found.information, nothing, 0
-        mean_square = float(np.mean(found.residual**2)) if len(found.residual) else np.nan
+        information, spread, events, mean_square = found.information, nothing, 0, found.mean_square
     return Evaluation(
         phase,
         batch,

@@ -50,6 +50,7 @@ class FitResult(NamedTuple):
     verdicts: tuple[Verdict, ...] = ()  # on the model: whether it describes the target; one a run
     assumptions: Sequence[Assumption] = ()  # what was taken for granted
     contributions: Sequence[Contribution] = ()  # of data and constraints, where there are constraints
+    counted: str = "hits"  # what `hits` are
 
     @property
     def describes(self) -> bool:
@@ -132,7 +133,8 @@ class FitResult(NamedTuple):
 
     def __str__(self) -> str:
         head = f"{'':3}{'name':<15} {'value':>13} {'error':>11} {'rel. error':>10} {'start':>11}  unit"
-        head_line = f"{self.loss}: {self.value:.6g}, {self.hits} hits, {self.iterations} iterations of {self.optimizer}"
+        used = f"{self.hits} {self.counted}, {self.iterations} iterations of {self.optimizer}"
+        head_line = f"{self.loss}: {self.value:.6g}, {used}"
         lines = [f"{head_line}, {self.message}"]
         if np.isfinite(self.mean_square):
             lines.append(
@@ -214,6 +216,7 @@ def make_result(
     optimizer: str,
     verdicts: tuple[Verdict, ...] = (),
     assumptions: Sequence[Assumption] = (),
+    counted: str = "hits",
 ) -> FitResult:
     """The result of a fit that ended at `outcome`."""
     names, values, last = problem.names, outcome.values, outcome.last
@@ -258,4 +261,5 @@ def make_result(
         verdicts=verdicts,
         assumptions=assumptions,
         contributions=contributions_at(problem.unknowns, last) if problem.unknowns.constraints else (),
+        counted=counted,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,12 +18,14 @@ from lartpc.data.segments import Segments
 from lartpc.exceptions import InputError
 from lartpc.files import hdf5
 from lartpc.files.atomic import new_file
+from lartpc.fit.frametarget import FrameTarget
 from lartpc.fit.problem import Evaluation
 from lartpc.fit.runs import Run
 from lartpc.fit.scan import Scan
 from lartpc.fit.target import Target
 from lartpc.goodness.verdict import Verdict
 from lartpc.simulation.simulation import Simulation
+from lartpc.simulation.wires import WireSimulation
 
 HISTORY, RESULT, SCAN, VERDICT = "history.h5", "fit.json", "scan.h5", "verdict.json"
 RESULTS = (RESULT, SCAN)
@@ -43,13 +46,10 @@ def setup_of(
 
 def described(simulation: Simulation, target: Target) -> dict[str, Any]:
     """The part of it that is of the target and the model."""
-    digest = hashlib.sha256()
     detector = dataclasses.replace(simulation.without_pixels(target.unread).detector, name="", notes=())
-    for leaf in _leaves((detector, simulation.response)):
-        digest.update(leaf)
     return {
         "hits": [len(target.hits), float(target.hits.charge.sum(dtype="f8"))],
-        "detector": digest.hexdigest()[:16],
+        "detector": digest_of((detector, simulation.response)),
         "parameters": simulation.parameters.as_dict(),
         "rounded": target.rounded,
         "recombination": simulation.recombination,
@@ -62,6 +62,26 @@ def setup_of_runs(runs: Sequence[Run], loss: str | None, **more: Any) -> dict[st
     of_runs = [setup_of(run.simulation, run.segments, Target.of(run.target), loss) for run in runs]
     own = {f"run {k}: {key}" if several else key: one[key] for k, one in enumerate(of_runs) for key in one}
     return {**more, **own}
+
+
+def setup_of_frames(simulation: WireSimulation, segments: Segments, frames: FrameTarget, **more: Any) -> dict[str, Any]:
+    """The same of a fit to frames of wires, whose file is known by its size."""
+    return {
+        "segments": [len(segments), float(segments.dE.sum(dtype="f8"))],
+        "frames": [frames.frames.tag, os.path.getsize(frames.source)],
+        "detector": digest_of((dataclasses.replace(simulation.detector, name=""), simulation.response)),
+        **more,
+        "parameters": simulation.parameters.as_dict(),
+        "recombination": simulation.recombination,
+    }
+
+
+def digest_of(value: Any) -> str:
+    """A short digest of dataclasses and sequences."""
+    digest = hashlib.sha256()
+    for leaf in _leaves(value):
+        digest.update(leaf)
+    return digest.hexdigest()[:16]
 
 
 def _leaves(value: Any) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ from lartpc.contracts import ChainUnknowns, Unknowns
 from lartpc.exceptions import InputError
 from lartpc.fit.constraint import Constraint
 from lartpc.parameters import OF_EVENTS, SINGLE, TABLE, check_parameter, common_name, event_of, is_known, parameter
-from lartpc.simulation.simulation import Simulation
+from lartpc.simulation.batching import Batching
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class ParameterUnknowns:
 
 
 def unknowns_of(
-    simulation: Simulation,
+    simulation: Batching,
     names: Sequence[str],
     start: Mapping[str, float] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
@@ -92,7 +92,7 @@ def unknowns_of(
     )
 
 
-def as_unknowns(simulation: Simulation, unknowns: Sequence[str] | ChainUnknowns) -> ChainUnknowns:
+def as_unknowns(simulation: Batching, unknowns: Sequence[str] | ChainUnknowns) -> ChainUnknowns:
     """What is given as unknowns: names of parameters, as `unknowns_of` makes of them, or unknowns as they are."""
     return unknowns_of(simulation, unknowns) if isinstance(unknowns, Sequence) else unknowns
 
@@ -104,7 +104,7 @@ def check_start(unknowns: Unknowns) -> None:
             raise InputError(f"start of {name}: found {value:g}, allowed is {low:g} to {high:g}")
 
 
-def check_names(simulation: Simulation, names: Sequence[str]) -> None:
+def check_names(simulation: Batching, names: Sequence[str]) -> None:
     """Raise InputError where `names` cannot be fitted."""
     if not names:
         raise InputError(f"fit: no parameter is named, allowed are {', '.join(simulation.acting())}")

@@ -13,6 +13,7 @@ from lartpc.data.selection import lengths
 from lartpc.detector.detector import Detector
 from lartpc.files import hdf5
 from lartpc.formats.eventfile import EventFile
+from lartpc.formats.frames import frames_in
 
 AXES = ("x", "y", "z")  # as files have them: x is the drift
 MM = 10.0
@@ -74,8 +75,13 @@ def rows_of(item: Any) -> int | None:
 def kind_of(file: h5py.File) -> str:
     """What a file is, by its tables."""
     kinds = {"packets": "LArPix packets", "hits_tracks": "reconstructed tracks", "hits": "hits"}
-    kinds |= dict.fromkeys(("segments", "tracks"), "energy deposits")
-    return next((kind for name, kind in kinds.items() if name in file), "unknown")
+    kinds |= {"waveforms": "waveforms of wires"}
+    for name, kind in kinds.items():
+        if name in file:
+            return kind
+    if frames_in(file):
+        return "frames of wires"
+    return "energy deposits" if "segments" in file or "tracks" in file else "unknown"
 
 
 def generation_of(fields: tuple[str, ...]) -> str:

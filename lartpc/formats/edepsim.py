@@ -34,15 +34,25 @@ _OPTIONAL = {
 }
 
 
-def read_segments(path: str | os.PathLike) -> Segments:
+def read_segments(path: str | os.PathLike, offset: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Segments:
     """Read energy deposits from the dataset `segments` (in the oldest files `tracks`) of an HDF5 file.
 
-    Fields are found by name, in any order and float width. Rows of an event need not be together; no row at all is
-    valid. Raises InputError, one line: no such file, no HDF5, truncated, no such dataset, a field missing or of the
-    wrong type, a value that is not finite (names its row), a negative dE or dEdx, a coordinate beyond `_FARTHEST`.
+    `offset` is added to their x, y and z, in the file's frame [cm]. Fields are found by name, in any order and float
+    width. Rows of an event need not be together; no row at all is valid. Raises InputError, one line: no such file, no
+    HDF5, truncated, no such dataset, a field missing or of the wrong type, a value that is not finite (names its row),
+    a negative dE or dEdx, a coordinate beyond `_FARTHEST`.
     """
     with hdf5.open_hdf5(path) as file:
-        return from_table(hdf5.read_table(file, "segments", "tracks"), path)
+        return from_table(moved(hdf5.read_table(file, "segments", "tracks"), offset), path)
+
+
+def moved(raw: np.ndarray, offset: tuple[float, float, float]) -> np.ndarray:
+    """A structured array of segments with `offset` added, in place, to all its columns of x, y and z [cm]."""
+    for axis, change in zip("xyz", offset, strict=True):
+        for name in (axis, f"{axis}_start", f"{axis}_end"):
+            if change and name in hdf5.fields_of(raw.dtype):
+                raw[name] += raw.dtype[name].type(change)
+    return raw
 
 
 def from_table(raw: np.ndarray, path: str | os.PathLike, rows: np.ndarray | None = None) -> Segments:

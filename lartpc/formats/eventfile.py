@@ -12,7 +12,7 @@ import numpy as np
 
 from lartpc.data.segments import Segments, no_events, within
 from lartpc.files import hdf5
-from lartpc.formats.edepsim import from_table
+from lartpc.formats.edepsim import from_table, moved
 from lartpc.formats.present import (
     PARTICLES,
     Numbering,
@@ -41,13 +41,19 @@ class EventFile:
 
     Iterates over `Segments`; `len` is the number of parts. Rows of an event need not be together, nor events in order;
     where they are, no part of the file is read more than a few times. `events`: a range of event ids, half-open as
-    Python's, to take; None: all.
+    Python's, to take; None: all. `offset` is added to x, y and z of the segments, in the file's frame [cm].
 
     Looks at every row first: raises InputError as `read_segments` does, and where no event is in the range.
     """
 
-    def __init__(self, path: str | os.PathLike, events: range | None = None, most: int = MOST) -> None:
-        self.path, self.events = path, events
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        events: range | None = None,
+        most: int = MOST,
+        offset: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    ) -> None:
+        self.path, self.events, self.offset = path, events, offset
         with hdf5.open_hdf5(path) as file:
             table = self._table(file)
             self.dtype = present_dtype(table.dtype)
@@ -115,7 +121,7 @@ class EventFile:
 
     def _block(self, table: h5py.Dataset, block: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows of a block, and their event ids."""
-        raw = hdf5.read_rows(table, block * hdf5.BLOCK, (block + 1) * hdf5.BLOCK)
+        raw = moved(hdf5.read_rows(table, block * hdf5.BLOCK, (block + 1) * hdf5.BLOCK), self.offset)
         return raw, raw[event_field(raw.dtype)].astype(np.int64)
 
     def _look(self, table: h5py.Dataset) -> tuple[_Index, np.ndarray, np.ndarray]:

@@ -85,9 +85,9 @@ class HitWriter:
 
     def append(self, hits: Hits, waveforms: WaveformTable | None) -> None:
         """Write the hits of events that follow those before, in their order. Raises what writing has failed with."""
-        hdf5.append(self.hits, _table(hits, _HIT)[order_of(hits)])
+        hdf5.append(self.hits, table_of(hits, _HIT)[order_of(hits)])
         if waveforms is not None:
-            windows = _table(waveforms, _WINDOW)
+            windows = table_of(waveforms, _WINDOW)
             windows["offset"] += len(self.current)
             hdf5.append(self.windows, windows)
             hdf5.append(self.current, waveforms.current)
@@ -124,7 +124,7 @@ def read_unread(path: str | os.PathLike) -> np.ndarray:
 def read_hits(path: str | os.PathLike) -> Hits:
     """Read `/hits`. Raises InputError: no HDF5 file, or no hits of lartpc in it."""
     with hdf5.open_hdf5(path) as file:
-        return Hits(**_columns(path, "hits", hdf5.read_table(file, "hits"), _HIT))
+        return Hits(**columns_of(path, "hits", hdf5.read_table(file, "hits"), _HIT))
 
 
 def read_waveforms(path: str | os.PathLike) -> WaveformTable | None:
@@ -132,19 +132,24 @@ def read_waveforms(path: str | os.PathLike) -> WaveformTable | None:
     with hdf5.open_hdf5(path) as file:
         if "waveforms" not in file:
             return None
-        windows = _columns(path, "waveforms/windows", hdf5.read_table(file, "waveforms/windows"), _WINDOW)
+        windows = columns_of(path, "waveforms/windows", hdf5.read_table(file, "waveforms/windows"), _WINDOW)
         current = hdf5.read_column(file, "waveforms/current")
     if not np.isfinite(current).all():
         raise InputError(f"{path}: waveforms/current: found a number that is not finite, allowed are finite ones")
+    check_windows(path, windows, len(current), "waveforms/current")
+    return WaveformTable(**windows, current=current)
+
+
+def check_windows(path: str | os.PathLike, windows: Mapping[str, np.ndarray], samples: int, of: str) -> None:
+    """Raise InputError where one of `/waveforms/windows`, by columns, is no part of the `samples` of the dataset."""
     offset, ticks = windows["offset"], windows["ticks"]
-    wrong = (offset < 0) | (ticks < 1) | (offset > len(current)) | (ticks > len(current) - offset)
+    wrong = (offset < 0) | (ticks < 1) | (offset > samples) | (ticks > samples - offset)
     if wrong.any():
         row = int(np.argmax(wrong))
         raise InputError(
             f"{path}: waveforms/windows row {row}: found offset {offset[row]} and ticks {ticks[row]}, allowed are "
-            f"parts of the {len(current)} samples of waveforms/current"
+            f"parts of the {samples} samples of {of}"
         )
-    return WaveformTable(**windows, current=current)
 
 
 def read_attrs(path: str | os.PathLike) -> dict[str, Any]:
@@ -174,14 +179,18 @@ def _plain(path: str | os.PathLike, name: str, value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _table(columns: Any, dtype: np.dtype) -> np.ndarray:
+def table_of(columns: Any, dtype: np.dtype) -> np.ndarray:
+    """The attributes of `columns` that are fields of `dtype` as a table of that type (n,)."""
     table = np.zeros(len(columns), dtype=dtype)
     for name in hdf5.fields_of(dtype):
         table[name] = getattr(columns, name)
     return table
 
 
-def _columns(path: str | os.PathLike, what: str, table: np.ndarray, dtype: np.dtype) -> dict[str, np.ndarray]:
+def columns_of(path: str | os.PathLike, what: str, table: np.ndarray, dtype: np.dtype) -> dict[str, np.ndarray]:
+    """The columns of a table by the fields of `dtype`, of their types. Raises InputError, naming `what` of the file:
+    one that it lacks, that is no number, or that cannot be of that type.
+    """
     for name in hdf5.fields_of(dtype):
         if name not in hdf5.fields_of(table.dtype):
             raise InputError(f"{path}: {what} have no field {name!r}, found {', '.join(hdf5.fields_of(table.dtype))}")

@@ -12,6 +12,7 @@ import numpy as np
 
 from lartpc.checks import as_number, nearest, short
 from lartpc.detector.detector import Detector
+from lartpc.detector.wires import WireDetector
 from lartpc.exceptions import InputError
 from lartpc.formats.edepsim import segment_dtype
 from lartpc.generator.samples import LOOKALIKES, SAMPLES, Box, Primaries, contaminate
@@ -82,7 +83,12 @@ def check(sample: Any, events: Any, seed: Any, purity: Any = 1.0, t0_spread: Any
 
 
 def generate(
-    sample: str, detector: Detector, events: int = 100, seed: int = 0, purity: float = 1.0, t0_spread: float = 0.0
+    sample: str,
+    detector: Detector | WireDetector,
+    events: int = 100,
+    seed: int = 0,
+    purity: float = 1.0,
+    t0_spread: float = 0.0,
 ) -> np.ndarray:
     """Energy deposits of a sample of particles, as edep-sim would write them.
 
@@ -96,7 +102,7 @@ def generate(
         MeV), `stopping-muons` and `stopping-pions` (25 to 110 MeV), all three isotropic, that stop inside,
         `crossing-muons` (1 GeV, through cathodes that two TPCs share), `cosmics` (muons from above, 0.2 to 100 GeV),
         `electrons` (5 to 50 MeV from anywhere inside). Muons and pions are of either charge
-    detector: `Detector`; only the box around its TPCs matters, and its cathodes
+    detector: `Detector` or `WireDetector`; only the box around its TPCs matters, and its cathodes
     events: number of events
     seed: any whole number from 0
     purity: above 0, up to 1: each particle is with probability 1 - purity one of another kind that looks alike; a pion

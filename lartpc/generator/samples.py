@@ -35,7 +35,7 @@ class Box:
 
     @classmethod
     def around(cls, detector):
-        """The smallest box that holds every TPC of a `Detector`."""
+        """The smallest box that holds every TPC of a `Detector` or `WireDetector`."""
         z = np.concatenate([detector.z_anode, detector.z_cathode])
         low = np.array([np.min(detector.x_lo), np.min(detector.y_lo), np.min(z)], dtype=float)
         high = np.array([np.max(detector.x_hi), np.max(detector.y_hi), np.max(z)], dtype=float)

@@ -44,6 +44,11 @@ class Linear(NamedTuple):
         """The Gauss-Newton form of the Hessian (n, n)."""
         return self.jacobian.T @ self.jacobian
 
+    @property
+    def mean_square(self) -> float:
+        """Of the residuals; NaN where there are none."""
+        return mean_square(self.residual)
+
 
 class Parts(NamedTuple):
     """A sum of objectives, each near some parameters and by the `columns` alone that it depends on, of n parameters.
@@ -102,6 +107,35 @@ class Parts(NamedTuple):
         for part, columns in zip(self.parts, self.columns, strict=True):
             total[np.ix_(columns, columns)] += part.information
         return total
+
+    @property
+    def mean_square(self) -> float:
+        """Of the residuals; NaN where there are none."""
+        return mean_square(self.residual)
+
+
+def mean_square(residual: np.ndarray) -> float:
+    """Of residuals (m,); NaN where there are none."""
+    return float(np.mean(residual**2)) if len(residual) else np.nan
+
+
+class Normal(NamedTuple):
+    """An objective of squares near some parameters by its normal equations alone: of residuals too many to keep."""
+
+    value: float
+    gradient: np.ndarray  # (n,)
+    information: np.ndarray  # (n, n), the Gauss-Newton form of the Hessian
+    squares: float  # sum of the squared residuals
+    residuals: int
+    hits: int  # what of the target is used
+
+    @property
+    def unmatched(self) -> int:
+        return 0
+
+    @property
+    def mean_square(self) -> float:
+        return self.squares / self.residuals if self.residuals else np.nan
 
 
 def join(results: Sequence[Any]) -> Linear | Parts:

@@ -10,7 +10,7 @@ import numpy as np
 
 from lartpc.charge.tables import Tables
 from lartpc.checks import short
-from lartpc.contracts import Readout
+from lartpc.contracts import PixelReadout
 from lartpc.detector.detector import Detector
 from lartpc.exceptions import InputError
 from lartpc.pixels.parametric import ParametricReadout
@@ -18,7 +18,7 @@ from lartpc.pixels.response import Response
 from lartpc.pixels.tabulated import TabulatedReadout
 from lartpc.settings import Settings
 
-READOUTS: dict[str, Callable[..., Readout]] = {"parametric": ParametricReadout}  # whose response is no table
+READOUTS: dict[str, Callable[..., PixelReadout]] = {"parametric": ParametricReadout}  # whose response is no table
 
 
 Given = Response | str | os.PathLike
@@ -80,7 +80,7 @@ def _of_files(files: Sequence[str | os.PathLike], detector: Detector) -> tuple[R
 
 def make_readout(
     response: str | Sequence[Response], detector: Detector, tables: Tables, settings: Settings, dtype: Any, xp: Any
-) -> Readout:
+) -> PixelReadout:
     """The readout of a detector's pixels with what `find_response` found.
 
     Raises InputError where tables do not fit the detector.

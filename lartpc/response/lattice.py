@@ -36,6 +36,16 @@ class Shares(NamedTuple):
     share: Any  # (n_steps, most sites)
 
 
+class Trains(NamedTuple):
+    """Values at sites in time that drive the waveforms of a window, those of each of its tables; see `convolve`."""
+
+    of_window: Any  # (n_windows + 1,) first train of each
+    table: Any  # (n_trains,)
+    site: Any  # (n_trains,) first
+    sites: Any  # (n_trains,)
+    source: Any  # (n_trains + 1,) first value
+
+
 def make_lattice(
     waveforms: list[np.ndarray],
     per_tick: list[int],
@@ -82,7 +92,7 @@ def lattice_current(
 
     Windows begin `lookback` ticks before the first tick of their steps and end `settle` ticks after the last.
     """
-    xp, dtype, n_windows = namespace(coefficient), coefficient.dtype, len(windows.tick)
+    xp, n_windows = namespace(coefficient), len(windows.tick)
     of_windows = {"window_pair": windows.pair, "window_tick": windows.tick, "window_first": windows.first}
     of_windows |= {"pair_step": pairs.step, "step_table": shares.table, "lookback": lookback, "settle": settle}
     of_windows |= {name: getattr(lattice, name) for name in ("per_tick", "rank", "first_lag", "last_lag")}
@@ -97,10 +107,26 @@ def lattice_current(
     found = {"train_table": table, "train_site": first_site, "train_sites": sites, "train_source": begin}
     of_trains = {"site_t": shares.site, "window_train": window_train, "window_source": before[n_windows:]}
     trains(n_windows, **of_windows, **of_trains, **found, pair_source=pair_source)
-    source = xp.zeros(n_values, dtype=dtype)
+    of_window = Trains(window_train, table, first_site, sites, begin)
+    source = deposited(coefficient, pairs, pair_source, n_values, windows, shares, lattice, launch)
+    return convolved(source, of_window, windows, lattice, launch)
+
+
+def deposited(
+    coefficient: Any,
+    pairs: Pairs,
+    pair_source: Any,
+    n_values: int,
+    windows: Windows,
+    shares: Shares,
+    lattice: Lattice,
+    launch: Launch,
+) -> Any:
+    """The values of all trains (n_values,), from the coefficients of pairs, whose first values are at `pair_source`."""
+    source = namespace(coefficient).zeros(n_values, dtype=coefficient.dtype)
     launch(
         deposit,
-        n_windows,
+        len(windows.tick),
         window_pair=windows.pair,
         pair_step=pairs.step,
         pair_source=pair_source,
@@ -115,17 +141,23 @@ def lattice_current(
         first_pair=pairs.first,
         pair_place=pairs.place,
     )
+    return source
+
+
+def convolved(source: Any, trains: Trains, windows: Windows, lattice: Lattice, launch: Launch) -> Any:
+    """Currents of all windows (n_samples,)."""
+    xp, dtype, n = namespace(source), source.dtype, len(windows.tick)
     current = xp.empty(int(windows.first[-1]), dtype=dtype)
     launch(
         convolve,
-        n_windows,
-        window_train=window_train,
+        n,
+        window_train=trains.of_window,
         window_tick=windows.tick,
         window_first=windows.first,
-        train_table=table,
-        train_site=first_site,
-        train_sites=sites,
-        train_source=begin,
+        train_table=trains.table,
+        train_site=trains.site,
+        train_sites=trains.sites,
+        train_source=trains.source,
         per_tick=lattice.per_tick,
         rank=lattice.rank,
         first_lag=lattice.first_lag,
@@ -134,7 +166,7 @@ def lattice_current(
         tail=lattice.tail,
         decay=lattice.decay,
         source=source,
-        state=xp.zeros((n_windows, len(lattice.decay)), dtype=dtype),
+        state=xp.zeros((n, len(lattice.decay)), dtype=dtype),
         current=current,
         tail_back=lattice.tail_back,
     )

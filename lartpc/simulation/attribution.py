@@ -26,7 +26,6 @@ from lartpc.kernels.pixels.refine import refine
 from lartpc.kernels.pixels.transfer import transfer
 from lartpc.kernels.response.convolve import convolve
 from lartpc.kernels.response.deposit import deposit
-from lartpc.kernels.runtime.launch import Kernel
 from lartpc.pixels.slopes import not_conserved, nothing
 from lartpc.pixels.tabulated import TabulatedReadout
 from lartpc.response.windows import Pairs, Windows
@@ -41,16 +40,7 @@ class Contributions(NamedTuple):
     charge: np.ndarray  # (m,) float64 [e]
 
 
-class Recorder:
-    """Launches kernels as `plain` does, and keeps the arguments of those between clouds and currents."""
-
-    def __init__(self) -> None:
-        self.launched: dict[str, dict[str, Any]] = {}
-
-    def __call__(self, kernel: Kernel, threads: int, *, adjoint_threads: int | None = None, **arrays: Any) -> None:
-        plain(kernel, threads, **arrays)
-        if kernel in (deposit, convolve, conserve, assign, transfer, refine):
-            self.launched[kernel.name] = arrays
+BY_PAIRS = (deposit, convolve, conserve, assign, transfer, refine)  # of which `contributions` reads the arguments
 
 
 def contributions(
@@ -62,7 +52,7 @@ def contributions(
 ) -> Contributions:
     """What every segment of a batch contributes to every hit: its own current from the reset before to the read.
 
-    `launched`: arguments of the batch's kernels, see `Recorder`; `at`: (pixel, read) of the hits, in their order. By
+    `launched`: arguments of the batch's kernels `BY_PAIRS`; `at`: (pixel, read) of the hits, in their order. By
     adjoints: a hit's charge is linear in what each pair brings. With a tabulated response, charge that other pixels
     collect contributes too, and may take charge away.
     """

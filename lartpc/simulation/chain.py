@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from lartpc.charge.steps import Steps
-from lartpc.contracts import Launch, Readout
+from lartpc.contracts import Launch, PixelReadout
 from lartpc.frontend.frontend import behind_buffer, make_electronics
 from lartpc.response.windows import Pairs, Windows
 
@@ -17,7 +17,7 @@ class Waveforms(NamedTuple):
     windows: Windows
     electronics: Any  # (n_pixels, 4) parameters of each pixel's electronics
     buffered: Any  # current behind the buffer, which the trigger sees; `current` itself where there is no rise time
-    readout: Readout  # that made them
+    readout: PixelReadout  # that made them
 
     def of_steps(self) -> tuple[Pairs, Any]:
         """Pairs of steps and the pixels that see them, and the first pair of each window (n_windows + 1,)."""

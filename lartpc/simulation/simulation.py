@@ -10,25 +10,25 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lartpc.arrays import to_numpy
-from lartpc.autodiff.launch import plain
+from lartpc.autodiff.launch import Recorder, plain
 from lartpc.charge.recombination import RECOMBINATION, idle
-from lartpc.charge.steps import make_steps, of_modules, pieces_of
+from lartpc.charge.steps import make_steps, of_modules
 from lartpc.charge.tables import in_events, make_tables
-from lartpc.checks import check_choice, short
+from lartpc.checks import check_choice
+from lartpc.contracts import PixelReadout
 from lartpc.data.attribution import Attribution
 from lartpc.data.hits import Hits, WaveformTable
 from lartpc.data.segments import Segments
 from lartpc.detector.detector import Detector
 from lartpc.detector.pixelvalues import PixelValues
-from lartpc.exceptions import InputError
 from lartpc.frontend.frontend import Pixels, Reads, make_adc, make_pixels, make_reads, reached_limit, settle
-from lartpc.kernels.runtime.launch import cuda_available
 from lartpc.kernels.runtime.slots import ELECTRONICS, RESPONSE
 from lartpc.parameters import Parameters, common_name, parameter
 from lartpc.pixels.readout import Given, find_response, make_readout
 from lartpc.settings import Settings
-from lartpc.simulation.attribution import Recorder, arrivals, associations, contributions, file_trajectories, join
-from lartpc.simulation.batches import Batch, held_by_device
+from lartpc.simulation.attribution import BY_PAIRS, arrivals, associations, contributions, file_trajectories, join
+from lartpc.simulation.batches import Batch
+from lartpc.simulation.batching import Batching, check_device, check_seed
 from lartpc.simulation.chain import Waveforms, make_waveforms
 from lartpc.simulation.collect import (
     Summary,
@@ -43,8 +43,6 @@ from lartpc.simulation.collect import (
 )
 from lartpc.simulation.noise_hits import check_rate, make_noise_hits, merged
 
-DEVICES = ("cpu", "cuda")
-
 
 class Result(NamedTuple):
     hits: Hits
@@ -53,7 +51,7 @@ class Result(NamedTuple):
     attribution: Attribution | None
 
 
-class Simulation:
+class Simulation(Batching):
     """The chain segments -> hits of one detector, on the CPU or a CUDA device, in float32 or float64.
 
     `thresholds` [e], `gains` [mV/e], `pedestals` [mV]: (pixel ids, values, default) as `read_pixel_values` gives, else
@@ -66,6 +64,8 @@ class Simulation:
     Raises InputError: unknown `recombination` or `device`, no CUDA device, a seed that is no whole number from 0, a
     rate that is none or without `noise`, no such response or one that does not fit the detector's pixels.
     """
+
+    readout: PixelReadout
 
     def __init__(
         self,
@@ -85,13 +85,7 @@ class Simulation:
         settings: Settings = Settings(),  # noqa: B008  (immutable)
     ) -> None:
         check_choice("recombination", recombination, RECOMBINATION)
-        check_choice("device", device, DEVICES)
-        if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
-            raise InputError(f"seed: found {short(seed)}, allowed is a whole number from 0 to 2^63 - 1")
-        if device == "cuda" and not cuda_available():
-            raise InputError(
-                "device: found 'cuda', but there is no CUDA device with the packages of lartpc[cuda] or lartpc[cuda12]"
-            )
+        self.xp, self.seed = check_device(device), check_seed(seed)
         self.detector = Detector.module0() if detector is None else detector
         given: dict[str, Any] = {"thresholds": thresholds, "gains": gains, "pedestals": pedestals}
         given = {name: table for name, table in given.items() if table is not None}
@@ -103,16 +97,10 @@ class Simulation:
         self.recombination = recombination
         self.noise = noise
         self.noise_hits = check_rate(noise_hits, noise)
-        self.seed = int(seed)
         self.response = find_response(response, self.detector)
         self.device = device
         self.dtype = np.dtype(dtype)
         self.settings = settings
-        self.xp = np
-        if device == "cuda":
-            import cupy
-
-            self.xp = cupy
         d = self.detector
         self.parameters.check_single(**d.counts)
         self.settle = self.settling(self.risetimes(self.parameters))
@@ -165,19 +153,11 @@ class Simulation:
         return other
 
     def apart(self, names: Iterable[str]) -> Simulation:
-        """The same simulation for `names` to vary: with values of their own for the modules named, as eField.0 is.
-
-        Windows are long enough for all rise times that are looked for, where these are among the names.
-
-        Raises InputError where the detector has no such module, TPC or pixel.
-        """
-        single = copy.copy(self)
-        single.parameters = self.parameters.apart(names)
-        single.parameters.check_single(**self.detector.counts)
+        """As of all readouts; windows are long enough for all rise times that are looked for."""
+        names = list(names)
+        single = super().apart(names)
         slowest = [parameter(name).range[1] for name in names if common_name(name) == "buffer_risetime"]
         single.settle = self.settling([*slowest, *self.risetimes(single.parameters)])
-        slot = single.parameters.slots_of_modules(self.detector.n_modules)
-        single.tables = self.tables._replace(slot=self.xp.asarray(slot))
         return single
 
     def acting(self) -> list[str]:
@@ -200,90 +180,6 @@ class Simulation:
     def risetimes(parameters: Parameters) -> list[float]:
         """Of all the buffers that have one of their own [us]."""
         return [value or 0.0 for name, value in parameters.as_dict().items() if common_name(name) == "buffer_risetime"]
-
-    def vector(self) -> Any:
-        """The parameters as the kernels take them."""
-        return self.xp.asarray(self.parameters.vector(self.dtype))
-
-    def batch(self, segments: Segments) -> Batch:
-        """All segments as one batch, in the order of event and file."""
-        event_id, event = np.unique(segments.event_id, return_inverse=True)
-        order = np.argsort(event, kind="stable")
-        s = segments.select(order)
-        tick = np.floor(s.t0 / self.detector.tick)
-        columns = {
-            "start": np.stack((s.x_start, s.y_start, s.z_start), axis=1).astype(self.dtype),
-            "end": np.stack((s.x_end, s.y_end, s.z_end), axis=1).astype(self.dtype),
-            "dE": s.dE.astype(self.dtype),
-            "dEdx": s.dEdx.astype(self.dtype),
-            "time": (s.t0 - tick * self.detector.tick).astype(self.dtype),
-            "tick": tick.astype(np.int64),
-            "place": order.astype(np.int64),
-            "event": event[order].astype(np.int64),
-            "event_id": event_id.astype(np.int64),
-            "wanted": np.arange(len(self.detector.z_anode)),
-        }
-        return Batch(**{name: self.xp.asarray(column) for name, column in columns.items()})
-
-    def batches(self, segments: Segments, most: int | None = None, whole: bool = True) -> list[Batch]:
-        """The segments in batches of whole events, of up to about `most` steps each (settings.steps_per_batch).
-
-        Where events need not be `whole`, those with more come in `parts`.
-        """
-        most = self.most_steps() if most is None else most
-        if not whole:
-            return [part for batch in self.batches(segments, most) for _, part in self.parts(batch, most)]
-        if len(segments) == 0:
-            return []
-        every = self.batch(segments)
-        pieces = pieces_of(every, self.tables, self.settings)
-        first_step = pieces.first_step[pieces.of_segment]
-        event = to_numpy(every.event)
-        edges = np.append(np.flatnonzero(np.diff(event, prepend=-1)), len(event))
-        steps = to_numpy(first_step)[edges]
-        cuts, start = [0], 0
-        for i in range(1, len(edges)):
-            if steps[i] - steps[start] > most and i - 1 > start:
-                start = i - 1
-                cuts.append(edges[start])
-        cuts.append(len(event))
-        if len(cuts) == 2:
-            return [every._replace(pieces=pieces)]
-        return [self.cut(every.select(slice(a, b))) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
-
-    def cut(self, batch: Batch) -> Batch:
-        """A batch that keeps where its segments leave TPCs, for several evaluations."""
-        return batch._replace(pieces=pieces_of(batch, self.tables, self.settings))
-
-    def most_steps(self) -> int:
-        """Steps that are simulated together, about; on a device, which needs many threads, as many as it holds."""
-        most = self.settings.steps_per_batch // self.readout.reach
-        return most if self.device == "cpu" else max(most, held_by_device(self.xp, self.readout.reach))
-
-    def parts(self, batch: Batch, most: int | None = None) -> list[tuple[Any, Batch]]:
-        """A batch of more than `most` steps in parts of whole TPCs, of about as many, each with its segments' rows.
-
-        No pixel sees charge of two parts. A segment that passes TPCs of several is in each of them.
-        """
-        most = self.most_steps() if most is None else most
-        pieces = pieces_of(batch, self.tables, self.settings)
-        if pieces.n_steps <= most:
-            return [(slice(None), batch)]
-        xp, tpcs = self.xp, to_numpy(batch.wanted)
-        of_piece, tpc = np.diff(to_numpy(pieces.first_step)), to_numpy(pieces.tpc)
-        steps = np.bincount(tpc, of_piece, len(self.tables.tpc_pixels))[tpcs]
-        groups: list[list[int]] = [[]]
-        size = 0
-        for v, n in zip(tpcs.tolist(), steps.tolist(), strict=True):
-            if n and size and size + n > most:
-                groups, size = [*groups, []], 0
-            groups[-1].append(v)
-            size += n
-        chosen = [xp.asarray(np.unique(to_numpy(pieces.segment)[np.isin(tpc, group)])) for group in groups]
-        return [
-            (rows, self.cut(batch.select(rows)._replace(wanted=xp.asarray(np.array(group)))))
-            for rows, group in zip(chosen, groups, strict=True)
-        ]
 
     def waveforms(self, batch: Batch, parameters: Any, launch: Callable = plain) -> Waveforms:
         """Clouds of the steps, their currents by the readout, and these behind the buffer."""
@@ -316,7 +212,7 @@ class Simulation:
         kept = np.zeros(len(segment), dtype=bool)
         arrived = np.zeros((0 if trajectory is None else len(segment), len(self.tables.tpc_pixels)))
         for rows, part in self.parts(batch):
-            recorder = Recorder()
+            recorder = Recorder(BY_PAIRS)
             waveforms = self.waveforms(part, parameters, plain if trajectory is None else recorder)
             pixels = self.pixels(waveforms)
             reads = self.reads(waveforms, part, pixels)

@@ -225,15 +225,16 @@ def test_choices_are_what_there_is():
     from lartpc.data.selection import Cuts
     from lartpc.detector import pixelvalues
     from lartpc.detector.builtin import BUILT_IN
+    from lartpc.detector.wires import BUILT_IN as WIRES
     from lartpc.fit import store
     from lartpc.fit.calibrate import ERRORS, LOSSES
     from lartpc.fit.optimizers import OPTIMIZERS
-    from lartpc.simulation.simulation import DEVICES
+    from lartpc.simulation.batching import DEVICES
 
     option = {option.name: option for option in main.commands["calibrate"].params}
     for name, known in (("loss", LOSSES), ("optimizer", OPTIMIZERS), ("errors", ERRORS), ("device", DEVICES)):
         assert list(option[name].type.choices) == list(known), name
-    assert option["detector"].metavar == "|".join([*BUILT_IN, "FILE"])
+    assert all(name in option["detector"].help for name in (*BUILT_IN, *WIRES))
     assert options.PIXEL_VALUES == pixelvalues.PIXEL_VALUES
     assert options.CUTS == Cuts._fields and all(name in option["cut"].help for name in Cuts._fields)
     assert set(fitting.RESULTS) == {store.HISTORY, *store.RESULTS}

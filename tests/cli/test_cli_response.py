@@ -10,6 +10,7 @@ from lartpc.files.hdf5 import new_hdf5
 from lartpc.formats.edepsim import file_table
 from lartpc.formats.hitfile import read_attrs, read_hits
 from lartpc.pixels.response import Response
+from lartpc.wires.fieldresponse import FieldResponse
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -54,3 +55,19 @@ def test_a_wrong_table_is_one_line(tmp_path):
         assert done.exit_code == 2
         assert message in done.stderr and done.stderr.count("\n") == 1
         assert not output.exists()
+
+
+def test_wires(tmp_path):
+    """The name of a detector of wires: its field response; what is of pixels is refused."""
+    path = tmp_path / "field.npz"
+    done = lartpc_command("response", "microboone", "-o", path)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert f"{path}: 3 planes, 21 wires of 10 bins, " in done.stdout and "cm/us; all electrons end on" in done.stdout
+    assert FieldResponse.read(path).pitch == (0.3, 0.3, 0.3)
+    for options in (("--gap", "0.1"), ("--detector", "module0"), ("--set", "eField=0.4")):
+        done = lartpc_command("response", "microboone", "-o", tmp_path / "none.npz", *options)
+        assert done.exit_code == 2
+        assert f"{options[0]}: found with microboone, allowed only for pixels" in done.stderr
+    done = lartpc_command("response", "argoneut", "-o", tmp_path / "none.npz")
+    assert done.exit_code == 2 and done.stderr.count("\n") == 1
+    assert not (tmp_path / "none.npz").exists()

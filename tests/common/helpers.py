@@ -4,13 +4,13 @@ import tracemalloc
 
 import numpy as np
 
-from lartpc.autodiff.launch import plain
+from lartpc.autodiff.launch import Recorder, plain
 from lartpc.data.segments import Segments
 from lartpc.detector.detector import Detector
 from lartpc.kernels.runtime.launch import in_order
 from lartpc.parameters import Parameters
 from lartpc.pixels.response import Response
-from lartpc.simulation.attribution import Recorder, contributions
+from lartpc.simulation.attribution import BY_PAIRS, contributions
 from lartpc.simulation.collect import valid
 from lartpc.simulation.simulation import Simulation
 
@@ -84,7 +84,7 @@ def waveforms(segments, detector=None, **keywords):
 
 def attributed(simulation, segments):
     """Waveforms, reads, where hits are among the reads, and what each segment contributes to them."""
-    batch, recorder = simulation.batch(segments), Recorder()
+    batch, recorder = simulation.batch(segments), Recorder(BY_PAIRS)
     found = simulation.waveforms(batch, simulation.vector(), recorder)
     reads = simulation.reads(found, batch, simulation.pixels(found))
     at = valid(reads)

@@ -98,6 +98,9 @@ KINDS = {
         [thresholds("m-hits.h5"), ["plot", "m-hits.h5", "-o", "new.png"], ["info", "m-hits.h5"]],
         40,
     ),
+    "frames": Kind(
+        "frames.h5", "m-frames.h5", of_hdf5(), [["plot", "m-frames.h5", "-o", "new.png"], ["info", "m-frames.h5"]], 60
+    ),
     "packets": Kind(
         "packets.h5", "m-packets.h5", of_hdf5(), [thresholds("m-packets.h5"), ["info", "m-packets.h5"]], 60
     ),

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from samples import generated, special
+from wire_channels import run_channels
+from wire_samples import run_wires
 
 from lartpc.adjoint.pairs import ADJOINTS, NO_ADJOINT
 from lartpc.arrays import namespace, to_numpy
@@ -76,6 +78,10 @@ def record(segments, recombination="birks", vdrift=None, **changes):
     cases = by_angle | cases
     tabulated = Simulation(**keywords, response="electrostatic")
     record_vetoes(tabulated, batch, recorder(cases))
+    run_channels(recorder(cases), np.float64)
+    of_wires = {}
+    run_wires(recorder(of_wires), np.float64)
+    cases |= {name: of_wires[name] for name in ("share_wires", "couple_wires", "lay_cells", "couple_cells")}
     return cases | record_losses(hits, moved(hits, detector), detector)
 
 

@@ -4,7 +4,7 @@ import json
 
 import h5py
 import numpy as np
-from mutations import NUMBERS, TEXTS, mutated_bytes, mutated_tree, some_array
+from mutations import NUMBERS, TEXTS, mutated_bytes, mutated_tree, some_array, with_value
 
 TYPES = ["i1", "u1", "i8", "u8", "f2", "f4", "f8", "?", "c16", "S5", "V6", h5py.string_dtype()]
 TYPES += [("f4", (3,)), ("i8", (2, 2)), [("a", "f4"), ("b", "i8")], h5py.enum_dtype({"a": 1, "b": 2}), "i8", "f8"]
@@ -28,12 +28,17 @@ def mutate(draw, file, only):
     names = [name for name in found if only is None or name.split("/")[0] in only]
     attributes = [(name, key) for name in ["/", *names] for key in _attributes(file, name)]
     tables = [name for name in names if _is_table(file, name)]
+    arrays = [name for name in names if _is_array(file, name)]
     ways = {"field": tables, "rows": tables, "values": tables, "object": names, "attribute": attributes}
+    ways["numbers"] = arrays
     way = draw.one([way for way in ("values", "values", "field", "field", *ways) if ways[way]] or ["new"])
     if way == "attribute":
         mutate_attribute(draw, file, *draw.one(attributes))
     elif way == "object":
         mutate_object(draw, file, draw.one(names))
+    elif way == "numbers":
+        name = draw.one(arrays)
+        replace(file, name, mutate_numbers(draw, file[name][()]))
     elif way == "new":
         file.attrs["new"] = draw.one(TEXTS[:10])
     else:
@@ -54,6 +59,14 @@ def _is_table(file, name):
     try:
         item = file[name]
         return isinstance(item, h5py.Dataset) and item.dtype.names is not None and item.ndim == 1 and len(item) < 10**5
+    except (KeyError, OSError, RuntimeError):
+        return False
+
+
+def _is_array(file, name):
+    try:
+        item = file[name]
+        return isinstance(item, h5py.Dataset) and item.dtype.kind in "iuf" and item.ndim > 0 and item.size < 10**5
     except (KeyError, OSError, RuntimeError):
         return False
 
@@ -125,6 +138,13 @@ def mutate_values(draw, raw):
         with np.errstate(all="ignore"):
             raw[name][rows] = value
     return raw
+
+
+def mutate_numbers(draw, array):
+    """Other numbers, fewer or more of them, or in another shape."""
+    array = np.array(with_value(draw, array))
+    ways = [array, array, array[:-1], np.concatenate((array, array)), array[None], array.ravel(), array.T]
+    return np.ascontiguousarray(draw.one(ways))
 
 
 def mutate_object(draw, file, name):

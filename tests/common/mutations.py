@@ -202,7 +202,7 @@ def with_value(draw, array):
             try:
                 array.ravel()[at] = value
             except (ValueError, OverflowError):
-                array.ravel()[at] = -1
+                array.ravel()[at] = np.int64(-1).astype(array.dtype)
             if draw.whole(0, 3) == 0:
                 array[...] = array.ravel()[at]
     return array

@@ -8,6 +8,10 @@ import yaml
 from commands import succeeds
 from segment_tables import BEAM, COORDINATES, NOW, OLD
 
+from lartpc.data.frames import Frame
+from lartpc.files import hdf5
+from lartpc.formats.frames import write_frame
+
 PITCH = 4.434  # [mm]
 GENERATIONS = {"now": NOW, "beam": BEAM, "old": OLD, "oldest": [name for name in OLD if name[0] != "t0"]}
 DETECTOR = ["--detector", "detector.yaml", "--layout", "layout.yaml"]
@@ -125,6 +129,13 @@ FIT = {
 CHIPS = {"All": [7], "1-1-11": [0, 1], "2-2-12": [3]}
 
 
+def frames():
+    """Two events of two anodes."""
+    samples = (np.arange(40).reshape(4, 10) ** 2 % 97).astype(np.int16)
+    channels = np.arange(4)
+    return [Frame(event, anode, channels, samples, 0.0, 0.5, 0) for event in (7, 8) for anode in (0, 1)]
+
+
 def write_all(folder):
     """Write all of them."""
     (folder / "detector.yaml").write_text(yaml.safe_dump(detector()))
@@ -138,6 +149,9 @@ def write_all(folder):
             if name in ("now", "beam"):
                 for key, value in particles().items():
                     file[key] = value
+    with hdf5.new_hdf5(folder / "frames.h5") as file:
+        for frame in frames():
+            write_frame(file, frame)
     for name, arrays in TABLES.items():
         np.savez(folder / f"{name}.npz", **arrays)
     np.savez(folder / "response.npz", **response())

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from launches import copies, record_vetoes
 from loss_cases import LOSS_CASES
+from wire_channels import run_channels
+from wire_samples import differentiate_wires
 
 from lartpc.adjoint.pairs import ADJOINTS
 from lartpc.autodiff.launch import plain
@@ -79,6 +81,10 @@ def run_all(folder, dtype):
     seeds = {"current": trace.waveforms.current, "time": reads.time, "charge": reads.charge, "adc": trace.adc}
     trace.backward(**{name: np.ones_like(array) for name, array in seeds.items()})
     mark(np.zeros(2 * LARGE))
+    tape = Tape()
+    passed = run_channels(tape.launch, dtype)
+    tape.backward([(passed, np.ones_like(passed))])
+    differentiate_wires(dtype)
     run_losses(dtype)
 
 

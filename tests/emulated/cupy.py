@@ -190,14 +190,20 @@ def function(name, waits):
 
 
 FUNCTIONS = (
-    "abs append arange bincount concatenate cumsum diff einsum exp full full_like isin lexsort log maximum minimum "
-    "ones ones_like searchsorted sort sqrt stack sum where zeros zeros_like"
+    "abs append arange bincount clip concatenate cumsum diff einsum exp full full_like isin lexsort log maximum "
+    "minimum ones ones_like rint searchsorted sort sqrt stack sum where zeros zeros_like"
 )
 for name in FUNCTIONS.split():
     globals()[name] = function(name, False)
 WAITING_FUNCTIONS = ("flatnonzero", "nonzero", "unique")
 for name in WAITING_FUNCTIONS:
     globals()[name] = function(name, True)
+
+
+class fft:
+    @staticmethod
+    def irfft(a, n=None, axis=-1):
+        return outside(np.fft.irfft(inside(a), n, axis))
 
 
 class cuda:

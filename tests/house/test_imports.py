@@ -12,9 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 # The rooms of lartpc from the ground up: each may import itself and those before it.
 ROOMS = (
     "__init__ blas exceptions checks arrays parameters settings contracts data files autodiff detector charge "
-    "response pixels frontend formats generator simulation gradients losses goodness fit reconstruction plots"
+    "response pixels wires frontend formats generator simulation gradients losses goodness fit reconstruction plots"
 ).split()
-STAGES = ("charge", "response", "pixels", "frontend", "losses")  # rooms that have kernels
+STAGES = ("charge", "response", "pixels", "wires", "frontend", "losses")  # rooms that have kernels
 WHOLE = ("simulation", "gradients", "losses")  # rooms that know all stages
 OUTSIDE = {"numba", "numpy", "math", "typing"}  # what kernels and adjoints may import from elsewhere
 LAUNCHER = sys.stdlib_module_names | {"cupy", "numba_cuda"}  # and the launcher besides

@@ -1,0 +1,1 @@
+"""Adjoints of the kernels of `wires`."""

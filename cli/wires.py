@@ -1,0 +1,122 @@
+"""Commands with detectors of wires: their detector, and what is theirs of simulate."""
+
+import functools
+import os
+import time
+
+import click
+from click.core import ParameterSource
+
+from lartpc import InputError
+from lartpc.cli.options import check_output, load_detector, load_parameters, load_wires
+from lartpc.cli.progress import announce_compilation, progress_bar
+
+# Options of simulate that are of pixels.
+OF_PIXELS = (
+    "layout",
+    "noise_hits",
+    "packets",
+    "packet_version",
+    "gzip",
+    "keep_input",
+    "waveforms",
+    "thresholds",
+    "gains",
+    "pedestals",
+    "bad_channels",
+    "max_hits",
+    "dead_time",
+)
+
+
+def is_wires(detector):
+    """Whether --detector names wires: one that is built in, or the YAML of one."""
+    from lartpc.detector.wires import BUILT_IN
+    from lartpc.detector.wireyaml import is_wires as is_wire_yaml
+
+    return detector in BUILT_IN or (os.path.isfile(detector) and is_wire_yaml(detector))
+
+
+def load_either(detector, layout):
+    """The `WireDetector`, or of pixels the `Detector`, that --detector and --layout name."""
+    if not is_wires(detector):
+        return load_detector(detector, layout)
+    if layout:
+        raise InputError("--layout: found with wires, allowed only with pixels")
+    return load_wires(detector)
+
+
+def simulate_wires(segments, output, options):
+    """`lartpc simulate` with a detector of wires; `options` by their names."""
+    started = time.perf_counter()
+    refuse(OF_PIXELS)
+    check_output(output, options["overwrite"])
+
+    from lartpc import EventFile
+
+    detector = load_wires(options["detector"])
+    simulation = wire_simulation(detector, load_parameters(detector, options["changes"]), options)
+    deposits = EventFile(segments, options["events"], offset=options["offset"])
+    if len(deposits):
+        announce_compilation(options["device"])
+
+    from lartpc.simulation.wirefiles import simulate_wire_file
+
+    summary = simulate_wire_file(
+        simulation,
+        deposits,
+        output,
+        noise=options["noise"],
+        attrs={"response": response_given(options) or "computed"},
+        overwrite=options["overwrite"],
+        progress=functools.partial(progress_bar, unit="part"),
+    )
+    click.echo(report(output, summary, time.perf_counter() - started))
+    return summary.segments == 0 or 2 * summary.kept >= summary.segments
+
+
+def refuse(names):
+    """Raise InputError for options of these names that were given, which are of pixels."""
+    for name in names:
+        if not is_default(name):
+            option = next(one for one in click.get_current_context().command.params if one.name == name)
+            raise InputError(f"{option.opts[0]}: found with wires, allowed only with pixels")
+
+
+def wire_simulation(detector, parameters, options):
+    """The `WireSimulation` of --recombination, by default the ellipsoid, --response, --seed and --device."""
+    from lartpc import WireSimulation
+
+    return WireSimulation(
+        detector,
+        parameters,
+        recombination="ellipsoid" if is_default("recombination") else options["recombination"],
+        response=response_given(options),
+        seed=options["seed"],
+        device=options["device"],
+    )
+
+
+def response_given(options):
+    """The file of --response; None where it was not given, as that of the detector's planes then is computed."""
+    response = None if is_default("response") else options["response"]
+    if isinstance(response, list):
+        raise InputError(f"--response: found {len(response)} files, allowed with wires is one")
+    return response
+
+
+def is_default(name):
+    """Whether an option was not given; a command that another one invokes is given none."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source in (None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
+
+
+def report(output, s, seconds):
+    """What went in and what came out, in one line."""
+    outside = f", {s.segments - s.kept} dropped (outside every TPC)" if s.kept < s.segments else ""
+    full = f"; {s.saturated} samples are at an end of the ADC's range" if s.saturated else ""
+    return (
+        f"{output}: {s.segments} segments read, {s.kept} kept{outside}; {s.energy:.1f} MeV deposited, "
+        f"{s.electrons:.4g} e freed, {s.drifted:.4g} e at the anodes; {s.channels} channels see charge; "
+        f"{s.frames} frames{full}; {seconds:.1f} s"
+    )

@@ -1,0 +1,1 @@
+"""Kernels of wires: from clouds to what drives the waveforms of a response on the wires of a plane."""

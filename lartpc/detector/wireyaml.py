@@ -1,0 +1,209 @@
+"""The YAML of a wire detector."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from lartpc.checks import as_number, short
+from lartpc.detector.cage import Cage, CagePlane
+from lartpc.detector.waveforms import KINDS as AMPLIFIERS
+from lartpc.detector.waveforms import Adc, Charges, Electronics, NoiseModel
+from lartpc.detector.wireplanes import Anode, Plane
+from lartpc.exceptions import InputError
+from lartpc.files import yamlfile
+from lartpc.parameters import Parameters
+
+KEYS = ("name", "anodes", "planes", "readout", "field_response", "electronics", "adc", "noise", "parameters")
+KINDS = ("induction", "collection")
+FEWEST, MOST = 2, 4  # planes
+FARTHEST = 1e4  # [cm]
+MOST_WIRES = 100_000
+MOST_TICKS = 1_000_000
+
+
+def is_wires(path: str | os.PathLike) -> bool:
+    """Whether a YAML file is of a wire detector. InputError where it is no YAML."""
+    content = yamlfile.read_yaml(path)
+    return isinstance(content, dict) and "anodes" in content
+
+
+def read_wires(path: str | os.PathLike) -> dict[str, Any]:
+    """What the YAML at `path` says: fields of `WireDetector`, but `anodes` and `kinds` for its geometry.
+
+    Raises InputError, one line: what is no YAML, unknown and missing keys, wrong types, values that are not physical.
+    """
+    content = yamlfile.read_mapping(path, KEYS)
+    kinds = tuple(_plane(path, k, one) for k, one in enumerate(_list(path, "planes", content, FEWEST, MOST)))
+    if [kind.kind for kind in kinds] != [KINDS[0]] * (len(kinds) - 1) + [KINDS[1]]:
+        raise InputError(f"{path}: planes: allowed is one for collection, the last, after those for induction")
+    anodes = tuple(_anode(path, k, one) for k, one in enumerate(_list(path, "anodes", content, 1, 1000)))
+    if any(kind.wrap for kind in kinds) and len(anodes) % 2:
+        raise InputError(f"{path}: anodes: found {len(anodes)}, allowed where wires are wrapped is an even number")
+    readout = _mapping(path, "readout", content, ("tick", "ticks", "first_tick"))
+    values = content.get("parameters", {})
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: parameters: found {short(values)}, allowed is a mapping of names to values")
+    return {
+        "name": str(content.get("name", os.path.basename(path))),
+        "anodes": anodes,
+        "kinds": kinds,
+        "tick": yamlfile.number(path, "readout: tick", readout["tick"], 1e-2, 10.0, "us"),
+        "n_ticks": yamlfile.integer(path, "readout: ticks", readout["ticks"], 1, MOST_TICKS),
+        "first_tick": yamlfile.integer(path, "readout: first_tick", readout["first_tick"], -MOST_TICKS, MOST_TICKS),
+        "cage": _cage(path, content, kinds),
+        "electronics": _electronics(path, content),
+        "adc": _adc(path, content, len(kinds)),
+        "noise": _noise(path, content, len(kinds)),
+        "parameters": _parameters(path, values),
+    }
+
+
+def _list(path: str | os.PathLike, key: str, content: Mapping[str, Any], least: int, most: int) -> list[Any]:
+    found = content.get(key)
+    if not isinstance(found, list) or not least <= len(found) <= most:
+        raise InputError(f"{path}: {key}: found {short(found)}, allowed is a list of {least} to {most}")
+    return found
+
+
+def _mapping(
+    path: str | os.PathLike, key: str, content: Any, needed: Collection[str], also: Collection[str] = ()
+) -> dict[str, Any]:
+    """content[key], a mapping with all keys of `needed` and none but those and `also`."""
+    found = content.get(key) if isinstance(content, dict) else content
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: {key}: found {short(found)}, allowed is a mapping of {', '.join(needed)}")
+    yamlfile.check_keys(f"{path}: {key}", found, (*needed, *also))
+    for name in needed:
+        if name not in found:
+            raise InputError(f"{path}: {key}: {name} is missing, found are {', '.join(map(str, found)) or 'none'}")
+    return found
+
+
+def _range(path: str | os.PathLike, key: str, value: Any) -> tuple[float, float]:
+    low, high = yamlfile.vector(path, key, value, 2, FARTHEST, "cm")
+    if low >= high:
+        raise InputError(f"{path}: {key}: found {short(value)}, allowed is a lower edge and a higher one [cm]")
+    return low, high
+
+
+def _anode(path: str | os.PathLike, k: int, content: Any) -> Anode:
+    """In the simulation frame, whose x is z of files and whose z is x of files."""
+    key = f"anodes[{k}]"
+    found = _mapping(path, key, {key: content}, ("anode", "cathode", "y", "z"))
+    anode, cathode = (
+        yamlfile.number(path, f"{key}: {name}", found[name], -FARTHEST, FARTHEST, "cm") for name in ("anode", "cathode")
+    )
+    if abs(anode - cathode) < 1.0:
+        raise InputError(f"{path}: {key}: found {abs(anode - cathode):g} cm to the cathode, allowed is 1 cm or more")
+    return Anode(anode, cathode, _range(path, f"{key}: z", found["z"]), _range(path, f"{key}: y", found["y"]))
+
+
+def _plane(path: str | os.PathLike, k: int, content: Any) -> Plane:
+    key = f"planes[{k}]"
+    found = _mapping(path, key, {key: content}, ("name", "kind", "angle", "pitch"), ("wires", "split", "wrap"))
+    if found["kind"] not in KINDS:
+        raise InputError(f"{path}: {key}: kind: found {short(found['kind'])}, allowed is {' or '.join(KINDS)}")
+    whole = {
+        name: yamlfile.integer(path, f"{key}: {name}", found[name], 1, MOST_WIRES)
+        for name in ("wires", "split", "wrap")
+        if name in found
+    }
+    if "wrap" in whole and len(whole) > 1:
+        raise InputError(f"{path}: {key}: allowed with wrap is neither wires nor split, which follow from it")
+    return Plane(
+        str(found["name"]),
+        found["kind"],
+        yamlfile.number(path, f"{key}: angle", found["angle"], -90.0, 90.0, "deg"),
+        yamlfile.number(path, f"{key}: pitch", found["pitch"], 0.01, 10.0, "cm"),
+        **whole,
+    )
+
+
+def _cage(path: str | os.PathLike, content: dict[str, Any], kinds: tuple[Plane, ...]) -> Cage:
+    key = "field_response"
+    numbers = {
+        "field": (1e-3, 10.0, "kV/cm"),
+        "height": (0.5, 100.0, "cm"),
+        "radius": (1e-4, 0.1, "cm"),
+        "ground": (0.01, 100.0, "cm"),
+    }
+    found = _mapping(path, key, content, (*numbers, "planes"))
+    values = {name: yamlfile.number(path, f"{key}: {name}", found[name], *row) for name, row in numbers.items()}
+    planes = []
+    for k, one in enumerate(_list(path, "planes", found, FEWEST, MOST + 1)):
+        of = f"{key}: planes[{k}]"
+        row = _mapping(path, of, {of: one}, ("distance", "pitch", "bias"), ("read",))
+        if not isinstance(row.get("read", True), bool):
+            raise InputError(f"{path}: {of}: read: found {short(row['read'])}, allowed is true or false")
+        planes.append(
+            CagePlane(
+                yamlfile.number(path, f"{of}: distance", row["distance"], 0.0, values["height"], "cm"),
+                yamlfile.number(path, f"{of}: pitch", row["pitch"], 0.01, 10.0, "cm"),
+                yamlfile.number(path, f"{of}: bias", row["bias"], -1e5, 1e5, "V"),
+                row.get("read", True),
+            )
+        )
+    read = sum(plane.read for plane in planes)
+    if read != len(kinds):
+        raise InputError(
+            f"{path}: {key}: planes: found {read} that are read, allowed are those of planes: {len(kinds)}"
+        )
+    return Cage(tuple(planes), **values)
+
+
+def _electronics(path: str | os.PathLike, content: dict[str, Any]) -> Electronics:
+    key = "electronics"
+    found = _mapping(path, key, content, ("kind", "gain", "shaping"), ("postgain", "rc"))
+    if found["kind"] not in AMPLIFIERS:
+        raise InputError(f"{path}: {key}: kind: found {short(found['kind'])}, allowed is {' or '.join(AMPLIFIERS)}")
+    rc = found.get("rc", [])
+    if not isinstance(rc, list) or len(rc) > 2:
+        raise InputError(f"{path}: {key}: rc: found {short(rc)}, allowed is a list of up to two time constants [us]")
+    return Electronics(
+        found["kind"],
+        yamlfile.number(path, f"{key}: gain", found["gain"], 1e-3, 1e3, "mV/fC"),
+        yamlfile.number(path, f"{key}: shaping", found["shaping"], 0.1, 20.0, "us"),
+        yamlfile.number(path, f"{key}: postgain", found.get("postgain", 1.0), 1e-3, 1e3),
+        tuple(yamlfile.number(path, f"{key}: rc", one, 1.0, 1e9, "us") for one in rc),
+    )
+
+
+def _adc(path: str | os.PathLike, content: dict[str, Any], n_planes: int) -> Adc:
+    found = _mapping(path, "adc", content, ("bits", "low", "high", "baseline"))
+    low, high = (yamlfile.number(path, f"adc: {name}", found[name], -1e5, 1e5, "mV") for name in ("low", "high"))
+    if low >= high:
+        raise InputError(f"{path}: adc: found low {low:g} and high {high:g}, allowed is a high above low [mV]")
+    baseline = yamlfile.vector(path, "adc: baseline", found["baseline"], n_planes, 1e5, "mV")
+    return Adc(yamlfile.integer(path, "adc: bits", found["bits"], 1, 15), low, high, tuple(baseline))
+
+
+def _noise(path: str | os.PathLike, content: dict[str, Any], n_planes: int) -> NoiseModel:
+    """Equivalent noise charges of the planes, each a charge or pairs of wire length and charge."""
+    key = "noise"
+    found = _mapping(path, key, content, ("charge",), ("coherent", "group"))
+    planes = []
+    for k, one in enumerate(_list(path, "charge", {"charge": found["charge"]}, n_planes, n_planes)):
+        pairs = [[0.0, one]] if as_number(one) is not None else one
+        if not isinstance(pairs, list) or not pairs:
+            raise InputError(
+                f"{path}: {key}: charge[{k}]: found {short(one)}, allowed is a charge [e] or a list of [length, charge]"
+            )
+        rows = [yamlfile.vector(path, f"{key}: charge[{k}]", pair, 2, 1e6, "cm, e") for pair in pairs]
+        length, charge = zip(*rows, strict=True)
+        if sorted(set(length)) != list(length) or min(charge) < 0.0:
+            raise InputError(
+                f"{path}: {key}: charge[{k}]: found {short(one)}, allowed are rising lengths [cm], charges above 0 [e]"
+            )
+        planes.append(Charges(length, charge))
+    coherent = yamlfile.vector(path, f"{key}: coherent", found.get("coherent", [0.0] * n_planes), n_planes, 1e6, "e")
+    group = yamlfile.integer(path, f"{key}: group", found.get("group", 1), 1, MOST_WIRES)
+    return NoiseModel(tuple(planes), tuple(coherent), group)
+
+
+def _parameters(path: str | os.PathLike, values: dict[Any, Any]) -> Parameters:
+    try:
+        return Parameters().replace(**{str(name): value for name, value in values.items()})
+    except InputError as error:
+        raise InputError(f"{path}: parameters: {error}") from None

@@ -1,0 +1,238 @@
+"""The likelihood of waveforms: Gaussian noise with a known spectrum, on regions of channels and time around signals.
+
+    -log L = 1/2 sum over regions and frequencies f of w_f |D_f - M_f|^2/S_f,  w_f = 1 for f = 0 and n/2, else 2
+
+D, M are DFTs of data and model over the n samples of a region, S_f the noise's mean |DFT|^2. A region ends well after
+its signals, so that it does not matter that its noise is not periodic. With a blur sigma, S_f is its mean, and terms
+have the weight exp(-(2 pi f sigma)^2): pulses that are apart by less than sigma still see each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.fft
+
+from lartpc.arrays import owners, to_numpy
+from lartpc.contracts import ChainUnknowns
+from lartpc.data.segments import Segments
+from lartpc.detector.wires import WireDetector
+from lartpc.exceptions import InputError
+from lartpc.gradients.waveforms import waveform_slopes
+from lartpc.losses.linear import Normal
+from lartpc.simulation.wires import WireSimulation, WireWaveforms
+from lartpc.wires.digitize import rounding_variance
+from lartpc.wires.noise import spectrum
+
+PAD = 256  # ticks on either side of what the model has where a fit begins
+STEP = 256  # ticks: lengths of regions are multiples of it, or all that is read
+AT_ONCE = 1 << 22  # samples of regions that are transformed together
+
+
+class Regions(NamedTuple):
+    """Where data and model are compared: n regions in the order of event, channel and time."""
+
+    event: np.ndarray  # (n,) int64, ids
+    channel: np.ndarray  # (n,) int64
+    start: np.ndarray  # (n,) int64, ticks
+    ticks: np.ndarray  # (n,) int64
+    first: np.ndarray  # (n + 1,) int64, first sample of each
+
+    def select(self, rows: np.ndarray) -> Regions:
+        """The given regions (indices, or a mask of shape (n,)) alone, in their order."""
+        ticks = self.ticks[rows]
+        first = np.concatenate(([0], np.cumsum(ticks)))
+        return Regions(self.event[rows], self.channel[rows], self.start[rows], ticks, first)
+
+    def locate(self, waveforms: WireWaveforms, event_id: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Samples of waveforms (m,) that lie in regions, and where they are in those (m,)."""
+        windows = waveforms.windows
+        first, tick = to_numpy(windows.first), to_numpy(windows.tick)
+        pixel = owners(to_numpy(windows.of_pixel), len(tick))
+        event, channel = event_id[to_numpy(windows.event)][pixel], to_numpy(windows.pixel)[pixel]
+        length = np.diff(first)
+        key, keys = _key(event, channel, tick), _key(self.event, self.channel, self.start)
+        found = []
+        for region in (np.searchsorted(keys, key, side="right") - 1 + k for k in (0, 1)):  # it may reach two
+            at = np.clip(region, 0, len(keys) - 1)
+            same = (region == at) & (self.event[at] == event) & (self.channel[at] == channel)
+            low = np.maximum(self.start[at] - tick, 0)
+            high = np.minimum(self.start[at] + self.ticks[at] - tick, length)
+            n = np.where(same, np.maximum(high - low, 0), 0)
+            of = np.repeat(np.arange(len(n)), n)
+            within = np.arange(len(of)) - np.repeat(np.cumsum(n) - n, n) + low[of]
+            found.append((first[of] + within, self.first[at[of]] + tick[of] + within - self.start[at[of]]))
+        return np.concatenate([a for a, _ in found]), np.concatenate([b for _, b in found])
+
+
+def _key(event: np.ndarray, channel: np.ndarray, tick: np.ndarray) -> np.ndarray:
+    """One number that sorts by event, channel and tick."""
+    order = np.zeros(len(event), dtype=[("event", np.int64), ("channel", np.int64), ("tick", np.int64)])
+    order["event"], order["channel"], order["tick"] = event, channel, tick
+    return order
+
+
+def regions_of(waveforms: WireWaveforms, event_id: np.ndarray, ticks: range) -> Regions:
+    """Regions around all windows of waveforms, within `ticks` that are read; those that would overlap are one.
+
+    There may be none.
+    """
+    windows = waveforms.windows
+    first, tick = to_numpy(windows.first), to_numpy(windows.tick)
+    pixel = owners(to_numpy(windows.of_pixel), len(tick))
+    events, channels = event_id[to_numpy(windows.event)][pixel], to_numpy(windows.pixel)[pixel]
+    rows: list[tuple[int, int, range]] = []
+    columns = (events, channels, tick, tick + np.diff(first))
+    for event, channel, begin, end in zip(*(column.tolist() for column in columns), strict=True):
+        if end <= ticks.start or begin >= ticks.stop:
+            continue
+        region = _around(begin - PAD, end + PAD, ticks)
+        while rows and rows[-1][:2] == (event, channel) and rows[-1][2].stop > region.start:
+            before = rows.pop()[2]
+            region = _around(min(before.start, region.start), max(before.stop, region.stop), ticks)
+        rows.append((event, channel, region))
+    table = np.array([(event, channel, region.start, len(region)) for event, channel, region in rows], dtype=np.int64)
+    table = table.reshape(-1, 4)
+    table = table[np.lexsort(table.T[2::-1])]
+    event_ids, of_channel, start, n = table.T
+    return Regions(event_ids, of_channel, start, n, np.concatenate(([0], np.cumsum(n))))
+
+
+def _around(begin: int, end: int, ticks: range) -> range:
+    """A region of whole steps of its length that has what is read from begin to end (not included)."""
+    n = min(-(-(end - begin) // STEP) * STEP, len(ticks))
+    low = min(max(begin - (n - (end - begin)) // 2, ticks.start), ticks.stop - n)
+    return range(low, low + n)
+
+
+class WaveformObjective:
+    """-log likelihood of waveforms by unknown parameters, as an optimizer takes it.
+
+    `read(event_id, channel, start, ticks)` gives the data of one channel, (ticks,) [mV] above its baseline, or None
+    where it has none that are usable: they are left out. It is asked event by event, each region once.
+
+    Raises InputError where the segments give no signal that is read.
+    """
+
+    def __init__(
+        self,
+        simulation: WireSimulation,
+        segments: Segments,
+        read: Callable[[int, int, int, int], np.ndarray | None],
+        unknowns: ChainUnknowns,
+        progress: Callable[[Iterable], Iterable] = lambda batches: batches,
+    ) -> None:
+        self.simulation, self.unknowns, self.progress = simulation, unknowns, progress
+        self.blur = 0.0
+        self.powers: dict[tuple[int, float, int], np.ndarray] = {}  # those found, by kind, length and ticks
+        detector, start = simulation.detector, self.vector(unknowns.start)
+        ticks = range(detector.first_tick, detector.first_tick + detector.n_ticks)
+        self.batches, self.regions, self.data = [], [], []
+        for batch in map(simulation.cut, simulation.batches(segments)):
+            regions = regions_of(simulation.waveforms(batch, start), to_numpy(batch.event_id), ticks)
+            found = [read(*row) for row in zip(*(column.tolist() for column in regions[:4]), strict=True)]
+            data = [one for one in found if one is not None]
+            if data:
+                self.batches.append(batch)
+                self.regions.append(regions.select(np.array([one is not None for one in found])))
+                self.data.append(np.concatenate(data).astype(simulation.dtype))
+        if not self.batches:
+            raise InputError("target: the segments give no signal on channels and at ticks that are read")
+
+    def blurred(self, sigma: float) -> WaveformObjective:
+        """The same with a blur [us]."""
+        other = object.__new__(WaveformObjective)
+        other.__dict__.update(self.__dict__)
+        other.blur = sigma
+        return other
+
+    def vector(self, values: np.ndarray) -> Any:
+        """All parameters as the kernels take them."""
+        return self.simulation.xp.asarray(self.unknowns.apply(values).astype(self.simulation.dtype))
+
+    def __call__(self, values: np.ndarray, chosen: Sequence[int] | None = None) -> Normal:
+        """Value, gradient and information with the unknowns at `values`, of all batches or those chosen.
+
+        The velocity is known to a part of a million, next to the rounding of single precision: what that takes from
+        the values is added again, to first order in the model.
+        """
+        wanted = range(len(self.batches)) if chosen is None else chosen
+        found = sum_of([self.of_batch(k, values)[0] for k in self.progress(wanted)])
+        lost = values - to_numpy(self.vector(values))[self.unknowns.slots].astype(np.float64)
+        change = found.information @ lost
+        value = found.value + float(lost @ (found.gradient + 0.5 * change))
+        return found._replace(value=value, gradient=found.gradient + change)
+
+    def of_batch(self, k: int, values: np.ndarray) -> tuple[Normal, np.ndarray]:
+        """The same of a batch, and the sum of squares of each of its regions over their samples (n_regions,)."""
+        regions, batch = self.regions[k], self.batches[k]
+        slots, settle = self.unknowns.slots.tolist(), 2 * PAD if self.simulation.detector.electronics.rc else 0
+        waveforms, slopes = waveform_slopes(self.simulation, batch, self.vector(values), slots, settle)
+        source, at = regions.locate(waveforms, to_numpy(batch.event_id))
+        residual = self.data[k].copy()
+        residual[at] -= to_numpy(waveforms.voltage)[source]
+        columns = np.zeros((len(slopes), len(residual)), dtype=residual.dtype)
+        columns[:, at] = to_numpy(slopes)[:, source]
+        return self.compare(regions, residual, columns)
+
+    def compare(self, regions: Regions, residual: np.ndarray, slopes: np.ndarray) -> tuple[Normal, np.ndarray]:
+        """`Normal` of residuals (n_samples,) and the model's derivatives (n, n_samples), and squares of each region."""
+        n = len(slopes)
+        gradient, information, squares = np.zeros(n), np.zeros((n, n)), np.zeros(len(regions.start))
+        for ticks in np.unique(regions.ticks).tolist():
+            rows = np.flatnonzero(regions.ticks == ticks)
+            for part in np.array_split(rows, -(-len(rows) * ticks // AT_ONCE)):
+                weight = self.weight(regions.channel[part], ticks)
+                samples = regions.first[part][:, None] + np.arange(ticks)
+                off = scipy.fft.rfft(residual[samples]) * weight
+                squares[part] = np.sum(off.real**2 + off.imag**2, axis=1, dtype=np.float64)
+                waves = [(scipy.fft.rfft(slope[samples]) * weight).ravel().view(slopes.dtype) for slope in slopes]
+                flat = off.ravel().view(slopes.dtype)
+                gradient -= [float(wave @ flat) for wave in waves]
+                for a, one in enumerate(waves):
+                    for b, other in enumerate(waves[: a + 1]):
+                        information[a, b] += float(one @ other)
+        information = np.tril(information) + np.tril(information, -1).T
+        total = float(squares.sum())
+        return Normal(0.5 * total, gradient, information, total, int(regions.ticks.sum()), len(squares)), squares
+
+    def weight(self, channel: np.ndarray, ticks: int) -> np.ndarray:
+        """Roots of w_f/S_f of channels (n, ticks//2 + 1)."""
+        d = self.simulation.detector
+        of_wire = np.stack((d.channel_kind[channel].astype(np.float64), np.round(d.channel_length[channel])), axis=1)
+        wires, of = np.unique(of_wire, axis=0, return_inverse=True)
+        power = np.stack([self.power(int(kind), length, ticks) for kind, length in wires.tolist()])
+        f = np.fft.rfftfreq(ticks, d.tick)
+        both = np.full(len(f), 2.0)
+        both[0], both[len(f) - 1 if ticks % 2 == 0 else 0] = 1.0, 1.0
+        if self.blur:
+            both = both * np.exp(-((2.0 * np.pi * f * self.blur) ** 2))
+            power = power.mean(axis=1, keepdims=True)
+        return np.sqrt(both / power).astype(self.simulation.dtype)[of.reshape(-1)]
+
+    def power(self, kind: int, length: float, ticks: int) -> np.ndarray:
+        """`power_of_part`, found once."""
+        key = (kind, length, ticks)
+        if key not in self.powers:
+            self.powers[key] = power_of_part(self.simulation.detector, *key)
+        return self.powers[key]
+
+
+def power_of_part(detector: WireDetector, kind: int, length: float, ticks: int) -> np.ndarray:
+    """Mean |DFT|^2 of a part of the noise of a channel (ticks//2 + 1,) [mV^2], with what rounding adds.
+
+    Of samples with the covariance c(t): sum over -n < t < n of (n - |t|) c(t) exp(-2 pi i f t). A part is not periodic,
+    and its steps at the ends have more of high frequencies than the noise itself.
+    """
+    d = detector
+    covariance = np.fft.irfft(spectrum(d.noise, kind, length, d.n_ticks, d.tick, d.electronics), d.n_ticks) / d.n_ticks
+    t = np.arange(ticks)
+    folded = (ticks - t) * covariance[t] + t * np.roll(covariance[t][::-1], 1)
+    return np.fft.rfft(folded).real + ticks * rounding_variance(d.adc)
+
+
+def sum_of(parts: Sequence[Normal]) -> Normal:
+    """The sum over batches."""
+    return Normal(*(sum(column[1:], column[0]) for column in zip(*parts, strict=True)))

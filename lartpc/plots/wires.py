@@ -1,0 +1,116 @@
+"""What pictures of wires are drawn from: frames by the planes of their detector, and one channel with its truth."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from lartpc.data.frames import Frame
+from lartpc.detector.wires import BUILT_IN, WireDetector
+from lartpc.exceptions import InputError
+from lartpc.formats.frames import FrameFile
+from lartpc.formats.hitfile import read_attrs
+from lartpc.formats.waveforms import read_channel
+from lartpc.plots.frames import PlaneImage
+from lartpc.wires.digitize import count
+
+
+class Channel(NamedTuple):
+    """The waveform of one channel in an event."""
+
+    title: str
+    samples: np.ndarray  # (n_ticks,) with their baseline
+    tick: float  # [us]
+    time: float  # of the first sample [us]
+    truth: np.ndarray | None  # (n_ticks,) without noise, above the baseline, in the samples' unit; None: not known
+
+
+def detector_of_frames(path: str | os.PathLike) -> WireDetector | None:
+    """The built-in detector of wires that a file's attributes describe, None where it is another or none is told.
+
+    Raises InputError: no HDF5 file, attributes that are damaged.
+    """
+    attrs = read_attrs(path)
+    if attrs.get("detector") not in BUILT_IN:
+        return None
+    detector = WireDetector.built_in(attrs["detector"])
+    return detector if attrs.get("wires") == json.loads(json.dumps(detector.describe())) else None
+
+
+def of_planes(frames: Iterable[Frame], detector: WireDetector) -> list[PlaneImage]:
+    """The planes of each frame, in the order in which electrons pass them; wires count from the plane's first channel.
+
+    Raises InputError where a frame has a channel that the detector has not.
+    """
+    planes = []
+    for frame in frames:
+        check_channels(frame, detector)
+        kinds = detector.channel_kind[frame.channels]
+        for k, kind in enumerate(detector.kinds):
+            rows = np.flatnonzero(kinds == k)
+            channels = frame.channels[rows]
+            wires = channels - first_channels(detector, channels)
+            name = f"anode {frame.anode}, plane {kind.name}"
+            planes.append(PlaneImage(name, wires, frame.samples[rows], frame.tick, kind.kind, frame.time))
+    return planes
+
+
+def first_channels(detector: WireDetector, channels: np.ndarray) -> np.ndarray:
+    """The first channel of the plane that each channel is of, one of those of an anode (n,)."""
+    plane = detector.channel_anode * len(detector.kinds) + detector.channel_kind
+    _, first, of = np.unique(plane, return_index=True, return_inverse=True)
+    result: np.ndarray = first[of.reshape(-1)][channels]
+    return result
+
+
+def check_channels(frame: Frame, detector: WireDetector) -> None:
+    """Raise InputError where a frame has a channel that the detector has not."""
+    for found in (int(frame.channels.min()), int(frame.channels.max())):
+        if not 0 <= found < detector.n_channels:
+            raise InputError(
+                f"event {frame.event_id}, frame of anode {frame.anode}: channel {found}, allowed are those of "
+                f"{detector.name}: 0 to {detector.n_channels - 1}"
+            )
+
+
+def channel_of(frames: FrameFile, event: int, channel: int, detector: WireDetector | None) -> Channel:
+    """The samples of a channel in one of the file's events, and where the detector is known what /waveforms have of it.
+
+    Raises InputError where no frame of the event has the channel, and as reading a frame or waveforms does.
+    """
+    for frame in frames.of_event(event):
+        found = np.flatnonzero(frame.channels == channel)
+        if len(found):
+            break
+    else:
+        raise InputError(f"{frames.path}: event {event} has no channel {channel}")
+    samples = frame.samples[found[0]]
+    title = f"event {event}, anode {frame.anode}, channel {channel}"
+    if detector is None:
+        return Channel(title, samples, frame.tick, frame.time, None)
+    check_channels(frame, detector)
+    wire = channel - int(first_channels(detector, np.array([channel]))[0])
+    title = f"{title}: wire {wire} of plane {detector.kinds[detector.channel_kind[channel]].name}"
+    return Channel(title, samples, frame.tick, frame.time, truth_of(frames.path, event, channel, frame, detector))
+
+
+def truth_of(
+    path: str | os.PathLike, event: int, channel: int, frame: Frame, detector: WireDetector
+) -> np.ndarray | None:
+    """What /waveforms have of a channel at the ticks of its frame (n_ticks,) [ADC], None where the file has none."""
+    windows = read_channel(path, event, channel)
+    if windows is None:
+        return None
+    truth = np.zeros(frame.samples.shape[1])
+    begin = round(frame.time / frame.tick)
+    scale = 1.0 / count(detector.adc) if windows.samples.dtype.kind == "f" else 1.0
+    for k in range(len(windows)):
+        first, offset = int(windows.start_tick[k]) - begin, int(windows.offset[k])
+        low, high = max(first, 0), min(first + int(windows.ticks[k]), len(truth))
+        if low < high:
+            truth[low:high] += scale * windows.samples[offset + low - first : offset + high - first]
+    return truth

@@ -1,0 +1,126 @@
+"""Simulation of a wire detector: energy deposits in, voltages of channels and frames of ADC counts out."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lartpc.arrays import owners, to_numpy
+from lartpc.autodiff.launch import plain
+from lartpc.charge.recombination import RECOMBINATION, idle
+from lartpc.charge.steps import Steps, make_steps, of_modules
+from lartpc.charge.tables import in_events, make_tables
+from lartpc.checks import check_choice
+from lartpc.data.segments import Segments
+from lartpc.detector.wires import WireDetector
+from lartpc.kernels.runtime.slots import ELECTRONICS, RESPONSE
+from lartpc.parameters import Parameters, common_name
+from lartpc.response.windows import Pairs, Windows
+from lartpc.settings import Settings
+from lartpc.simulation.batches import Batch
+from lartpc.simulation.batching import Batching, check_device, check_seed
+from lartpc.wires.electronics import behind_high_passes
+from lartpc.wires.fieldresponse import FieldResponse
+from lartpc.wires.readout import WireReadout
+from lartpc.wires.response import find_field_response
+
+
+class WireWaveforms(NamedTuple):
+    """Voltages of the channels that see charge, sparse: see `Windows`, whose pixels are channels."""
+
+    voltage: Any  # above the baseline, behind the high passes [mV]
+    bare: Any  # before them; `voltage` itself where there are none
+    steps: Steps
+    pairs: Pairs
+    windows: Windows
+
+
+class WireSimulation(Batching):
+    """The chain segments -> voltages of wires of one detector, on the CPU or a CUDA device, in float32 or float64.
+
+    `response`: a `FieldResponse`, a file of one as `find_field_response` takes it, or None for that of the detector's
+    planes. Ticks count from the event's time. `per_tick` sites of the lattice in time are in a tick; `order`: see
+    `WireReadout`.
+
+    Raises InputError: unknown `recombination` or `device`, no CUDA device, a seed that is no whole number from 0, no
+    such response or one that does not fit the detector's planes.
+    """
+
+    readout: WireReadout
+
+    def __init__(
+        self,
+        detector: WireDetector,
+        parameters: Parameters | None = None,
+        *,
+        recombination: str = "ellipsoid",
+        seed: int = 0,
+        response: FieldResponse | str | os.PathLike | None = None,
+        device: str = "cpu",
+        dtype: Any = np.float32,
+        settings: Settings = Settings(),  # noqa: B008  (immutable)
+        per_tick: int = 1,
+        order: str | None = None,
+    ) -> None:
+        check_choice("recombination", recombination, RECOMBINATION)
+        self.xp, self.seed = check_device(device), check_seed(seed)
+        self.detector, self.device, self.dtype, self.settings = detector, device, np.dtype(dtype), settings
+        self.parameters = detector.parameters if parameters is None else parameters
+        self.parameters.check_single(**detector.counts)
+        self.recombination = recombination
+        self.response = find_field_response(response, detector)
+        self.tables = make_tables(detector, self.parameters, settings, self.dtype, self.xp)
+        of_readout = (self.response, detector, self.tables, settings, self.dtype, self.xp, per_tick, order)
+        self.readout = WireReadout(*of_readout)
+
+    def acting(self) -> list[str]:
+        """Names of the parameters that the results depend on."""
+        off = idle(self.recombination) | {"vdrift" if self.parameters.vdrift is None else "temperature"}
+        off |= {*RESPONSE, *ELECTRONICS}
+        used = np.unique(to_numpy(self.tables.slot))
+        names = self.parameters.names
+        return [names[k] for k in used if common_name(names[k]) not in off] + list(self.parameters.of_events)
+
+    def in_order(self, order: str) -> WireSimulation:
+        """The same, with an order of the readout's sums."""
+        other = copy.copy(self)
+        other.readout = copy.copy(self.readout)
+        other.readout.order = order
+        return other
+
+    def waveforms(self, batch: Batch, parameters: Any, launch: Callable = plain, settle: int = 0) -> WireWaveforms:
+        """Voltages of a batch; windows go on for `settle` ticks after what the response and the amplifier make."""
+        tables = in_events(self.tables, batch, self.parameters)
+        local = of_modules(parameters, tables, launch)
+        model = RECOMBINATION[self.recombination]
+        steps = make_steps(batch, local, model, tables, self.detector, self.settings, launch)
+        bare, pairs, windows = self.readout.currents(steps, batch, local, settle, launch)
+        voltage = behind_high_passes(bare, windows, self.detector.electronics, self.detector.tick, launch)
+        return WireWaveforms(voltage, bare, steps, pairs, windows)
+
+    def __call__(self, segments: Segments, settle: int = 0) -> list[WireWaveforms]:
+        """Voltages of all events, a batch after the other."""
+        parameters = self.vector()
+        return [self.waveforms(batch, parameters, settle=settle) for batch in self.batches(segments)]
+
+
+def dense(waveforms: WireWaveforms, event: int, channels: np.ndarray, ticks: range) -> np.ndarray:
+    """Voltages (n_channels, n_ticks) [mV] of one event, by its index, of ascending channels at `ticks`; 0 elsewhere."""
+    windows = waveforms.windows
+    result = np.zeros((len(channels), len(ticks)), dtype=np.float32)
+    channel, of_pixel = to_numpy(windows.pixel), to_numpy(windows.of_pixel)
+    row = np.searchsorted(channels, channel)
+    row[row == len(channels)] = 0
+    wanted = (to_numpy(windows.event) == event) & (channels[row] == channel)
+    first, tick, samples = (to_numpy(array) for array in (windows.first, windows.tick, waveforms.voltage))
+    owner = owners(of_pixel, len(tick))
+    for w in np.flatnonzero(wanted[owner]):
+        begin, end = max(int(tick[w]), ticks.start), min(int(tick[w] + first[w + 1] - first[w]), ticks.stop)
+        if begin < end:
+            at = first[w] + begin - tick[w]
+            result[row[owner[w]], begin - ticks.start : end - ticks.start] += samples[at : at + end - begin]
+    return result

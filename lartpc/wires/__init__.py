@@ -1,0 +1,1 @@
+"""From clouds to waveforms of wires: field response, electronics, noise, the wire readout."""

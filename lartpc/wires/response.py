@@ -1,0 +1,21 @@
+"""The field response that goes with a wire detector."""
+
+from __future__ import annotations
+
+import os
+
+from lartpc.detector.wires import WireDetector
+from lartpc.wires.electrostatics import wire_response
+from lartpc.wires.fieldresponse import FieldResponse
+from lartpc.wires.wirecell import read_wirecell
+
+
+def find_field_response(response: FieldResponse | str | os.PathLike | None, detector: WireDetector) -> FieldResponse:
+    """A response as it is, that of a file (Wire-Cell's JSON, or ours), or where there is none that of the planes."""
+    if isinstance(response, FieldResponse):
+        return response
+    if response is None:
+        return wire_response(detector.cage, detector.parameters.temperature)
+    if str(response).endswith((".json", ".json.bz2", ".json.gz")):
+        return read_wirecell(response)
+    return FieldResponse.read(response)

@@ -1,0 +1,153 @@
+"""The likelihood of waveforms with noise, its derivatives, and fits of the seven parameters."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from wire_samples import joined, segments_of, small_response, small_wires
+
+from lartpc.fit.unknowns import unknowns_of
+from lartpc.fit.waveforms import SEVEN, calibrate_waveforms
+from lartpc.losses.waveforms import PAD, WaveformObjective, power_of_part, regions_of
+from lartpc.simulation.wires import WireSimulation, dense
+from lartpc.wires.digitize import digitize, undigitize
+from lartpc.wires.noise import noise_of
+
+
+def muons(n, rng, detector):
+    """Lines through the TPCs in many directions, a tenth of whose steps ionise much more."""
+    parts = []
+    for event in range(n):
+        start = np.array([rng.uniform(5.0, 25.0), -14.0, rng.choice([-1.0, 1.0]) * rng.uniform(3.0, 17.0)])
+        end = np.array([rng.uniform(2.0, 28.0), 14.0, start[2] + rng.uniform(-12.0, 12.0)])
+        if not 1.0 < abs(end[2]) < 19.5 or end[2] * start[2] < 0.0:
+            end[2] = np.sign(start[2]) * 10.0
+        points = start + np.linspace(0.0, 1.0, 81)[:, None] * (end - start)
+        dEdx = np.where(rng.random(80) < 0.1, rng.uniform(5.0, 30.0, 80), rng.uniform(1.7, 3.0, 80))
+        parts.append(segments_of(points[:-1], points[1:], dEdx=dEdx, event=event))
+    return joined(*parts)
+
+
+def data_of(simulation, segments, seed, noise=True):
+    """What channels read: a function of event, channel, first tick and ticks."""
+    d = simulation.detector
+    ticks = range(d.first_tick, d.first_tick + d.n_ticks)
+    channels, frames = np.arange(d.n_channels), {}
+    for batch in simulation.batches(segments):
+        found = simulation.waveforms(batch, simulation.vector(), settle=d.n_ticks)
+        for event in np.unique(found.windows.event).tolist():
+            frame = dense(found, event, channels, ticks)
+            event_id = int(batch.event_id[event])
+            if noise:
+                of = (d.channel_kind, d.channel_length, d.n_ticks, d.tick, d.electronics)
+                frame += noise_of(d.noise, channels, np.full(len(channels), event_id), seed, *of)
+                kind = d.channel_kind[:, None]
+                frame = undigitize(digitize(frame, d.adc, kind), d.adc, kind)
+            frames[event_id] = frame
+
+    def read(event_id, channel, start, n):
+        return frames[event_id][channel, start - d.first_tick : start - d.first_tick + n]
+
+    return read
+
+
+@pytest.fixture(scope="module")
+def detector():
+    """A small one with a high pass, whose diffusion is seen: it drifts 19.5 cm with large coefficients."""
+    made = small_wires(rc=(300.0,))
+    return dataclasses.replace(made, parameters=made.parameters.replace(tran_diff=6e-5, long_diff=4e-5, lifetime=300.0))
+
+
+def simulation_of(detector, **more):
+    return WireSimulation(detector, response=small_response(detector), **more)
+
+
+def test_the_power_of_a_part_of_noise_is_that_of_many_parts(detector):
+    """Mean |DFT|^2 of parts of noise that is drawn, over what is expected, is 1 at every frequency."""
+    d, n, rows = detector, 256, 400
+    kind = 1
+    channel = np.flatnonzero((d.channel_kind == kind) & (d.channel_length > 29.0))[:40]
+    found = np.zeros(n // 2 + 1)
+    for event in range(rows // len(channel)):
+        of = (d.channel_kind, d.channel_length, d.n_ticks, d.tick, d.electronics)
+        noise = noise_of(d.noise, channel, np.full(len(channel), event), 3, *of, dtype=np.float64)
+        counts = digitize(noise, d.adc, kind)
+        found += (np.abs(np.fft.rfft(undigitize(counts, d.adc, kind, np.float64)[:, 100 : 100 + n])) ** 2).sum(axis=0)
+    ratio = found / rows / power_of_part(d, kind, 30.0, n)
+    assert abs(ratio[1:-1].mean() - 1.0) < 4.0 / np.sqrt(rows * n / 2)
+    assert (np.abs(ratio[1:-1] - 1.0) < 5.0 / np.sqrt(rows)).all()
+
+
+def test_regions_hold_all_windows_and_do_not_overlap(detector):
+    simulation = simulation_of(detector)
+    segments = muons(3, np.random.default_rng(0), detector)
+    batch = simulation.batch(segments)
+    found = simulation.waveforms(batch, simulation.vector())
+    ticks = range(detector.first_tick, detector.first_tick + detector.n_ticks)
+    regions = regions_of(found, batch.event_id, ticks)
+    source, at = regions.locate(found, batch.event_id)
+    assert len(np.unique(source)) == len(source) and len(np.unique(at)) == len(at)
+    window = np.repeat(np.arange(len(found.windows.tick)), np.diff(found.windows.first))
+    tick = found.windows.tick[window] + np.arange(len(window)) - found.windows.first[window]
+    assert len(source) == np.sum((tick >= ticks.start) & (tick < ticks.stop))
+    assert (regions.start >= ticks.start).all() and (regions.start + regions.ticks <= ticks.stop).all()
+    same = (np.diff(regions.event) == 0) & (np.diff(regions.channel) == 0)
+    assert (regions.start[1:] >= (regions.start + regions.ticks)[:-1])[same].all()
+    assert PAD < detector.n_ticks
+
+
+@pytest.mark.parametrize("blur", [0.0, 4.0])
+def test_gradient_is_that_of_differences(detector, blur):
+    """Of the value of the likelihood, by all seven, in double precision."""
+    simulation = simulation_of(detector, dtype=np.float64)
+    segments = muons(1, np.random.default_rng(1), detector)
+    unknowns = unknowns_of(simulation, SEVEN)
+    objective = WaveformObjective(simulation, segments, data_of(simulation, segments, 0), unknowns).blurred(blur)
+    values = unknowns.start * (1.0 + 0.002 * np.array([1.0, -1.0, 1.0, 1.0, 0.1, -1.0, 1.0]))
+    at = objective(values)
+    for k in range(len(values)):
+        h = 1e-5 * values[k] * np.eye(len(values))[k]
+        expected = (objective(values + h).value - objective(values - h).value) / (2e-5 * values[k])
+        assert at.gradient[k] == pytest.approx(expected, rel=1e-6, abs=1e-6 * np.sqrt(at.information[k, k]))
+
+
+@pytest.mark.slow
+def test_seven_parameters_from_far_away(detector):
+    """With noise, from starts 1 to 60 % off: all within three of their errors, and the model describes the data."""
+    simulation = simulation_of(detector)
+    segments = muons(8, np.random.default_rng(2), detector)
+    truth = detector.parameters
+    read = data_of(simulation, segments, 5)
+    for off in ((0.03, -0.07, 0.08, -0.4, 0.01, -0.3, 0.4), (0.08, -0.1, 0.15, -0.6, -0.015, -0.5, 0.6)):
+        start = {name: truth.value(name) * (1.0 + one) for name, one in zip(SEVEN, off, strict=True)}
+        result = calibrate_waveforms(simulation, segments, read, unknowns_of(simulation, SEVEN, start), truth=truth)
+        pull = (result.values - result.truth) / result.errors
+        assert result.good, str(result)
+        assert np.abs(pull).max() < 3.5, str(result)
+
+
+@pytest.mark.slow
+def test_one_direction_leaves_a_direction_open(detector):
+    """Tracks all of one angle do not tell beta_90 from R_anisotropy: it is said, and no number given for them."""
+    simulation = simulation_of(detector)
+    segments = segments_of((6.0, -13.0, -4.0), (22.0, 13.0, -14.0), dEdx=3.0)
+    points = np.linspace(0.0, 1.0, 81)[:, None]
+    start, end = np.array([[6.0, -13.0, -4.0]]), np.array([[22.0, 13.0, -14.0]])
+    line = start + points * (end - start)
+    segments = segments_of(line[:-1], line[1:], dEdx=np.linspace(1.8, 12.0, 80))
+    result = calibrate_waveforms(simulation, segments, data_of(simulation, segments, 1))
+    assert not result.good and not np.isfinite(result.errors[[1, 2]]).any()
+    assert set(result.open_direction) >= {"beta_90", "R_anisotropy"}
+
+
+def test_a_model_that_is_wrong_is_said_to_be(detector):
+    """Data with a fifth more gain: nothing that is fitted can describe them."""
+    simulation = simulation_of(detector)
+    segments = muons(2, np.random.default_rng(3), detector)
+    read = data_of(simulation, segments, 2)
+
+    def spoilt(event_id, channel, start, n):
+        return read(event_id, channel, start, n) * (1.2 if channel % 2 else 1.0)
+
+    result = calibrate_waveforms(simulation, segments, spoilt, ("alpha_emb", "vdrift"))
+    assert not result.good and any("mean square of the residuals" in reason for reason in result.reasons)

@@ -1,0 +1,119 @@
+"""Wires of the built-in detectors and of small ones: how many, where, and which channel reads them."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from wire_samples import small_wires
+
+from lartpc.detector.wires import BUILT_IN, WireDetector
+from lartpc.exceptions import InputError
+
+# Of all TPCs together: TPCs, channels, and channels of each kind of plane, as the experiments have them.
+PUBLISHED = {
+    "sbnd": (2, 11264, (3968, 3968, 3328)),
+    "microboone": (1, 8256, (2400, 2400, 3456)),
+    "icarus": (8, 53248, (8448, 22400, 22400)),
+    "dune-fd1": (24, 30720, (9600, 9600, 11520)),
+}
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_channels_are_as_many_as_published(name):
+    detector = WireDetector.built_in(name)
+    of_kinds = np.bincount(detector.channel_kind)
+    assert (len(detector.z_anode), detector.n_channels, tuple(of_kinds.tolist())) == PUBLISHED[name]
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_every_wire_has_a_channel_of_its_anode_and_kind(name):
+    detector = WireDetector.built_in(name)
+    planes = detector.planes
+    read = np.zeros(detector.n_channels, dtype=bool)
+    for p in range(len(planes.tpc)):
+        channel = detector.channels(np.full(planes.wires[p], p), np.arange(planes.wires[p]))
+        assert (detector.channel_kind[channel] == planes.kind[p]).all()
+        assert (detector.channel_anode[channel] == planes.anode[p]).all()
+        read[channel] = True
+    assert read.all()
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_wires_cover_their_planes(name):
+    """The length of all wires of a kind times their pitch is the area that they read, but for what is at the edges."""
+    detector = WireDetector.built_in(name)
+    area = float(np.sum((detector.x_hi - detector.x_lo) * (detector.y_hi - detector.y_lo)))
+    for k, kind in enumerate(detector.kinds):
+        covered = detector.channel_length[detector.channel_kind == k].sum() * kind.pitch
+        assert covered == pytest.approx(area, rel=0.01)
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_a_wrapped_wire_goes_on_around_the_edge(kind):
+    """Where it leaves the first side of an assembly it enters the second, at the same height."""
+    detector = WireDetector.built_in("dune-fd1")
+    first, second = kind, detector.planes.per_tpc + kind
+    planes = detector.planes
+    assert planes.tpc[second] == planes.tpc[first] + 1 and planes.anode[second] == planes.anode[first]
+    for edge in (detector.x_lo[0], detector.x_hi[0]):
+        heights = []
+        for p in (first, second):
+            at = planes.origin[p] + np.arange(planes.wires[p]) * planes.pitch[p]
+            y = (edge * np.cos(planes.angle[p]) - at) / np.sin(planes.angle[p])
+            inside = (y > detector.y_lo[0] + 1.0) & (y < detector.y_hi[0] - 1.0)
+            channel = detector.channels(np.full(len(at), p), np.arange(len(at)))
+            heights.append(dict(zip(channel[inside].tolist(), y[inside].tolist(), strict=True)))
+        both = heights[0].keys() & heights[1].keys()
+        assert len(both) > 700
+        assert max(abs(heights[0][c] - heights[1][c]) for c in both) < 0.1  # pitch and width are told to that
+
+
+def test_a_wrapped_channel_is_read_about_three_times():
+    detector = WireDetector.built_in("dune-fd1")
+    planes = detector.planes
+    count = np.zeros(detector.n_channels, dtype=int)
+    for p in np.flatnonzero(planes.anode == 0).tolist():
+        np.add.at(count, detector.channels(np.full(planes.wires[p], p), np.arange(planes.wires[p])), 1)
+    wrapped = count[:1600]
+    assert wrapped.min() >= 2 and wrapped.max() == 3
+    assert (count[1600:2560] == 1).all()
+
+
+def test_a_split_anode_has_wires_of_its_own_in_each_part():
+    detector = small_wires(of_u=", split: 2")
+    planes = detector.planes
+    assert len(detector.z_anode) == 4
+    first = planes.first_channel[planes.kind == 0]
+    assert len(set(first.tolist())) == 4  # of U in each half of each anode
+    assert len(set(planes.first_channel[planes.kind == 1].tolist())) == 2  # of W, which runs through both halves
+
+
+@pytest.mark.parametrize(
+    "change, told",
+    [
+        (("kind: induction", "kind: inductive"), "kind: found 'inductive', allowed is induction or collection"),
+        (("pitch: 0.5", "pitch: -1"), "pitch: found -1, allowed is a number from 0.01"),
+        (("planes:\n", "plains:\n"), "key 'plains' is not known, nearest is 'planes'"),
+        (("bits: 12", "bits: 16"), "adc: bits: found 16, allowed is a whole number from 1 to 15"),
+        (("[0.0, 30.0]", "[30.0, 0.0]"), "allowed is a lower edge and a higher one"),
+        (("cathode: -0.5", "cathode: -20.0"), "allowed is 1 cm or more"),
+        (("shaping: 2.0, rc: [100.0]", "shaping: 2.0, rc: [1, 2, 3]"), "allowed is a list of up to two"),
+        (("lifetime: 3000.0", "lifetim: 3000.0"), "parameter lifetim: not known, nearest is lifetime"),
+    ],
+)
+def test_a_wrong_yaml_is_told_in_one_line(tmp_path, change, told):
+    from wire_samples import TEXT
+
+    path = tmp_path / "wires.yaml"
+    text = TEXT.format(rc=[100.0], angle=35.0, of_u="")
+    assert change[0] in text
+    path.write_text(text.replace(*change, 1))
+    with pytest.raises(InputError) as refused:
+        WireDetector.load(path)
+    assert told in str(refused.value) and str(refused.value).startswith(str(path)) and "\n" not in str(refused.value)
+
+
+def test_detectors_do_not_share_what_they_have_found():
+    one = small_wires()
+    other = dataclasses.replace(one, n_ticks=700)
+    assert one.n_ticks == 600 and other.n_channels == one.n_channels
