@@ -102,13 +102,12 @@ def _stage(objective: WaveformObjective, record: Record, step: Step, values: np.
     free = np.array([common_name(name) in step.free for name in names])
     if not free.any():
         return values
-    problem = Problem(objective.blurred(step.sigma), record, phase=f"blurred by {step.sigma:g} us")
+    problem = Problem(objective.blurred(step.sigma, free), record, phase=f"blurred by {step.sigma:g} us")
     widest = np.array([LARGEST.get(common_name(name), OTHERS) for name in names])
     for _ in range(step.most):
         at = problem(values)
-        held = np.where(free, at.gradient, 0.0)
-        information = np.where(np.outer(free, free), at.information, np.diag(np.diag(at.information)))
-        move = newton_step(problem, at._replace(gradient=held, information=information)) * problem.scale
+        held = np.diag(np.where(free, 0.0, 1.0 / problem.scale**2))
+        move = newton_step(problem, at._replace(information=at.information + held)) * problem.scale
         move = np.clip(move, -widest * np.abs(values), widest * np.abs(values))
         values = np.clip(values + move, *problem.bounds.T)
         if (np.abs(move) * np.sqrt(np.diag(at.information)) < SMALL)[free].all():
@@ -117,7 +116,7 @@ def _stage(objective: WaveformObjective, record: Record, step: Step, values: np.
 
 
 def judge_waveforms(objective: WaveformObjective, values: np.ndarray) -> Verdict:
-    """Whether sums of squared residuals are as the noise has them: of all samples, of each plane, and of one channel.
+    """Whether sums of squared residuals are as the noise has them: of all samples, and of each plane.
 
     The sum over n samples is chi-squared with n degrees of freedom.
     """

@@ -125,7 +125,7 @@ class WaveformObjective:
         progress: Callable[[Iterable], Iterable] = lambda batches: batches,
     ) -> None:
         self.simulation, self.unknowns, self.progress = simulation, unknowns, progress
-        self.blur = 0.0
+        self.blur, self.free = 0.0, np.ones(len(unknowns.names), dtype=bool)
         self.powers: dict[tuple[int, float, int], np.ndarray] = {}  # those found, by kind, length and ticks
         detector, start = simulation.detector, self.vector(unknowns.start)
         ticks = range(detector.first_tick, detector.first_tick + detector.n_ticks)
@@ -141,11 +141,11 @@ class WaveformObjective:
         if not self.batches:
             raise InputError("target: the segments give no signal on channels and at ticks that are read")
 
-    def blurred(self, sigma: float) -> WaveformObjective:
-        """The same with a blur [us]."""
+    def blurred(self, sigma: float, free: np.ndarray) -> WaveformObjective:
+        """The same with a blur [us], and derivatives by those of the unknowns that are `free` (n,) alone, others 0."""
         other = object.__new__(WaveformObjective)
         other.__dict__.update(self.__dict__)
-        other.blur = sigma
+        other.blur, other.free = sigma, free
         return other
 
     def vector(self, values: np.ndarray) -> Any:
@@ -168,8 +168,8 @@ class WaveformObjective:
     def of_batch(self, k: int, values: np.ndarray) -> tuple[Normal, np.ndarray]:
         """The same of a batch, and the sum of squares of each of its regions over their samples (n_regions,)."""
         regions, batch = self.regions[k], self.batches[k]
-        slots, settle = self.unknowns.slots.tolist(), 2 * PAD if self.simulation.detector.electronics.rc else 0
-        waveforms, slopes = waveform_slopes(self.simulation, batch, self.vector(values), slots, settle)
+        slots, settle = self.unknowns.slots[self.free], 2 * PAD if self.simulation.detector.electronics.rc else 0
+        waveforms, slopes = waveform_slopes(self.simulation, batch, self.vector(values), slots.tolist(), settle)
         source, at = regions.locate(waveforms, to_numpy(batch.event_id))
         residual = self.data[k].copy()
         residual[at] -= to_numpy(waveforms.voltage)[source]
@@ -178,9 +178,9 @@ class WaveformObjective:
         return self.compare(regions, residual, columns)
 
     def compare(self, regions: Regions, residual: np.ndarray, slopes: np.ndarray) -> tuple[Normal, np.ndarray]:
-        """`Normal` of residuals (n_samples,) and the model's derivatives (n, n_samples), and squares of each region."""
-        n = len(slopes)
-        gradient, information, squares = np.zeros(n), np.zeros((n, n)), np.zeros(len(regions.start))
+        """`Normal` of residuals (n_samples,) and derivatives of the model (n_free, n_samples), squares of each region."""
+        n, squares = len(slopes), np.zeros(len(regions.start))
+        gradient, information = np.zeros(n), np.zeros((n, n))
         for ticks in np.unique(regions.ticks).tolist():
             rows = np.flatnonzero(regions.ticks == ticks)
             for part in np.array_split(rows, -(-len(rows) * ticks // AT_ONCE)):
@@ -195,8 +195,10 @@ class WaveformObjective:
                     for b, other in enumerate(waves[: a + 1]):
                         information[a, b] += float(one @ other)
         information = np.tril(information) + np.tril(information, -1).T
-        total = float(squares.sum())
-        return Normal(0.5 * total, gradient, information, total, int(regions.ticks.sum()), len(squares)), squares
+        total, n = float(squares.sum()), len(self.free)
+        by_all, of_all = np.zeros(n), np.zeros((n, n))
+        by_all[self.free], of_all[np.ix_(self.free, self.free)] = gradient, information
+        return Normal(0.5 * total, by_all, of_all, total, int(regions.ticks.sum()), len(squares)), squares
 
     def weight(self, channel: np.ndarray, ticks: int) -> np.ndarray:
         """Roots of w_f/S_f of channels (n, ticks//2 + 1)."""

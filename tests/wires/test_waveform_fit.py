@@ -102,7 +102,8 @@ def test_gradient_is_that_of_differences(detector, blur):
     simulation = simulation_of(detector, dtype=np.float64)
     segments = muons(1, np.random.default_rng(1), detector)
     unknowns = unknowns_of(simulation, SEVEN)
-    objective = WaveformObjective(simulation, segments, data_of(simulation, segments, 0), unknowns).blurred(blur)
+    objective = WaveformObjective(simulation, segments, data_of(simulation, segments, 0), unknowns)
+    objective = objective.blurred(blur, np.ones(len(SEVEN), dtype=bool))
     values = unknowns.start * (1.0 + 0.002 * np.array([1.0, -1.0, 1.0, 1.0, 0.1, -1.0, 1.0]))
     at = objective(values)
     for k in range(len(values)):
