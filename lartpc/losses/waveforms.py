@@ -178,7 +178,7 @@ class WaveformObjective:
         return self.compare(regions, residual, columns)
 
     def compare(self, regions: Regions, residual: np.ndarray, slopes: np.ndarray) -> tuple[Normal, np.ndarray]:
-        """`Normal` of residuals (n_samples,) and slopes (n_free, n_samples) of the model, and squares of each region."""
+        """`Normal` of residuals (n_samples,) and slopes (n_free, n_samples) of the model; squares of each region."""
         n, squares = len(slopes), np.zeros(len(regions.start))
         gradient, information = np.zeros(n), np.zeros((n, n))
         for ticks in np.unique(regions.ticks).tolist():
