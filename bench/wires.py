@@ -34,7 +34,7 @@ SHORTEST = 50.0  # [cm] of a muon
 
 
 def deposits(number):
-    """Points along 70 cm, or where there are many 400 cm, scattered by 0.5 mm, as a dense simulation has them."""
+    """Points along 70 cm, or where there are many 400 cm, scattered by 0.5 mm, as a dense chain has them."""
     length = 70.0 if number < 1e5 else 400.0
     direction = np.array([0.35, 0.5, 0.79]) / np.linalg.norm([0.35, 0.5, 0.79])
     places = np.array([50.0, -100.0, -190.0]) + np.outer((np.arange(number) + 0.5) * length / number, direction)
@@ -61,30 +61,30 @@ def timed(run, repeats):
     return {"wall_s": wall, "processor_s": processor}
 
 
-def of_event(simulation, batch, event_id):
+def of_event(chain, batch, event_id):
     """Frames of all channels that see charge: high passes, noise, ADC."""
-    d = simulation.detector
-    found = simulation.waveforms(batch, simulation.vector(), settle=d.n_ticks)
+    d = chain.detector
+    found = chain.waveforms(batch, chain.vector(), settle=d.n_ticks)
     channels = np.unique(found.windows.pixel)
     voltage = dense(found, 0, channels, range(d.first_tick, d.first_tick + d.n_ticks))
     of = (d.channel_kind, d.channel_length, d.n_ticks, d.tick, d.electronics)
-    voltage += noise_of(d.noise, channels, np.full(len(channels), event_id), simulation.seed, *of)
+    voltage += noise_of(d.noise, channels, np.full(len(channels), event_id), chain.seed, *of)
     return digitize(voltage, d.adc, d.channel_kind[channels][:, None])
 
 
 def speed(arguments):
-    simulation = WireSimulation(WireDetector.built_in(arguments.detector))
+    chain = WireSimulation(WireDetector.built_in(arguments.detector))
     rows = []
     for number in DEPOSITS:
-        batch, values = simulation.batch(deposits(number)), simulation.vector()
+        batch, values = chain.batch(deposits(number)), chain.vector()
 
         def gradient(batch=batch):
-            trace = WireTrace(simulation, batch)
-            trace.backward(2.0 * trace.waveforms.voltage)
+            taped = WireTrace(chain, batch)
+            taped.backward(2.0 * taped.waveforms.voltage)
 
         repeats = REPEATS if number < 1e5 else 1
-        row = {"deposits": number, "voltages": timed(lambda: simulation.waveforms(batch, values), repeats)}  # noqa: B023
-        row["frames"] = timed(lambda: of_event(simulation, batch, 0), repeats)  # noqa: B023
+        row = {"deposits": number, "voltages": timed(lambda: chain.waveforms(batch, values), repeats)}  # noqa: B023
+        row["frames"] = timed(lambda: of_event(chain, batch, 0), repeats)  # noqa: B023
         row["gradient"] = timed(gradient, repeats)
         row["memory_MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
         rows.append(row)
@@ -120,13 +120,13 @@ def muons(detector, number, seed):
     return Segments(event_id=columns["event_id"], t0=columns["t0"], **{name: columns[name] for name in fields}), total
 
 
-def data(simulation, segments, seed):
+def data(chain, segments, seed):
     """What channels read: as `calibrate_waveforms` asks."""
-    d = simulation.detector
+    d = chain.detector
     ticks, made = range(d.first_tick, d.first_tick + d.n_ticks), {}
     of = (d.channel_kind, d.channel_length, d.n_ticks, d.tick, d.electronics)
-    for batch in simulation.batches(segments):
-        found = simulation.waveforms(batch, simulation.vector(), settle=d.n_ticks)
+    for batch in chain.batches(segments):
+        found = chain.waveforms(batch, chain.vector(), settle=d.n_ticks)
         for event in np.unique(found.windows.event).tolist():
             lit = found.windows.pixel[found.windows.event == event]
             channels = np.unique(np.clip(lit[:, None] + np.arange(-NEAR, NEAR + 1), 0, d.n_channels - 1))
@@ -149,16 +149,16 @@ def data(simulation, segments, seed):
 def seven(arguments):
     detector = WireDetector.built_in(arguments.detector)
     truth = detector.parameters.replace(vdrift=0.16)
-    simulation = WireSimulation(detector, truth)
+    chain = WireSimulation(detector, truth)
     rows = []
     for number in arguments.muons or (6, 25):
         for seed in range(arguments.seeds):
             segments, length = muons(detector, number, seed)
-            read = data(simulation, segments, seed)
+            read = data(chain, segments, seed)
             off = OFF[seed % len(OFF)]
             start = {name: truth.value(name) * (1.0 + one) for name, one in zip(SEVEN, off, strict=True)}
             started, busy = time.perf_counter(), time.process_time()
-            result = calibrate_waveforms(simulation, segments, read, unknowns_of(simulation, SEVEN, start), truth=truth)
+            result = calibrate_waveforms(chain, segments, read, unknowns_of(chain, SEVEN, start), truth=truth)
             rows.append(
                 {
                     "muons": number,

@@ -46,8 +46,8 @@ detector_option = click.option(
     default="module0",
     show_default=True,
     metavar="NAME|FILE",
-    help="module0, 2x2, ndlar; of wires sbnd, microboone, icarus, dune-fd1; or larnd-sim's detector YAML, or one of "
-    "wires.",
+    help="module0, 2x2, ndlar; of wires sbnd, microboone, icarus, dune-fd1; "
+    "or larnd-sim's detector YAML, or that of wires.",
 )
 layout_option = click.option(
     "--layout",

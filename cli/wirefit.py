@@ -60,12 +60,12 @@ def calibrate_wires(data, output, options):
     folder = prepare(output, options["resume"], options["overwrite"])
     detector = load_wires(options["detector"])
 
-    from lartpc import read_segments
+    from lartpc import calibrate_waveforms, read_segments
     from lartpc.fit.calibrate import Journal
     from lartpc.fit.frametarget import FrameTarget
     from lartpc.fit.store import Kept, setup_of_frames, write_result
     from lartpc.fit.unknowns import unknowns_of
-    from lartpc.fit.waveforms import SEVEN, at_start, calibrate_waveforms
+    from lartpc.fit.waveforms import SEVEN, at_start
     from lartpc.plots.figure import write_figure
     from lartpc.plots.fit import convergence_figure, correlation_figure, parameters_figure
 

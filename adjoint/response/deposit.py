@@ -54,7 +54,7 @@ def deposit_adjoint(
 
 
 @kernel("source_by", lanes=64)
-def deposit_tangent(
+def deposit_slopes(
     i,
     lane,
     lanes,

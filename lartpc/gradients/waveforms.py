@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lartpc.adjoint.response.deposit import deposit_tangent
+from lartpc.adjoint.response.deposit import deposit_slopes
 from lartpc.adjoint.wires.share_wires import share_wires_tangent
 from lartpc.arrays import namespace, to_numpy
 from lartpc.autodiff.launch import Recorder, plain
@@ -85,5 +85,5 @@ def source_slopes(forward: dict[str, dict[str, Any]], step_slope: Any) -> Any:
     plain(couple_wires, len(by_sigma_T), **couple | wider)
     source_by = xp.zeros((step_slope.shape[1], len(deposit["source"])), dtype=by_sigma_T.dtype)
     own = {"step_slope": step_slope, "coefficient_by_sigma_T": by_sigma_T, "source_by": source_by}
-    plain(deposit_tangent, len(deposit["window_pair"]) - 1, **deposit | slopes | own)
+    plain(deposit_slopes, len(deposit["window_pair"]) - 1, **deposit | slopes | own)
     return source_by

@@ -19,6 +19,7 @@ FOUND = sorted((k for k in kernels_of(lartpc.adjoint) if k.name.endswith("_tange
 TANGENTS = {k.name.removesuffix("_tangent"): k for k in FOUND}
 OUTPUTS = [(name, output) for name in TANGENTS for output in TANGENTS[name].outputs]
 OTHERS = {
+    "deposit_slopes": "derivatives by any parameters, of a readout's whole chain; tested in test_wire_readout",
     "back": "does what the adjoints of a pixel do; tested by what `rows` and `segments` make of it",
     "back_levels": "does what the adjoints of a pixel do; tested by what `rows` and `segments` make of it",
     "pull": "goes on to the pairs of a pixel; tested by what `rows` and `segments` make of it",
@@ -50,7 +51,8 @@ class Tangent:
             self.slope = slope
         else:
             self.direction = {self.y: arguments[self.y]}
-            self.slope = slope * arguments[self.y][arguments.get("pair_step", slice(None))][:, None]
+            of_rows = arguments[self.y][arguments.get("pair_step", slice(None))]
+            self.slope = slope * np.repeat(of_rows, len(slope) // len(of_rows))[:, None]
 
     def change(self, h):
         arguments = self.case.arguments

@@ -146,21 +146,3 @@ def test_files_that_are_refused(tmp_path, content, message):
     with pytest.raises(InputError, match=message) as refused:
         read_wirecell(path)
     assert str(refused.value).startswith(f"{path}: ") and "\n" not in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    "text, message",
-    [
-        (b"{", "not a JSON file: Expecting"),
-        (b"[" * 100000, "not a JSON file: no text, or too deep"),
-        (b"\xff\xfe\xfa", "not a JSON file: no text, or too deep"),
-        (b"BZhello", "damaged, allowed is a JSON file or one compressed with bzip2"),
-        (bz2.compress(b"[1, 2]" * 100)[:-10], "cut short or has more than"),
-    ],
-)
-def test_what_is_no_json_is_refused(tmp_path, text, message):
-    (tmp_path / "f.json.bz2").write_bytes(text)
-    with pytest.raises(InputError, match=message):
-        read_wirecell(tmp_path / "f.json.bz2")
-    with pytest.raises(InputError, match="cannot be read"):
-        read_wirecell(tmp_path / "none.json")
