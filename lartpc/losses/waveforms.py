@@ -53,9 +53,11 @@ class Regions(NamedTuple):
         pixel = owners(to_numpy(windows.of_pixel), len(tick))
         event, channel = event_id[to_numpy(windows.event)][pixel], to_numpy(windows.pixel)[pixel]
         length = np.diff(first)
-        key, keys = _key(event, channel, tick), _key(self.event, self.channel, self.start)
-        found = []
-        for region in (np.searchsorted(keys, key, side="right") - 1 + k for k in (0, 1)):  # it may reach two
+        keys = _key(self.event, self.channel, self.start)
+        begin = np.searchsorted(keys, _key(event, channel, tick), side="right") - 1
+        reached = np.searchsorted(keys, _key(event, channel, tick + length)) - begin
+        found = [(np.zeros(0, dtype=np.int64),) * 2]
+        for region in (begin + k for k in range(int(reached.max(initial=0)))):
             at = np.clip(region, 0, len(keys) - 1)
             same = (region == at) & (self.event[at] == event) & (self.channel[at] == channel)
             low = np.maximum(self.start[at] - tick, 0)
