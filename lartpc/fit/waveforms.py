@@ -108,7 +108,8 @@ def _stage(objective: WaveformObjective, record: Record, step: Step, values: np.
         at = problem(values)
         held = np.diag(np.where(free, 0.0, 1.0 / problem.scale**2))
         move = newton_step(problem, at._replace(information=at.information + held)) * problem.scale
-        move = np.clip(move, -widest * np.abs(values), widest * np.abs(values))
+        most = widest * problem.unknowns.size(values)
+        move = np.clip(move, -most, most)
         values = np.clip(values + move, *problem.bounds.T)
         if (np.abs(move) * np.sqrt(np.diag(at.information)) < SMALL)[free].all():
             break

@@ -33,7 +33,6 @@ class WireWaveforms(NamedTuple):
     """Voltages of the channels that see charge, sparse: see `Windows`, whose pixels are channels."""
 
     voltage: Any  # above the baseline, behind the high passes [mV]
-    bare: Any  # before them; `voltage` itself where there are none
     steps: Steps
     pairs: Pairs
     windows: Windows
@@ -100,7 +99,7 @@ class WireSimulation(Batching):
         steps = make_steps(batch, local, model, tables, self.detector, self.settings, launch)
         bare, pairs, windows = self.readout.currents(steps, batch, local, settle, launch)
         voltage = behind_high_passes(bare, windows, self.detector.electronics, self.detector.tick, launch)
-        return WireWaveforms(voltage, bare, steps, pairs, windows)
+        return WireWaveforms(voltage, steps, pairs, windows)
 
     def __call__(self, segments: Segments, settle: int = 0) -> list[WireWaveforms]:
         """Voltages of all events, a batch after the other."""

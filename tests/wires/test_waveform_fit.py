@@ -8,8 +8,9 @@ from wire_samples import joined, segments_of, small_response, small_wires
 
 from lartpc.fit.unknowns import unknowns_of
 from lartpc.fit.waveforms import SEVEN, calibrate_waveforms
-from lartpc.losses.waveforms import PAD, WaveformObjective, power_of_part, regions_of
-from lartpc.simulation.wires import WireSimulation, dense
+from lartpc.losses.waveforms import PAD, Regions, WaveformObjective, power_of_part, regions_of
+from lartpc.response.windows import Windows
+from lartpc.simulation.wires import WireSimulation, WireWaveforms, dense
 from lartpc.wires.digitize import digitize, undigitize
 from lartpc.wires.noise import noise_of
 
@@ -96,6 +97,20 @@ def test_regions_hold_all_windows_and_do_not_overlap(detector):
     assert PAD < detector.n_ticks
 
 
+def test_a_window_may_reach_any_number_of_regions():
+    start, channel = np.array([100, 700, 1300, 700]), np.array([5, 5, 5, 6])
+    ticks = np.full(4, 256)
+    regions = Regions(np.full(4, 9), channel, start, ticks, np.append(0, np.cumsum(ticks)))
+    of_pixel, first, tick = np.array([0, 1, 2]), np.array([0, 1500, 1600]), np.array([0, 680])
+    windows = Windows(np.zeros(2, np.int64), np.array([5, 6]), of_pixel, np.zeros(3, np.int64), first, tick)
+    source, at = regions.locate(WireWaveforms(None, None, None, windows), np.array([9]))
+    place = np.argsort(at)
+    expected = [np.arange(256) + k for k in (100, 700)] + [np.arange(1300, 1500), np.arange(1520, 1600)]
+    np.testing.assert_array_equal(source[place], np.concatenate(expected))
+    missing = np.concatenate((np.arange(2 * 256 + 200, 3 * 256), np.arange(3 * 256 + 80, 4 * 256)))
+    np.testing.assert_array_equal(np.setdiff1d(np.arange(4 * 256), at), missing)
+
+
 @pytest.mark.parametrize("blur", [0.0, 4.0])
 def test_gradient_is_that_of_differences(detector, blur):
     """Of the value of the likelihood, by all seven, in double precision."""
@@ -139,6 +154,17 @@ def test_one_direction_leaves_a_direction_open(detector):
     result = calibrate_waveforms(simulation, segments, data_of(simulation, segments, 1))
     assert not result.good and not np.isfinite(result.errors[[1, 2]]).any()
     assert set(result.open_direction) >= {"beta_90", "R_anisotropy"}
+
+
+def test_an_offset_of_time_is_found_from_far_away(detector):
+    """Pulses that are 8 us off do not see each other but for the blur; 0, where it begins, is no limit to its steps."""
+    simulation = simulation_of(detector)
+    segments = muons(2, np.random.default_rng(4), detector)
+    truth = detector.parameters.replace(t0_offset=8.0)
+    read = data_of(simulation_of(dataclasses.replace(detector, parameters=truth)), segments, 3)
+    result = calibrate_waveforms(simulation, segments, read, ("t0_offset",), truth=truth)
+    assert result.good, str(result)
+    assert abs(result.values[0] - 8.0) < 4.0 * result.errors[0]
 
 
 def test_a_model_that_is_wrong_is_said_to_be(detector):
