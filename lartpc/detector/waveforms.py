@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 KINDS = ("cold", "warm")
+CHARGE = 1.602176634e-4  # of an electron [fC]
 
 
 class Electronics(NamedTuple):

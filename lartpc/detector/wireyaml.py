@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from lartpc.checks import as_number, short
 from lartpc.detector.cage import Cage, CagePlane
+from lartpc.detector.noisefile import read_noise
 from lartpc.detector.waveforms import KINDS as AMPLIFIERS
 from lartpc.detector.waveforms import Adc, Charges, Electronics, NoiseModel
 from lartpc.detector.wireplanes import Anode, Plane
@@ -39,8 +41,8 @@ def read_wires(path: str | os.PathLike) -> dict[str, Any]:
     if [kind.kind for kind in kinds] != [KINDS[0]] * (len(kinds) - 1) + [KINDS[1]]:
         raise InputError(f"{path}: planes: allowed is one for collection, the last, after those for induction")
     anodes = tuple(_anode(path, k, one) for k, one in enumerate(_list(path, "anodes", content, 1, 1000)))
-    if any(kind.wrap for kind in kinds) and len(anodes) % 2:
-        raise InputError(f"{path}: anodes: found {len(anodes)}, allowed where wires are wrapped is an even number")
+    _check_splits(path, kinds)
+    _check_wraps(path, kinds, anodes)
     readout = _mapping(path, "readout", content, ("tick", "ticks", "first_tick"))
     values = content.get("parameters", {})
     if not isinstance(values, dict):
@@ -121,6 +123,36 @@ def _plane(path: str | os.PathLike, k: int, content: Any) -> Plane:
     )
 
 
+def _check_splits(path: str | os.PathLike, kinds: Collection[Plane]) -> None:
+    """Raise InputError unless each TPC, an anode in as many parts as any plane has, is in one part of every plane."""
+    splits = [kind.split for kind in kinds]
+    if any(max(splits) % split for split in splits):
+        raise InputError(f"{path}: planes: split: found {short(splits)}, allowed are divisors of the largest")
+    if max(splits) > 1 and any(kind.wrap for kind in kinds):
+        raise InputError(f"{path}: planes: found wrap of one and split of another, allowed is one of them")
+
+
+def _check_wraps(path: str | os.PathLike, kinds: Collection[Plane], anodes: Sequence[Anode]) -> None:
+    """Raise InputError unless wires that are wrapped meet again where they began: see `wireplanes.lay_wires`."""
+    wrapped = [kind for kind in kinds if kind.wrap]
+    if wrapped and len(anodes) % 2:
+        raise InputError(f"{path}: anodes: found {len(anodes)}, allowed where wires are wrapped is an even number")
+    for k, (first, second) in enumerate(zip(anodes[::2], anodes[1::2], strict=True) if wrapped else ()):
+        if (first.x, first.y) != (second.x, second.y):
+            raise InputError(
+                f"{path}: anodes[{2 * k}], anodes[{2 * k + 1}]: found other ranges of y or z, allowed where wires are "
+                "wrapped are the same of both sides"
+            )
+        width = first.x[1] - first.x[0]
+        for kind in wrapped:
+            around = (kind.wrap or 0) * kind.pitch
+            if abs(around - 2.0 * width * math.cos(math.radians(kind.angle))) > kind.pitch:
+                raise InputError(
+                    f"{path}: plane {kind.name}: found {kind.wrap} channels a pitch of {kind.pitch:g} cm apart, allowed "
+                    f"are those that go around {width:g} cm: wrap pitch is twice the width times cos(angle)"
+                )
+
+
 def _cage(path: str | os.PathLike, content: dict[str, Any], kinds: tuple[Plane, ...]) -> Cage:
     key = "field_response"
     numbers = {
@@ -180,26 +212,38 @@ def _adc(path: str | os.PathLike, content: dict[str, Any], n_planes: int) -> Adc
 
 
 def _noise(path: str | os.PathLike, content: dict[str, Any], n_planes: int) -> NoiseModel:
-    """Equivalent noise charges of the planes, each a charge or pairs of wire length and charge."""
+    """Noise of the planes: equivalent noise charges, or the spectra in a file, whose name is relative to the YAML's."""
     key = "noise"
-    found = _mapping(path, key, content, ("charge",), ("coherent", "group"))
+    found = _mapping(path, key, content, (), ("charge", "spectra", "coherent", "group"))
+    if ("charge" in found) == ("spectra" in found):
+        raise InputError(f"{path}: {key}: found {short(', '.join(map(str, found)))}, allowed is one of charge, spectra")
+    coherent = yamlfile.vector(path, f"{key}: coherent", found.get("coherent", [0.0] * n_planes), n_planes, 1e6, "e")
+    group = yamlfile.integer(path, f"{key}: group", found.get("group", 1), 1, MOST_WIRES)
+    if "spectra" in found:
+        if not isinstance(found["spectra"], str):
+            raise InputError(f"{path}: {key}: spectra: found {short(found['spectra'])}, allowed is the name of a file")
+        spectra = read_noise(os.path.join(os.path.dirname(path), found["spectra"]), n_planes)
+        return NoiseModel(spectra, tuple(coherent), group)
+    return NoiseModel(_charges(path, f"{key}: charge", found["charge"], n_planes), tuple(coherent), group)
+
+
+def _charges(path: str | os.PathLike, key: str, content: Any, n_planes: int) -> tuple[Charges, ...]:
+    """Equivalent noise charges of the planes, each a charge or pairs of wire length and charge."""
     planes = []
-    for k, one in enumerate(_list(path, "charge", {"charge": found["charge"]}, n_planes, n_planes)):
+    for k, one in enumerate(_list(path, key, {key: content}, n_planes, n_planes)):
         pairs = [[0.0, one]] if as_number(one) is not None else one
         if not isinstance(pairs, list) or not pairs:
             raise InputError(
-                f"{path}: {key}: charge[{k}]: found {short(one)}, allowed is a charge [e] or a list of [length, charge]"
+                f"{path}: {key}[{k}]: found {short(one)}, allowed is a charge [e] or a list of [length, charge]"
             )
-        rows = [yamlfile.vector(path, f"{key}: charge[{k}]", pair, 2, 1e6, "cm, e") for pair in pairs]
+        rows = [yamlfile.vector(path, f"{key}[{k}]", pair, 2, 1e6, "cm, e") for pair in pairs]
         length, charge = zip(*rows, strict=True)
         if sorted(set(length)) != list(length) or min(charge) < 0.0:
             raise InputError(
-                f"{path}: {key}: charge[{k}]: found {short(one)}, allowed are rising lengths [cm], charges above 0 [e]"
+                f"{path}: {key}[{k}]: found {short(one)}, allowed are rising lengths [cm], charges from 0 on [e]"
             )
         planes.append(Charges(length, charge))
-    coherent = yamlfile.vector(path, f"{key}: coherent", found.get("coherent", [0.0] * n_planes), n_planes, 1e6, "e")
-    group = yamlfile.integer(path, f"{key}: group", found.get("group", 1), 1, MOST_WIRES)
-    return NoiseModel(tuple(planes), tuple(coherent), group)
+    return tuple(planes)
 
 
 def _parameters(path: str | os.PathLike, values: dict[Any, Any]) -> Parameters:

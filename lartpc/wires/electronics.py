@@ -10,11 +10,10 @@ import numpy as np
 from lartpc.arrays import namespace
 from lartpc.checks import check_choice
 from lartpc.contracts import Launch
-from lartpc.detector.waveforms import KINDS, Electronics
+from lartpc.detector.waveforms import CHARGE, KINDS, Electronics
 from lartpc.exceptions import InputError
 from lartpc.kernels.wires.highpass import highpass
 
-CHARGE = 1.602176634e-4  # of an electron [fC]
 # Poles of cold amplifiers, in 1/shaping time: one that is real, and of two pairs those above the real axis.
 POLES = -1.996 * np.array([1.477, 1.417 - 0.598j, 1.204 - 1.299j])
 RISE, FALL = 0.9**2 / 2.0, 0.5**2 / 2.0  # of warm amplifiers, of the square of the time in shaping times

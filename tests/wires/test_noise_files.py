@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lartpc.exceptions import InputError
-from lartpc.wires.noisefile import read_noise
+from lartpc.detector.noisefile import read_noise
 
 GAIN = 14.0 * 1.602176634e-13  # [MV/e]
 

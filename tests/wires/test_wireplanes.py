@@ -1,13 +1,15 @@
 """Wires of the built-in detectors and of small ones: how many, where, and which channel reads them."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
-from wire_samples import small_wires
+from wire_samples import TEXT, small_wires
 
 from lartpc.detector.wires import BUILT_IN, WireDetector
 from lartpc.exceptions import InputError
+from lartpc.wires.noise import noise_of
 
 # Of all TPCs together: TPCs, channels, and channels of each kind of plane, as the experiments have them.
 PUBLISHED = {
@@ -99,11 +101,11 @@ def test_a_split_anode_has_wires_of_its_own_in_each_part():
         (("cathode: -0.5", "cathode: -20.0"), "allowed is 1 cm or more"),
         (("shaping: 2.0, rc: [100.0]", "shaping: 2.0, rc: [1, 2, 3]"), "allowed is a list of up to two"),
         (("lifetime: 3000.0", "lifetim: 3000.0"), "parameter lifetim: not known, nearest is lifetime"),
+        (("charge:", "spectra: a.json, charge:"), "noise: found 'spectra, charge, group', allowed is one of charge, spec"),
+        (("charge: [", "spectra: [1, "), "noise: spectra: found "),
     ],
 )
 def test_a_wrong_yaml_is_told_in_one_line(tmp_path, change, told):
-    from wire_samples import TEXT
-
     path = tmp_path / "wires.yaml"
     text = TEXT.format(rc=[100.0], angle=35.0, of_u="")
     assert change[0] in text
@@ -111,6 +113,47 @@ def test_a_wrong_yaml_is_told_in_one_line(tmp_path, change, told):
     with pytest.raises(InputError) as refused:
         WireDetector.load(path)
     assert told in str(refused.value) and str(refused.value).startswith(str(path)) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "of_u, of_w, y, told",
+    [
+        (", wrap: 90", "", "-15.0", "plane U: found 90 channels a pitch of 0.5 cm apart, allowed are those that go around"),
+        (", wrap: 98", "", "-14.0", "anodes[0], anodes[1]: found other ranges of y or z"),
+        (", wrap: 98", ", split: 2", "-15.0", "found wrap of one and split of another"),
+        (", split: 3", ", split: 2", "-15.0", "planes: split: found [3, 2], allowed are divisors of the largest"),
+        (", wrap: 98", "", "-15.0", None),
+        (", split: 4", ", split: 2", "-15.0", None),
+    ],
+)
+def test_planes_that_do_not_fit_their_anodes_are_refused(tmp_path, of_u, of_w, y, told):
+    """Each of them would give wires that no TPC has, or channels that go on elsewhere."""
+    path = tmp_path / "wires.yaml"
+    text = TEXT.format(rc=[], angle=35.0, of_u=of_u).replace("angle: 0.0, pitch: 0.5", f"angle: 0.0, pitch: 0.5{of_w}")
+    path.write_text(text.replace("y: [-15.0", f"y: [{y}", 1))
+    if told is None:
+        planes = WireDetector.load(path).planes
+        assert len(planes.tpc) == 2 * (planes.tpc.max() + 1)
+        return
+    with pytest.raises(InputError) as refused:
+        WireDetector.load(path)
+    assert told in str(refused.value) and str(refused.value).startswith(str(path)) and "\n" not in str(refused.value)
+
+
+def test_noise_spectra_are_read_from_a_file_beside_the_yaml(tmp_path):
+    row = {"period": 500.0, "nsamples": 600, "gain": 14.0 * 1.602176634e-13, "shaping": 2000.0, "wirelen": 300.0}
+    row |= {"const": 1e-9, "freqs": [0.0, 5e-4, 1e-3], "amps": [2e-8, 6e-8, 1e-8]}
+    (tmp_path / "noise.json").write_text(json.dumps([row | {"plane": plane} for plane in range(2)]))
+    path = tmp_path / "wires.yaml"
+    text = TEXT.format(rc=[], angle=35.0, of_u="")
+    path.write_text(text.replace("charge: [[[0.0, 165.0], [40.0, 474.0]], 377.0]", "spectra: noise.json"))
+    detector = WireDetector.load(path)
+    d, channel = detector, np.arange(40)
+    of = (d.channel_kind, d.channel_length, d.n_ticks, d.tick, d.electronics)
+    found = noise_of(d.noise, channel, np.zeros(40, np.int64), 1, *of)
+    f = np.fft.rfftfreq(d.n_ticks, d.tick)
+    mean = np.abs(np.fft.rfft(found, axis=1)).mean()
+    assert mean == pytest.approx(np.interp(f, [0.0, 0.5, 1.0], [20.0, 60.0, 10.0]).mean(), rel=0.02)
 
 
 def test_detectors_do_not_share_what_they_have_found():

@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lartpc.checks import short
-from lartpc.detector.waveforms import Spectra
+from lartpc.detector.waveforms import CHARGE, Spectra
 from lartpc.exceptions import InputError
 from lartpc.files.jsonfile import read_json
 from lartpc.files.yamlfile import integer, number
-from lartpc.wires.electronics import CHARGE
 
 MV = 1e9  # mV of a MV
 MOST_SAMPLES = 10_000_000
