@@ -33,12 +33,13 @@ from lartpc.cli.options import (
     response_option,
     rounded_option,
     t0_option,
+    tag_option,
     trust_option,
 )
 from lartpc.cli.progress import progress_bar
 from lartpc.cli.runs import data_argument, detector_of, load_run, runs_given
 from lartpc.cli.thresholds import channels_of
-from lartpc.cli.wirefit import calibrate_wires, tag_option
+from lartpc.cli.wirefit import calibrate_wires
 from lartpc.cli.wires import is_wires
 
 

@@ -13,7 +13,6 @@ from lartpc.cli.fitting import aim_of, prepare
 from lartpc.cli.info import versions
 from lartpc.cli.options import (
     config_option,
-    detector_option,
     device_option,
     events_option,
     folder_option,
@@ -21,6 +20,7 @@ from lartpc.cli.options import (
     load_detector,
     overwrite_option,
     pairs,
+    pixel_detector_option,
     pixel_options,
     recombination_option,
     response_option,
@@ -43,7 +43,7 @@ def simulation_options(command):
     run = click.option("--run", type=click.IntRange(0), help="Which run of --fit, where that is of several.")
     options = (
         config_option,
-        detector_option,
+        pixel_detector_option,
         layout_option,
         events_option,
         pixel_options,

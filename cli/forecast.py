@@ -7,7 +7,6 @@ from lartpc.cli.fitting import cut_segments, fitted_names, given_truth
 from lartpc.cli.options import (
     config_option,
     cut_options,
-    detector_option,
     device_option,
     events_option,
     fit_option,
@@ -15,6 +14,7 @@ from lartpc.cli.options import (
     load_detector,
     pairs,
     per_module_option,
+    pixel_detector_option,
     pixel_options,
     recombination_option,
     response_option,
@@ -27,7 +27,7 @@ from lartpc.cli.progress import announce_compilation
 @click.command(epilog="Example: lartpc forecast muons.h5 --fit eField,lifetime")
 @click.argument("segments")
 @config_option
-@detector_option
+@pixel_detector_option
 @layout_option
 @events_option
 @pixel_options

@@ -6,10 +6,10 @@ import sys
 import click
 
 from lartpc.cli.options import (
-    detector_option,
     layout_option,
     load_detector,
     load_parameters,
+    pixel_detector_option,
     recombination_option,
     response_option,
     set_option,
@@ -21,7 +21,7 @@ MOST = 150  # segments; more only take longer
 
 @click.command(epilog="Example: lartpc gradcheck muons.h5 --fit eField,lifetime")
 @click.argument("segments", required=False)
-@detector_option
+@pixel_detector_option
 @layout_option
 @set_option
 @recombination_option

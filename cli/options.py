@@ -41,14 +41,14 @@ config_option = click.option(
     callback=take_configuration,
     help="A configuration of larnd-sim's config.yaml: detector, layouts and responses at once, from files beside it.",
 )
-detector_option = click.option(
-    "--detector",
-    default="module0",
-    show_default=True,
-    metavar="NAME|FILE",
-    help="module0, 2x2, ndlar; of wires sbnd, microboone, icarus, dune-fd1; "
-    "or larnd-sim's detector YAML, or that of wires.",
+named_detector = functools.partial(
+    click.option, "--detector", default="module0", show_default=True, metavar="NAME|FILE"
 )
+detector_option = named_detector(
+    help="module0, 2x2, ndlar; of wires sbnd, microboone, icarus, dune-fd1; or larnd-sim's detector YAML, or one of "
+    "wires."
+)
+pixel_detector_option = named_detector(help="module0, 2x2, ndlar, or larnd-sim's detector YAML.")
 layout_option = click.option(
     "--layout",
     multiple=True,
@@ -210,14 +210,16 @@ def load_detector(detector, layout):
     """The `Detector` that --detector and --layout name; what is to be said of their files is said."""
     from lartpc import Detector
     from lartpc.detector.builtin import BUILT_IN
+    from lartpc.detector.wires import BUILT_IN as WIRES
 
     if detector in BUILT_IN:
         if layout:
             raise InputError(f"--layout {layout[0]}: allowed only with the YAML of a detector, --detector FILE")
         return Detector.built_in(detector)
     if not os.path.exists(detector):
+        why = "reads wires" if detector in WIRES else "no such file"
         names = ", ".join(BUILT_IN)
-        raise InputError(f"--detector {detector}: no such file, allowed is {names} or a detector YAML of larnd-sim")
+        raise InputError(f"--detector {detector}: {why}, allowed is {names} or a detector YAML of larnd-sim")
     loaded = Detector.load(detector, layout)
     for note in loaded.notes:
         say(note)
@@ -247,6 +249,11 @@ offset_option = click.option(
     show_default="0,0,0",
     metavar="X,Y,Z",
     help="Add to the places of all segments, in the frame of their file [cm].",
+)
+
+
+tag_option = click.option(
+    "--tag", metavar="NAME", help="Of frames of wires: which, as raw of frame_raw0.  [default: those that the file has]"
 )
 
 

@@ -10,6 +10,7 @@ from lartpc.cli.options import (
     load_wires,
     output_option,
     overwrite_option,
+    tag_option,
 )
 
 
@@ -18,6 +19,7 @@ from lartpc.cli.options import (
 @output_option("PNG")
 @click.option("--event", type=int, help="Event id [default: the one with most hits; of frames the first].")
 @click.option("--channel", type=int, metavar="N", help="Of frames: draw the waveform of this channel.")
+@tag_option
 @click.option(
     "--detector",
     metavar="NAME|FILE",
@@ -25,7 +27,7 @@ from lartpc.cli.options import (
 )
 @layout_option
 @overwrite_option
-def plot(hits, output, event, channel, detector, layout, overwrite):
+def plot(hits, output, event, channel, tag, detector, layout, overwrite):
     """Draw one event of HITS, a file of hits or of packets: segments where it has them, pixel planes, and a waveform if
     there are any (simulate --waveforms). Of a file of lartpc reconstruct: the tracks over their hits, how far hits are
     off, and dE/dx against residual range. Of Wire-Cell's HDF5 frames: time against wire, a panel for each plane where
@@ -39,10 +41,13 @@ def plot(hits, output, event, channel, detector, layout, overwrite):
     from lartpc.plots.source import read_source
 
     if has_frames(hits):
-        plot_frames(hits, output, event, channel, detector, overwrite)
+        if layout:
+            raise InputError(f"--layout: {hits} has frames, allowed only with pixels")
+        plot_frames(hits, output, event, channel, tag, detector, overwrite)
         return
-    if channel is not None:
-        raise InputError(f"--channel {channel}: {hits} has no frames, which it is of")
+    for name, value in (("channel", channel), ("tag", tag)):
+        if value is not None:
+            raise InputError(f"--{name} {value}: {hits} has no frames, which it is of")
     chosen = None if detector is None else load_detector(detector, layout)
     source = read_source(hits, chosen, detector or "", layout)
 
@@ -69,17 +74,18 @@ def plot(hits, output, event, channel, detector, layout, overwrite):
         click.echo(f"{output}: event {event}, {(table.event_id == event).sum()} hits")
 
 
-def plot_frames(path, output, event, channel, detector, overwrite):
+def plot_frames(path, output, event, channel, tag, detector, overwrite):
     """Draw one event of a file of frames, the first unless `event` is another, or one `channel` of it.
 
-    `detector`: a name or YAML, by default what the file says where that is built in.
+    `tag`: of the frames, where there are several; `detector`: a name or YAML, by default what the file says where that
+    is built in.
     """
     from lartpc.formats.frames import FrameFile
     from lartpc.plots.figure import write_figure
     from lartpc.plots.frames import frames_figure, of_frames, waveform_figure
     from lartpc.plots.wires import channel_of, detector_of_frames, of_planes
 
-    frames = FrameFile(path)
+    frames = FrameFile(path, tag)
     chosen = detector_of_frames(path) if detector is None else load_wires(detector)
     if event is None:
         event = int(frames.events[0])

@@ -6,13 +6,13 @@ from click.core import ParameterSource
 from lartpc import InputError
 from lartpc.cli.options import (
     check_output,
-    detector_option,
     layout_option,
     load_detector,
     load_parameters,
     load_wires,
     output_option,
     overwrite_option,
+    pixel_detector_option,
     set_option,
 )
 
@@ -28,7 +28,7 @@ OF_PIXELS = {
 @click.command(epilog="Examples: lartpc response -o response.npz --set eField=0.45; lartpc response sbnd -o sbnd.npz")
 @click.argument("wires", required=False, metavar="[sbnd|microboone|icarus|dune-fd1|FILE]")
 @output_option("NPZ")
-@detector_option
+@pixel_detector_option
 @layout_option
 @set_option
 @click.option("--pad-size", type=float, metavar="CM", help="Side of the pads.  [default: the pixel pitch]")

@@ -12,7 +12,6 @@ from lartpc.cli.fitting import aim_of, check_target, fitted_names, given_truth, 
 from lartpc.cli.options import (
     closure_options,
     config_option,
-    detector_option,
     device_option,
     events_option,
     folder_option,
@@ -22,6 +21,7 @@ from lartpc.cli.options import (
     number,
     overwrite_option,
     pairs,
+    pixel_detector_option,
     pixel_options,
     recombination_option,
     response_option,
@@ -38,7 +38,7 @@ from lartpc.cli.progress import progress_bar
 @click.argument("target", required=False)
 @folder_option
 @config_option
-@detector_option
+@pixel_detector_option
 @layout_option
 @events_option
 @pixel_options

@@ -93,7 +93,10 @@ def simulate(
     started = time.perf_counter()
     if is_wires(detector):
         source, renumbered = source_of(segments)
-        if not simulate_wires(source, output, click.get_current_context().params):
+        good = simulate_wires(source, output, click.get_current_context().params)
+        for line in renumbered:
+            click.echo(line)
+        if not good:
             sys.exit(1)
         return
     outputs = [output] if packets is None else [output, packets]

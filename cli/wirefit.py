@@ -46,9 +46,6 @@ OF_PIXELS = (
     "cut",
     "seed",
 )
-tag_option = click.option(
-    "--tag", metavar="NAME", help="Of wires: which frames, as raw of frame_raw0.  [default: the one that TARGET has]"
-)
 
 
 def calibrate_wires(data, output, options):

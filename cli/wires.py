@@ -84,13 +84,13 @@ def refuse(names):
 
 
 def wire_simulation(detector, parameters, options):
-    """The `WireSimulation` of --recombination, by default the ellipsoid, --response, --seed and --device."""
+    """The `WireSimulation` of --recombination, where that was given, --response, --seed and --device."""
     from lartpc import WireSimulation
 
     return WireSimulation(
         detector,
         parameters,
-        recombination="ellipsoid" if is_default("recombination") else options["recombination"],
+        **({} if is_default("recombination") else {"recombination": options["recombination"]}),
         response=response_given(options),
         seed=options["seed"],
         device=options["device"],

@@ -129,9 +129,12 @@ class WireDetector:
         """The channels that read wires of planes, rows of `planes`, (n,) int64 each."""
         return channels_of(self.planes, plane, wire)
 
-    def plane_rows(self, tpc: int) -> list[int]:
-        """The rows of `planes` of a TPC, in the order of `kinds`."""
-        return np.flatnonzero(self.planes.tpc == tpc).tolist()
+    def check_channels(self, where: str, channels: np.ndarray) -> None:
+        """Raise InputError, beginning with `where`, for a channel (n,) that is none of the detector's."""
+        for found in (int(channels.min()), int(channels.max())):
+            if not 0 <= found < self.n_channels:
+                allowed = f"those of {self.name}: 0 to {self.n_channels - 1}"
+                raise InputError(f"{where}: channel {found}, allowed are {allowed}")
 
     def describe(self) -> dict[str, Any]:
         """What `lartpc info` prints of it, plain numbers."""

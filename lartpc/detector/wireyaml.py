@@ -148,8 +148,8 @@ def _check_wraps(path: str | os.PathLike, kinds: Collection[Plane], anodes: Sequ
             around = (kind.wrap or 0) * kind.pitch
             if abs(around - 2.0 * width * math.cos(math.radians(kind.angle))) > kind.pitch:
                 raise InputError(
-                    f"{path}: plane {kind.name}: found {kind.wrap} channels a pitch of {kind.pitch:g} cm apart, allowed "
-                    f"are those that go around {width:g} cm: wrap pitch is twice the width times cos(angle)"
+                    f"{path}: plane {kind.name}: found {kind.wrap} channels {kind.pitch:g} cm apart, allowed are "
+                    f"those that go around {width:g} cm: wrap pitch is twice the width times cos(angle)"
                 )
 
 

@@ -138,9 +138,7 @@ class FrameTarget:
     def _check(self, frame: Frame) -> None:
         """Raise InputError where a frame is not one that the detector would give."""
         d, where = self.detector, self._where(frame)
-        for found in (int(frame.channels.min()), int(frame.channels.max())):
-            if not 0 <= found < d.n_channels:
-                raise InputError(f"{where}: channel {found}, allowed are those of {d.name}: 0 to {d.n_channels - 1}")
+        d.check_channels(where, frame.channels)
         if abs(frame.tick - d.tick) > SAME * d.tick:
             raise InputError(f"{where}: a sample each {frame.tick:g} us, allowed is the tick of {d.name}: {d.tick:g}")
         ticks = frame.samples.shape[1]

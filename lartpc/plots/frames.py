@@ -135,12 +135,6 @@ def noise_rms(samples: np.ndarray) -> np.ndarray:
     return result
 
 
-def strongest(plane: PlaneImage) -> int:
-    """The row of the channel whose samples are furthest from their median."""
-    middle = np.median(plane.samples, axis=1)
-    return int(np.argmax(np.maximum(plane.samples.max(axis=1) - middle, middle - plane.samples.min(axis=1))))
-
-
 def waveform_figure(
     title: str, samples: np.ndarray, tick: float, truth: np.ndarray | None = None, time: float = 0.0, unit: str = "ADC"
 ) -> Figure:

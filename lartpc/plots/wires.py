@@ -48,7 +48,7 @@ def of_planes(frames: Iterable[Frame], detector: WireDetector) -> list[PlaneImag
     """
     planes = []
     for frame in frames:
-        check_channels(frame, detector)
+        detector.check_channels(f"event {frame.event_id}, frame of anode {frame.anode}", frame.channels)
         kinds = detector.channel_kind[frame.channels]
         for k, kind in enumerate(detector.kinds):
             rows = np.flatnonzero(kinds == k)
@@ -67,16 +67,6 @@ def first_channels(detector: WireDetector, channels: np.ndarray) -> np.ndarray:
     return result
 
 
-def check_channels(frame: Frame, detector: WireDetector) -> None:
-    """Raise InputError where a frame has a channel that the detector has not."""
-    for found in (int(frame.channels.min()), int(frame.channels.max())):
-        if not 0 <= found < detector.n_channels:
-            raise InputError(
-                f"event {frame.event_id}, frame of anode {frame.anode}: channel {found}, allowed are those of "
-                f"{detector.name}: 0 to {detector.n_channels - 1}"
-            )
-
-
 def channel_of(frames: FrameFile, event: int, channel: int, detector: WireDetector | None) -> Channel:
     """The samples of a channel in one of the file's events, and where the detector is known what /waveforms have of it.
 
@@ -92,7 +82,7 @@ def channel_of(frames: FrameFile, event: int, channel: int, detector: WireDetect
     title = f"event {event}, anode {frame.anode}, channel {channel}"
     if detector is None:
         return Channel(title, samples, frame.tick, frame.time, None)
-    check_channels(frame, detector)
+    detector.check_channels(f"event {event}, frame of anode {frame.anode}", frame.channels)
     wire = channel - int(first_channels(detector, np.array([channel]))[0])
     title = f"{title}: wire {wire} of plane {detector.kinds[detector.channel_kind[channel]].name}"
     return Channel(title, samples, frame.tick, frame.time, truth_of(frames.path, event, channel, frame, detector))

@@ -45,8 +45,8 @@ class WireSimulation(Batching):
     planes. Ticks count from the event's time. `per_tick` sites of the lattice in time are in a tick; `order`: see
     `WireReadout`.
 
-    Raises InputError: unknown `recombination` or `device`, no CUDA device, a seed that is no whole number from 0, no
-    such response or one that does not fit the detector's planes.
+    Raises InputError: unknown `recombination`, `order` or `device`, no CUDA device, a seed that is no whole number from
+    0, no such response or one that does not fit the detector's planes.
     """
 
     readout: WireReadout

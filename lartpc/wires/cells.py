@@ -29,19 +29,29 @@ class Cells(NamedTuple):
     pairs: Pairs  # of steps and the wires whose cells they have charge in; x: wire, y: plane
 
 
-def make_cells(clouds: Clouds, shares: Shares, views: dict[str, Any], event: Any, table: WireTables) -> Cells:
-    """The cells of all steps, whose events are `event` (n_steps,)."""
-    xp, n, per_tick = namespace(clouds.x), len(clouds.x), table.per_tick
-    reached = {"step_tpc": clouds.tpc, "per_tpc": table.per_tpc, "plane_wires": table.plane_wires}
-    reached |= {"bins": table.bins, "reach": 0, "beyond": table.reach}
-    reached |= {name: views[name] for name in ("site_r", "sites_r")}
+def wires_seen(
+    clouds: Clouds, views: dict[str, Any], table: WireTables, reach: int, beyond: int
+) -> tuple[list[Any], Any]:
+    """Step, wire, plane and channel of the pairs of steps and wires (n_pairs,) int64, and the first of each step.
+
+    Of the wires within `reach` of the sites where a step has charge, and of places up to `beyond` a plane's edge.
+    """
+    xp, n = namespace(clouds.x), len(clouds.x)
+    seen = {"step_tpc": clouds.tpc, "per_tpc": table.per_tpc, "plane_wires": table.plane_wires, "bins": table.bins}
+    seen |= {"reach": reach, "beyond": beyond, **{name: views[name] for name in ("site_r", "sites_r")}}
     number = xp.zeros(n, dtype=np.int64)
-    count_wires(n, **reached, pair_count=number)
+    count_wires(n, **seen, pair_count=number)
     first = offsets(number)
     names = ("pair_step", "pair_wire", "pair_plane", "pair_channel")
     index = {name: xp.zeros(int(first[-1]), dtype=np.int64) for name in names}
-    pair_wires(n, **reached, first_pair=first, **index)
-    step, wire, plane, _ = index.values()
+    pair_wires(n, **seen, first_pair=first, **index)
+    return list(index.values()), first
+
+
+def make_cells(clouds: Clouds, shares: Shares, views: dict[str, Any], event: Any, table: WireTables) -> Cells:
+    """The cells of all steps, whose events are `event` (n_steps,)."""
+    per_tick = table.per_tick
+    (step, wire, plane, _), first = wires_seen(clouds, views, table, 0, table.reach)
     before = offsets(table.plane_wires[:, WIRES] + 2 * table.reach)
     n_cells = int(before[-1])
     cell = event[step] * n_cells + before[plane] + wire + table.reach

@@ -8,18 +8,18 @@ import numpy as np
 
 from lartpc.arrays import namespace, offsets, owners
 from lartpc.charge.tables import Tables
+from lartpc.checks import check_choice
 from lartpc.contracts import Clouds, Launch
 from lartpc.detector.wires import WireDetector
 from lartpc.kernels.wires.couple_cells import couple_cells
 from lartpc.kernels.wires.couple_wires import couple_wires
 from lartpc.kernels.wires.lay_cells import lay_cells
-from lartpc.kernels.wires.pair_wires import count_wires, pair_wires
 from lartpc.kernels.wires.share_wires import share_wires
 from lartpc.pixels.sites import most_sites
 from lartpc.response.lattice import Shares, Trains, convolved, deposited
 from lartpc.response.windows import Pairs, Windows, blocks_of, group
 from lartpc.settings import Settings
-from lartpc.wires.cells import Cells, make_cells, seen_cells
+from lartpc.wires.cells import Cells, make_cells, seen_cells, wires_seen
 from lartpc.wires.fieldresponse import FieldResponse
 from lartpc.wires.tables import make_wire_tables
 
@@ -50,6 +50,8 @@ class WireReadout:
         per_tick: int = 1,
         order: str | None = None,
     ) -> None:
+        if order is not None:
+            check_choice("order", order, ORDERS)
         self.detector, self.tables, self.settings, self.order = detector, tables, settings, order
         self.table = make_wire_tables(detector, response, per_tick, dtype, xp)
 
@@ -89,15 +91,7 @@ class WireReadout:
     ) -> tuple[Any, Pairs, Windows, Trains]:
         """What drives the waveforms (n_values,), from pairs of steps and wires."""
         xp, table, n = namespace(clouds.x), self.table, len(clouds.x)
-        reached = {"step_tpc": clouds.tpc, "per_tpc": table.per_tpc, "plane_wires": table.plane_wires, "beyond": 0}
-        reached |= {"bins": table.bins, "reach": table.reach, **{name: views[name] for name in ("site_r", "sites_r")}}
-        number = xp.zeros(n, dtype=np.int64)
-        count_wires(n, **reached, pair_count=number)
-        first = offsets(number)
-        names = ("pair_step", "pair_wire", "pair_plane", "pair_channel")
-        index = {name: xp.zeros(int(first[-1]), dtype=np.int64) for name in names}
-        pair_wires(n, **reached, first_pair=first, **index)
-        step, wire, plane, channel = index.values()
+        (step, wire, plane, channel), first = wires_seen(clouds, views, table, table.reach, 0)
         n_channels, block = self.detector.n_channels, self.settings.block
         channel = batch.event[clouds.segment[step]] * n_channels + channel
         begin = (shares.site + table.first_lag) // table.per_tick

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lartpc.blas import one_blas_thread
+from lartpc.charge.velocity import velocity_of
 from lartpc.detector.waveforms import Electronics
 from lartpc.detector.wires import WireDetector
 from lartpc.exceptions import InputError
@@ -19,6 +20,7 @@ PRECISION = 1e-4  # of the waveforms, relative to the plane's peak
 FIRST_LAG = -1  # of waveforms, as they are sharpened
 NEGLIGIBLE = 1e-6  # of the peak: tables end where all stay below
 SETTLED = 12.0  # shaping times after which the pulse of a charge has ended
+SAME_VELOCITY = 0.05  # relative, by which a response's may differ from that of the detector's field: models do by 2 %
 SAME_PITCH = 0.02  # relative, by which a response's pitch may differ from the plane's: responses have one of all planes
 
 
@@ -41,7 +43,8 @@ class WireTables(NamedTuple):
 def make_wire_tables(detector: WireDetector, response: FieldResponse, per_tick: int, dtype: Any, xp: Any) -> WireTables:
     """Tables of a detector and the field response of its planes, at `per_tick` sites a tick.
 
-    Raises InputError where the response has another number of planes, another pitch or begins at another height.
+    Raises InputError where the response has another number of planes, another pitch or velocity, or begins at another
+    height.
     """
     check_response(detector, response)
     shaped = shape(response, detector.electronics, detector.tick / per_tick)
@@ -68,7 +71,7 @@ def make_wire_tables(detector: WireDetector, response: FieldResponse, per_tick: 
 
 
 def check_response(detector: WireDetector, response: FieldResponse) -> None:
-    """Raise InputError where a response does not fit the planes of a detector."""
+    """Raise InputError where a response does not fit the planes of a detector, or is of another drift field."""
     found, wanted = len(response.current), len(detector.kinds)
     if found != wanted:
         raise InputError(f"response: found {found} planes, allowed are those of detector {detector.name}: {wanted}")
@@ -82,6 +85,12 @@ def check_response(detector: WireDetector, response: FieldResponse) -> None:
         raise InputError(
             f"response: found height {response.height:g} cm, allowed is that of detector {detector.name}: "
             f"{detector.drift_start:g} cm"
+        )
+    velocity = float(velocity_of(np.array(detector.cage.field), detector.parameters.temperature))
+    if abs(response.vdrift / velocity - 1.0) > SAME_VELOCITY:
+        raise InputError(
+            f"response: found vdrift {response.vdrift:g} cm/us, allowed is within {100.0 * SAME_VELOCITY:g} % that of "
+            f"detector {detector.name} at {detector.cage.field:g} kV/cm: {velocity:g} cm/us"
         )
 
 

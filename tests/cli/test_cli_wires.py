@@ -177,6 +177,8 @@ def test_frames_must_be_those_of_the_detector_and_of_the_events(made, own):
             file[f"0/{name}_gauss0"] = file[f"0/{name}_raw0"][()]
     assert "frames of the tags 'gauss', 'raw', one of them has to be chosen" in refusal(*command)
     assert "was simulated with electronics" in refusal(*command, "--tag", "raw")
+    assert "one of them has to be chosen" in refusal("plot", own, "-o", "event.png")
+    assert "event 0, " in succeeds("plot", own, "-o", "event.png", "--tag", "gauss")
 
 
 def test_options_of_pixels_are_refused(made, tmp_path, monkeypatch):
@@ -193,6 +195,12 @@ def test_options_of_pixels_are_refused(made, tmp_path, monkeypatch):
         assert line == "lartpc: --layout: found with wires, allowed only with pixels\n"
     assert "found 1 files, allowed with wires are SEGMENTS" in refusal("calibrate", files[0], "-o", "fit", *of(made))
     assert "--tag: found with pixels" in refusal("calibrate", *files, "-o", "fit", "--tag", "raw")
+    for command in (
+        ("plot", files[0], "-o", "x.png", "--tag", "raw"),
+        ("plot", files[1], "-o", "x.png", "--layout", "l"),
+    ):
+        assert refusal(*command).startswith(f"lartpc: {command[4]}")
+    assert "--detector sbnd: reads wires, allowed is module0" in refusal("forecast", files[0], "--detector", "sbnd")
     assert "--detector 2x2: allowed is module0 or a detector of wires" in refusal("demo", "--detector", "2x2")
     assert not list(tmp_path.iterdir())
 
@@ -204,6 +212,10 @@ def test_detectors_and_responses_that_are_none_are_refused(made, tmp_path):
     line = refusal("simulate", made["segments"], *output, "--detector", bad)
     assert "planes[0]: kind: found 'sideways', allowed is induction or collection" in line
     response = small_response(WireDetector.load(made["detector"]))
+    slow = tmp_path / "slow.npz"
+    dataclasses.replace(response, vdrift=0.11).write(slow)
+    given = ("--detector", made["detector"], "--response", slow)
+    assert "found vdrift 0.11 cm/us, allowed is within 5 %" in refusal("simulate", made["segments"], *output, *given)
     dataclasses.replace(response, pitch=(0.4, 0.4)).write(other)
     given = ("--detector", made["detector"], "--response", other)
     assert "pitch" in refusal("simulate", made["segments"], *output, *given)

@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from lartpc.exceptions import InputError
 from lartpc.detector.noisefile import read_noise
+from lartpc.exceptions import InputError
 
 GAIN = 14.0 * 1.602176634e-13  # [MV/e]
 

@@ -75,7 +75,7 @@ def brute_force(simulation, segments):
         x = detector.x_lo[tpc] + steps.column[i] * detector.pitch[tpc] + steps.x[i]
         y = detector.y_lo[tpc] + steps.row[i] * detector.pitch[tpc] + steps.y[i]
         arrival = steps.arrival[i] + batch.tick[steps.segment[i]] * detector.tick
-        for p in detector.plane_rows(tpc):
+        for p in np.flatnonzero(planes.tpc == tpc):
             across = x * np.cos(planes.angle[p]) - y * np.sin(planes.angle[p])
             r, spread = (across - planes.origin[p]) / planes.pitch[p], steps.sigma_T[i] / planes.pitch[p]
             for wire in range(max(0, int(r) - 4), min(planes.wires[p], int(r) + 6)):

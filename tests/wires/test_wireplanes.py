@@ -101,7 +101,10 @@ def test_a_split_anode_has_wires_of_its_own_in_each_part():
         (("cathode: -0.5", "cathode: -20.0"), "allowed is 1 cm or more"),
         (("shaping: 2.0, rc: [100.0]", "shaping: 2.0, rc: [1, 2, 3]"), "allowed is a list of up to two"),
         (("lifetime: 3000.0", "lifetim: 3000.0"), "parameter lifetim: not known, nearest is lifetime"),
-        (("charge:", "spectra: a.json, charge:"), "noise: found 'spectra, charge, group', allowed is one of charge, spec"),
+        (
+            ("charge:", "spectra: a.json, charge:"),
+            "noise: found 'spectra, charge, group', allowed is one of charge, spec",
+        ),
         (("charge: [", "spectra: [1, "), "noise: spectra: found "),
     ],
 )
@@ -118,7 +121,12 @@ def test_a_wrong_yaml_is_told_in_one_line(tmp_path, change, told):
 @pytest.mark.parametrize(
     "of_u, of_w, y, told",
     [
-        (", wrap: 90", "", "-15.0", "plane U: found 90 channels a pitch of 0.5 cm apart, allowed are those that go around"),
+        (
+            ", wrap: 90",
+            "",
+            "-15.0",
+            "plane U: found 90 channels 0.5 cm apart, allowed are those that go around",
+        ),
         (", wrap: 98", "", "-14.0", "anodes[0], anodes[1]: found other ranges of y or z"),
         (", wrap: 98", ", split: 2", "-15.0", "found wrap of one and split of another"),
         (", split: 3", ", split: 2", "-15.0", "planes: split: found [3, 2], allowed are divisors of the largest"),
