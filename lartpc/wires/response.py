@@ -16,6 +16,6 @@ def find_field_response(response: FieldResponse | str | os.PathLike | None, dete
         return response
     if response is None:
         return wire_response(detector.cage, detector.parameters.temperature)
-    if str(response).endswith((".json", ".json.bz2", ".json.gz")):
+    if str(response).endswith((".json", ".json.bz2")):
         return read_wirecell(response)
     return FieldResponse.read(response)

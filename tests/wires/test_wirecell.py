@@ -146,3 +146,9 @@ def test_files_that_are_refused(tmp_path, content, message):
     with pytest.raises(InputError, match=message) as refused:
         read_wirecell(path)
     assert str(refused.value).startswith(f"{path}: ") and "\n" not in str(refused.value)
+
+
+def test_what_is_no_json_is_refused(tmp_path):
+    (tmp_path / "f.json.bz2").write_bytes(b"{")
+    with pytest.raises(InputError, match="not a JSON file: line 1: Expecting"):
+        read_wirecell(tmp_path / "f.json.bz2")
