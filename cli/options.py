@@ -41,14 +41,15 @@ config_option = click.option(
     callback=take_configuration,
     help="A configuration of larnd-sim's config.yaml: detector, layouts and responses at once, from files beside it.",
 )
+PIXEL_DETECTORS = "module0, 2x2, ndlar"
+WIRE_DETECTORS = "sbnd, microboone, icarus, dune-fd1"
 named_detector = functools.partial(
     click.option, "--detector", default="module0", show_default=True, metavar="NAME|FILE"
 )
 detector_option = named_detector(
-    help="module0, 2x2, ndlar; of wires sbnd, microboone, icarus, dune-fd1; or larnd-sim's detector YAML, or one of "
-    "wires."
+    help=f"{PIXEL_DETECTORS}; of wires {WIRE_DETECTORS}; or larnd-sim's detector YAML, or one of wires."
 )
-pixel_detector_option = named_detector(help="module0, 2x2, ndlar, or larnd-sim's detector YAML.")
+pixel_detector_option = named_detector(help=f"{PIXEL_DETECTORS}, or larnd-sim's detector YAML.")
 layout_option = click.option(
     "--layout",
     multiple=True,

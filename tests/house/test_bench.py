@@ -14,13 +14,17 @@ import pytest
 
 from lartpc.data.segments import Segments
 from lartpc.detector.detector import Detector
+from lartpc.detector.wires import WireDetector
 from lartpc.gradients.trace import Trace
+from lartpc.gradients.waveforms import WireTrace
 from lartpc.simulation.simulation import Simulation
+from lartpc.simulation.wires import WireSimulation
 
 BENCH = Path(__file__).resolve().parents[2] / "bench"
 MODULES = [path for path in sorted(BENCH.glob("*.py")) if path.stem != "__main__"]
 # What variables of these names hold.
 INSTANCES = {"simulation": Simulation, "detector": Detector, "segments": Segments, "trace": Trace}
+OF_WIRES = {"simulation": WireSimulation, "detector": WireDetector, "trace": WireTrace}  # where that is imported
 WITHOUT = {"jax", "jaxlib"}  # of the extra `bench`, which need not be installed
 IMPORT = """
 import importlib, sys
@@ -53,7 +57,7 @@ def imported(tree):
 @functools.cache
 def instance(found):
     """An instance of a class, for the signatures of its methods: empty, but where those of its parts are wanted."""
-    whole = {Simulation: Simulation, Detector: Detector.module0}
+    whole = {Simulation: Simulation, Detector: Detector.module0, WireDetector: lambda: WireDetector.built_in("sbnd")}
     return whole[found]() if found in whole else object.__new__(found)
 
 
@@ -91,7 +95,9 @@ def check(call, names):
 def calls(source):
     """Number of the calls whose signature is known, and what is wrong, by line."""
     tree = ast.parse(source)
-    names = {name: instance(found) for name, found in INSTANCES.items()} | imported(tree)
+    given = imported(tree)
+    held = INSTANCES | (OF_WIRES if WireSimulation in given.values() else {})
+    names = {name: instance(found) for name, found in held.items()} | given
     number, wrong = 0, []
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):

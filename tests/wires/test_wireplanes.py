@@ -9,8 +9,10 @@ from wire_samples import TEXT, small_wires
 
 from lartpc.detector.wires import BUILT_IN, WireDetector
 from lartpc.exceptions import InputError
+from lartpc.kernels.wires.pair_wires import count_wires, pair_wires
 from lartpc.wires.noise import noise_of
 
+PAIR_COLUMNS = ("pair_step", "pair_wire", "pair_plane", "pair_channel")
 # Of all TPCs together: TPCs, channels, and channels of each kind of plane, as the experiments have them.
 PUBLISHED = {
     "sbnd": (2, 11264, (3968, 3968, 3328)),
@@ -162,6 +164,21 @@ def test_noise_spectra_are_read_from_a_file_beside_the_yaml(tmp_path):
     f = np.fft.rfftfreq(d.n_ticks, d.tick)
     mean = np.abs(np.fft.rfft(found, axis=1)).mean()
     assert mean == pytest.approx(np.interp(f, [0.0, 0.5, 1.0], [20.0, 60.0, 10.0]).mean(), rel=0.02)
+
+
+@pytest.mark.parametrize("beyond, last", [(0, []), (1, [(6, 14)])])
+def test_pairs_are_of_the_wires_within_reach(beyond, last):
+    """A step with charge on wires 1 and 2 of a plane, and on the last of another, whose channels count backwards."""
+    planes = np.array([[10, 0, 0, 1, 10], [6, 10, 4, -1, 6]])
+    given = {"step_tpc": np.zeros(1, np.int64), "per_tpc": 2, "bins": 4, "reach": 1, "beyond": beyond}
+    given |= {"site_r": np.array([6, 20]), "sites_r": np.array([4, 2]), "plane_wires": planes}
+    number = np.zeros(1, np.int64)
+    count_wires(1, **given, pair_count=number)
+    found = np.zeros((4, int(number[0])), np.int64)
+    pair_wires(1, **given, first_pair=np.zeros(1, np.int64), **dict(zip(PAIR_COLUMNS, found, strict=True)))
+    expected = [(0, 0, wire, wire) for wire in range(4)] + [(0, 1, *pair) for pair in [(4, 10), (5, 15), *last]]
+    step, wire, plane, channel = found
+    assert list(zip(step, plane, wire, channel, strict=True)) == expected
 
 
 def test_detectors_do_not_share_what_they_have_found():
