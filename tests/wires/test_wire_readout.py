@@ -9,7 +9,6 @@ from scipy.special import ndtr
 from wire_samples import joined, segments_of, small_response, small_simulation, small_wires, track
 
 from lartpc.arrays import owners
-from lartpc.autodiff.launch import Recorder
 from lartpc.exceptions import InputError
 from lartpc.gradients.waveforms import WireTrace, waveform_slopes
 from lartpc.simulation.wires import WireSimulation
@@ -119,25 +118,6 @@ def test_voltages_are_those_of_an_independent_sum(angle, bins, within):
     kind = detector.channel_kind[[channel for channel, _ in keys]]
     for k in (0, 1):
         assert np.linalg.norm((a - b)[kind == k]) < within * np.linalg.norm(b[kind == k])
-
-
-def test_pair_wires_finds_all_wires_within_reach():
-    """`pair_wires`: of each step and plane those that are within reach of some of its sites, each once."""
-    simulation = small_simulation(dtype=np.float64, order="pairs")
-    batch, launched = simulation.batch(track(5)), Recorder()
-    found = simulation.waveforms(batch, simulation.vector(), launched)
-    share, table, planes = launched.launched["share_wires"], simulation.readout.table, simulation.detector.planes
-    pairs = set(zip(found.pairs.step.tolist(), found.pairs.y.tolist(), found.pairs.x.tolist(), strict=True))
-    assert len(pairs) == len(found.pairs.step)
-    expected = set()
-    for step, tpc in enumerate(found.steps.tpc.tolist()):
-        for plane in simulation.detector.plane_rows(tpc):
-            view = table.per_tpc * step + plane % table.per_tpc
-            cells = (share["site_r"][view] + np.arange(share["sites_r"][view])) // table.bins
-            for wire in range(planes.wires[plane]):
-                if np.abs(cells - wire).min() <= table.reach:
-                    expected.add((step, plane, wire))
-    assert pairs == expected
 
 
 @pytest.mark.parametrize("dtype, within", [(np.float32, 5e-6), (np.float64, 1e-13)])
