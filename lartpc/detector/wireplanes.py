@@ -110,12 +110,19 @@ def _cut(anode: Anode, parts: int) -> list[Anode]:
     return [anode._replace(x=edge) for edge in zip(edges[:-1], edges[1:], strict=True)]
 
 
+def wires_across(plane: Plane, anode: Anode) -> float:
+    """How many pitches there are across a part of an anode."""
+    angle, part = math.radians(plane.angle), _cut(anode, plane.split)[0]
+    across = (part.x[1] - part.x[0]) * abs(math.cos(angle)) + (part.y[1] - part.y[0]) * abs(math.sin(angle))
+    return across / plane.pitch
+
+
 def _centred(plane: Plane, anode: Anode) -> tuple[float, float, float, int]:
-    """Angle [rad], pitch and origin [cm] and number of wires, centred on an anode."""
+    """Angle [rad], pitch and origin [cm] and number of wires, centred on a part of an anode."""
     angle = math.radians(plane.angle)
     cos, sin = math.cos(angle), math.sin(angle)
-    across = (anode.x[1] - anode.x[0]) * abs(cos) + (anode.y[1] - anode.y[0]) * abs(sin)
-    wires = int(across / plane.pitch + 1e-9) if plane.wires is None else plane.wires
+    whole = plane._replace(split=1)
+    wires = int(wires_across(whole, anode) + 1e-9) if plane.wires is None else plane.wires
     middle = 0.5 * (sum(anode.x) * cos - sum(anode.y) * sin)
     return angle, plane.pitch, middle - 0.5 * (wires - 1) * plane.pitch, wires
 

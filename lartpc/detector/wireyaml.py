@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from lartpc.checks import as_number, short
@@ -12,7 +11,8 @@ from lartpc.detector.cage import Cage, CagePlane
 from lartpc.detector.noisefile import read_noise
 from lartpc.detector.waveforms import KINDS as AMPLIFIERS
 from lartpc.detector.waveforms import Adc, Charges, Electronics, NoiseModel
-from lartpc.detector.wireplanes import Anode, Plane
+from lartpc.detector.wirechecks import MOST_WIRES, check_planes
+from lartpc.detector.wireplanes import Anode, Plane, boxes
 from lartpc.exceptions import InputError
 from lartpc.files import yamlfile
 from lartpc.parameters import Parameters
@@ -21,14 +21,14 @@ KEYS = ("name", "anodes", "planes", "readout", "field_response", "electronics", 
 KINDS = ("induction", "collection")
 FEWEST, MOST = 2, 4  # planes
 FARTHEST = 1e4  # [cm]
-MOST_WIRES = 100_000
-MOST_TICKS = 1_000_000
+TICKS = 2, 100_000
+LONGEST = 60  # characters of a name
 
 
 def is_wires(path: str | os.PathLike) -> bool:
-    """Whether a YAML file is of a wire detector. InputError where it is no YAML."""
+    """Whether a YAML file is of a wire detector, by any key that others have not. InputError where it is no YAML."""
     content = yamlfile.read_yaml(path)
-    return isinstance(content, dict) and "anodes" in content
+    return isinstance(content, dict) and any(key in content for key in ("anodes", "planes", "field_response"))
 
 
 def read_wires(path: str | os.PathLike) -> dict[str, Any]:
@@ -41,32 +41,52 @@ def read_wires(path: str | os.PathLike) -> dict[str, Any]:
     if [kind.kind for kind in kinds] != [KINDS[0]] * (len(kinds) - 1) + [KINDS[1]]:
         raise InputError(f"{path}: planes: allowed is one for collection, the last, after those for induction")
     anodes = tuple(_anode(path, k, one) for k, one in enumerate(_list(path, "anodes", content, 1, 1000)))
-    _check_splits(path, kinds)
-    _check_wraps(path, kinds, anodes)
+    if any(kind.wrap for kind in kinds) and len(anodes) % 2:
+        raise InputError(f"{path}: anodes: found {len(anodes)}, allowed where wires are wrapped is an even number")
+    check_planes(path, anodes, kinds)
     readout = _mapping(path, "readout", content, ("tick", "ticks", "first_tick"))
+    ticks = yamlfile.integer(path, "readout: ticks", readout["ticks"], *TICKS)
+    cage = _cage(path, content, kinds)
+    shortest = min(abs(anode.z_anode - anode.z_cathode) for anode in anodes)
+    if cage.height >= shortest:
+        raise InputError(
+            f"{path}: field_response: height: found {cage.height:g}, allowed is below the drift, {shortest:g} [cm]"
+        )
     values = content.get("parameters", {})
     if not isinstance(values, dict):
         raise InputError(f"{path}: parameters: found {short(values)}, allowed is a mapping of names to values")
     return {
-        "name": str(content.get("name", os.path.basename(path))),
+        "name": _name(path, "name", content.get("name", os.path.basename(path))),
         "anodes": anodes,
         "kinds": kinds,
         "tick": yamlfile.number(path, "readout: tick", readout["tick"], 1e-2, 10.0, "us"),
-        "n_ticks": yamlfile.integer(path, "readout: ticks", readout["ticks"], 1, MOST_TICKS),
-        "first_tick": yamlfile.integer(path, "readout: first_tick", readout["first_tick"], -MOST_TICKS, MOST_TICKS),
-        "cage": _cage(path, content, kinds),
+        "n_ticks": ticks,
+        "first_tick": yamlfile.integer(path, "readout: first_tick", readout["first_tick"], -ticks, ticks),
+        "cage": cage,
         "electronics": _electronics(path, content),
         "adc": _adc(path, content, len(kinds)),
         "noise": _noise(path, content, len(kinds)),
-        "parameters": _parameters(path, values),
+        "parameters": _parameters(path, values, len(boxes(anodes, kinds))),
     }
 
 
-def _list(path: str | os.PathLike, key: str, content: Mapping[str, Any], least: int, most: int) -> list[Any]:
+def _list(
+    path: str | os.PathLike, key: str, content: Mapping[str, Any], least: int, most: int, of: str = ""
+) -> list[Any]:
+    """content[key], a list of so many; `of`: what messages say before the key."""
     found = content.get(key)
     if not isinstance(found, list) or not least <= len(found) <= most:
-        raise InputError(f"{path}: {key}: found {short(found)}, allowed is a list of {least} to {most}")
+        many = f"{least}" if least == most else f"{least} to {most}"
+        raise InputError(f"{path}: {of}{key}: found {short(found)}, allowed is a list of {many}")
     return found
+
+
+def _name(path: str | os.PathLike, key: str, value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int) or not 0 < len(str(value)) <= LONGEST:
+        raise InputError(f"{path}: {key}: found {short(value)}, allowed is a text of 1 to {LONGEST} characters")
+    if not str(value).isprintable():
+        raise InputError(f"{path}: {key}: found {short(value)}, allowed is a text of one line")
+    return str(value)
 
 
 def _mapping(
@@ -115,42 +135,12 @@ def _plane(path: str | os.PathLike, k: int, content: Any) -> Plane:
     if "wrap" in whole and len(whole) > 1:
         raise InputError(f"{path}: {key}: allowed with wrap is neither wires nor split, which follow from it")
     return Plane(
-        str(found["name"]),
+        _name(path, f"{key}: name", found["name"]),
         found["kind"],
         yamlfile.number(path, f"{key}: angle", found["angle"], -90.0, 90.0, "deg"),
         yamlfile.number(path, f"{key}: pitch", found["pitch"], 0.01, 10.0, "cm"),
         **whole,
     )
-
-
-def _check_splits(path: str | os.PathLike, kinds: Collection[Plane]) -> None:
-    """Raise InputError unless each TPC, an anode in as many parts as any plane has, is in one part of every plane."""
-    splits = [kind.split for kind in kinds]
-    if any(max(splits) % split for split in splits):
-        raise InputError(f"{path}: planes: split: found {short(splits)}, allowed are divisors of the largest")
-    if max(splits) > 1 and any(kind.wrap for kind in kinds):
-        raise InputError(f"{path}: planes: found wrap of one and split of another, allowed is one of them")
-
-
-def _check_wraps(path: str | os.PathLike, kinds: Collection[Plane], anodes: Sequence[Anode]) -> None:
-    """Raise InputError unless wires that are wrapped meet again where they began: see `wireplanes.lay_wires`."""
-    wrapped = [kind for kind in kinds if kind.wrap]
-    if wrapped and len(anodes) % 2:
-        raise InputError(f"{path}: anodes: found {len(anodes)}, allowed where wires are wrapped is an even number")
-    for k, (first, second) in enumerate(zip(anodes[::2], anodes[1::2], strict=True) if wrapped else ()):
-        if (first.x, first.y) != (second.x, second.y):
-            raise InputError(
-                f"{path}: anodes[{2 * k}], anodes[{2 * k + 1}]: found other ranges of y or z, allowed where wires are "
-                "wrapped are the same of both sides"
-            )
-        width = first.x[1] - first.x[0]
-        for kind in wrapped:
-            around = (kind.wrap or 0) * kind.pitch
-            if abs(around - 2.0 * width * math.cos(math.radians(kind.angle))) > kind.pitch:
-                raise InputError(
-                    f"{path}: plane {kind.name}: found {kind.wrap} channels {kind.pitch:g} cm apart, allowed are "
-                    f"those that go around {width:g} cm: wrap pitch is twice the width times cos(angle)"
-                )
 
 
 def _cage(path: str | os.PathLike, content: dict[str, Any], kinds: tuple[Plane, ...]) -> Cage:
@@ -164,7 +154,7 @@ def _cage(path: str | os.PathLike, content: dict[str, Any], kinds: tuple[Plane, 
     found = _mapping(path, key, content, (*numbers, "planes"))
     values = {name: yamlfile.number(path, f"{key}: {name}", found[name], *row) for name, row in numbers.items()}
     planes = []
-    for k, one in enumerate(_list(path, "planes", found, FEWEST, MOST + 1)):
+    for k, one in enumerate(_list(path, "planes", found, FEWEST, MOST + 1, f"{key}: ")):
         of = f"{key}: planes[{k}]"
         row = _mapping(path, of, {of: one}, ("distance", "pitch", "bias"), ("read",))
         if not isinstance(row.get("read", True), bool):
@@ -182,7 +172,9 @@ def _cage(path: str | os.PathLike, content: dict[str, Any], kinds: tuple[Plane, 
         raise InputError(
             f"{path}: {key}: planes: found {read} that are read, allowed are those of planes: {len(kinds)}"
         )
-    return Cage(tuple(planes), **values)
+    cage = Cage(tuple(planes), **values)
+    cage.check(f"{path}: {key}")
+    return cage
 
 
 def _electronics(path: str | os.PathLike, content: dict[str, Any]) -> Electronics:
@@ -208,6 +200,11 @@ def _adc(path: str | os.PathLike, content: dict[str, Any], n_planes: int) -> Adc
     if low >= high:
         raise InputError(f"{path}: adc: found low {low:g} and high {high:g}, allowed is a high above low [mV]")
     baseline = yamlfile.vector(path, "adc: baseline", found["baseline"], n_planes, 1e5, "mV")
+    if not all(low <= one <= high for one in baseline):
+        raise InputError(
+            f"{path}: adc: baseline: found {short(baseline)}, allowed are numbers from low to high, "
+            f"{low:g} to {high:g} [mV]"
+        )
     return Adc(yamlfile.integer(path, "adc: bits", found["bits"], 1, 15), low, high, tuple(baseline))
 
 
@@ -218,6 +215,8 @@ def _noise(path: str | os.PathLike, content: dict[str, Any], n_planes: int) -> N
     if ("charge" in found) == ("spectra" in found):
         raise InputError(f"{path}: {key}: found {short(', '.join(map(str, found)))}, allowed is one of charge, spectra")
     coherent = yamlfile.vector(path, f"{key}: coherent", found.get("coherent", [0.0] * n_planes), n_planes, 1e6, "e")
+    if min(coherent) < 0.0:
+        raise InputError(f"{path}: {key}: coherent: found {short(coherent)}, allowed are charges from 0 on [e]")
     group = yamlfile.integer(path, f"{key}: group", found.get("group", 1), 1, MOST_WIRES)
     if "spectra" in found:
         if not isinstance(found["spectra"], str):
@@ -246,8 +245,10 @@ def _charges(path: str | os.PathLike, key: str, content: Any, n_planes: int) -> 
     return tuple(planes)
 
 
-def _parameters(path: str | os.PathLike, values: dict[Any, Any]) -> Parameters:
+def _parameters(path: str | os.PathLike, values: dict[Any, Any], n_tpcs: int) -> Parameters:
     try:
-        return Parameters().replace(**{str(name): value for name, value in values.items()})
+        made = Parameters().replace(**{str(name): value for name, value in values.items()})
+        made.check_single(module=1, tpc=n_tpcs, pixel=0)
+        return made
     except InputError as error:
         raise InputError(f"{path}: parameters: {error}") from None

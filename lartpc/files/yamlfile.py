@@ -31,9 +31,14 @@ class _Loader(_SAFE):
 
 
 def read_yaml(path: str | os.PathLike) -> Any:
-    """What a YAML file holds. InputError: as `read_text`, no YAML, aliases that stand for more than `MOST` values."""
+    """What a YAML file holds. InputError: as `read_text`, no YAML, a key that is there twice, aliases that stand for
+    more than `MOST` values.
+    """
     try:
-        content = yaml.load(read_text(path), Loader=_Loader)
+        loader = _Loader(read_text(path))
+        node = loader.get_single_node()
+        _check_twice(node, set())
+        content = None if node is None else loader.construct_document(node)
         number = _values(content, {})
     except (yaml.YAMLError, UnicodeError, RecursionError) as failure:
         mark = getattr(failure, "problem_mark", None)
@@ -43,6 +48,23 @@ def read_yaml(path: str | os.PathLike) -> Any:
     if number > MOST:
         raise InputError(f"{path}: stands for more than {MOST:g} values by its aliases, allowed are up to {MOST:g}")
     return content
+
+
+def _check_twice(node: Any, known: set[int]) -> None:
+    """Raise what tells of a key that a mapping has twice; `known`: nodes that were looked at."""
+    if not isinstance(node, yaml.CollectionNode) or id(node) in known:
+        return
+    known.add(id(node))
+    keys = set()
+    for part in node.value:
+        key, value = part if isinstance(node, yaml.MappingNode) else (None, part)
+        if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in keys:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"key {short(key.value)} is there twice", key.start_mark
+            )
+        if isinstance(key, yaml.ScalarNode):
+            keys.add((key.tag, key.value))
+        _check_twice(value, known)
 
 
 def _values(content: Any, known: dict[int, float]) -> float:

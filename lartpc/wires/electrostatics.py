@@ -38,7 +38,9 @@ def wire_response(
     Raises InputError: a cage that is not one of planes of one pitch in order, an odd number of bins, or biases by which
     not all electrons end on collection wires.
     """
-    _check(cage, bins)
+    if bins < 2 or bins % 2:
+        raise InputError(f"bins: found {bins}, allowed is an even number of bins a pitch: no path begins over a wire")
+    cage.check("field_response")
     pitch = cage.planes[-1].pitch
     start = (np.arange(bins // 2) + 0.5) * pitch / bins
     paths = follow(cage, start, temperature, sampling)
@@ -46,8 +48,8 @@ def wire_response(
     if lost:
         biases = ", ".join(f"{plane.bias:g}" for plane in cage.planes)
         raise InputError(
-            f"cage: bias: found {biases} [V] at {cage.field:g} kV/cm, by which {100.0 * lost:.0f} % of the electrons "
-            "do not end on collection wires, allowed are biases by which all do"
+            f"field_response: bias: found {biases} [V] at {cage.field:g} kV/cm, by which {100.0 * lost:.0f} % of the "
+            "electrons do not end on collection wires, allowed are biases by which all do"
         )
     weighting = Weighting(cage)
     offsets = (np.arange((2 * reach + 1) * bins) + 0.5) / bins - reach - 0.5
@@ -68,7 +70,7 @@ def wire_response(
         float(velocity_of(np.array(cage.field), temperature)),
         bins,
     )
-    made.check("cage")
+    made.check("field_response")
     return made
 
 
@@ -197,27 +199,3 @@ def follow(cage: Cage, start: np.ndarray, temperature: float, sampling: float) -
     n_edges = math.ceil(float(time.max()) / sampling) + 1
     x, y = (np.where(np.isnan(kept[:n_edges, k]), at[k], kept[:n_edges, k]).T for k in range(2))
     return Paths(np.arange(n_edges) * sampling, x, y, time, plane)
-
-
-def _check(cage: Cage, bins: int) -> None:
-    """Raise InputError unless the planes are of one pitch, in order, and the last is read and at 0."""
-    if bins < 2 or bins % 2:
-        raise InputError(f"bins: found {bins}, allowed is an even number of bins a pitch: no path begins over a wire")
-    distances = [plane.distance for plane in cage.planes]
-    if not distances or distances[-1] != 0.0 or distances != sorted(set(distances), reverse=True):
-        raise InputError(f"cage: distance: found {distances}, allowed is a falling order that ends at 0, collection")
-    if not cage.planes[-1].read:
-        raise InputError("cage: read: found False of the last plane, which collects, allowed is True")
-    pitches = [plane.pitch for plane in cage.planes]
-    if len(set(pitches)) > 1:
-        raise InputError(f"cage: pitch: found {pitches} [cm], allowed is one pitch: all wires are parallel here")
-    if not distances[0] + 2.0 * pitches[0] <= cage.height:
-        raise InputError(
-            f"cage: height: found {cage.height:g}, allowed is {distances[0] + 2.0 * pitches[0]:g} or more [cm], two "
-            "pitches above the first plane"
-        )
-    if not 0.0 < cage.radius <= 0.1 * pitches[0] or not cage.ground > cage.radius or not cage.field > 0.0:
-        raise InputError(
-            f"cage: found radius {cage.radius:g} and ground {cage.ground:g} [cm], field {cage.field:g} [kV/cm], "
-            "allowed are a radius up to a tenth of the pitch, a ground beyond it, a field above 0"
-        )

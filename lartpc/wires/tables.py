@@ -49,7 +49,7 @@ def make_wire_tables(detector: WireDetector, response: FieldResponse, per_tick: 
     check_response(detector, response)
     shaped = shape(response, detector.electronics, detector.tick / per_tick)
     spaces, waveforms = zip(*(_split(one) for one in _trimmed(shaped)), strict=True)
-    n, rank = len(spaces), max(space.shape[1] for space in spaces)
+    n, rank = len(spaces), -(-max(space.shape[1] for space in spaces) // LANES) * LANES
     space = np.stack([np.pad(one, ((0, 0), (0, rank - one.shape[1]))) for one in spaces])
     filled = [np.pad(one, ((0, rank - len(one)), (0, 0))) for one in waveforms]
     none, begin = [np.zeros((rank, 0))] * n, [FIRST_LAG] * n
@@ -114,7 +114,7 @@ def shape(response: FieldResponse, electronics: Electronics, site: float) -> lis
     steps = round(site / response.sampling)
     if steps < 1 or abs(steps * response.sampling - site) > 1e-6 * site:
         raise InputError(
-            f"response: found a sampling of {response.sampling:g} us, allowed are whole parts of {site:g} us"
+            f"response: found a sampling of {response.sampling:g} us, allowed are whole parts of a tick, {site:g} us"
         )
     pulse = impulse(
         electronics, (np.arange(round(SETTLED * electronics.shaping / response.sampling)) + 0.5) * response.sampling
@@ -159,7 +159,7 @@ def _split(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     sharp = sharp[1:-1]  # rows beyond have next to nothing, and no charge
     u, s, v = np.linalg.svd(sharp, full_matrices=False)
     peak = np.abs(table).max()
-    for rank in range(LANES - 1, len(s), LANES):
+    for rank in range(LANES - 1, max(len(s), LANES), LANES):
         space, waveform = u[:, :rank] * s[:rank], v[:rank]
         if np.abs(space @ waveform - sharp).max() <= PRECISION * peak:
             break
