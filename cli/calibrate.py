@@ -20,6 +20,7 @@ from lartpc.cli.options import (
     events_option,
     fit_option,
     folder_option,
+    is_wires,
     layout_option,
     loss_option,
     number,
@@ -40,7 +41,6 @@ from lartpc.cli.progress import progress_bar
 from lartpc.cli.runs import data_argument, detector_of, load_run, runs_given
 from lartpc.cli.thresholds import channels_of
 from lartpc.cli.wirefit import calibrate_wires
-from lartpc.cli.wires import is_wires
 
 
 @click.command(epilog="Example: lartpc calibrate muons.h5 hits.h5 -o fit --fit eField,lifetime")

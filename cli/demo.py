@@ -8,10 +8,9 @@ from lartpc import InputError
 from lartpc.cli.calibrate import calibrate
 from lartpc.cli.fitting import prepare
 from lartpc.cli.generate import generate
-from lartpc.cli.options import check_output, load_wires, overwrite_option
+from lartpc.cli.options import check_output, is_wires, load_wires, overwrite_option
 from lartpc.cli.plot import plot
 from lartpc.cli.simulate import simulate
-from lartpc.cli.wires import is_wires
 
 EVENTS = 1
 SEED = 1  # of the parameters that the calibration has to find

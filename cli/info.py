@@ -7,8 +7,8 @@ import click
 
 from lartpc import __version__
 from lartpc.charge.recombination import RECOMBINATION
-from lartpc.cli.options import config_option, detector_option, layout_option, load_parameters, set_option
-from lartpc.cli.wires import is_wires, load_either
+from lartpc.cli.options import config_option, detector_option, is_wires, layout_option, load_parameters, set_option
+from lartpc.cli.wires import load_either
 
 PACKAGES = (
     "numpy",

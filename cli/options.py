@@ -207,20 +207,34 @@ def output_option(metavar):
     return click.option("-o", "--output", required=True, metavar=metavar, help="The file to write.")
 
 
+def is_wires(detector):
+    """Whether --detector names wires: one that is built in, or the YAML of one. InputError for what there is not."""
+    from lartpc.detector import builtin, wires
+    from lartpc.detector.wireyaml import is_wires as is_wire_yaml
+
+    if detector in wires.BUILT_IN or detector in builtin.BUILT_IN:
+        return detector in wires.BUILT_IN
+    if not os.path.exists(detector):
+        raise InputError(
+            f"--detector {detector}: no such file, allowed is {', '.join(builtin.BUILT_IN)}, of wires "
+            f"{', '.join(wires.BUILT_IN)}, or the YAML of a detector"
+        )
+    return is_wire_yaml(detector)
+
+
 def load_detector(detector, layout):
-    """The `Detector` that --detector and --layout name; what is to be said of their files is said."""
+    """The `Detector` of pixels that --detector and --layout name; what is to be said of their files is said."""
     from lartpc import Detector
     from lartpc.detector.builtin import BUILT_IN
-    from lartpc.detector.wires import BUILT_IN as WIRES
 
+    if is_wires(detector):
+        raise InputError(
+            f"--detector {detector}: found wires, allowed here are pixels: {', '.join(BUILT_IN)} or a YAML"
+        )
     if detector in BUILT_IN:
         if layout:
             raise InputError(f"--layout {layout[0]}: allowed only with the YAML of a detector, --detector FILE")
         return Detector.built_in(detector)
-    if not os.path.exists(detector):
-        why = "reads wires" if detector in WIRES else "no such file"
-        names = ", ".join(BUILT_IN)
-        raise InputError(f"--detector {detector}: {why}, allowed is {names} or a detector YAML of larnd-sim")
     loaded = Detector.load(detector, layout)
     for note in loaded.notes:
         say(note)

@@ -42,7 +42,7 @@ def plot(hits, output, event, channel, tag, detector, layout, overwrite):
 
     if has_frames(hits):
         if layout:
-            raise InputError(f"--layout: {hits} has frames, allowed only with pixels")
+            raise InputError(f"--layout: found with {hits}, which has frames, allowed only with pixels")
         plot_frames(hits, output, event, channel, tag, detector, overwrite)
         return
     for name, value in (("channel", channel), ("tag", tag)):
@@ -83,10 +83,12 @@ def plot_frames(path, output, event, channel, tag, detector, overwrite):
     from lartpc.formats.frames import FrameFile
     from lartpc.plots.figure import write_figure
     from lartpc.plots.frames import frames_figure, of_frames, waveform_figure
-    from lartpc.plots.wires import channel_of, detector_of_frames, of_planes
+    from lartpc.plots.wires import channel_of, check_detector, detector_of_frames, of_planes
 
     frames = FrameFile(path, tag)
     chosen = detector_of_frames(path) if detector is None else load_wires(detector)
+    if chosen is not None:
+        check_detector(path, chosen)
     if event is None:
         event = int(frames.events[0])
     elif event not in frames.events:
@@ -98,7 +100,7 @@ def plot_frames(path, output, event, channel, tag, detector, overwrite):
         figure = waveform_figure(told, found.samples, found.tick, found.truth, found.time)
     else:
         of_event = frames.of_event(event)
-        planes = of_frames(of_event) if chosen is None else of_planes(of_event, chosen)
+        planes = of_frames(of_event) if chosen is None else of_planes(path, of_event, chosen)
         told = f"event {event}, {sum(len(plane.wires) for plane in planes)} channels"
         figure = frames_figure(
             f"event {event}", planes, **({} if chosen is None else {"most_columns": len(chosen.kinds)})

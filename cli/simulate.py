@@ -13,6 +13,7 @@ from lartpc.cli.options import (
     detector_option,
     device_option,
     events_option,
+    is_wires,
     layout_option,
     load_detector,
     load_parameters,
@@ -27,7 +28,7 @@ from lartpc.cli.options import (
     with_pixel_values,
 )
 from lartpc.cli.progress import announce_compilation, progress_bar
-from lartpc.cli.wires import is_wires, simulate_wires
+from lartpc.cli.wires import simulate_wires
 
 
 @click.command(epilog="Example: lartpc simulate muons.h5 -o hits.h5 --set lifetime=1500 --seed 1")
@@ -93,10 +94,12 @@ def simulate(
     started = time.perf_counter()
     if is_wires(detector):
         source, renumbered = source_of(segments)
-        good = simulate_wires(source, output, click.get_current_context().params)
+        told, wanted = simulate_wires(source, output, click.get_current_context().params)
         for line in renumbered:
             click.echo(line)
-        if not good:
+        for line in told:
+            click.echo(f"lartpc: {', '.join(segments)}: {line}", err=True)
+        if not wanted:
             sys.exit(1)
         return
     outputs = [output] if packets is None else [output, packets]

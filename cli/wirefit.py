@@ -71,6 +71,9 @@ def calibrate_wires(data, output, options):
     if any(name in fitted for name in fixes):
         raise InputError("--fix: names a parameter that --fit names too, allowed is one of them")
     simulation = wire_simulation(detector, at_start(detector.parameters.replace(**fixes), fitted), options)
+    for name in (*fitted, *simulation.parameters.of_events):
+        if "." in name:
+            raise InputError(f"fit: found {name}, allowed with wires are parameters of all TPCs and events")
     start = {name: number("start", name, value) for name, value in pairs("start", options["start"]).items()}
     constraints = given_constraints(options["constrain"], fitted)
     varied = unknowns_of(simulation, fitted, start, given_bounds(options["bounds"]), constraints)

@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from lartpc import InputError
-from lartpc.cli.options import check_output, load_detector, load_parameters, load_wires
+from lartpc.cli.options import check_output, is_wires, load_detector, load_parameters, load_wires
 from lartpc.cli.progress import announce_compilation, progress_bar
 
 # Options of simulate that are of pixels.
@@ -29,14 +29,6 @@ OF_PIXELS = (
 )
 
 
-def is_wires(detector):
-    """Whether --detector names wires: one that is built in, or the YAML of one."""
-    from lartpc.detector.wires import BUILT_IN
-    from lartpc.detector.wireyaml import is_wires as is_wire_yaml
-
-    return detector in BUILT_IN or (os.path.isfile(detector) and is_wire_yaml(detector))
-
-
 def load_either(detector, layout):
     """The `WireDetector`, or of pixels the `Detector`, that --detector and --layout name."""
     if not is_wires(detector):
@@ -47,7 +39,11 @@ def load_either(detector, layout):
 
 
 def simulate_wires(segments, output, options):
-    """`lartpc simulate` with a detector of wires; `options` by their names."""
+    """`lartpc simulate` with a detector of wires; `options` by their names.
+
+    Lines on what may be wrong with the segments, and whether somebody wants the result: not where most segments are
+    outside every TPC, or all charge comes when nothing is read.
+    """
     started = time.perf_counter()
     refuse(OF_PIXELS)
     check_output(output, options["overwrite"])
@@ -72,7 +68,21 @@ def simulate_wires(segments, output, options):
         progress=functools.partial(progress_bar, unit="part"),
     )
     click.echo(report(output, summary, time.perf_counter() - started))
-    return summary.segments == 0 or 2 * summary.kept >= summary.segments
+    late = summary.channels > 0 and summary.unread == summary.channels
+    wanted = 2 * summary.kept >= summary.segments and not late
+    return ([] if wanted else doubts(deposits, detector, late)), wanted
+
+
+def doubts(deposits, detector, late):
+    """Why nobody wants the result."""
+    from lartpc.formats.contents import deposits_of, hints
+
+    found = deposits_of(deposits, detector)
+    if not late:
+        return hints(found, detector)
+    first, last = detector.first_tick * detector.tick, (detector.first_tick + detector.n_ticks) * detector.tick
+    times = " to ".join(f"{time:.6g}" for time in found.times)
+    return [f"no charge comes while {detector.name} reads, {first:g} to {last:g} us: the segments have t0 {times} us"]
 
 
 def refuse(names):
@@ -100,6 +110,8 @@ def wire_simulation(detector, parameters, options):
 def response_given(options):
     """The file of --response; None where it was not given, as that of the detector's planes then is computed."""
     response = None if is_default("response") else options["response"]
+    if response in ("parametric", "electrostatic") and not os.path.exists(response):
+        raise InputError(f"--response: found {response} with wires, allowed is FILE; without it is that of the planes")
     if isinstance(response, list):
         raise InputError(f"--response: found {len(response)} files, allowed with wires is one")
     return response
@@ -114,9 +126,10 @@ def is_default(name):
 def report(output, s, seconds):
     """What went in and what came out, in one line."""
     outside = f", {s.segments - s.kept} dropped (outside every TPC)" if s.kept < s.segments else ""
+    late = f", {s.unread} of them when nothing is read" if s.unread else ""
     full = f"; {s.saturated} samples are at an end of the ADC's range" if s.saturated else ""
     return (
         f"{output}: {s.segments} segments read, {s.kept} kept{outside}; {s.energy:.1f} MeV deposited, "
-        f"{s.electrons:.4g} e freed, {s.drifted:.4g} e at the anodes; {s.channels} channels see charge; "
+        f"{s.electrons:.4g} e freed, {s.drifted:.4g} e at the anodes; {s.channels} channels see charge{late}; "
         f"{s.frames} frames{full}; {seconds:.1f} s"
     )

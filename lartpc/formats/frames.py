@@ -25,6 +25,7 @@ _US = 1e3  # in Wire-Cell's unit, ns
 _CHUNK = 2**20  # [bytes] that are packed together
 _MOST = 2**30  # samples of a frame
 _TICKS = (1e-3, 1e9)  # between which the time between samples is [ns]
+_LATEST = 1e19  # time of a frame [ns]; dates since 1970 are 2e18
 _TYPES = (np.dtype(np.int16), np.dtype(np.float32))
 _LARGEST = 2**31 - 1  # id of a channel, or number of a tick, in Wire-Cell
 
@@ -138,8 +139,8 @@ class FrameFile:
         if dataset.shape != (3,):
             raise InputError(f"{where} is of shape {dataset.shape}, allowed are three numbers [time, tick, tbin]")
         time, tick, first = dataset[()].astype(np.float64).tolist()
-        if not np.isfinite(time):
-            raise InputError(f"{where}: time is {time:g} ns, allowed are finite numbers")
+        if not abs(time) <= _LATEST:
+            raise InputError(f"{where}: time is {time:g} ns, allowed are finite numbers up to {_LATEST:g}")
         if not _TICKS[0] <= tick <= _TICKS[1]:
             raise InputError(f"{where}: tick is {tick:g} ns, allowed are {_TICKS[0]:g} to {_TICKS[1]:g} ns")
         if not abs(first) <= _LARGEST or first != int(first):

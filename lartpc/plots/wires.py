@@ -41,8 +41,17 @@ def detector_of_frames(path: str | os.PathLike) -> WireDetector | None:
     return detector if attrs.get("wires") == json.loads(json.dumps(detector.describe())) else None
 
 
-def of_planes(frames: Iterable[Frame], detector: WireDetector) -> list[PlaneImage]:
-    """The planes of each frame, in the order in which electrons pass them; wires count from the plane's first channel.
+def check_detector(path: str | os.PathLike, detector: WireDetector) -> None:
+    """Raise InputError where a file's attributes say that its frames are of another detector, or are damaged."""
+    found = read_attrs(path).get("detector", detector.name)
+    if found != detector.name:
+        raise InputError(f"{path}: frames of detector {found}, allowed are those of {detector.name}")
+
+
+def of_planes(path: str | os.PathLike, frames: Iterable[Frame], detector: WireDetector) -> list[PlaneImage]:
+    """The planes of each frame of a file, in the order in which electrons pass them.
+
+    Wires count from the plane's first channel.
 
     Raises InputError where a frame has a channel that the detector has not.
     """

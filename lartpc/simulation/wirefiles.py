@@ -38,6 +38,7 @@ class WireSummary(NamedTuple):
     electrons: float  # that escaped recombination, in the TPCs
     drifted: float  # that arrived at the anodes
     channels: int  # of single events, that see charge
+    unread: int  # of these, those that see none while they are read
     frames: int
     saturated: int  # samples at an end of the ADC's range
 
@@ -58,7 +59,8 @@ def simulate_wire_file(
     waveforms (`formats.waveforms`) are those without noise [mV]; in them the high passes' slow return to the baseline
     after a window is left out, in frames it is not. Nothing is under its name before all is complete.
 
-    Raises InputError: an output that is the input, exists (without `overwrite`) or cannot be written.
+    Raises InputError: an output that is the input, exists (without `overwrite`) or cannot be written;
+    FloatingPointError: voltages that are not finite.
     """
     check_apart([output], deposits.path)
     detector = simulation.detector
@@ -89,19 +91,36 @@ def simulate_wire_file(
                 recorder = Recorder()
                 settle = detector.n_ticks if detector.electronics.rc else 0
                 waveforms = simulation.waveforms(batch, parameters, recorder)
+                check_finite(waveforms)
                 steps, place = waveforms.steps, index[to_numpy(batch.place)]
                 sums[1] += len(np.unique(to_numpy(steps.segment)))
                 sums[3:6] += total(steps.electrons), total(steps.charge), len(waveforms.windows.pixel)
+                sums[6] += unread(waveforms.windows, range(detector.first_tick, detector.first_tick + detector.n_ticks))
                 windows = windows_of(waveforms, to_numpy(batch.event_id))
                 writer.append(windows, truth_of(simulation, batch, waveforms, recorder.launched, place))
                 whole = simulation.waveforms(batch, parameters, settle=settle) if settle else waveforms
                 for frame in frames_of(simulation, batch, whole, noise):
                     write_frame(file, frame)
                     full = 2**detector.adc.bits - 1
-                    sums[6] += 1
-                    sums[7] += np.count_nonzero((frame.samples == 0) | (frame.samples == full))
+                    sums[7] += 1
+                    sums[8] += np.count_nonzero((frame.samples == 0) | (frame.samples == full))
     segments, kept, energy, electrons, drifted, *others = sums.tolist()
     return WireSummary(int(segments), int(kept), energy, electrons, drifted, *map(int, others))
+
+
+def check_finite(waveforms: WireWaveforms) -> None:
+    """Raise FloatingPointError where a voltage is not finite."""
+    finite = np.isfinite(to_numpy(waveforms.voltage))
+    if not finite.all():
+        found = f"{len(finite) - np.count_nonzero(finite)} of {len(finite)} voltages are not finite"
+        raise FloatingPointError(f"{found}: at what parameters or energies is this?")
+
+
+def unread(windows: Windows, ticks: range) -> int:
+    """How many channels have windows beyond `ticks` alone."""
+    tick, first, of_pixel = (to_numpy(array) for array in (windows.tick, windows.first, windows.of_pixel))
+    seen = (tick < ticks.stop) & (tick + np.diff(first) > ticks.start)
+    return len(windows.pixel) - len(np.unique(owners(of_pixel, len(tick))[seen]))
 
 
 def windows_of(waveforms: WireWaveforms, event_id: np.ndarray) -> Waveforms:

@@ -15,6 +15,8 @@ from lartpc.files.npz import load_arrays, positive_number
 EXACT = 1e-9  # by which an electron's charge on a wire may differ from 1 or 0
 NUMBERS = ("sampling", "height", "vdrift", "bins")
 MOST_SAMPLES = 20000
+MOST_BINS = 1000
+LARGEST = 1e6  # current [1/us]: an electron in a picosecond
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -67,9 +69,10 @@ class FieldResponse:
                     f"{where}: current_{k}: found {len(current)} offsets, allowed are {self.bins} for each of an odd "
                     "number of wires, the same on all planes"
                 )
-            if not 1 <= current.shape[1] <= MOST_SAMPLES:
+            if not 1 <= current.shape[1] <= MOST_SAMPLES or current.shape != self.current[0].shape:
                 raise InputError(
-                    f"{where}: current_{k}: found {current.shape[1]} samples, allowed are 1 to {MOST_SAMPLES}"
+                    f"{where}: current_{k}: found {current.shape[1]} samples, allowed are 1 to {MOST_SAMPLES}, the "
+                    "same on all planes"
                 )
             if not np.isfinite(current).all():
                 i, sample = np.argwhere(~np.isfinite(current))[0].tolist()
@@ -86,6 +89,12 @@ class FieldResponse:
                 f"pitches, allowed is 1 on the last plane within half a pitch, else 0: the sum over samples of "
                 "currents [1/us] times sampling"
             )
+        for k, current in enumerate(self.current):
+            if not 0.0 < np.abs(current).max() <= LARGEST:
+                raise InputError(
+                    f"{where}: current_{k}: found {np.abs(current).max():g} as the largest, allowed is one above 0, "
+                    f"up to {LARGEST:g} [1/us]"
+                )
 
     def write(self, path: str | os.PathLike, overwrite: bool = False) -> None:
         """Write an npz: current_0, current_1, ... of the planes in the order in which electrons pass them, pitch
@@ -105,8 +114,8 @@ class FieldResponse:
             if name not in content:
                 raise InputError(f"{path}: field {name!r} is missing, found are {', '.join(content) or 'none'}")
         numbers = {name: positive_number(path, content, name) for name in NUMBERS}
-        if numbers["bins"] != int(numbers["bins"]):
-            raise InputError(f"{path}: bins: found {numbers['bins']:g}, allowed is a whole number")
+        if numbers["bins"] != int(numbers["bins"]) or numbers["bins"] > MOST_BINS:
+            raise InputError(f"{path}: bins: found {numbers['bins']:g}, allowed is a whole number up to {MOST_BINS}")
         pitch = content["pitch"]
         if pitch.ndim != 1 or pitch.dtype.kind not in "iuf" or not (np.isfinite(pitch) & (pitch > 0.0)).all():
             raise InputError(f"{path}: pitch: found {pitch.tolist()}, allowed are numbers above 0, one a plane [cm]")

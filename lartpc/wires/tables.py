@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,26 +71,26 @@ def make_wire_tables(detector: WireDetector, response: FieldResponse, per_tick: 
     )
 
 
-def check_response(detector: WireDetector, response: FieldResponse) -> None:
-    """Raise InputError where a response does not fit the planes of a detector, or is of another drift field."""
+def check_response(detector: WireDetector, response: FieldResponse, where: str | os.PathLike = "response") -> None:
+    """Raise InputError, beginning with `where`, where a response does not fit a detector's planes or drift field."""
     found, wanted = len(response.current), len(detector.kinds)
     if found != wanted:
-        raise InputError(f"response: found {found} planes, allowed are those of detector {detector.name}: {wanted}")
+        raise InputError(f"{where}: found {found} planes, allowed are those of detector {detector.name}: {wanted}")
     for kind, pitch in zip(detector.kinds, response.pitch, strict=True):
         if abs(pitch / kind.pitch - 1.0) > SAME_PITCH:
             raise InputError(
-                f"response: plane {kind.name}: found pitch {pitch:g} cm, allowed is that of detector {detector.name}: "
+                f"{where}: plane {kind.name}: found pitch {pitch:g} cm, allowed is that of detector {detector.name}: "
                 f"{kind.pitch:g} cm"
             )
     if abs(response.height - detector.drift_start) > 1e-6:
         raise InputError(
-            f"response: found height {response.height:g} cm, allowed is that of detector {detector.name}: "
+            f"{where}: found height {response.height:g} cm, allowed is that of detector {detector.name}: "
             f"{detector.drift_start:g} cm"
         )
     velocity = float(velocity_of(np.array(detector.cage.field), detector.parameters.temperature))
     if abs(response.vdrift / velocity - 1.0) > SAME_VELOCITY:
         raise InputError(
-            f"response: found vdrift {response.vdrift:g} cm/us, allowed is within {100.0 * SAME_VELOCITY:g} % that of "
+            f"{where}: found vdrift {response.vdrift:g} cm/us, allowed is within {100.0 * SAME_VELOCITY:g} % that of "
             f"detector {detector.name} at {detector.cage.field:g} kV/cm: {velocity:g} cm/us"
         )
 

@@ -43,7 +43,10 @@ def test_commands_take_values_of_modules(file, tmp_path):
     ("arguments", "what"),
     [
         (("info", "--detector", "2x2", "--set", "eField.4=0.5"), "parameter eField.4: the detector has no module 4"),
-        (("info", "--detector", "3x3"), "--detector 3x3: no such file, allowed is module0, 2x2, ndlar or a detector"),
+        (
+            ("info", "--detector", "3x3"),
+            "--detector 3x3: no such file, allowed is module0, 2x2, ndlar, of wires sbnd, ",
+        ),
         (("info", "--detector", "2x2", "--layout", "a.yaml"), "--layout a.yaml: allowed only with the YAML"),
         (("forecast", "FILE", "--per-module", "kb"), "per-module kb: allowed are eField, lifetime"),
         (("forecast", "FILE", "--fit", "Ab", "--per-module", "eField"), "per-module eField: is not fitted"),

@@ -19,6 +19,7 @@ from lartpc.formats.hitfile import read_attrs
 from lartpc.formats.waveforms import read_channel, read_waveforms
 
 SMALL = TEXT.format(rc=[], angle=35.0, of_u="")
+SBND = "--detector", "sbnd"
 THREE = ("--fit", "alpha_emb,vdrift,tran_diff")
 
 
@@ -181,6 +182,18 @@ def test_frames_must_be_those_of_the_detector_and_of_the_events(made, own):
     assert "event 0, " in succeeds("plot", own, "-o", "event.png", "--tag", "gauss")
 
 
+def test_a_result_that_nobody_wants_has_exit_code_1_and_reasons(made, tmp_path):
+    command = ("simulate", made["segments"], *of(made))
+    done = lartpc_command(*command, "-o", tmp_path / "a.h5", "--offset", "0,0,1e5")
+    assert done.exit_code == 1 and "0% of the deposits are in TPCs of small" in done.stderr
+    done = lartpc_command(*command, "-o", tmp_path / "b.h5", "--set", "t0_offset=9000")
+    assert done.exit_code == 1 and "no charge comes while small reads, -10 to 290 us" in done.stderr
+    done = lartpc_command(*command, "-o", tmp_path / "c.h5", "--set", "lifetime=1e-9")
+    assert done.exit_code == 1 and "voltages are not finite" in done.stderr and not (tmp_path / "c.h5").exists()
+    told = succeeds("simulate", made["segments"], *command[1:], "-o", tmp_path / "d.h5")
+    assert "has event ids of files before" in told
+
+
 def test_options_of_pixels_are_refused(made, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     files = made["segments"], made["frames"]
@@ -194,6 +207,11 @@ def test_options_of_pixels_are_refused(made, tmp_path, monkeypatch):
         line = refusal(*command.split(), "--detector", made["detector"], "--layout", "l.yaml")
         assert line == "lartpc: --layout: found with wires, allowed only with pixels\n"
     assert "found 1 files, allowed with wires are SEGMENTS" in refusal("calibrate", files[0], "-o", "fit", *of(made))
+    for name in ("eField.0", "t0_offset.event0"):
+        line = refusal("calibrate", *files, "-o", "fit", *of(made), "--fit", name)
+        assert f"fit: found {name}, allowed with wires are parameters of all TPCs and events" in line
+    line = refusal("simulate", files[0], "-o", "out.h5", *of(made)[:2], "--response", "electrostatic")
+    assert "--response: found electrostatic with wires, allowed is FILE" in line
     assert "--tag: found with pixels" in refusal("calibrate", *files, "-o", "fit", "--tag", "raw")
     for command in (
         ("plot", files[0], "-o", "x.png", "--tag", "raw"),
@@ -203,6 +221,16 @@ def test_options_of_pixels_are_refused(made, tmp_path, monkeypatch):
     assert "--detector sbnd: reads wires, allowed is module0" in refusal("forecast", files[0], "--detector", "sbnd")
     assert "--detector 2x2: allowed is module0 or a detector of wires" in refusal("demo", "--detector", "2x2")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "command", ["compare s h -o c", "scan s h -o d", "forecast s", "gradcheck s", "reconstruct h -o r", "lifetime h"]
+)
+def test_commands_of_pixels_refuse_wires(made, command):
+    for detector in ("sbnd", made["detector"]):
+        files = {"s": made["segments"], "h": made["frames"]}
+        line = refusal(*(files.get(word, word) for word in command.split()), "--detector", detector)
+        assert f"--detector {detector}: found wires, allowed here are pixels: module0, 2x2, ndlar or a YAML" in line
 
 
 def test_detectors_and_responses_that_are_none_are_refused(made, tmp_path):
@@ -236,6 +264,8 @@ def test_plot_draws_planes_and_channels(made, own):
         assert matplotlib.image.imread(name)[..., :3].std() > 0.01
     assert "event 0 has no channel 99999" in refusal("plot", own, "-o", "x.png", "--channel", "99999")
     assert "channel" in refusal("plot", made["segments"], "-o", "x.png", "--channel", "3")
+    assert "frames of detector small, allowed are those of sbnd" in refusal("plot", own, "-o", "x.png", *SBND)
+    assert "--layout: found with" in refusal("plot", own, "-o", "x.png", "--layout", "l.yaml")
 
 
 def test_the_windows_of_a_channel_are_read_alone(made):

@@ -242,6 +242,9 @@ def test_file_round_trip(tmp_path):
         ({"current_0": np.full((6, 4), np.inf)}, r"current_0: found inf at \[0, 0\], allowed are finite numbers"),
         ({"current_0": np.full((6, 4), 1e308)}, "current_0: found a charge of"),
         ({"current_1": np.zeros((6, 4))}, "current_1: found a charge of 0 for an electron at -0.25 pitches"),
+        ({"current_0": np.zeros((6, 5))}, "current_1: found 4 samples, allowed are 1 to 20000, the same on all planes"),
+        ({"bins": 1e300}, r"bins: found 1e\+300, allowed is a whole number up to 1000"),
+        ({}, r"current_0: found 0 as the largest, allowed is one above 0, up to 1e\+06 \[1/us\]"),
         ({"sampling": 0.2}, "current_1: found a charge of 2 for an electron at -0.25 pitches"),
     ],
 )
