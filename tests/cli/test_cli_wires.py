@@ -218,7 +218,7 @@ def test_options_of_pixels_are_refused(made, tmp_path, monkeypatch):
         ("plot", files[1], "-o", "x.png", "--layout", "l"),
     ):
         assert refusal(*command).startswith(f"lartpc: {command[4]}")
-    assert "--detector sbnd: reads wires, allowed is module0" in refusal("forecast", files[0], "--detector", "sbnd")
+    assert "--detector sbnd: found wires, allowed here are pixels: module0" in refusal("forecast", files[0], "--detector", "sbnd")
     assert "--detector 2x2: allowed is module0 or a detector of wires" in refusal("demo", "--detector", "2x2")
     assert not list(tmp_path.iterdir())
 
