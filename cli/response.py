@@ -70,10 +70,10 @@ def response(context, wires, output, detector, layout, changes, pad_size, gap, o
 
 def of_wires(name, path, overwrite):
     """Make and write the field response of a detector of wires; what it is, in one line."""
-    from lartpc.wires.electrostatics import wire_response
+    from lartpc.wires.response import find_field_response
 
     detector = load_wires(name)
-    made = wire_response(detector.cage, detector.parameters.temperature)
+    made = find_field_response(None, detector)
     made.write(path, overwrite)
     peaks = ", ".join(f"{current.min():.2f} to {current.max():.2f}" for current in made.current)
     collected = made.sampling * (made.current[-1].max(axis=0).argmax() + 0.5)

@@ -17,6 +17,7 @@ from lartpc.charge.tables import in_events, make_tables
 from lartpc.checks import check_choice
 from lartpc.data.segments import Segments
 from lartpc.detector.wires import WireDetector
+from lartpc.exceptions import InputError
 from lartpc.kernels.runtime.slots import ELECTRONICS, RESPONSE
 from lartpc.parameters import Parameters, common_name
 from lartpc.response.windows import Pairs, Windows
@@ -70,6 +71,7 @@ class WireSimulation(Batching):
         self.detector, self.device, self.dtype, self.settings = detector, device, np.dtype(dtype), settings
         self.parameters = detector.parameters if parameters is None else parameters
         self.parameters.check_single(**detector.counts)
+        check_acting(self.parameters)
         self.recombination = recombination
         self.response = find_field_response(response, detector)
         self.tables = make_tables(detector, self.parameters, settings, self.dtype, self.xp)
@@ -105,6 +107,16 @@ class WireSimulation(Batching):
         """Voltages of all events, a batch after the other."""
         parameters = self.vector()
         return [self.waveforms(batch, parameters, settle=settle) for batch in self.batches(segments)]
+
+
+def check_acting(parameters: Parameters) -> None:
+    """Raise InputError where a parameter of pixels' response or electronics is not as it is by default."""
+    common, found = Parameters().as_dict(), parameters.as_dict()
+    for name in found:
+        if common_name(name) in {*RESPONSE, *ELECTRONICS} and found[name] != common[common_name(name)]:
+            raise InputError(
+                f"parameter {name}: found {found[name]:g}, allowed with wires are parameters of charge alone"
+            )
 
 
 def dense(waveforms: WireWaveforms, event: int, channels: np.ndarray, ticks: range) -> np.ndarray:

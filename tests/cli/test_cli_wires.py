@@ -210,15 +210,19 @@ def test_options_of_pixels_are_refused(made, tmp_path, monkeypatch):
     for name in ("eField.0", "t0_offset.event0"):
         line = refusal("calibrate", *files, "-o", "fit", *of(made), "--fit", name)
         assert f"fit: found {name}, allowed with wires are parameters of all TPCs and events" in line
+    line = refusal("simulate", files[0], "-o", "out.h5", *of(made), "--set", "threshold_offset=3")
+    assert "parameter threshold_offset: found 3, allowed with wires are parameters of charge alone" in line
     line = refusal("simulate", files[0], "-o", "out.h5", *of(made)[:2], "--response", "electrostatic")
     assert "--response: found electrostatic with wires, allowed is FILE" in line
+    Path("no.yaml").write_text(SMALL.replace("bias: 440.0", "bias: 0.0"))
+    assert "detector small: field_response: bias: found -200, 0" in refusal("demo", "--detector", "no.yaml")
+    Path("no.yaml").unlink()
     assert "--tag: found with pixels" in refusal("calibrate", *files, "-o", "fit", "--tag", "raw")
     for command in (
         ("plot", files[0], "-o", "x.png", "--tag", "raw"),
         ("plot", files[1], "-o", "x.png", "--layout", "l"),
     ):
         assert refusal(*command).startswith(f"lartpc: {command[4]}")
-    assert "--detector sbnd: found wires, allowed here are pixels: module0" in refusal("forecast", files[0], "--detector", "sbnd")
     assert "--detector 2x2: allowed is module0 or a detector of wires" in refusal("demo", "--detector", "2x2")
     assert not list(tmp_path.iterdir())
 
