@@ -269,7 +269,6 @@ def test_plot_draws_planes_and_channels(made, own):
     assert "event 0 has no channel 99999" in refusal("plot", own, "-o", "x.png", "--channel", "99999")
     assert "channel" in refusal("plot", made["segments"], "-o", "x.png", "--channel", "3")
     assert "frames of detector small, allowed are those of sbnd" in refusal("plot", own, "-o", "x.png", *SBND)
-    assert "--layout: found with" in refusal("plot", own, "-o", "x.png", "--layout", "l.yaml")
 
 
 def test_the_windows_of_a_channel_are_read_alone(made):
