@@ -67,7 +67,9 @@ def test_wheel_holds_lartpc_alone(kinds, links, checkout):
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"lartpc"}
     expected = {f"lartpc/{path.relative_to(checkout / 'lartpc')}" for path in (checkout / "lartpc").rglob("*.py")}
-    expected.add("lartpc/py.typed")
+    described = {f"lartpc/detector/yaml/{path.name}" for path in (checkout / "lartpc/detector/yaml").glob("*.yaml")}
+    assert len(described) == 4
+    expected |= described | {"lartpc/py.typed"}
     for layer in INSIDE:
         expected |= {f"lartpc/{path.relative_to(checkout)}" for path in (checkout / layer).rglob("*.py")}
     assert {f"lartpc/{layer}/planted/deeper/__init__.py" for layer in INSIDE} < expected
