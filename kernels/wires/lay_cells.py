@@ -47,7 +47,8 @@ def lay_cells(
         v = per_tpc * step + pair_plane[p] % per_tpc
         first, end, at = bins_of(site_r[v], sites_r[v], pair_wire[p], bins)
         row = cell_first[i] + site_t[step] - cell_site[i]
+        begin = first + ((lane - first) & (lanes - 1))
         for m in range(sites_t[step]):
             share = share_t[step, m]
-            for b in range(first + lane, end, lanes):
+            for b in range(begin, end, lanes):
                 charge[row + m, np.uint64(b)] += share * share_r[v, at + b]

@@ -104,7 +104,7 @@ def differentiate_wires(dtype):
     batch = simulation.batch(few())
     for order in ORDERS:
         trace = WireTrace(simulation.in_order(order), batch)
-        trace.backward(np.ones_like(trace.waveforms.voltage))
+        trace.backward(trace.waveforms.voltage)
     waveform_slopes(simulation, batch, simulation.vector(), [simulation.parameters.names.index("tran_diff")])
 
 
