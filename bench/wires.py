@@ -2,6 +2,7 @@
 
 python bench/wires.py speed [--detector sbnd]          deposits along 70 cm, and many: voltages, frames, gradient
 python bench/wires.py seven [MUONS ...] [--seeds N]    seven parameters, from starts 1 to 60 % off; by default 6 and 25
+python bench/wires.py pulls [MUONS] --seeds N          the same, with mean and width of many
 
 Speed: voltages of three planes with 10 wires on either side; with high passes, noise and ADC of all channels that see
 charge over the whole readout; value and gradient by all parameters and deposits. Wall time and that of the processor.
@@ -180,19 +181,22 @@ def seven(arguments):
             state = "good" if row["good"] else f"not good: {row['reasons']}"
             print(f"{number} muons, {length:.0f} cm, {row['seconds']:.0f} s, {state}: {', '.join(shown)}", flush=True)
     pulls = np.array([list(row["pull"].values()) for row in rows])
-    summary = {"mean": pulls.mean(axis=0).tolist(), "width": pulls.std(axis=0).tolist() if len(pulls) > 1 else None}
+    summary = {
+        "mean": pulls.mean(axis=0).tolist(),
+        "width": pulls.std(axis=0, ddof=1).tolist() if len(pulls) > 1 else None,
+    }
     print(summary)
     return {"rows": rows, "pulls": dict(zip(("names", *summary), (SEVEN, *summary.values()), strict=True))}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=("speed", "seven"))
+    parser.add_argument("kind", choices=("speed", "seven", "pulls"))
     parser.add_argument("muons", nargs="*", type=int)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--detector", default="sbnd")
     arguments = parser.parse_args()
-    content = {"speed": speed, "seven": seven}[arguments.kind](arguments)
+    content = {"speed": speed, "seven": seven, "pulls": seven}[arguments.kind](arguments)
     print(
         common.write(f"wires-{arguments.kind}", content | {"machine": common.machine(), "detector": arguments.detector})
     )
