@@ -64,21 +64,19 @@ class WireReadout:
         """
         shares, views = self.shares(clouds, batch, launch)
         cells = make_cells(clouds, shares, views, batch.event[clouds.segment], self.table)
-        if self.by_cells(clouds, shares, views, cells):
+        if self.by_cells(shares, views, cells):
             source, pairs, windows, trains = self.of_cells(shares, views, cells, settle, launch)
         else:
             source, pairs, windows, trains = self.of_pairs(clouds, shares, views, batch, settle, launch)
         return convolved(source, trains, windows, self.table.lattice, launch), pairs, windows
 
-    def by_cells(self, clouds: Clouds, shares: Shares, views: dict[str, Any], cells: Cells) -> bool:
+    def by_cells(self, shares: Shares, views: dict[str, Any], cells: Cells) -> bool:
         """Whether it is less to do by cells."""
         if self.order is not None:
             return self.order == "cells"
-        table, n = self.table, len(clouds.x)
-        seen = 2 * table.reach + 1
-        across, along = float(views["sites_r"].sum()), float(shares.sites.sum())
-        pairs = seen * table.per_tpc * (across / table.per_tpc + along)
-        return pairs > DENSE * seen * table.bins * int(cells.first[-1]) and n > 0
+        table = self.table
+        by_pairs = int(views["sites_r"].sum()) + table.per_tpc * int(shares.sites.sum())
+        return by_pairs > DENSE * table.bins * int(cells.first[-1])
 
     def of_pairs(
         self,
