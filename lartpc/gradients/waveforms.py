@@ -13,7 +13,7 @@ import numpy as np
 
 from lartpc.adjoint.response.deposit import deposit_slopes
 from lartpc.adjoint.wires.share_wires import share_wires_tangent
-from lartpc.arrays import namespace, to_numpy
+from lartpc.arrays import all_to_numpy, namespace, to_numpy
 from lartpc.autodiff.launch import Recorder, plain
 from lartpc.autodiff.tape import Tape
 from lartpc.gradients.jacobian import columns_of, step_slopes
@@ -38,10 +38,11 @@ class WireTrace:
         By the columns of `Batch`: start and end (n, 3) [1/cm], dE (n,) [1/MeV], dEdx (n,) [cm/MeV], time (n,) [1/us].
         """
         self.tape.backward([(self.waveforms.voltage, voltage)])
-        values = to_numpy(self.tape.gradient(self.parameters)).tolist()
         columns = ("start", "end", "dE", "dEdx", "time")
-        of_segments = {name: to_numpy(self.tape.gradient(getattr(self.batch, name))) for name in columns}
-        return dict(zip(self.names, values, strict=True)), of_segments
+        inputs = (self.parameters, *(getattr(self.batch, name) for name in columns))
+        values, *of_segments = all_to_numpy([self.tape.gradient(array) for array in inputs])
+        by_parameters = dict(zip(self.names, values.tolist(), strict=True))
+        return by_parameters, dict(zip(columns, of_segments, strict=True))
 
 
 def waveform_slopes(
