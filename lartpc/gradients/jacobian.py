@@ -8,7 +8,7 @@ of the Jacobian for each pixel is then the way back to what the pairs bring, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from lartpc.adjoint.pairs import ADJOINTS
 from lartpc.adjoint.pixels.levels import back_levels
 from lartpc.adjoint.pixels.rows import BY_Y, back, pull, rows
-from lartpc.arrays import namespace, to_numpy
+from lartpc.arrays import all_to_numpy, namespace, to_numpy
 from lartpc.autodiff.launch import plain
 from lartpc.autodiff.tape import Tape, empty, zeros
 from lartpc.kernels.charge.drift import drift
@@ -72,36 +72,58 @@ class Jacobian:
         work = {"grad_current": convolve["current"], "grad_state": convolve["state"], "grad_source": deposit["source"]}
         return deposit | convolve | {name: empty(array) for name, array in work.items()}
 
-    def of_seeds(self, seeds: list[tuple[Any, Any]], pixels: Any) -> np.ndarray:
+    def of_seeds(self, seeds: list[tuple[Any, Any]], pixels: np.ndarray) -> np.ndarray:
         """(len(pixels), len(slots)) float64, from the derivatives `seeds` of losses of single pixels, see `Tape`.
 
         `pixels` are indices into the windows' pixels, each once. Whoever calls it has written nothing since.
         """
-        ends = (self.waveforms.current, self.waveforms.electronics)
-        self.tape.backward(seeds, until=ends, check=False)
-        result = self.rows(self.tape.gradient(self.waveforms.current), pixels)
-        if self.of_electronics:
-            result += electronics_rows(self.tape, self.tape.gradient(self.waveforms.electronics), pixels, self.slots)
-        return result
+        return self.of_all([(pixels, seeds)])[0]
 
-    def rows(self, grad_waveform: Any, pixels: Any) -> np.ndarray:
+    def of_all(self, losses: Iterable[tuple[np.ndarray, list[tuple[Any, Any]]]]) -> list[np.ndarray]:
+        """`of_seeds` of several `pixels` and seeds, which come from a device together."""
+        pixels, found, electronics = [], [], []
+        for chosen, seeds in losses:
+            ends = (self.waveforms.current, self.waveforms.electronics)
+            self.tape.backward(seeds, until=ends, check=False)
+            pixels.append(chosen)
+            found.append(self.on_device(self.tape.gradient(self.waveforms.current), chosen))
+            if self.of_electronics:
+                grad = self.tape.gradient(self.waveforms.electronics)
+                electronics.append(grad[namespace(grad).asarray(chosen)])
+        if not pixels:
+            return []
+        result = self.by_values(found, pixels)
+        if electronics:
+            result += electronics_rows(self.tape, electronics, np.concatenate(pixels), self.slots)
+        return np.split(result, np.cumsum([len(chosen) for chosen in pixels])[:-1])
+
+    def rows(self, grad_waveform: Any, pixels: np.ndarray) -> np.ndarray:
         """(len(pixels), len(slots)) float64, from d(loss)/d(waveform) of each pixel.
 
         `pixels` are indices into `windows`; the gradient of the waveform is read on their windows alone.
         """
+        return self.by_values([self.on_device(grad_waveform, pixels)], [pixels])
+
+    def on_device(self, grad_waveform: Any, pixels: np.ndarray) -> Any:
+        """The same by the parameters of each pixel's module, (len(pixels), n_columns)."""
         xp = namespace(grad_waveform)
         shape = (len(pixels), len(self.columns))
         partial, row = (xp.zeros(shape, dtype=grad_waveform.dtype) for _ in range(2))
-        own = {"pixel": pixels, "grad_waveform": grad_waveform, "partial": partial, "row": row}
+        own = {"pixel": xp.asarray(pixels), "grad_waveform": grad_waveform, "partial": partial, "row": row}
         for kernel in (self.back, pull, rows):
             plain(kernel, len(pixels), **self.arguments | own)
-        module = self.forward["drift"]["step_module"][self.arguments["pair_step"][self.first_pair[pixels]]]
-        return by_slot(self.forward, row, module, self.columns, self.slots)
+        return row
+
+    def by_values(self, found: list[Any], pixels: list[np.ndarray]) -> np.ndarray:
+        """By the values at `slots`, from what `on_device` found of these pixels, one after the other."""
+        module = to_numpy(self.forward["drift"]["step_module"][self.arguments["pair_step"][self.first_pair[:-1]]])
+        row = np.concatenate(all_to_numpy(found))
+        return by_slot(self.forward, row, module[np.concatenate(pixels)], self.columns, self.slots)
 
 
-def electronics_rows(tape: Tape, grad_electronics: Any, pixels: Any, slots: Sequence[int]) -> np.ndarray:
-    """(len(pixels), len(slots)) float64: by values, from the gradient (n_pixels, 4) by the electronics of pixels."""
-    slot, grad = (to_numpy(array)[to_numpy(pixels)] for array in (slots_of_electronics(tape), grad_electronics))
+def electronics_rows(tape: Tape, grads: list[Any], pixels: np.ndarray, slots: Sequence[int]) -> np.ndarray:
+    """(len(pixels), len(slots)) float64: by values, from gradients (n, 4) by the electronics of all these pixels."""
+    slot, grad = to_numpy(slots_of_electronics(tape))[pixels], np.concatenate(all_to_numpy(grads))
     return np.stack([np.where(slot == one, grad, 0.0).sum(axis=1, dtype=np.float64) for one in slots], axis=1)
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lartpc.adjoint.pixels.segments import segments
-from lartpc.arrays import namespace, offsets, owners, run_starts, sorting, to_numpy
+from lartpc.arrays import all_to_numpy, namespace, offsets, owners, run_starts, sorting
 from lartpc.autodiff.launch import plain
 from lartpc.autodiff.tape import Tape
 from lartpc.gradients.jacobian import Jacobian, step_gradients, unit_seeds
@@ -56,7 +56,7 @@ class SegmentJacobian:
             "step_slope": deposit_slopes(forward),
         }
 
-    def of_seeds(self, seeds: list[tuple[Any, Any]], pixels: Any) -> tuple[np.ndarray, SegmentRows]:
+    def of_seeds(self, seeds: list[tuple[Any, Any]], pixels: np.ndarray) -> tuple[np.ndarray, SegmentRows]:
         """(len(pixels), len(slots)) float64, and `SegmentRows`, from the derivatives `seeds` of losses, see `Tape`.
 
         `pixels` are indices into the windows' pixels, each once. Whoever calls it has written nothing since.
@@ -64,12 +64,13 @@ class SegmentJacobian:
         rows = self.of_parameters.of_seeds(seeds, pixels)
         return rows, self.of_pairs(pixels)
 
-    def of_pairs(self, pixels: Any) -> SegmentRows:
+    def of_pairs(self, pixels: np.ndarray) -> SegmentRows:
         """`SegmentRows` of the last way back that `of_parameters` went, which was for these `pixels`."""
         split = self.arguments
         xp, dtype = namespace(split["dE"]), split["dE"].dtype
+        pixels = xp.asarray(pixels)
         first = self.slot_of_pixel[pixels]
-        of_row = offsets(self.slot_of_pixel[xp.asarray(pixels) + 1] - first)
+        of_row = offsets(self.slot_of_pixel[pixels + 1] - first)
         n = int(of_row[-1])
         row = owners(of_row, n)
         slot = xp.arange(n) + (first - of_row[:-1])[row]
@@ -78,9 +79,9 @@ class SegmentJacobian:
         plain(segments, n, **split | {"slot": slot} | grads)
         values = np.empty((n, 9))
         columns = np.split(values, (3, 6, 7, 8), axis=1)
-        for column, grad in zip(columns, grads.values(), strict=True):
-            column[...] = to_numpy(grad).reshape(column.shape)
-        return SegmentRows(to_numpy(row), to_numpy(split["slot_segment"][slot]), values)
+        for column, grad in zip(columns, all_to_numpy(list(grads.values())), strict=True):
+            column[...] = grad.reshape(column.shape)
+        return SegmentRows(*all_to_numpy([row, split["slot_segment"][slot]]), values)
 
 
 def deposit_slopes(forward: dict[str, dict]) -> Any:

@@ -37,7 +37,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lartpc.arrays import namespace, to_numpy
+from lartpc.arrays import all_to_numpy, namespace, to_numpy
 from lartpc.autodiff.tape import Tape
 from lartpc.detector.detector import Detector
 from lartpc.frontend.frontend import Pixels
@@ -71,15 +71,18 @@ def hit_list(objective: Any, batch: Batch, parameters: Any, whole: bool) -> Line
     waveforms, pixels, target, terms = compared
     # Checks the whole tape; nothing is written after it.
     of_pixels = Jacobian(tape, waveforms, objective.slots)
-    residual, jacobian, pixel = [], [], []
-    for chosen, values, seeds in terms.squares:
-        pixel.append(to_numpy(waveforms.windows.pixel[chosen]))
-        residual.append(values)
-        jacobian.append(of_pixels.of_seeds(seeds, chosen))
-    rest, gradient_rest = 0.0, 0.0
-    if whole:
-        rest, (chosen, seeds) = terms.rest, terms.of_rest
-        gradient_rest = of_pixels.of_seeds(seeds, chosen).sum(axis=0)
+    id_of, residual, pixel = to_numpy(waveforms.windows.pixel), [], []
+
+    def losses() -> Iterator[tuple[np.ndarray, list[Seed]]]:
+        for chosen, values, seeds in terms.squares:
+            pixel.append(id_of[chosen])
+            residual.append(values)
+            yield chosen, seeds
+        if whole:
+            yield terms.of_rest
+
+    jacobian = of_pixels.of_all(losses())
+    rest, gradient_rest = (terms.rest, jacobian.pop().sum(axis=0)) if whole else (0.0, 0.0)
     objective.watch(batch, waveforms, pixels)
     return linear(objective, residual, jacobian, rest, gradient_rest, compared.used, target.unmatched, pixel)
 
@@ -90,11 +93,11 @@ Seed = tuple[Any, Any]  # an output of a kernel, and what its derivatives count 
 class Terms(NamedTuple):
     """-log L of a batch: sum of squared residuals/2 + rest."""
 
-    squares: Iterable[tuple[Any, np.ndarray, list[Seed]]]  # pixels, a residual of each, and what its row is made of
+    squares: Iterable[tuple[np.ndarray, np.ndarray, list[Seed]]]  # pixels, residuals, and what their rows are made of
     rest: float
-    of_rest: tuple[Any, list[Seed]]  # pixels that it depends on, and what its gradient is made of
+    of_rest: tuple[np.ndarray, list[Seed]]  # pixels that it depends on, and what its gradient is made of
     rest_of_pixel: np.ndarray  # (n_pixels,) float64
-    curved: Iterable[tuple[Any, list[Seed]]]  # pixels, and roots of the curvature of the rest: rows of an information
+    curved: Iterable[tuple[np.ndarray, list[Seed]]]  # pixels, and roots of the curvature of the rest: of an information
 
 
 class Compared(NamedTuple):
@@ -145,30 +148,31 @@ def exact_terms(
     r = (threshold[:, None] - (before if lost is None else before - lost)) / detector.reset_noise
     u = (target.charge - threshold[:, None] - during) / detector.uncorrelated_noise
 
-    def squares() -> Iterator[tuple[Any, np.ndarray, list[Seed]]]:
-        for n in range(int(to_numpy(count).max(initial=0))):
-            chosen = xp.flatnonzero(count > n)
+    def squares() -> Iterator[tuple[np.ndarray, np.ndarray, list[Seed]]]:
+        values, number = all_to_numpy([r, u]), to_numpy(count)
+        for n in range(int(number.max(initial=0))):
+            chosen = np.flatnonzero(number > n)
             for output, value, unit, of_threshold in (
-                (before, r, detector.reset_noise, 1.0),
-                (during, u, detector.uncorrelated_noise, -1.0),
+                (before, values[0], detector.reset_noise, 1.0),
+                (during, values[1], detector.uncorrelated_noise, -1.0),
             ):
                 seed, own = xp.zeros_like(output), xp.zeros_like(threshold)
-                seed[chosen, n] = -1.0 / unit
-                own[chosen] = of_threshold / unit
+                seed[:, n] = xp.where(used[:, n], -1.0 / unit, 0.0)
+                own[...] = xp.where(used[:, n], of_threshold / unit, 0.0)
                 seeds = [(output, seed), (threshold, own)]
                 if output is before and lost is not None:
                     seeds.append((lost, -seed))
                 if output is during and target.low is not None:
                     seeds += seeds_of_charge(pixels, own, target.charge[:, n])
-                yield chosen, to_numpy(value[chosen, n]).astype(np.float64), seeds
+                yield chosen, value[chosen, n].astype(np.float64), seeds
 
     left, deferred = left_of(threshold, before, after, target, detector)
     unspoken, more, seeds_more = rest_of_vetoes(vetoes, left, deferred, used)
     log_end, slope = log_ending(unspoken, deferred, detector.reset_noise, detector.uncorrelated_noise)
-    rest = float(np.sum(more)) - float(np.sum(log_end)) - float(xp.log(rate[used].astype(np.float64)).sum())
     log_rate = to_numpy(xp.log(xp.where(used, rate, 1.0).astype(np.float64)).sum(axis=1))
+    rest = float(np.sum(more)) - float(np.sum(log_end)) - float(np.sum(log_rate))
     acting = (np.abs(slope) > SMALLEST) | (np.abs(more) > SMALLEST) | (to_numpy(target.count) > 0)
-    chosen = xp.asarray(np.flatnonzero(acting))
+    chosen = np.flatnonzero(acting)
     grad_rate = xp.where(used, -1.0 / xp.where(used, rate, 1.0), 0.0)
     seeds = [(rate, grad_rate), *seeds_of_left(slope, before, after, target, threshold), *seeds_more]
     curved = curved_of(left, deferred, before, rate, after, target, threshold, detector)
@@ -224,7 +228,7 @@ def rounded_terms(waveforms: Waveforms, target: Aligned, pixels: Pixels, detecto
     def device(array: np.ndarray) -> Any:
         return xp.asarray(array.astype(before.dtype))
 
-    def squares() -> Iterator[tuple[Any, np.ndarray, list[Seed]]]:
+    def squares() -> Iterator[tuple[np.ndarray, np.ndarray, list[Seed]]]:
         for j in range(2 * most):
             chosen = np.flatnonzero(2 * count > j)
             seeds = np.zeros((2, *before.shape))
@@ -236,10 +240,10 @@ def rounded_terms(waveforms: Waveforms, target: Aligned, pixels: Pixels, detecto
             of_charges = [(before, device(seeds[0])), (during, device(seeds[1]))]
             if vetoes is not None:
                 of_charges.append((vetoes.lost, device(-seeds[0])))
-            yield xp.asarray(chosen), residual[chosen, j], of_charges + of_pixels
+            yield chosen, residual[chosen, j], of_charges + of_pixels
 
     acting = (np.abs(grad_left) > SMALLEST) | (np.abs(more) > SMALLEST) | (count > 0)
-    chosen = xp.asarray(np.flatnonzero(acting))
+    chosen = np.flatnonzero(acting)
     seeds = [(rate, grad_rate), (resume, grad_resume), (during, grad_during), (during_start, -grad_during)]
     # The edges of a count, from where u_k is taken: they scale with 1/gain, but for the threshold among them.
     below, above = (np.where(np.isfinite(edge), edge, 0.0) for edge in (np.where(vetoed, q, q - low), high - q))
@@ -306,7 +310,7 @@ def curved_of(
     target: Aligned,
     threshold: Any,
     detector: Detector,
-) -> Iterator[tuple[Any, list[Seed]]]:
+) -> Iterator[tuple[np.ndarray, list[Seed]]]:
     """Roots of the second derivative of -log P0 by the charge that is left, and 1/I(t_k) of the rate of each hit.
 
     Of -log I this is what is expected of the second derivative: the Fisher information of the times of a rate.
@@ -315,11 +319,12 @@ def curved_of(
     (_, above), (_, below) = (log_ending(left + step, deferred, *noises) for step in (1.0, -1.0))
     curvature = np.maximum(0.5 * (below - above), 0.0)
     chosen = np.flatnonzero(curvature > LEAST_SILENCE)
-    yield xp.asarray(chosen), seeds_of_left(np.sqrt(curvature), before, after, target, threshold)
-    count = target.count - target.deferred
-    for n in range(int(to_numpy(count).max(initial=0))):
-        chosen, seed = xp.flatnonzero(count > n), xp.zeros_like(rate)
-        seed[chosen, n] = 1.0 / rate[chosen, n]
+    yield chosen, seeds_of_left(np.sqrt(curvature), before, after, target, threshold)
+    count = to_numpy(target.count - target.deferred)
+    for n in range(int(count.max(initial=0))):
+        seed, chosen = xp.zeros_like(rate), np.flatnonzero(count > n)
+        own = xp.asarray(chosen)
+        seed[own, n] = 1.0 / rate[own, n]
         yield chosen, [(rate, seed)]
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from lartpc.arrays import to_numpy
+from lartpc.arrays import all_to_numpy, to_numpy
 from lartpc.autodiff.tape import Tape
 from lartpc.gradients.jacobian import Jacobian
 from lartpc.losses.linear import Linear, linear
@@ -25,20 +26,23 @@ def matched(objective: Any, batch: Batch, parameters: Any) -> Linear:
     most = min(reads.charge.shape[1], target.charge.shape[1])  # those with as many hits have no more
     time = (windows.tick[reads.window] * tick + reads.time.astype(np.float64))[:, :most] - target.time[:, :most]
     charge = reads.charge[:, :most] - target.charge[:, :most]
-    same = (reads.count == target.count) & (target.count > 0)
+    count, found, pixel = all_to_numpy([target.count, reads.count, windows.pixel])
+    off = {"time": to_numpy(time) / 0.1, "charge": to_numpy(charge) / 1000.0}
+    same = (found == count) & (count > 0)
+    rows = [np.flatnonzero(same & (count > n)) for n in range(min(most, int(count[same].max(initial=0))))]
+
+    def seeds() -> Iterator[tuple[np.ndarray, list[tuple[Any, Any]]]]:
+        for n, chosen in enumerate(rows):
+            for what in off:
+                seed = simulation.xp.zeros_like(reads.charge)
+                seed[:, n] = (reads.count == target.count) & (target.count > n)
+                yield chosen, [(getattr(reads, what), seed)]
+
     # Checks the whole tape; nothing is written after it.
-    of_pixels = Jacobian(tape, waveforms, objective.slots)
-    residual, jacobian, pixel = [], [], []
-    for n in range(most):
-        chosen = simulation.xp.flatnonzero(same & (target.count > n))
-        if len(chosen) == 0:
-            break
-        for what, difference, unit in (("time", time, 0.1), ("charge", charge, 1000.0)):
-            seed = simulation.xp.zeros_like(reads.charge)
-            seed[chosen, n] = 1.0
-            pixel.append(to_numpy(windows.pixel[chosen]))
-            residual.append(to_numpy(difference[chosen, n]) / unit)
-            jacobian.append(of_pixels.of_seeds([(getattr(reads, what), seed)], chosen) / unit)
-    hits = int(target.count[same].sum())
-    unmatched = int(target.count.sum()) - hits + target.unmatched
-    return linear(objective, residual, jacobian, 0.0, 0.0, hits, unmatched, pixel)
+    jacobian = Jacobian(tape, waveforms, objective.slots).of_all(seeds())
+    jacobian = [row / unit for row, unit in zip(jacobian, (0.1, 1000.0) * len(rows), strict=True)]
+    residual = [both[chosen, n] for n, chosen in enumerate(rows) for both in off.values()]
+    hits = int(count[same].sum())
+    unmatched = int(count.sum()) - hits + target.unmatched
+    pixels = [pixel[chosen] for chosen in rows for _ in off]
+    return linear(objective, residual, jacobian, 0.0, 0.0, hits, unmatched, pixels)

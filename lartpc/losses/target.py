@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lartpc.arrays import namespace, run_starts, to_numpy
+from lartpc.arrays import all_to_numpy, namespace, run_starts, to_numpy
 from lartpc.data.hits import Hits
 from lartpc.detector.detector import Detector
 from lartpc.detector.digitization import charge_of, whole_ticks
@@ -99,7 +99,8 @@ class TargetHits:
         index = np.searchsorted(event_id, pixel_event)
         known = np.isin(pixel_event, event_id[present]) & np.isin(d.tpc_of(pixel_id), to_numpy(batch.wanted))
         key = np.where(known, index * d.n_pixels + pixel_id, -1)
-        window_key = to_numpy(windows.event) * d.n_pixels + to_numpy(windows.pixel)
+        event, pixel = all_to_numpy([windows.event, windows.pixel])
+        window_key = event * d.n_pixels + pixel
         at = np.minimum(np.searchsorted(window_key, key), max(len(window_key) - 1, 0))
         matched = known & (window_key[at] == key) if len(window_key) else np.zeros(len(key), dtype=bool)
         lengths = np.diff(self.first)
@@ -122,7 +123,7 @@ class TargetHits:
         xp = namespace(windows.event)
         columns = {name: xp.asarray(array) for name, array in arrays.items()}
         none_deferred = xp.zeros(len(count), dtype=bool)
-        ignored = xp.asarray(in_rows(event_id[to_numpy(windows.event)], to_numpy(windows.pixel), self.ignored))
+        ignored = xp.asarray(in_rows(event_id[event], pixel, self.ignored))
         of_pixels = {"count": xp.asarray(count), "deferred": none_deferred, "ignored": ignored}
         return Aligned(unmatched=unmatched, **of_pixels, **columns)
 

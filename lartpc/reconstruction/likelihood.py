@@ -265,7 +265,7 @@ def collect(
     squares, rest, curved = (Rows(event, first, n_theta) for _ in range(3))
     over, residuals = np.zeros(len(broad)), iter(terms.squares)
     for both in zip(residuals, residuals, strict=True):
-        chosen = to_numpy(both[0][0])
+        chosen = both[0][0]
         square = both[0][1] ** 2 + both[1][1] ** 2
         far = broad[event[chosen]]
         weight = np.where(far, (FREEDOM + 2) / (FREEDOM + square), 1.0)
@@ -277,7 +277,7 @@ def collect(
             sparse = sparse._replace(values=sparse.values * root[sparse.row][:, None])
             squares.add(chosen, values * root, (theta * root[:, None], sparse))
     for rows, (chosen, seeds) in ((rest, terms.of_rest), *((curved, one) for one in terms.curved)):
-        rows.add(to_numpy(chosen), np.zeros(len(chosen)), of_pixels.of_seeds(seeds, chosen))
+        rows.add(chosen, np.zeros(len(chosen)), of_pixels.of_seeds(seeds, chosen))
     return squares.of_tracks(), rest.of_tracks(), curved.of_tracks(), over
 
 

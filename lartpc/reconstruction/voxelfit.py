@@ -109,9 +109,9 @@ class VoxelLikelihood:
         owner = to_numpy(compared.waveforms.windows.event)
         squares, rest, curved = (SparseRows(blocks, etas, owner) for _ in range(3))
         for chosen, residual, seeds in terms.squares:
-            squares.add(to_numpy(chosen), residual, of_pixels.of_seeds(seeds, chosen)[1])
+            squares.add(chosen, residual, of_pixels.of_seeds(seeds, chosen)[1])
         for rows, (chosen, seeds) in ((rest, terms.of_rest), *((curved, one) for one in terms.curved)):
-            rows.add(to_numpy(chosen), np.zeros(len(chosen)), of_pixels.of_seeds(seeds, chosen)[1])
+            rows.add(chosen, np.zeros(len(chosen)), of_pixels.of_seeds(seeds, chosen)[1])
         value = np.bincount(owner, terms.rest_of_pixel, len(blocks))
         found = []
         parts = zip(blocks, etas, squares.of_blocks(), rest.of_blocks(), curved.of_blocks(), strict=True)
