@@ -90,15 +90,18 @@ def log_no_hit(x: np.ndarray, reset_noise: float, uncorrelated_noise: float) -> 
     near = 0.5 * (ndtr(h) + ndtr(k)) + owens_t(k, a)
     density = 0.5 * (normal(h) / reset_noise + normal(k) / total * (1.0 - erf(a * k / np.sqrt(2.0))))
     safe = np.where(far, 1.0, near)
-    log_far = log_ndtr(k)
-    slope_far = np.exp(-0.5 * k * k - log_far) / _ROOT_2PI / total
-    return np.where(far, log_far, np.log(safe)), np.where(far, slope_far, density / safe)
+    return np.where(far, log_ndtr(k), np.log(safe)), np.where(far, hazard(-k) / total, density / safe)
 
 
 def log_hit(x: np.ndarray, reset_noise: float) -> tuple[np.ndarray, np.ndarray]:
     """log P(A >= x), A the reset noise, and its derivative: the threshold was reached; x as in `log_no_hit`."""
-    value = log_ndtr(-x / reset_noise)
-    return value, -np.exp(-0.5 * (x / reset_noise) ** 2 - value) / _ROOT_2PI / reset_noise
+    z = x / reset_noise
+    return log_ndtr(-z), -hazard(z) / reset_noise
+
+
+def hazard(z: np.ndarray) -> np.ndarray:
+    """phi(z)/Phi(-z), of any z: it goes to z, or to 0."""
+    return np.sqrt(2.0 / np.pi) / erfcx(z / np.sqrt(2.0))
 
 
 def normal(z: np.ndarray) -> np.ndarray:

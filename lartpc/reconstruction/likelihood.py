@@ -58,6 +58,7 @@ class Near(NamedTuple):
     hits: int  # that are used
     missed: int  # hits on pixels that the track does not reach
     jacobian: np.ndarray  # (m, n) d(residual)/d(eta)
+    jacobian_theta: np.ndarray  # (m, p) d(residual)/d(theta)
     of_time: OfTime | None = None  # where that is fixed
 
     @property
@@ -167,6 +168,7 @@ class TrackLikelihood:
                     hits=int(used[k]),
                     missed=int(n_lost[k]),
                     jacobian=jacobian,
+                    jacobian_theta=by_theta,
                     of_time=of_time,
                 )
             )

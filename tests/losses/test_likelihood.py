@@ -10,7 +10,7 @@ from scipy.stats import norm
 
 from lartpc.kernels.losses.likelihood import DARK_CURRENT
 from lartpc.losses.charges import make_charges
-from lartpc.losses.probability import log_interval, log_no_hit
+from lartpc.losses.probability import log_hit, log_interval, log_no_hit
 from lartpc.losses.rounded import RoundedHits, log_hits
 from lartpc.response.windows import Windows
 
@@ -158,6 +158,8 @@ def test_limits_of_no_hit():
     assert np.isfinite(log_none).all() and np.isfinite(slope).all()
     # log P0 -> -x^2/2 (s_r^2 + s_u^2): more charge without a hit is ever less likely
     variance = 900.0**2 + 500.0**2
+    assert log_no_hit(np.array([-1e14]), 900.0, 500.0)[1] == pytest.approx(1e14 / variance, rel=1e-6)
+    assert log_hit(np.array([1e14]), 900.0)[1] == pytest.approx(-1e14 / 900.0**2, rel=1e-6)
     np.testing.assert_allclose(log_none[2:], -0.5 * x[2:] ** 2 / variance, rtol=1e-2)
     np.testing.assert_allclose(slope[2:], -x[2:] / variance, rtol=1e-2)
 

@@ -137,7 +137,7 @@ def fitted(rows, value=-80.0, residual=0.5, g=0.0):
     none, one, m = np.zeros(0), np.eye(track.size), len(rows)
     jacobian = np.zeros((2 * m, track.size))
     jacobian[:m, 0] = 1.0  # takes half of the squares
-    near = Near(value, np.full(2 * m, residual), np.zeros(track.size), one, none, none, none, m, 0, jacobian)
+    near = Near(value, np.full(2 * m, residual), np.zeros(track.size), one, none, none, none, m, 0, jacobian, none)
     return Found(Candidate(3, np.array(rows), STOPPING, None, ()), "proton", Fitted(track, eta, near), {})
 
 

@@ -31,6 +31,7 @@ def quadratic(information, gradient, n):
         hits=3,
         missed=0,
         jacobian=np.zeros((3, n)),
+        jacobian_theta=np.zeros((3, len(gradient) - n)),
     )
 
 
@@ -180,16 +181,19 @@ def test_a_track_whose_log_det_jumps_is_named(monkeypatch):
     def half_log_det(state):
         theta = getattr(state, "theta", state)
         smooth = 0.3 * theta[0]
-        return np.array([smooth, smooth + (5.0 if theta[0] > 0.0 else 0.0), 3.0 * theta[0] ** 2])
+        jump, lost = 5.0 if theta[0] > 0.0 else 0.0, np.nan if theta[1] > 0.0 else 0.0
+        return np.array([smooth, smooth + jump, 3.0 * theta[0] ** 2, smooth + lost])
 
     monkeypatch.setattr(marginal, "half_log_det", half_log_det)
+    monkeypatch.setattr(marginal, "bent", lambda fit, state: 0.0)
     reduced = Reduced(np.zeros(2), np.eye(2), ())
-    state = State(np.zeros(2), (), (None, None, None))
+    state = State(np.zeros(2), (), (None,) * 4)
     by_track = marginal.slopes(Fit(), state, reduced)
     np.testing.assert_allclose(by_track.by_theta[0], [0.3, 0.0], atol=1e-12)
     jumping = marginal.jumping(Fit(), state, reduced, by_track)
-    np.testing.assert_array_equal(jumping, [False, True, False])  # the last bends much, and is as smooth as any
-    np.testing.assert_array_equal(by_track.without(jumping).by_theta[1], [0.0, 0.0])
+    # The third bends much, and is as smooth as any; the last is no number to one side.
+    np.testing.assert_array_equal(jumping, [False, True, False, True])
+    np.testing.assert_array_equal(by_track.without(jumping).by_theta[[1, 3]], np.zeros((2, 2)))
 
 
 def test_slopes_to_one_side_know_the_curvature(monkeypatch):
@@ -203,6 +207,7 @@ def test_slopes_to_one_side_know_the_curvature(monkeypatch):
             return State(theta, eta, ())
 
     monkeypatch.setattr(marginal, "half_log_det", lambda state: np.array([state.theta[0] ** 2 - 0.5 * state.theta[1]]))
+    monkeypatch.setattr(marginal, "bent", lambda fit, state: 0.0)
     reduced = Reduced(np.zeros(2), np.diag([4.0, 1.0]), ())
     first = marginal.slopes(Fit(), State(np.array([0.1, 0.0]), (), ()), reduced)
     np.testing.assert_allclose(first.by_theta, [[0.2, -0.5]], atol=1e-12)
