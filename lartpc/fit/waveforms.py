@@ -123,7 +123,7 @@ def judge_waveforms(objective: WaveformObjective, values: np.ndarray) -> Verdict
     """
     squares, samples, kinds = [], [], []
     for k, regions in enumerate(objective.regions):
-        squares.append(objective.of_batch(k, values)[1])
+        squares.append(objective.squares(k, values))
         samples.append(regions.ticks)
         kinds.append(objective.simulation.detector.channel_kind[regions.channel])
     total, n, kind = (np.concatenate(column) for column in (squares, samples, kinds))
