@@ -70,6 +70,7 @@ def simulate_wire_file(
     told = {
         "detector": detector.name,
         "wires": detector.describe(),
+        "field_response": simulation.response.describe(),
         "parameters": simulation.parameters.as_dict(),
         "recombination": simulation.recombination,
         "noise": noise,
