@@ -8,6 +8,7 @@ from wire_samples import joined, segments_of, small_response, small_wires, track
 
 from lartpc.fit.unknowns import unknowns_of
 from lartpc.fit.waveforms import SEVEN, calibrate_waveforms
+from lartpc.goodness.waveforms import judge_waveforms
 from lartpc.losses.waveforms import PAD, WaveformObjective, power_of_part, regions_of
 from lartpc.simulation.wires import WireSimulation, dense
 from lartpc.wires.digitize import digitize, undigitize
@@ -130,6 +131,18 @@ def test_what_high_passes_leave_of_a_signal_is_in_the_next_region(detector):
     at = objective(unknowns.start)
     assert at.value < 1e-5  # data are in single precision
     assert (np.abs(at.gradient) < 1e-3 * np.sqrt(np.diag(at.information))).all()
+
+
+def test_a_verdict_takes_no_derivatives(detector, monkeypatch):
+    simulation = simulation_of(detector)
+    segments = muons(1, np.random.default_rng(3), detector)
+    objective = WaveformObjective(
+        simulation, segments, data_of(simulation, segments, 2), unknowns_of(simulation, ("vdrift",))
+    )
+    at = objective(objective.unknowns.start)
+    monkeypatch.setattr("lartpc.losses.waveforms.bare_slopes", None)
+    verdict = judge_waveforms(objective, objective.unknowns.start)
+    assert verdict.describes and verdict.examined.squares.sum() == pytest.approx(2.0 * at.value, rel=1e-4)
 
 
 @pytest.mark.slow
