@@ -224,6 +224,14 @@ def test_commands_of_pixels_refuse_wires(made, command):
         assert f"--detector {detector}: found wires, allowed here are pixels: module0, 2x2, ndlar or a YAML" in line
 
 
+def test_info_takes_the_detector_that_a_file_tells(own):
+    for name in ("sbnd", "2x2"):
+        with h5py.File(own, "a") as file:
+            file.attrs["detector"] = name
+        assert json.loads(succeeds("info", own))["detector"] == name
+        assert json.loads(succeeds("info", own, "--detector", "module0"))["detector"] == "module0"
+
+
 def test_detectors_and_responses_that_are_none_are_refused(made, tmp_path):
     bad, other = tmp_path / "bad.yaml", tmp_path / "other.npz"
     bad.write_text(SMALL.replace("kind: induction", "kind: sideways"))
@@ -274,6 +282,9 @@ def test_info_tells_of_wires(made):
     assert told["parameters"]["lifetime"]["value"] == 2500 and "threshold_offset" not in told["parameters"]
     assert "ellipsoid" in told["recombination"]
     assert json.loads(succeeds("info", made["frames"], "--detector", made["detector"]))["inside"] > 0.9
+    told = json.loads(succeeds("info", made["frames"]))  # whose detector is not built in
+    assert told["detector"] == "small" and "inside" not in told and "--detector" in told["hints"][0]
+    assert json.loads(succeeds("info", made["segments"]))["detector"] == "module0"
     assert read_attrs(made["frames"])["response"] == str(made["response"])
 
 
