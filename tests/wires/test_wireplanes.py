@@ -143,6 +143,14 @@ def test_a_wrong_yaml_is_told_in_one_line(tmp_path, change, told):
     assert told in str(refused.value) and str(refused.value).startswith(str(path)) and "\n" not in str(refused.value)
 
 
+def test_the_field_is_that_of_the_response(tmp_path):
+    path = tmp_path / "wires.yaml"
+    path.write_text(
+        TEXT.format(rc=[], angle=35.0, of_u="").replace("eField: 0.5, ", "").replace("field: 0.5", "field: 0.4")
+    )
+    assert WireDetector.load(path).parameters.eField == 0.4
+
+
 @pytest.mark.parametrize(
     "of_u, told",
     [
