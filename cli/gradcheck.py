@@ -44,6 +44,7 @@ def gradcheck(segments, detector, layout, names, **options):
     from lartpc import Simulation, gradcheck_waveforms
     from lartpc import gradcheck as check
     from lartpc.data.selection import first_events
+    from lartpc.fit.waveforms import at_start
     from lartpc.gradients.gradcheck import SMOOTH
 
     source, deposits = load_segments(segments, chosen)
@@ -52,12 +53,13 @@ def gradcheck(segments, detector, layout, names, **options):
         f"{source}: {len(used)} of {len(deposits)} segments, {len(used.events)} of {len(deposits.events)} events"
     )
     keywords = {"dtype": np.float64, "settings": SMOOTH}
+    wanted = [name.strip() for name in names.split(",")] if names else None
     if wires:
-        check, simulation = gradcheck_waveforms, wire_simulation(chosen, parameters, options, **keywords)
+        check, parameters = gradcheck_waveforms, at_start(parameters, wanted or ())
+        simulation = wire_simulation(chosen, parameters, options, **keywords)
     else:
         chain = {name: options[name] for name in ("recombination", "response")}
         simulation = Simulation(chosen, parameters, **chain, **keywords)
-    wanted = [name.strip() for name in names.split(",")] if names else None
     announce_compilation("cpu")
     report = check(simulation, used, wanted, functools.partial(progress_bar, doing="checking", unit="parameter"))
     click.echo(str(report))

@@ -8,9 +8,10 @@ from lartpc.formats.edepsim import write_segments
 from lartpc.formats.eventfile import EventFile
 from lartpc.formats.frames import FrameFile
 from lartpc.formats.waveforms import read_waveforms
+from lartpc.plots.wires import channel_of
 from lartpc.simulation.wirefiles import simulate_wire_file
 from lartpc.simulation.wires import WireSimulation, dense
-from lartpc.wires.digitize import digitize
+from lartpc.wires.digitize import count, digitize
 
 
 def test_windows_are_cut_from_the_whole(tmp_path, monkeypatch):
@@ -44,3 +45,20 @@ def test_windows_are_cut_from_the_whole(tmp_path, monkeypatch):
         assert np.mean(frame.samples != counts) < 1e-3
         late += np.count_nonzero(voltage[:, -50:] < -1.0)
     assert late > 100  # that is not just the baseline
+
+
+def test_what_follows_a_window_is_told_from_it(tmp_path):
+    """The picture of a channel shows what high passes give after a signal and between two, of one or two stages."""
+    for k, rc in enumerate(((), (60.0,), (60.0, 90.0))):
+        detector = small_wires(rc=rc)
+        simulation = small_simulation(detector)
+        write_segments(tmp_path / f"{k}.h5", joined(*(track(20, dEdx=90.0, t0=t0, event=1) for t0 in (-30.0, 90.0))))
+        deposits, frames = EventFile(tmp_path / f"{k}.h5"), tmp_path / f"frames{k}.h5"
+        simulate_wire_file(simulation, deposits, frames, noise=False)
+        (whole,) = simulation(deposits.read(0)[0], settle=detector.n_ticks)
+        ticks = range(detector.first_tick, detector.first_tick + detector.n_ticks)
+        for channel in whole.windows.pixel[::7].tolist():
+            found = channel_of(FrameFile(frames), 1, channel, detector)
+            expected = dense(whole, 0, np.array([channel]), ticks)[0] / count(detector.adc)
+            np.testing.assert_allclose(found.truth, expected, rtol=0.0, atol=1e-4 * np.abs(expected).max() + 1e-3)
+            assert found.truth.shape == found.samples.shape
