@@ -30,7 +30,9 @@ class Squares(NamedTuple):
 
 
 def asked(objective: WaveformObjective, values: np.ndarray) -> list[Check]:
-    """The change of each unknown alone that residuals ask for: -g/I, with the error 1/sqrt(I) (C. R. Rao's score test).
+    """The change of each unknown alone that residuals ask for, the most certain first (C. R. Rao's score test).
+
+    It is -g/I, g the slope of -log L and I its information, with the error 1/sqrt(I).
 
     A parameter that is off by many of its errors changes the mean square of the residuals by next to nothing.
     """
@@ -42,7 +44,7 @@ def asked(objective: WaveformObjective, values: np.ndarray) -> list[Check]:
             what = f"{name} [{unit}]" if unit else name
             asks = f"change of {what} alone that residuals ask for"
             found.append(Check(asks, -slope / square, 0.0, -slope / square**0.5))
-    return found
+    return sorted(found, key=lambda check: -abs(check.significance))
 
 
 def judge_waveforms(objective: WaveformObjective, values: np.ndarray, more: Sequence[Check] = ()) -> Verdict:
