@@ -146,10 +146,11 @@ def _wrapped(plane: Plane, anode: Anode, side: int) -> tuple[float, float, float
 
 def channels_of(planes: WirePlanes, plane: np.ndarray, wire: np.ndarray) -> np.ndarray:
     """The channels that read wires of planes, rows of `planes`, (n,) int64 each."""
-    return channel_at(*(getattr(planes, name)[plane] for name in ("first_channel", "start", "step", "wrap")), wire)
+    p = planes
+    return channel_at(wire, p.first_channel[plane], p.start[plane], p.step[plane], p.wrap[plane])
 
 
-def channel_at(first_channel: Any, start: Any, step: Any, wrap: Any, wire: Any) -> Any:
+def channel_at(wire: Any, first_channel: Any, start: Any, step: Any, wrap: Any) -> Any:
     """The channels that read wires, from what `WirePlanes` has of each one's plane, (n,) int64 each; on any device."""
     return first_channel + (start + step * wire) % wrap
 

@@ -89,14 +89,16 @@ def differences_of_wires(settings: Mapping[str, Any], simulation: WireSimulation
     detector, own = settings.get("detector", simulation.detector.name), simulation.detector.describe()
     if detector != own["name"]:
         yield "detector", detector, own["name"]
-    told = settings.get("wires")
-    for name in (name for name in own if isinstance(told, Mapping) and name in told and name != "name"):
-        if not same(told[name], own[name]):
-            yield name, short(told[name]), short(own[name])
-    told, taken = settings.get("field_response"), simulation.response.describe()
-    of = [name for name in taken if isinstance(told, Mapping) and not same(told.get(name), taken[name])]
-    if of:
-        yield "response", f"of {of[0]} {short(told.get(of[0]))}", f"one of {short(taken[of[0]])}"
+    wires, response = (
+        told if isinstance(told, Mapping) else {} for told in (settings.get("wires"), settings.get("field_response"))
+    )
+    for name, value in own.items():
+        if name != "name" and name in wires and not same(wires[name], value):
+            yield name, short(wires[name]), short(value)
+    taken = simulation.response.describe()
+    others = [name for name in taken if name in response and not same(response[name], taken[name])]
+    if others:
+        yield "response", f"of {others[0]} {short(response[others[0]])}", f"one of {short(taken[others[0]])}"
 
 
 def same(a: Any, b: Any) -> bool:

@@ -143,8 +143,9 @@ def scan(
     quiet = simulation.without_noise()
     batches = quiet.batches(segments, whole=loss not in SQUARES)
     objective = Objective(loss, quiet, batches, hits, varied)
-    told = {"kind": loss, "truth": target.truth, "left_out": str(left_out)}
-    return scan_objective(objective, over, points, plane, journal, **told)
+    return scan_objective(
+        objective, over, points, plane, journal, kind=loss, truth=target.truth, left_out=str(left_out)
+    )
 
 
 def scan_objective(

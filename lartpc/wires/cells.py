@@ -76,7 +76,7 @@ def seen_cells(cells: Cells, table: WireTables, n_channels: int, settle: int, bl
     wire = low[cell] + xp.arange(n) - first[cell]
     plane = cells.plane[cell]
     of_plane = table.plane_wires[plane]
-    channel = channel_at(*(of_plane[:, column] for column in (FIRST_CHANNEL, START, STEP, WRAP)), wire)
+    channel = channel_at(wire, *(of_plane[:, column] for column in (FIRST_CHANNEL, START, STEP, WRAP)))
     sites = xp.diff(cells.first)
     first_tick = (cells.site + table.first_lag) // per_tick
     last_tick = (cells.site + sites - 1 + table.last_lag) // per_tick + 1 + settle

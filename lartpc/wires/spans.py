@@ -34,8 +34,8 @@ class Spans(NamedTuple):
         """Waveforms of the narrow windows, each (n_samples,), behind the high passes (n_waveforms, n_wide)."""
         xp = namespace(self.windows.tick)
         wide = xp.zeros((len(bare), int(self.windows.first[-1])), dtype=bare[0].dtype)
-        for row, one in zip(wide, bare, strict=True):
-            row[self.narrow] = one
+        for k, one in enumerate(bare):
+            wide[k, self.narrow] = one
         if not electronics.rc:
             return wide
         return xp.stack([behind_high_passes(row, self.windows, electronics, tick, plain) for row in wide])
