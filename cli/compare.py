@@ -138,7 +138,8 @@ def compare_frames(context, segments, target, detector, layout, fitted, changes,
     announce_compilation(options["device"])
     verdict = compare_waveforms(simulation, deposits, frames.read)
     say_left_out(frames)
-    return simulation, chain, verdict, waveform_residuals_figure
+    told = {"tag": frames.frames.tag, "regions_left_out": vars(frames.left_out)}
+    return simulation, {**chain, "frames": told}, verdict, waveform_residuals_figure
 
 
 def model_of(context, segments, target, detector, layout, fitted, changes, options, estimated=False):

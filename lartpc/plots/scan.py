@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 
 import numpy as np
 from matplotlib.colors import LogNorm
@@ -19,6 +20,7 @@ TANGENTS = 0.25  # half their length, in rise of the scaled loss or in distances
 PERCENT = 5.0  # up to which the scale of changes is linear
 CHANGES = np.array([-90, -50, -20, -10, -5, -2, 0, 2, 5, 10, 20, 50, 100, 200, 500])
 ARROWS = 17  # in a row, at most
+LONGEST = 34  # characters of a line of the legend
 FINE = 12  # parts of each cell of a landscape
 STEP = 0.2  # of contours, in decades
 
@@ -51,7 +53,7 @@ def curves(scan: Scan) -> Figure:
         shape = PchipInterpolator(np.arcsinh(percent / PERCENT), np.arcsinh(rise / small))
         fine = np.linspace(shape.x[0], shape.x[-1], 1000)
         curve = PERCENT * np.sinh(fine), small * np.sinh(shape(fine))
-        (line,) = ax.plot(*curve, linewidth=1.8, label=title(name))
+        (line,) = ax.plot(*curve, linewidth=1.8, label=textwrap.fill(title(name), LONGEST))
         ax.plot(percent, rise, "o", markersize=4, color=line.get_color())
         reach = TANGENTS * np.minimum(np.gradient(percent), (rise + small) / np.maximum(np.abs(slope), 1e-300))
         along = np.linspace(-1.0, 1.0, 9)[:, None] * reach

@@ -20,6 +20,7 @@ def test_compare_tells_whether_parameters_are_those_of_the_frames(made, tmp_path
     assert told.startswith("the model describes the target\n")
     found = json.loads((tmp_path / "a/verdict.json").read_text())
     assert found["describes"] and found["detector"] == "small" and found["recombination"] == "ellipsoid"
+    assert found["frames"]["tag"] == "raw" and set(found["frames"]["regions_left_out"].values()) == {0}
     checks = {check["name"]: check for check in found["checks"]}
     assert {"all planes", "plane U", "plane W"} <= {
         name.removeprefix("mean square of the residuals on ") for name in checks
