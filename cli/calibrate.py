@@ -41,6 +41,7 @@ from lartpc.cli.progress import progress_bar
 from lartpc.cli.runs import data_argument, detector_of, load_run, runs_given
 from lartpc.cli.thresholds import channels_of
 from lartpc.cli.wirefit import calibrate_wires
+from lartpc.cli.wires import check_no_tag
 
 
 @click.command(epilog="Example: lartpc calibrate muons.h5 hits.h5 -o fit --fit eField,lifetime")
@@ -116,8 +117,7 @@ def calibrate(data, output, names, per_run, start, loss, resume, overwrite, **op
         if not calibrate_wires(data, output, given):
             sys.exit(1)
         return
-    if options["tag"] is not None:
-        raise InputError("--tag: found with pixels, allowed only with wires")
+    check_no_tag(options)
     given = runs_given(data, options)
     if given[0]["segments"] is None:
         calibrate_from_hits(given, output, names, per_run, start, resume, overwrite, {**options, "loss": loss})

@@ -12,12 +12,17 @@ from lartpc import InputError
 from lartpc.cli.fitting import aim_of, prepare
 from lartpc.cli.info import versions
 from lartpc.cli.options import (
+    PIXEL_OPTIONS,
     config_option,
+    detector_option,
     device_option,
     events_option,
     folder_option,
+    is_wires,
     layout_option,
     load_detector,
+    load_wires,
+    offset_option,
     overwrite_option,
     pairs,
     pixel_detector_option,
@@ -28,22 +33,28 @@ from lartpc.cli.options import (
     say,
     set_option,
     t0_option,
+    tag_option,
     with_pixel_values,
 )
+from lartpc.cli.progress import announce_compilation
+from lartpc.cli.wires import check_no_tag, refuse, response_given, say_left_out, wire_simulation
+
+# Options of compare that are of pixels.
+OF_PIXELS = ("layout", *PIXEL_OPTIONS, "rounded", "t0")
 
 
-def model_options(command):
-    """The decorator with the options of `model_of`."""
-    return simulation_options(t0_option(command))
+def model_options(command, named=pixel_detector_option):
+    """The decorator with the options of `model_of`; `named`: that of the detector."""
+    return simulation_options(t0_option(command), named)
 
 
-def simulation_options(command):
+def simulation_options(command, named=pixel_detector_option):
     """The decorator with the options of `simulation_of`, and what `--rounded` and `--events` say of a target."""
     fit = click.option("--fit", "fitted", metavar="FILE", help="fit.json with parameters, recombination and response.")
     run = click.option("--run", type=click.IntRange(0), help="Which run of --fit, where that is of several.")
     options = (
         config_option,
-        pixel_detector_option,
+        named,
         layout_option,
         events_option,
         pixel_options,
@@ -60,7 +71,9 @@ def simulation_options(command):
 @click.argument("segments")
 @click.argument("target")
 @folder_option
-@model_options
+@functools.partial(model_options, named=detector_option)
+@offset_option
+@tag_option
 @overwrite_option
 @click.pass_context
 def compare(context, segments, target, output, detector, layout, fitted, changes, overwrite, **options):
@@ -68,20 +81,17 @@ def compare(context, segments, target, output, detector, layout, fitted, changes
 
     Prints the verdict with its reasons, and writes it into DIR as verdict.json, with a picture of the residuals. Exit
     code 1 where the model does not describe the target.
+
+    With a detector of wires TARGET is a file of frames, and mean squares of residuals of each plane are compared.
     """
     started = time.perf_counter()
     folder = prepare(output, None, overwrite, ("verdict.json", "residuals.png"))
-    simulation, deposits, aim, chain = model_of(context, segments, target, detector, layout, fitted, changes, options)
+    compared = compare_frames if is_wires(detector) else compare_hits
+    simulation, chain, verdict, figure = compared(context, segments, target, detector, layout, fitted, changes, options)
 
-    from lartpc import compare as run
-    from lartpc.fit.agreement import doubts
     from lartpc.fit.store import write_verdict
     from lartpc.plots.figure import write_figure
-    from lartpc.plots.residuals import residuals_figure
 
-    for line in doubts(aim, simulation):
-        say(line)
-    verdict = run(simulation, deposits, aim)
     more = {
         "versions": versions(),
         "command": shlex.join(["lartpc", *sys.argv[1:]]),
@@ -90,11 +100,46 @@ def compare(context, segments, target, output, detector, layout, fitted, changes
         "detector": simulation.detector.name,
     }
     write_verdict(folder, verdict, more)
-    write_figure(folder / "residuals.png", residuals_figure(verdict, simulation.detector))
+    write_figure(folder / "residuals.png", figure(verdict, simulation.detector))
     click.echo(str(verdict))
     click.echo(f"{folder}: verdict.json, residuals.png; {time.perf_counter() - started:.1f} s")
     if not verdict.describes:
         sys.exit(1)
+
+
+def compare_hits(context, segments, target, detector, layout, fitted, changes, options):
+    """The simulation, its own options, the verdict, and what draws it."""
+    check_no_tag(options)
+    simulation, deposits, aim, chain = model_of(context, segments, target, detector, layout, fitted, changes, options)
+
+    from lartpc import compare as run
+    from lartpc.fit.agreement import doubts
+    from lartpc.plots.residuals import residuals_figure
+
+    for line in doubts(aim, simulation):
+        say(line)
+    return simulation, chain, run(simulation, deposits, aim), residuals_figure
+
+
+def compare_frames(context, segments, target, detector, layout, fitted, changes, options):
+    """The same with a detector of wires."""
+    refuse(OF_PIXELS)
+    simulation, chain = simulation_of_wires(detector, fitted, changes, options)
+
+    from lartpc import compare_waveforms, read_segments
+    from lartpc.fit.agreement import doubts
+    from lartpc.fit.frametarget import FrameTarget
+    from lartpc.plots.waveformresiduals import waveform_residuals_figure
+
+    deposits = read_segments(segments, options["offset"]).of_events(options["events"])
+    frames = FrameTarget(target, simulation.detector, options["tag"])
+    for line in doubts(frames, simulation):
+        say(line)
+    announce_compilation(options["device"])
+    verdict = compare_waveforms(simulation, deposits, frames.read)
+    say_left_out(frames)
+    told = {"tag": frames.frames.tag, "regions_left_out": vars(frames.left_out)}
+    return simulation, {**chain, "frames": told}, verdict, waveform_residuals_figure
 
 
 def model_of(context, segments, target, detector, layout, fitted, changes, options, estimated=False):
@@ -107,7 +152,7 @@ def model_of(context, segments, target, detector, layout, fitted, changes, optio
 
     from lartpc import read_segments
 
-    whole = read_segments(segments)
+    whole = read_segments(segments, options.get("offset", (0.0, 0.0, 0.0)))
     simulation, chain = simulation_of(context, detector, layout, fitted, changes, options, estimated)
     files = detector, layout
     return simulation, *aim_of(target, whole, simulation, None, files, {**options, "closure": False}), chain
@@ -115,15 +160,45 @@ def model_of(context, segments, target, detector, layout, fitted, changes, optio
 
 def simulation_of(context, detector, layout, fitted, changes, options, estimated=False):
     """The simulation that `simulation_options` ask for, and its own options; `estimated`: as of `model_of`."""
-    if options["run"] is not None and fitted is None:
-        raise InputError("--run: allowed with --fit only")
-    fit = values_of(fitted, options["run"]) if fitted is not None else {}
+    check_run(fitted, options)
 
     from lartpc import Simulation
-    from lartpc.fit.runs import has
     from lartpc.fit.thresholds import with_table
 
     chosen = with_pixel_values(load_detector(detector, layout), options, (detector, layout))
+    parameters, fit = parameters_of(chosen, fitted, changes, options)
+    chain = {name: options[name] for name in ("recombination", "response", "device")}
+    for name in ("recombination", "response"):
+        if fit and context.get_parameter_source(name) is ParameterSource.DEFAULT:
+            chain[name] = fit[name]
+    return Simulation(with_table(chosen) if estimated else chosen, parameters, **chain), chain
+
+
+def simulation_of_wires(detector, fitted, changes, options):
+    """The same with a detector of wires."""
+    check_run(fitted, options)
+    chosen = load_wires(detector)
+    parameters, fit = parameters_of(chosen, fitted, changes, options)
+    simulation = wire_simulation(chosen, parameters, options, fit)
+    response = response_given(options, fit) or "computed"
+    return simulation, {
+        "recombination": simulation.recombination,
+        "response": response,
+        "device": options["device"],
+    }
+
+
+def check_run(fitted, options):
+    """Raise InputError where a run of no fit is named."""
+    if options["run"] is not None and fitted is None:
+        raise InputError("--run: allowed with --fit only")
+
+
+def parameters_of(chosen, fitted, changes, options):
+    """The parameters of a detector with those of --fit and --set, and what `values_of` gives of --fit."""
+    from lartpc.fit.runs import has
+
+    fit = values_of(fitted, options["run"]) if fitted is not None else {}
     if fit and fit["detector"] != chosen.name:
         raise InputError(f"{fitted}: fit of detector {fit['detector']}, allowed is --detector of that")
     values = fit.get("values", {})  # of several runs, also those of modules that others have
@@ -131,11 +206,7 @@ def simulation_of(context, detector, layout, fitted, changes, options, estimated
     parameters = chosen.parameters.replace(**values)
     parameters = parameters.replace(**pairs("set", changes))
     parameters.check_single(**chosen.counts)
-    chain = {name: options[name] for name in ("recombination", "response", "device")}
-    for name in ("recombination", "response"):
-        if fit and context.get_parameter_source(name) is ParameterSource.DEFAULT:
-            chain[name] = fit[name]
-    return Simulation(with_table(chosen) if estimated else chosen, parameters, **chain), chain
+    return parameters, fit
 
 
 def values_of(path, run):

@@ -6,41 +6,45 @@ import sys
 import click
 
 from lartpc.cli.options import (
+    detector_option,
+    is_wires,
     layout_option,
-    load_detector,
     load_parameters,
-    pixel_detector_option,
     recombination_option,
     response_option,
     set_option,
 )
 from lartpc.cli.progress import announce_compilation, progress_bar
+from lartpc.cli.wires import load_either, wire_simulation
 
 MOST = 150  # segments; more only take longer
 
 
 @click.command(epilog="Example: lartpc gradcheck muons.h5 --fit eField,lifetime")
 @click.argument("segments", required=False)
-@pixel_detector_option
+@detector_option
 @layout_option
 @set_option
 @recombination_option
 @response_option
 @click.option("--fit", "names", metavar="NAME,...", help="Parameters to check [default: all that act].")
-def gradcheck(segments, detector, layout, changes, recombination, response, names):
+def gradcheck(segments, detector, layout, names, **options):
     """Compare the gradient of hits and waveforms with differences, on SEGMENTS or a small generated sample.
 
     For each parameter and each of four losses: the gradient by adjoints, the central difference, and the slope with
-    which the remainder of the Taylor series falls, 2 where the gradient is right. Exit code 1 where one fails.
+    which the remainder of the Taylor series falls, 2 where the gradient is right. Exit code 1 where one fails. Of wires
+    it is two losses, of the samples and their likelihood.
     """
-    chosen = load_detector(detector, layout)
-    parameters = load_parameters(chosen, changes)
+    wires = is_wires(detector)
+    chosen = load_either(detector, layout)
+    parameters = load_parameters(chosen, options["changes"])
 
     import numpy as np
 
-    from lartpc import Simulation
+    from lartpc import Simulation, gradcheck_waveforms
     from lartpc import gradcheck as check
     from lartpc.data.selection import first_events
+    from lartpc.fit.waveforms import at_start
     from lartpc.gradients.gradcheck import SMOOTH
 
     source, deposits = load_segments(segments, chosen)
@@ -48,9 +52,14 @@ def gradcheck(segments, detector, layout, changes, recombination, response, name
     click.echo(
         f"{source}: {len(used)} of {len(deposits)} segments, {len(used.events)} of {len(deposits.events)} events"
     )
-    keywords = {"recombination": recombination, "response": response, "dtype": np.float64, "settings": SMOOTH}
-    simulation = Simulation(chosen, parameters, **keywords)
+    keywords = {"dtype": np.float64, "settings": SMOOTH}
     wanted = [name.strip() for name in names.split(",")] if names else None
+    if wires:
+        check, parameters = gradcheck_waveforms, at_start(parameters, wanted or ())
+        simulation = wire_simulation(chosen, parameters, options, **keywords)
+    else:
+        chain = {name: options[name] for name in ("recombination", "response")}
+        simulation = Simulation(chosen, parameters, **chain, **keywords)
     announce_compilation("cpu")
     report = check(simulation, used, wanted, functools.partial(progress_bar, doing="checking", unit="parameter"))
     click.echo(str(report))

@@ -4,6 +4,7 @@ import json
 import platform
 
 import click
+from click.core import ParameterSource
 
 from lartpc import __version__
 from lartpc.charge.recombination import RECOMBINATION
@@ -33,17 +34,18 @@ PACKAGES = (
 @layout_option
 @set_option
 @click.argument("file", required=False)
-def info(detector, layout, changes, file):
+@click.pass_context
+def info(context, detector, layout, changes, file):
     """Print versions, devices, detector, parameters and models of recombination as JSON.
 
-    With a FILE: what it is, what it holds, ranges of coordinates [cm] and times [us], and how it fits the detector.
+    With a FILE: what it is, what it holds, ranges of coordinates [cm] and times [us], and how it fits the detector, by
+    default that which FILE tells.
     """
-    chosen = load_either(detector, layout)
     if file is not None:
-        from lartpc.formats.contents import contents
-
-        click.echo(json.dumps(contents(file, chosen), indent=2))
+        named = context.get_parameter_source("detector") is not ParameterSource.DEFAULT
+        click.echo(json.dumps(of_file(file, detector, layout, named), indent=2))
         return
+    chosen = load_either(detector, layout)
     parameters = load_parameters(chosen, changes)
 
     from lartpc.parameters import parameter
@@ -64,6 +66,20 @@ def info(detector, layout, changes, file):
         },
     }
     click.echo(json.dumps(content, indent=2))
+
+
+def of_file(path, detector, layout, named):
+    """What a file holds, and how it fits the detector, or that which it tells where none is `named`."""
+    from lartpc.detector import builtin, wires
+    from lartpc.formats.contents import contents
+    from lartpc.formats.hitfile import read_attrs
+
+    told = None if named else read_attrs(path).get("detector")
+    if not isinstance(told, str):
+        return contents(path, load_either(detector, layout))
+    if told in (*builtin.BUILT_IN, *wires.BUILT_IN):
+        return contents(path, load_either(told, layout))
+    return {**contents(path, None), "detector": told, "hints": [f"{told} is not built in: name its --detector"]}
 
 
 def of_pixels(detector, parameters):

@@ -146,6 +146,9 @@ CUTS = ("max_cos", "min_abs_z", "max_abs_z", "min_track", "min_dx")
 PIXEL_VALUES = {"thresholds": "e", "gains": "mV/e", "pedestals": "mV"}
 
 
+PIXEL_OPTIONS = (*PIXEL_VALUES, "bad_channels", "max_hits", "dead_time")
+
+
 def pixel_options(command):
     """The decorator with what is known of pixels and channels; see `with_pixel_values`."""
     text = "Channels that are off: larnd-sim's JSON of chips, or pixel ids, as a JSON list or one a line."

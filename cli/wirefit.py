@@ -10,19 +10,14 @@ import click
 from lartpc import InputError
 from lartpc.cli.fitting import given_bounds, given_constraints, prepare, showing
 from lartpc.cli.info import versions
-from lartpc.cli.options import load_wires, number, pairs
+from lartpc.cli.options import PIXEL_OPTIONS, load_wires, number, pairs
 from lartpc.cli.progress import announce_compilation, progress_bar
-from lartpc.cli.wires import refuse, response_given, wire_simulation
+from lartpc.cli.wires import check_common, refuse, response_given, say_left_out, wire_simulation
 
 # Options of calibrate that are of pixels, or not made for wires.
 OF_PIXELS = (
     "layout",
-    "max_hits",
-    "dead_time",
-    "bad_channels",
-    "thresholds",
-    "gains",
-    "pedestals",
+    *PIXEL_OPTIONS,
     "per_module",
     "per_run",
     "per_event",
@@ -57,32 +52,26 @@ def calibrate_wires(data, output, options):
     folder = prepare(output, options["resume"], options["overwrite"])
     detector = load_wires(options["detector"])
 
-    from lartpc import calibrate_waveforms, read_segments
     from lartpc.fit.calibrate import Journal
-    from lartpc.fit.frametarget import FrameTarget
     from lartpc.fit.store import Kept, setup_of_frames, write_result
-    from lartpc.fit.unknowns import unknowns_of
-    from lartpc.fit.waveforms import SEVEN, at_start
+    from lartpc.fit.unknowns import check_start, unknowns_of
+    from lartpc.fit.waveforms import SEVEN, at_start, fit_waveforms
     from lartpc.plots.figure import write_figure
     from lartpc.plots.fit import convergence_figure, correlation_figure, parameters_figure
+    from lartpc.plots.waveformresiduals import waveform_residuals_figure
 
     fitted = SEVEN if options["fit"] is None else tuple(name.strip() for name in options["fit"].split(","))
     fixes = pairs("fix", options["fix"])
     if any(name in fitted for name in fixes):
         raise InputError("--fix: names a parameter that --fit names too, allowed is one of them")
     simulation = wire_simulation(detector, at_start(detector.parameters.replace(**fixes), fitted), options)
-    for name in (*fitted, *simulation.parameters.of_events):
-        if "." in name:
-            raise InputError(f"fit: found {name}, allowed with wires are parameters of all TPCs and events")
     start = {name: number("start", name, value) for name, value in pairs("start", options["start"]).items()}
     constraints = given_constraints(options["constrain"], fitted)
     varied = unknowns_of(simulation, fitted, start, given_bounds(options["bounds"]), constraints)
-    segments = read_segments(data[0], options["offset"]).of_events(options["events"])
-    frames = FrameTarget(data[1], detector, options["tag"], options["trust_me"])
-    frames.check(simulation, fitted)
-    announce_compilation(options["device"])
+    check_start(varied)
+    segments, frames, objective = objective_of(*data, simulation, varied, options)
     setup = setup_of_frames(
-        simulation,
+        objective,
         segments,
         frames,
         fit=list(fitted),
@@ -91,9 +80,7 @@ def calibrate_wires(data, output, options):
         constraints=[[list(one.names), one.values.tolist(), one.covariance.tolist()] for one in constraints],
     )
     with Kept(folder, fitted, setup, options["resume"], options["overwrite"]) as kept:
-        report = showing(kept, fitted)
-        journal = Journal(kept.done, report, functools.partial(progress_bar, doing="fitting"))
-        result = calibrate_waveforms(simulation, segments, frames.read, varied, truth=frames.truth, journal=journal)
+        result = fit_waveforms(objective, truth=frames.truth, journal=Journal(kept.done, showing(kept, fitted)))
     parameters = simulation.parameters.as_dict()
     more = {
         "versions": versions(),
@@ -109,11 +96,27 @@ def calibrate_wires(data, output, options):
         "parameters.png": parameters_figure(result, kept.evaluations),
         "convergence.png": convergence_figure(result, kept.evaluations),
         "correlation.png": correlation_figure(result),
+        "residuals.png": waveform_residuals_figure(result.verdicts[0], detector),
     }
     for name, figure in pictures.items():
         write_figure(folder / name, figure)
     click.echo(str(result))
-    if str(frames.left_out):
-        click.echo(f"regions left out: {frames.left_out}")
+    say_left_out(frames)
     click.echo(f"{folder}: fit.json, history.h5, {', '.join(pictures)}; {time.perf_counter() - started:.1f} s")
     return result.good
+
+
+def objective_of(data, target, simulation, varied, options):
+    """The segments of --events in `data`, the `FrameTarget` of `target`, and their `WaveformObjective`."""
+    check_common(varied.names, simulation)
+
+    from lartpc import read_segments
+    from lartpc.fit.frametarget import FrameTarget
+    from lartpc.losses.waveforms import WaveformObjective
+
+    segments = read_segments(data, options["offset"]).of_events(options["events"])
+    frames = FrameTarget(target, simulation.detector, options["tag"], options["trust_me"])
+    frames.check(simulation, varied.names)
+    announce_compilation(options["device"])
+    bar = functools.partial(progress_bar, doing="fitting")
+    return segments, frames, WaveformObjective(simulation, segments, frames.read, varied, bar)

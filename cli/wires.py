@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from lartpc import InputError
-from lartpc.cli.options import check_output, is_wires, load_detector, load_parameters, load_wires
+from lartpc.cli.options import PIXEL_OPTIONS, check_output, is_wires, load_detector, load_parameters, load_wires
 from lartpc.cli.progress import announce_compilation, progress_bar
 
 # Options of simulate that are of pixels.
@@ -20,12 +20,7 @@ OF_PIXELS = (
     "gzip",
     "keep_input",
     "waveforms",
-    "thresholds",
-    "gains",
-    "pedestals",
-    "bad_channels",
-    "max_hits",
-    "dead_time",
+    *PIXEL_OPTIONS,
 )
 
 
@@ -93,28 +88,54 @@ def refuse(names):
             raise InputError(f"{option.opts[0]}: found with wires, allowed only with pixels")
 
 
-def wire_simulation(detector, parameters, options):
-    """The `WireSimulation` of --recombination, where that was given, --response, --seed and --device."""
+def check_no_tag(options):
+    """Raise InputError for --tag, which is of frames, with pixels."""
+    if options["tag"] is not None:
+        raise InputError("--tag: found with pixels, allowed only with wires")
+
+
+def check_common(names, simulation):
+    """Raise InputError where one of `names`, or what a simulation has of events, is no parameter of all of them."""
+    for name in (*names, *simulation.parameters.of_events):
+        if "." in name:
+            raise InputError(f"fit: found {name}, allowed with wires are parameters of all TPCs and events")
+
+
+def wire_simulation(detector, parameters, options, fit=None, **more):
+    """The `WireSimulation` of --recombination, --response, --seed and --device.
+
+    Of the first two, where they were not given, as `fit`, the content of a fit.json, has them. `more`: other arguments.
+    """
     from lartpc import WireSimulation
 
+    given = {} if is_default("recombination") else {"recombination": options["recombination"]}
     return WireSimulation(
         detector,
         parameters,
-        **({} if is_default("recombination") else {"recombination": options["recombination"]}),
-        response=response_given(options),
-        seed=options["seed"],
-        device=options["device"],
+        **({"recombination": fit["recombination"]} if fit else {}) | given,
+        response=response_given(options, fit),
+        seed=options.get("seed", 0),
+        device=options.get("device", "cpu"),
+        **more,
     )
 
 
-def response_given(options):
-    """The file of --response; None where it was not given, as that of the detector's planes then is computed."""
-    response = None if is_default("response") else options["response"]
+def response_given(options, fit=None):
+    """The file of --response, or else of a `fit`; None: that of the detector's planes, which is computed."""
+    if is_default("response"):
+        return fit["response"] if fit and fit["response"] != "computed" else None
+    response = options["response"]
     if response in ("parametric", "electrostatic") and not os.path.exists(response):
         raise InputError(f"--response: found {response} with wires, allowed is FILE; without it is that of the planes")
     if isinstance(response, list):
         raise InputError(f"--response: found {len(response)} files, allowed with wires is one")
     return response
+
+
+def say_left_out(frames):
+    """Print what the fit of a `FrameTarget` left out."""
+    if str(frames.left_out):
+        click.echo(f"regions left out: {frames.left_out}")
 
 
 def is_default(name):

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from lartpc.fit.runs import Run
     from lartpc.fit.scan import scan
     from lartpc.fit.target import Target
-    from lartpc.fit.waveforms import calibrate_waveforms
+    from lartpc.fit.waveformcheck import gradcheck_waveforms
+    from lartpc.fit.waveforms import calibrate_waveforms, compare_waveforms, forecast_waveforms
     from lartpc.formats.edepsim import read_segments, write_segments
     from lartpc.formats.eventfile import EventFile
     from lartpc.formats.hitfile import read_hits, write_hits
@@ -62,9 +63,12 @@ __all__ = [
     "calibrate_runs",
     "calibrate_waveforms",
     "compare",
+    "compare_waveforms",
     "forecast",
+    "forecast_waveforms",
     "generate",
     "gradcheck",
+    "gradcheck_waveforms",
     "read_hits",
     "read_packets",
     "read_segments",
@@ -96,9 +100,12 @@ _HOMES = {
     "calibrate_runs": "fit.calibrate",
     "calibrate_waveforms": "fit.waveforms",
     "compare": "fit.compare",
+    "compare_waveforms": "fit.waveforms",
     "forecast": "fit.forecast",
+    "forecast_waveforms": "fit.waveforms",
     "generate": "generator.generate",
     "gradcheck": "gradients.gradcheck",
+    "gradcheck_waveforms": "fit.waveformcheck",
     "read_hits": "formats.hitfile",
     "read_packets": "formats.packetfile",
     "read_segments": "formats.edepsim",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -55,3 +55,17 @@ class NoiseModel(NamedTuple):
     planes: tuple[Charges | Spectra, ...]  # of the planes that are read, in their order
     coherent: tuple[float, ...]  # of the same planes, what groups have in common [e], as in `Charges`
     group: int  # channels of a group: channel // group is its number
+
+    def describe(self) -> dict[str, Any]:
+        """What `lartpc info` prints of it, plain numbers; of measured spectra their rms [mV]."""
+        return {"planes": [described(one) for one in self.planes], "coherent": self.coherent, "group": self.group}
+
+
+def described(plane: Charges | Spectra) -> dict[str, Any]:
+    """The noise of a plane in plain numbers."""
+    told = plane._asdict()
+    if isinstance(plane, Spectra):
+        rms = np.sqrt(np.mean(plane.amplitude**2, axis=1))
+        told |= {"length": plane.length.tolist(), "white": plane.white.tolist(), "amplitude": rms.tolist()}
+        told["frequency"] = [float(plane.frequency[0]), float(plane.frequency[-1])]
+    return told

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -146,8 +146,13 @@ def _wrapped(plane: Plane, anode: Anode, side: int) -> tuple[float, float, float
 
 def channels_of(planes: WirePlanes, plane: np.ndarray, wire: np.ndarray) -> np.ndarray:
     """The channels that read wires of planes, rows of `planes`, (n,) int64 each."""
-    turn = (planes.start[plane] + planes.step[plane] * wire) % planes.wrap[plane]
-    return planes.first_channel[plane] + turn
+    p = planes
+    return channel_at(wire, p.first_channel[plane], p.start[plane], p.step[plane], p.wrap[plane])
+
+
+def channel_at(wire: Any, first_channel: Any, start: Any, step: Any, wrap: Any) -> Any:
+    """The channels that read wires, from what `WirePlanes` has of each one's plane, (n,) int64 each; on any device."""
+    return first_channel + (start + step * wire) % wrap
 
 
 def lengths_of_channels(planes: WirePlanes, tpcs: dict[str, np.ndarray]) -> np.ndarray:

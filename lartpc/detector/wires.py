@@ -159,4 +159,5 @@ class WireDetector:
             "first_tick": self.first_tick,
             "electronics": self.electronics._asdict(),
             "adc": self.adc._asdict(),
+            "noise": self.noise.describe(),
         }

@@ -66,7 +66,7 @@ def read_wires(path: str | os.PathLike) -> dict[str, Any]:
         "electronics": _electronics(path, content),
         "adc": _adc(path, content, len(kinds)),
         "noise": _noise(path, content, len(kinds)),
-        "parameters": _parameters(path, values, len(boxes(anodes, kinds))),
+        "parameters": _parameters(path, values, len(boxes(anodes, kinds)), cage.field),
     }
 
 
@@ -245,10 +245,16 @@ def _charges(path: str | os.PathLike, key: str, content: Any, n_planes: int) -> 
     return tuple(planes)
 
 
-def _parameters(path: str | os.PathLike, values: dict[Any, Any], n_tpcs: int) -> Parameters:
+def _parameters(path: str | os.PathLike, values: dict[Any, Any], n_tpcs: int, field: float) -> Parameters:
+    """Those of the YAML, whose field is that of the response."""
     try:
-        made = Parameters().replace(**{str(name): value for name, value in values.items()})
+        made = Parameters().replace(**{"eField": field} | {str(name): value for name, value in values.items()})
         made.check_single(module=1, tpc=n_tpcs, pixel=0)
-        return made
     except InputError as error:
         raise InputError(f"{path}: parameters: {error}") from None
+    if made.eField != field:
+        raise InputError(
+            f"{path}: parameters: eField: found {made.eField:g}, allowed is that of field_response: field, {field:g} "
+            "[kV/cm], as without it"
+        )
+    return made

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from lartpc.checks import short
 from lartpc.exceptions import InputError
 from lartpc.parameters import LINKED, TABLE, Parameters, common_name
 from lartpc.simulation.simulation import Simulation
@@ -36,7 +37,7 @@ def check_agreement(target: Told, simulation: Simulation | WireSimulation, fitte
     """Raise InputError where the target was simulated with another model than `simulation`, but for what is `fitted`.
 
     Compared is all that the target's `settings` say: recombination, response, the fixed parameters that act, the
-    detector's readout and geometry. `target.trusted` names what may differ.
+    detector's readout and geometry, of wires all that is told of them. `target.trusted` names what may differ.
     """
     for name, found, taken in differences(target, simulation, fitted):
         if name not in target.trusted:
@@ -46,7 +47,7 @@ def check_agreement(target: Told, simulation: Simulation | WireSimulation, fitte
             )
 
 
-def doubts(target: Told, simulation: Simulation) -> list[str]:
+def doubts(target: Told, simulation: Simulation | WireSimulation) -> list[str]:
     """Lines on how the target was simulated otherwise than by `simulation`, but for values of parameters."""
     return [
         f"{target.source}: was simulated with {name} {found}, compared is {taken}"
@@ -62,10 +63,13 @@ def differences(
     recombination = settings.get("recombination", simulation.recombination)
     if recombination != simulation.recombination:
         yield "recombination", recombination, simulation.recombination
-    taken = simulation.response if isinstance(simulation.response, str) else "a table"
-    response = settings.get("response", taken)
-    if (response == "parametric") != (taken == "parametric"):
-        yield "response", response, taken
+    if isinstance(simulation, WireSimulation):
+        yield from differences_of_wires(settings, simulation)
+    else:
+        taken = simulation.response if isinstance(simulation.response, str) else "a table"
+        response = settings.get("response", taken)
+        if (response == "parametric") != (taken == "parametric"):
+            yield "response", response, taken
     common = {common_name(name) for name in fitted}
     if target.truth is not None and recombination == simulation.recombination:
         names: Iterable[str] = dict.fromkeys((*simulation.acting(), *target.truth.modules, *LINKED))
@@ -80,8 +84,29 @@ def differences(
                 yield name, value if np.ndim(value) == 0 else "of other values", own[name]
 
 
+def differences_of_wires(settings: Mapping[str, Any], simulation: WireSimulation) -> Iterator[tuple[str, Any, Any]]:
+    """The same of the detector and the response of its planes, as far as a file of frames tells of them."""
+    detector, own = settings.get("detector", simulation.detector.name), simulation.detector.describe()
+    if detector != own["name"]:
+        yield "detector", detector, own["name"]
+    wires, response = (
+        told if isinstance(told, Mapping) else {} for told in (settings.get("wires"), settings.get("field_response"))
+    )
+    for name, value in own.items():
+        if name != "name" and name in wires and not same(wires[name], value):
+            yield name, short(wires[name]), short(value)
+    taken = simulation.response.describe()
+    others = [name for name in taken if name in response and not same(response[name], taken[name])]
+    if others:
+        yield "response", f"of {others[0]} {short(response[others[0]])}", f"one of {short(taken[others[0]])}"
+
+
 def same(a: Any, b: Any) -> bool:
-    """Whether two values, numbers or arrays of them, are the same; nothing and 0 are."""
+    """Whether two values, numbers or arrays of them, or mappings or lists of such, are the same; nothing and 0 are."""
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(same(a[name], b[name]) for name in a)
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(same(one, other) for one, other in zip(a, b, strict=True))
     if isinstance(a, str) or isinstance(b, str):
         return bool(a == b)
     try:

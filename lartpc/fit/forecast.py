@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lartpc.blas import one_blas_thread
+from lartpc.contracts import Unknowns
 from lartpc.data.segments import Segments
 from lartpc.fit.calibrate import SIX
 from lartpc.fit.uncertainty import invert, open_components, told_open
@@ -71,7 +72,12 @@ def forecast(
     batches = quiet.batches(segments, whole=False)
     unknowns = unknowns_of(quiet, names)
     linear: Any = Objective("likelihood", quiet, batches, target, unknowns)(unknowns.start)
+    return bound(unknowns, linear.information)
+
+
+def bound(unknowns: Unknowns, information: np.ndarray) -> Forecast:
+    """The forecast of an information (n, n) of `unknowns` where they start."""
     size = unknowns.size(unknowns.start)
-    covariance, direction = invert(linear.information, size)
+    covariance, direction = invert(information, size)
     opened = open_components(unknowns.names, direction)
     return Forecast(unknowns.names, unknowns.units, unknowns.start, size, covariance, opened)

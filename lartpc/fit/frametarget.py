@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Sequence
 
 import numpy as np
 
-from lartpc.checks import short
 from lartpc.data.frames import Frame
 from lartpc.detector.wires import WireDetector
 from lartpc.exceptions import InputError
@@ -17,9 +15,11 @@ from lartpc.fit.agreement import check_agreement
 from lartpc.formats.attrs import parameters_of
 from lartpc.formats.frames import FrameFile
 from lartpc.formats.hitfile import read_attrs
+from lartpc.parameters import is_known
 from lartpc.simulation.wires import WireSimulation
 from lartpc.wires.digitize import count, undigitize
 
+MODEL = ("detector", "recombination", "response")  # what is compared besides what is told of the wires, and parameters
 SAME = 1e-3  # of a tick: times that are so close are the same
 LOOKED_AT = 64  # ticks of a frame, by which its baselines are checked
 OFF_BASELINE = 0.05  # of the ADC's range: how far the median of a plane may be from the baseline
@@ -67,25 +67,11 @@ class FrameTarget:
         self._at = np.zeros((0, 2), dtype=np.int64)
 
     def check(self, simulation: WireSimulation, fitted: Sequence[str]) -> None:
-        """Raise InputError where the file says that it is of another detector, or simulated with another model.
-
-        As `check_agreement`; compared is also what it says of the detector, but what `trusted` names.
-        """
-        made_by = self.settings.get("detector", self.detector.name)
-        if made_by != self.detector.name and "detector" not in self.trusted:
-            raise InputError(
-                f"{self.source}: frames of detector {made_by}, allowed are those of {self.detector.name}, or "
-                "--trust-me detector"
-            )
-        said = self.settings.get("wires")
-        told = said if isinstance(said, dict) else {}
-        own = json.loads(json.dumps(self.detector.describe()))
-        for name in own if told else ():
-            if told.get(name) != own[name] and name != "name" and name not in self.trusted:
-                raise InputError(
-                    f"{self.source}: was simulated with {name} {short(told.get(name))}, the detector has "
-                    f"{short(own[name])}: allowed is the same, or --trust-me {name}"
-                )
+        """Raise InputError as `check_agreement` does, and where what is `trusted` is nothing that it compares."""
+        known = [*MODEL, *(name for name in self.detector.describe() if name != "name")]
+        for name in self.trusted:
+            if name not in known and not is_known(name):
+                raise InputError(f"--trust-me {name}: is not known, allowed are {', '.join(known)} or a parameter")
         check_agreement(self, simulation, fitted)
 
     def read(self, event_id: int, channel: int, start: int, ticks: int) -> np.ndarray | None:

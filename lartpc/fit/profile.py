@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -51,21 +53,37 @@ def profile_scan(
     varied = as_unknowns(simulation, unknowns)
     asked = over if over is not None else dict.fromkeys(varied.names)
     check(asked, varied, points, plane)
+    first, rest = divided(journal)
+    best = calibrate(simulation, segments, target, varied, optimizer="gauss-newton", journal=first)
+    target, _ = target.usable(simulation.detector)
+    quiet = simulation.apart(varied.names).without_noise()
+    stage = Stage(quiet, segments, target, varied, best.loss, GaussNewton(), list)
+    return profile_objective(stage.objective(best.verdicts[0].cleaning), best, asked, points, plane, rest())
+
+
+def divided(journal: Journal) -> tuple[Journal, Callable[[], Journal]]:
+    """That of a fit, and what gives that of all that is evaluated after it."""
     seen: list[Evaluation] = []
 
     def report(evaluation: Evaluation) -> None:
         seen.append(evaluation)
         journal.report(evaluation)
 
-    best = calibrate(
-        simulation, segments, target, varied, optimizer="gauss-newton", journal=Journal(journal.done, report)
-    )
+    return Journal(journal.done, report), lambda: dataclasses.replace(journal, done=journal.done[len(seen) :])
+
+
+def profile_objective(
+    objective: Any,
+    best: FitResult,
+    asked: Mapping[str, tuple[float, float] | None],
+    points: int,
+    plane: bool,
+    journal: Journal,
+) -> Scan:
+    """The profile of an objective from the result `best` of its fit."""
+    varied = objective.unknowns
     ranges = {name: limits or around(best, name) for name, limits in asked.items()}
-    target, _ = target.usable(simulation.detector)
-    quiet = simulation.apart(varied.names).without_noise()
-    stage = Stage(quiet, segments, target, varied, best.loss, GaussNewton(), list)
-    record = Record(journal.done[len(seen) :], journal.report)
-    problem = Problem(stage.objective(best.verdicts[0].cleaning), record, "profile")
+    problem = Problem(objective, Record(journal.done, journal.report), "profile")
     columns = [varied.names.index(name) for name in ranges]
     middle = best.values[columns]
     along, values = plane_of(ranges, points) if plane else lines_of(ranges, points, middle)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import NamedTuple
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.stats import chi2
@@ -21,7 +21,8 @@ from lartpc.fit.unknowns import check_events, check_names, unknowns_of
 from lartpc.losses.catalogue import SQUARES
 from lartpc.losses.objective import Objective
 from lartpc.losses.target import TargetHits
-from lartpc.parameters import TABLE, check_parameter, parameter
+from lartpc.parameters import TABLE, Parameters, check_parameter, parameter
+from lartpc.simulation.batching import Batching
 from lartpc.simulation.simulation import Simulation
 
 CONTENTS = (0.6827, 0.95)  # of intervals and contours
@@ -139,11 +140,28 @@ def scan(
     simulation = simulation.apart(names).without_pixels(target.unread)
     hits = TargetHits(target.hits, simulation.detector, target.rounded)
     varied = unknowns_of(simulation, names)
-    fixed = varied.start
-    along, values = plane_of(over, points) if plane else lines_of(over, points, fixed)
     quiet = simulation.without_noise()
     batches = quiet.batches(segments, whole=loss not in SQUARES)
     objective = Objective(loss, quiet, batches, hits, varied)
+    return scan_objective(
+        objective, over, points, plane, journal, kind=loss, truth=target.truth, left_out=str(left_out)
+    )
+
+
+def scan_objective(
+    objective: Any,
+    over: Mapping[str, tuple[float, float]],
+    points: int,
+    plane: bool,
+    journal: Journal,
+    *,
+    kind: str,
+    truth: Parameters | None,
+    left_out: str = "",
+) -> Scan:
+    """The scan of an objective by its unknowns, which are those of `over`, in its order; `kind`: name of the loss."""
+    fixed, names = objective.unknowns.start, tuple(over)
+    along, values = plane_of(over, points) if plane else lines_of(over, points, fixed)
     problem = Problem(objective, Record(journal.done, journal.report), "scan")
     found = [problem(row) for row in journal.progress(values)]
     if not any(evaluation.hits for evaluation in found):
@@ -155,13 +173,13 @@ def scan(
         loss=np.array([evaluation.value for evaluation in found]),
         gradient=np.array([evaluation.gradient for evaluation in found]),
         fixed=fixed,
-        truth=truth_of(target.truth, names),
-        kind=loss,
-        left_out=str(left_out),
+        truth=truth_of(truth, names),
+        kind=kind,
+        left_out=left_out,
     )
 
 
-def check_grid(simulation: Simulation, over: dict[str, tuple[float, float]], points: int, plane: bool) -> None:
+def check_grid(simulation: Batching, over: Mapping[str, tuple[float, float]], points: int, plane: bool) -> None:
     """Raise InputError where there is no such grid."""
     check_names(simulation, tuple(over))
     check_points(over, points, plane)
@@ -180,7 +198,7 @@ def check_points(over: Collection[str], points: int, plane: bool) -> None:
         raise InputError(f"points: found {points}, allowed are 2 or more")
 
 
-def lines_of(over: dict[str, tuple[float, float]], points: int, fixed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def lines_of(over: Mapping[str, tuple[float, float]], points: int, fixed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """`along` and `values` of a line for each parameter, through `fixed` where that is within its range."""
     along, values = [], []
     for i, (low, high) in enumerate(over.values()):
@@ -194,7 +212,7 @@ def lines_of(over: dict[str, tuple[float, float]], points: int, fixed: np.ndarra
     return np.concatenate(along), np.concatenate(values)
 
 
-def plane_of(over: dict[str, tuple[float, float]], points: int) -> tuple[np.ndarray, np.ndarray]:
+def plane_of(over: Mapping[str, tuple[float, float]], points: int) -> tuple[np.ndarray, np.ndarray]:
     """`along` and `values` of the plane of two parameters."""
     first, second = (np.linspace(low, high, points) for low, high in over.values())
     values = np.stack(np.meshgrid(first, second, indexing="ij"), axis=-1).reshape(-1, 2)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,8 +23,8 @@ from lartpc.fit.runs import Run
 from lartpc.fit.scan import Scan
 from lartpc.fit.target import Target
 from lartpc.goodness.verdict import Verdict
+from lartpc.losses.waveforms import WaveformObjective
 from lartpc.simulation.simulation import Simulation
-from lartpc.simulation.wires import WireSimulation
 
 HISTORY, RESULT, SCAN, VERDICT = "history.h5", "fit.json", "scan.h5", "verdict.json"
 RESULTS = (RESULT, SCAN)
@@ -64,11 +63,14 @@ def setup_of_runs(runs: Sequence[Run], loss: str | None, **more: Any) -> dict[st
     return {**more, **own}
 
 
-def setup_of_frames(simulation: WireSimulation, segments: Segments, frames: FrameTarget, **more: Any) -> dict[str, Any]:
-    """The same of a fit to frames of wires, whose file is known by its size."""
+def setup_of_frames(
+    objective: WaveformObjective, segments: Segments, frames: FrameTarget, **more: Any
+) -> dict[str, Any]:
+    """The same of a fit or scan of frames of wires, by the samples that it takes of them."""
+    simulation = objective.simulation
     return {
         "segments": [len(segments), float(segments.dE.sum(dtype="f8"))],
-        "frames": [frames.frames.tag, os.path.getsize(frames.source)],
+        "frames": [frames.frames.tag, digest_of((objective.regions, objective.data))],
         "detector": digest_of((dataclasses.replace(simulation.detector, name=""), simulation.response)),
         **more,
         "parameters": simulation.parameters.as_dict(),

@@ -6,7 +6,7 @@ likelihood full of minima. So stages of blurred waveforms come first, with what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,13 +16,17 @@ from lartpc.charge.velocity import with_velocity
 from lartpc.contracts import ChainUnknowns
 from lartpc.data.segments import Segments
 from lartpc.fit.calibrate import Journal, truth_of
+from lartpc.fit.forecast import Forecast, bound
 from lartpc.fit.optimizers import GaussNewton, newton_step
 from lartpc.fit.problem import Problem, Record
+from lartpc.fit.profile import check, divided, profile_objective
 from lartpc.fit.result import FitResult, make_result
+from lartpc.fit.scan import Scan, check_grid, scan_objective
 from lartpc.fit.uncertainty import from_information
-from lartpc.fit.unknowns import as_unknowns, check_start
-from lartpc.goodness.statistics import Check
-from lartpc.goodness.verdict import LIMIT, Verdict
+from lartpc.fit.unknowns import as_unknowns, check_start, unknowns_of
+from lartpc.goodness.verdict import Verdict
+from lartpc.goodness.waveforms import asked, judge_waveforms
+from lartpc.losses.catalogue import WAVEFORMS
 from lartpc.losses.waveforms import WaveformObjective
 from lartpc.parameters import Parameters, common_name
 from lartpc.simulation.wires import WireSimulation
@@ -31,6 +35,7 @@ SEVEN = ("alpha_emb", "beta_90", "R_anisotropy", "lifetime", "vdrift", "tran_dif
 MOVES = ("vdrift", "eField", "t0_offset")  # what moves pulses
 SCALES = ("alpha_emb", "alpha", "Ab")  # what scales all of them
 LOSES = ("lifetime",)
+CONSTANT = ("MeVToElectrons", "lArDensity", "temperature")  # what acts as others do, and is known
 SMOOTHS = ("tran_diff", "long_diff")
 
 
@@ -54,7 +59,6 @@ OTHERS = 0.5  # relative size of a step of the others, at most
 SMALL = 0.3  # of an error: the step after which a stage has no more to do
 
 
-@one_blas_thread
 def calibrate_waveforms(
     simulation: WireSimulation,
     segments: Segments,
@@ -76,8 +80,19 @@ def calibrate_waveforms(
     varied = as_unknowns(simulation, unknowns)
     check_start(varied)
     objective = WaveformObjective(simulation, segments, read, varied, journal.progress)
+    return fit_waveforms(objective, truth=truth, journal=journal)
+
+
+@one_blas_thread
+def fit_waveforms(
+    objective: WaveformObjective,
+    *,
+    truth: Parameters | None = None,
+    journal: Journal = Journal(),  # noqa: B008  (immutable)
+) -> FitResult:
+    """The same with the data of an objective, by its unknowns."""
     record = Record(journal.done, journal.report)
-    values = varied.start
+    values, names = objective.unknowns.start, objective.unknowns.names
     for step in SCHEDULE:
         values = _stage(objective, record, step, values)
     problem = Problem(objective, record)
@@ -86,9 +101,67 @@ def calibrate_waveforms(
     problem.phase = "errors"
     found = from_information(problem, outcome.last)
     verdict = judge_waveforms(objective, outcome.values)
-    known = truth_of(None if truth is None else with_velocity(truth), varied.names)
-    told = ("waveform likelihood", optimizer.name, (verdict,))
+    known = truth_of(None if truth is None else with_velocity(truth), names)
+    told = (WAVEFORMS, optimizer.name, (verdict,))
     return make_result(problem, outcome, found, known, *told, counted="regions")
+
+
+@one_blas_thread
+def compare_waveforms(
+    simulation: WireSimulation, segments: Segments, read: Callable[[int, int, int, int], np.ndarray | None]
+) -> Verdict:
+    """Whether `simulation`, with its parameters as they are, describes waveforms that `segments` made.
+
+    By mean squares of residuals, and by how far residuals ask for another value of a parameter. `read` as
+    `calibrate_waveforms` takes it. Raises InputError where there is no signal where data are read.
+    """
+    names = [name for name in simulation.acting() if name not in CONSTANT]
+    objective = WaveformObjective(simulation, segments, read, unknowns_of(simulation, names))
+    start = objective.unknowns.start
+    return judge_waveforms(objective, start, asked(objective, start))
+
+
+@one_blas_thread
+def forecast_waveforms(simulation: WireSimulation, segments: Segments, names: Sequence[str] = SEVEN) -> Forecast:
+    """The Cramer-Rao bound on the errors of `names`, fitted together, at the parameters of `simulation`.
+
+    sqrt(diag(I^-1)), I the information of the likelihood of waveforms with the detector's noise (`losses.waveforms`),
+    which does not depend on what is read. Raises InputError where there is no signal, and for names that cannot be
+    fitted.
+    """
+    objective = WaveformObjective(simulation, segments, nothing, unknowns_of(simulation, names))
+    return bound(objective.unknowns, objective(objective.unknowns.start).information)
+
+
+@one_blas_thread
+def scan_waveforms(
+    objective: WaveformObjective,
+    over: Mapping[str, tuple[float, float] | None],
+    *,
+    points: int = 21,
+    plane: bool = False,
+    profile: bool = False,
+    truth: Parameters | None = None,
+    journal: Journal = Journal(),  # noqa: B008  (immutable)
+) -> Scan:
+    """The likelihood of an objective at `points` values of each of its unknowns, from low to high, as `scan` does.
+
+    With `profile` as `profile_scan` does: `over` is of some of them, and the others are fitted at each point. Compared
+    are the regions in which the objective has its data: those of signals where its unknowns start.
+    """
+    if profile:
+        check(over, objective.unknowns, points, plane)
+        first, rest = divided(journal)
+        best = fit_waveforms(objective, truth=truth, journal=first)
+        return profile_objective(objective, best, over, points, plane, rest())
+    ranges = {name: limits for name, limits in over.items() if limits is not None}
+    check_grid(objective.simulation, ranges, points, plane)
+    return scan_objective(objective, ranges, points, plane, journal, kind=WAVEFORMS, truth=truth)
+
+
+def nothing(event_id: int, channel: int, start: int, ticks: int) -> np.ndarray:
+    """Data of a channel in which there is no signal (ticks,) [mV]."""
+    return np.zeros(ticks, dtype=np.float32)
 
 
 def at_start(parameters: Parameters, names: Sequence[str]) -> Parameters:
@@ -114,30 +187,3 @@ def _stage(objective: WaveformObjective, record: Record, step: Step, values: np.
         if (np.abs(move) * np.sqrt(np.diag(at.information)) < SMALL)[free].all():
             break
     return values
-
-
-def judge_waveforms(objective: WaveformObjective, values: np.ndarray) -> Verdict:
-    """Whether sums of squared residuals are as the noise has them: of all samples, and of each plane.
-
-    The sum over n samples is chi-squared with n degrees of freedom.
-    """
-    squares, samples, kinds = [], [], []
-    for k, regions in enumerate(objective.regions):
-        squares.append(objective.of_batch(k, values)[1])
-        samples.append(regions.ticks)
-        kinds.append(objective.simulation.detector.channel_kind[regions.channel])
-    total, n, kind = (np.concatenate(column) for column in (squares, samples, kinds))
-    groups = {"all planes": np.ones(len(kind), dtype=bool)}
-    groups |= {f"plane {plane.name}": kind == k for k, plane in enumerate(objective.simulation.detector.kinds)}
-    checks, reasons = [], []
-    for name, rows in groups.items():
-        if rows.any():
-            count = float(n[rows].sum())
-            off = (float(total[rows].sum()) - count) / np.sqrt(2.0 * count)
-            checks.append(Check(f"mean square of the residuals on {name}", total[rows].sum() / count, 1.0, float(off)))
-    reasons = [
-        f"{check.name}: {check.found:.4g}, expected 1, {check.significance:+.1f} deviations off"
-        for check in checks
-        if abs(check.significance) > LIMIT
-    ]
-    return Verdict(not reasons, tuple(reasons), tuple(checks), (), {}, (), None)

@@ -11,6 +11,7 @@ import numpy as np
 from lartpc.data.segments import Segments
 from lartpc.data.selection import lengths
 from lartpc.detector.detector import Detector
+from lartpc.detector.wires import WireDetector
 from lartpc.files import hdf5
 from lartpc.formats.eventfile import EventFile
 from lartpc.formats.frames import frames_in
@@ -35,8 +36,10 @@ class Deposits(NamedTuple):
     repeated: int  # segment ids that another segment of the same event has
 
 
-def contents(path: str | os.PathLike, detector: Detector) -> dict[str, Any]:
+def contents(path: str | os.PathLike, detector: Detector | WireDetector | None) -> dict[str, Any]:
     """Kind, tables with their rows, and of energy deposits generation, ranges and how they fit `detector`, for JSON.
+
+    Where no detector is known, nothing is told of that.
 
     Raises InputError: no HDF5 file, one that is damaged.
     """
@@ -48,18 +51,24 @@ def contents(path: str | os.PathLike, detector: Detector) -> dict[str, Any]:
     if not fields:
         return told
     found = deposits_of(EventFile(path), detector)
-    return told | {
-        "generation": generation_of(fields),
-        "events": found.events,
-        "segments": found.segments,
-        "range": {axis: [float(found.low[k]), float(found.high[k])] for k, axis in enumerate(AXES)}
-        | {"t0": found.times},
-        "energy": found.energy,
-        "length": found.length,
-        "detector": detector.name,
-        "inside": found.inside,
-        "hints": hints(found, detector),
-    }
+    return (
+        told
+        | {
+            "generation": generation_of(fields),
+            "events": found.events,
+            "segments": found.segments,
+            "range": {axis: [float(found.low[k]), float(found.high[k])] for k, axis in enumerate(AXES)}
+            | {"t0": found.times},
+            "energy": found.energy,
+            "length": found.length,
+        }
+        | ({} if detector is None else fit_of(found, detector))
+    )
+
+
+def fit_of(found: Deposits, detector: Detector | WireDetector) -> dict[str, Any]:
+    """How deposits fit a detector."""
+    return {"detector": detector.name, "inside": found.inside, "hints": hints(found, detector)}
 
 
 def is_table(file: h5py.File, name: str) -> bool:
@@ -91,13 +100,13 @@ def generation_of(fields: tuple[str, ...]) -> str:
     return "present" if "file_vertex_id" in fields else "beam" if "vertex_id" in fields else "other"
 
 
-def deposits_of(file: EventFile, detector: Detector) -> Deposits:
-    """Of all events of `file`, some at a time."""
+def deposits_of(file: EventFile, detector: Detector | WireDetector | None) -> Deposits:
+    """Of all events of `file`, some at a time; none is inside where no detector is known."""
     none = Deposits(0, 0, np.full(3, np.inf), np.full(3, -np.inf), (np.inf, -np.inf), 0.0, 0.0, 0.0, 0)
     total, inside = none, 0
     for part in file:
         ends = ends_of(part)
-        inside += int(in_tpcs(ends.mean(axis=0), detector).sum())
+        inside += 0 if detector is None else int(in_tpcs(ends.mean(axis=0), detector).sum())
         total = Deposits(
             total.segments + len(part),
             total.events + len(part.events),
@@ -118,7 +127,7 @@ def ends_of(segments: Segments) -> np.ndarray:
     return np.array([[s.z_start, s.y_start, s.x_start], [s.z_end, s.y_end, s.x_end]], dtype=np.float64)
 
 
-def in_tpcs(place: np.ndarray, detector: Detector) -> np.ndarray:
+def in_tpcs(place: np.ndarray, detector: Detector | WireDetector) -> np.ndarray:
     """Whether points (3, n) of the file's frame are in a TPC (n,)."""
     found = np.zeros(place.shape[1], dtype=bool)
     for low, high in zip(*boxes(detector), strict=True):
@@ -126,14 +135,14 @@ def in_tpcs(place: np.ndarray, detector: Detector) -> np.ndarray:
     return found
 
 
-def boxes(detector: Detector) -> tuple[np.ndarray, np.ndarray]:
+def boxes(detector: Detector | WireDetector) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper corners of the TPCs in the file's frame, (n_tpcs, 3) each."""
     d = detector
     z_lo, z_hi = np.minimum(d.z_anode, d.z_cathode), np.maximum(d.z_anode, d.z_cathode)
     return np.stack((z_lo, d.y_lo, d.x_lo), axis=1), np.stack((z_hi, d.y_hi, d.x_hi), axis=1)
 
 
-def hints(found: Deposits, detector: Detector) -> list[str]:
+def hints(found: Deposits, detector: Detector | WireDetector) -> list[str]:
     """What may be wrong with deposits of which most are outside the TPCs, or which have odd energies or ids."""
     if not found.segments:
         return []

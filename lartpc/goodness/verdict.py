@@ -29,7 +29,7 @@ class Verdict(NamedTuple):
     trends: tuple[Trend, ...]
     where: dict[str, dict[str, float]]  # of each kind of group those with the largest shares of what is off
     common: tuple[str, ...]  # groups that have most of it
-    examined: Any  # what all this is of: of hits `Examined`, of waveforms None
+    examined: Any  # what all this is of: of hits `Examined`, of waveforms `Squares`
     cleaning: Cleaning = Cleaning()  # what of the target was left out before
 
     def after(self, left_out: Cleaning) -> Verdict:

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lartpc.arrays import to_numpy
-from lartpc.autodiff.kernelcheck import relative
 from lartpc.blas import one_blas_thread
 from lartpc.checks import check_choice
 from lartpc.data.segments import Segments
 from lartpc.exceptions import InputError
 from lartpc.frontend.frontend import Reads
+from lartpc.gradients.taylor import LARGEST_STEPS, Report, Row, rows_of, steps_of
 from lartpc.gradients.trace import Trace
 from lartpc.parameters import OF_COUNTS, common_name, parameter
 from lartpc.response.windows import Windows
@@ -28,72 +28,9 @@ from lartpc.simulation.simulation import Simulation
 # is cut: the jumps, not the gradient, would then decide the check. With these they are below rounding.
 SMOOTH = Settings(lookback=48.0, precision=1e-7)
 
-LARGEST_STEPS = (3e-3, 3e-4, 3e-5)  # relative; the first at which most pixels keep their reads is taken
-TAYLOR_STEPS = 10.0 ** -np.arange(0.0, 3.5, 0.5)  # times the largest step: three decades
-DIFFERENCE_STEP = 1e-2  # times the largest step
-ROUNDING = 3e-15  # remainders below this, relative to the loss and its terms, are rounding
-IDLE = 100.0  # times their rounding, below which derivatives are none
-MOST = 0.8
-TOLERANCE = 1e-5
-SLOPE = (1.9, 2.1)
+MOST = 0.8  # of the pixels with hits that must keep their reads in the largest step
 NEAR = 1e-3  # fraction of the threshold within which a hit counts as near to appear or vanish
 LOSSES = ("waveforms", "charges", "times", "hits")
-
-
-class Row(NamedTuple):
-    """The derivative of one loss by one parameter, relative to its value, or its scale where that is 0."""
-
-    parameter: str
-    loss: str
-    adjoint: float
-    difference: float
-    slope: float | None  # of the Taylor remainder, median over three decades; None where that is rounding (linear)
-
-    @property
-    def relative(self) -> float:
-        return relative(self.adjoint, self.difference)
-
-    @property
-    def idle(self) -> bool:
-        """Whether the loss does not depend on the parameter here, so that nothing is checked."""
-        return self.adjoint == 0.0 == self.difference
-
-    @property
-    def passed(self) -> bool:
-        return self.relative <= TOLERANCE and (self.slope is None or SLOPE[0] <= self.slope <= SLOPE[1])
-
-
-class Report(NamedTuple):
-    """All rows, and what is near to an edge. Prints as a table."""
-
-    rows: list[Row]
-    hits: int
-    near: int  # pixels with a hit that nearly vanishes, or that are near to one more: within NEAR of the threshold
-    left_out: int  # hits on pixels where a read's tick or their number changed within the steps: not in the losses
-
-    @property
-    def passed(self) -> bool:
-        return all(row.passed for row in self.rows)
-
-    def __str__(self) -> str:
-        lines = [f"{'parameter':<18}{'loss':<11}{'adjoint':>17}{'difference':>17}{'relative':>10}{'slope':>8}"]
-        for row in self.rows:
-            slope = "linear" if row.slope is None else f"{row.slope:.3f}"
-            lines.append(
-                f"{row.parameter:<18}{row.loss:<11}{row.adjoint:>17.9g}{row.difference:>17.9g}{row.relative:>10.1e}"
-                f"{slope:>8}  {'no effect' if row.idle else 'ok' if row.passed else 'FAIL'}"
-            )
-        failed = sum(not row.passed for row in self.rows)
-        idle = sum(row.idle for row in self.rows)
-        lines.append(
-            f"{len(self.rows) - failed - idle} ok, {failed} failed, {idle} without effect on these hits and not "
-            "checked (derivatives by relative changes, of what is 0 by its scale)"
-        )
-        lines.append(
-            f"{self.hits} hits; {self.near} pixels within 0.1 % of the threshold of a hit more or less, where the "
-            f"gradient is one-sided; up to {self.left_out} hits left out, which moved to another tick within the steps"
-        )
-        return "\n".join(lines)
 
 
 @one_blas_thread
@@ -251,31 +188,13 @@ class Check:
             first = at(largest)
             if not hit.any() or np.mean(same(first)[hit]) >= MOST:
                 break
-        scales = largest * TAYLOR_STEPS
-        steps = [first] + [at(h) for h in scales[1:]]
-        small = largest * DIFFERENCE_STEP
-        ends = [at(k * small) for k in (1.0, -1.0, 2.0, -2.0)]
-        kept = np.all([same(e) for e in ends + steps], axis=0)
+        steps = {0.0: self.base, largest: first}
+        steps |= {h: at(h) for h in steps_of(largest) if h not in steps}
+        kept = np.all([same(evaluation) for evaluation in steps.values()], axis=0)
         gradient = np.array([g[name] for g in self.gradients(kept)]) * scale
-        base = self.losses(self.base, kept)
-        # Of fourth order: with second order no step is both large enough for rounding and small enough for all losses.
-        above, below, far_above, far_below = (self.losses(e, kept) for e in ends)
-        difference = (8.0 * (above - below) - (far_above - far_below)) / (12.0 * small)
-        change = np.array([self.losses(e, kept) for e in steps]) - base
-        remainder = np.abs(change - scales[:, None] * gradient)
-        size = np.maximum(np.abs(base), np.abs(gradient))
-        size[LOSSES.index("times")] += np.linalg.norm(self.base.time[kept])  # rounded before the mean is taken off
-        # What is left by rounding where a loss does not depend on the parameter, as that of whole waveforms on a time.
-        nothing = np.maximum(np.abs(gradient), np.abs(difference)) < IDLE * ROUNDING * size / small
-        gradient, difference = (np.where(nothing, 0.0, derivative) for derivative in (gradient, difference))
-        rows = []
-        for i, loss in enumerate(LOSSES):
-            good = remainder[:, i] > ROUNDING * size[i]
-            slope = None
-            if np.count_nonzero(good) >= 4:
-                # The median: the edges of the quadrature rules put kinks of 1e-4 of a step's charge at single steps.
-                slope = float(np.median(np.diff(np.log(remainder[good, i])) / np.diff(np.log(scales[good]))))
-            rows.append(Row(name, loss, float(gradient[i]), float(difference[i]), slope))
+        noise = np.zeros(len(LOSSES))
+        noise[LOSSES.index("times")] = np.linalg.norm(self.base.time[kept])  # rounded before the mean is taken off
+        rows = rows_of(name, LOSSES, lambda h: self.losses(steps[h], kept), gradient, largest, noise)
         return rows, int(np.count_nonzero(self.base.tick[~kept] >= 0))
 
     def near(self) -> int:

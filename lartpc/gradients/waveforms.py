@@ -54,8 +54,18 @@ def waveform_slopes(
 
     Raises ValueError where modules or events have values of their own among them.
     """
+    bare, slopes = bare_slopes(simulation, batch, values, slots, settle)
+    d = simulation.detector
+    passed = [behind_high_passes(one, bare.windows, d.electronics, d.tick, plain) for one in (bare.voltage, *slopes)]
+    return bare._replace(voltage=passed[0]), namespace(slopes).stack(passed[1:])
+
+
+def bare_slopes(
+    simulation: WireSimulation, batch: Batch, values: Any, slots: Sequence[int], settle: int = 0
+) -> tuple[WireWaveforms, Any]:
+    """The same in front of the high passes."""
     recorder = Recorder()
-    waveforms = simulation.in_order("pairs").waveforms(batch, values, recorder, settle)
+    waveforms = simulation.in_order("pairs").bare(batch, values, recorder, settle)
     forward = recorder.launched
     slot = to_numpy(forward["gather"]["slot"])
     columns = columns_of(forward, slots)
@@ -63,15 +73,12 @@ def waveform_slopes(
         raise ValueError("parameters of single modules or events have no derivatives of waveforms here")
     order = [columns[int(np.flatnonzero(slot[0, columns] == one)[0])] for one in slots]
     of_steps = source_slopes(forward, step_slopes(forward, order))
-    convolved, result = forward["convolve"], []
-    for source in of_steps:
-        voltage, state = (namespace(source).zeros_like(convolved[name]) for name in ("current", "state"))
-        plain(
-            convolve, len(waveforms.windows.tick), **convolved | {"source": source, "current": voltage, "state": state}
-        )
-        detector = simulation.detector
-        result.append(behind_high_passes(voltage, waveforms.windows, detector.electronics, detector.tick, plain))
-    return waveforms, namespace(of_steps).stack(result)
+    convolved, xp = forward["convolve"], namespace(of_steps)
+    result = xp.zeros((len(of_steps), len(waveforms.voltage)), dtype=waveforms.voltage.dtype)
+    for source, voltage in zip(of_steps, result, strict=True):
+        made = {"source": source, "current": voltage, "state": xp.zeros_like(convolved["state"])}
+        plain(convolve, len(waveforms.windows.tick), **convolved | made)
+    return waveforms, result
 
 
 def source_slopes(forward: dict[str, dict[str, Any]], step_slope: Any) -> Any:

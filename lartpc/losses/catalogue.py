@@ -49,4 +49,5 @@ def check_acting(kind: str, rounded: bool, names: Sequence[str]) -> None:
 
 
 SQUARES = {"likelihood": likelihood, "residuals": residuals, "matched": matched}
+WAVEFORMS = "waveform likelihood"  # of wires, see `losses.waveforms`
 OBJECTIVES = SQUARES | {name: events.event_loss(name) for name in LOSSES}

@@ -20,11 +20,13 @@ from lartpc.contracts import ChainUnknowns
 from lartpc.data.segments import Segments
 from lartpc.detector.wires import WireDetector
 from lartpc.exceptions import InputError
-from lartpc.gradients.waveforms import waveform_slopes
+from lartpc.gradients.waveforms import bare_slopes
 from lartpc.losses.linear import Normal
+from lartpc.response.windows import Windows
 from lartpc.simulation.wires import WireSimulation, WireWaveforms
 from lartpc.wires.digitize import rounding_variance
 from lartpc.wires.noise import spectrum
+from lartpc.wires.spans import Spans, Stretches, spans_of
 
 PAD = 256  # ticks on either side of what the model has where a fit begins
 STEP = 256  # ticks: lengths of regions are multiples of it, or all that is read
@@ -46,34 +48,14 @@ class Regions(NamedTuple):
         first = np.concatenate(([0], np.cumsum(ticks)))
         return Regions(self.event[rows], self.channel[rows], self.start[rows], ticks, first)
 
-    def locate(self, waveforms: WireWaveforms, event_id: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Samples of waveforms (m,) that lie in regions, and where they are in those (m,)."""
-        windows = waveforms.windows
-        first, tick = to_numpy(windows.first), to_numpy(windows.tick)
-        pixel = owners(to_numpy(windows.of_pixel), len(tick))
-        event, channel = event_id[to_numpy(windows.event)][pixel], to_numpy(windows.pixel)[pixel]
-        length = np.diff(first)
-        keys = _key(self.event, self.channel, self.start)
-        begin = np.searchsorted(keys, _key(event, channel, tick), side="right") - 1
-        reached = np.searchsorted(keys, _key(event, channel, tick + length)) - begin
-        found = [(np.zeros(0, dtype=np.int64),) * 2]
-        for region in (begin + k for k in range(int(reached.max(initial=0)))):
-            at = np.clip(region, 0, len(keys) - 1)
-            same = (region == at) & (self.event[at] == event) & (self.channel[at] == channel)
-            low = np.maximum(self.start[at] - tick, 0)
-            high = np.minimum(self.start[at] + self.ticks[at] - tick, length)
-            n = np.where(same, np.maximum(high - low, 0), 0)
-            of = np.repeat(np.arange(len(n)), n)
-            within = np.arange(len(of)) - np.repeat(np.cumsum(n) - n, n) + low[of]
-            found.append((first[of] + within, self.first[at[of]] + tick[of] + within - self.start[at[of]]))
-        return np.concatenate([a for a, _ in found]), np.concatenate([b for _, b in found])
+    def spans(self, windows: Windows, event_id: np.ndarray) -> tuple[Spans, np.ndarray]:
+        """Windows that hold those of a model and the regions, and where the samples of these are in them (n_samples,).
 
-
-def _key(event: np.ndarray, channel: np.ndarray, tick: np.ndarray) -> np.ndarray:
-    """One number that sorts by event, channel and tick."""
-    order = np.zeros(len(event), dtype=[("event", np.int64), ("channel", np.int64), ("tick", np.int64)])
-    order["event"], order["channel"], order["tick"] = event, channel, tick
-    return order
+        `event_id` (n_events,): ids, rising, of the events of the windows.
+        """
+        event = np.searchsorted(event_id, self.event)
+        spans = spans_of(windows, Stretches(event, self.channel, self.start, self.start + self.ticks))
+        return spans, np.repeat(spans.place - self.first[:-1], self.ticks) + np.arange(self.first[-1])
 
 
 def regions_of(waveforms: WireWaveforms, event_id: np.ndarray, ticks: range) -> Regions:
@@ -133,7 +115,7 @@ class WaveformObjective:
         ticks = range(detector.first_tick, detector.first_tick + detector.n_ticks)
         self.batches, self.regions, self.data = [], [], []
         for batch in map(simulation.cut, simulation.batches(segments)):
-            regions = regions_of(simulation.waveforms(batch, start), to_numpy(batch.event_id), ticks)
+            regions = regions_of(simulation.bare(batch, start), to_numpy(batch.event_id), ticks)
             found = [read(*row) for row in zip(*(column.tolist() for column in regions[:4]), strict=True)]
             data = [one for one in found if one is not None]
             if data:
@@ -161,26 +143,47 @@ class WaveformObjective:
         the values is added again, to first order in the model.
         """
         wanted = range(len(self.batches)) if chosen is None else chosen
-        found = sum_of([self.of_batch(k, values)[0] for k in self.progress(wanted)])
+        found = sum_of([self.of_batch(k, values) for k in self.progress(wanted)])
         lost = values - to_numpy(self.vector(values))[self.unknowns.slots].astype(np.float64)
         change = found.information @ lost
         value = found.value + float(lost @ (found.gradient + 0.5 * change))
         return found._replace(value=value, gradient=found.gradient + change)
 
-    def of_batch(self, k: int, values: np.ndarray) -> tuple[Normal, np.ndarray]:
-        """The same of a batch, and the sum of squares of each of its regions over their samples (n_regions,)."""
-        regions, batch = self.regions[k], self.batches[k]
-        slots, settle = self.unknowns.slots[self.free], 2 * PAD if self.simulation.detector.electronics.rc else 0
-        waveforms, slopes = waveform_slopes(self.simulation, batch, self.vector(values), slots.tolist(), settle)
-        source, at = regions.locate(waveforms, to_numpy(batch.event_id))
-        residual = self.data[k].copy()
-        residual[at] -= to_numpy(waveforms.voltage)[source]
-        columns = np.zeros((len(slopes), len(residual)), dtype=residual.dtype)
-        columns[:, at] = to_numpy(slopes)[:, source]
-        return self.compare(regions, residual, columns)
+    def of_batch(self, k: int, values: np.ndarray) -> Normal:
+        """The same of a batch, but for what single precision takes."""
+        regions, slots = self.regions[k], self.unknowns.slots[self.free]
+        squares, gradient, information = self.compare(regions, *self.residuals(k, values, slots))
+        total, n = float(squares.sum()), len(self.free)
+        by_all, of_all = np.zeros(n), np.zeros((n, n))
+        by_all[self.free], of_all[np.ix_(self.free, self.free)] = gradient, information
+        return Normal(0.5 * total, by_all, of_all, total, int(regions.ticks.sum()), len(squares))
 
-    def compare(self, regions: Regions, residual: np.ndarray, slopes: np.ndarray) -> tuple[Normal, np.ndarray]:
-        """`Normal` of residuals (n_samples,) and slopes (n_free, n_samples) of the model; squares of each region."""
+    def squares(self, k: int, values: np.ndarray) -> np.ndarray:
+        """Sum of squares of each region of a batch over its samples (n_regions,), without derivatives."""
+        return self.compare(self.regions[k], *self.residuals(k, values, np.zeros(0, dtype=np.int64)))[0]
+
+    def residuals(self, k: int, values: np.ndarray, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Data less model of a batch (n_samples,) [mV], and derivatives of the model by `slots` (n_slots, n_samples).
+
+        What high passes give goes on from a signal to the next region of its channel, however far that is.
+        """
+        simulation, batch, vector = self.simulation, self.batches[k], self.vector(values)
+        if len(slots):
+            bare, slopes = bare_slopes(simulation, batch, vector, slots.tolist())
+        else:
+            bare, slopes = simulation.bare(batch, vector), ()
+        spans, inside = self.regions[k].spans(bare.windows, to_numpy(batch.event_id))
+        detector = simulation.detector
+        passed = spans.behind_high_passes((bare.voltage, *slopes), detector.electronics, detector.tick)
+        found = to_numpy(passed[:, simulation.xp.asarray(inside)])
+        return self.data[k] - found[0], found[1:]
+
+    def compare(
+        self, regions: Regions, residual: np.ndarray, slopes: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Squares of each region (n_regions,) of residuals (n_samples,); gradient and information by slopes of the
+        model (n, n_samples).
+        """
         n, squares = len(slopes), np.zeros(len(regions.start))
         gradient, information = np.zeros(n), np.zeros((n, n))
         for ticks in np.unique(regions.ticks).tolist():
@@ -191,16 +194,12 @@ class WaveformObjective:
                 off = scipy.fft.rfft(residual[samples]) * weight
                 squares[part] = np.sum(off.real**2 + off.imag**2, axis=1, dtype=np.float64)
                 waves = [(scipy.fft.rfft(slope[samples]) * weight).ravel().view(slopes.dtype) for slope in slopes]
-                flat = off.ravel().view(slopes.dtype)
+                flat = off.ravel().view(residual.dtype)
                 gradient -= [float(wave @ flat) for wave in waves]
                 for a, one in enumerate(waves):
                     for b, other in enumerate(waves[: a + 1]):
                         information[a, b] += float(one @ other)
-        information = np.tril(information) + np.tril(information, -1).T
-        total, n = float(squares.sum()), len(self.free)
-        by_all, of_all = np.zeros(n), np.zeros((n, n))
-        by_all[self.free], of_all[np.ix_(self.free, self.free)] = gradient, information
-        return Normal(0.5 * total, by_all, of_all, total, int(regions.ticks.sum()), len(squares)), squares
+        return squares, gradient, np.tril(information) + np.tril(information, -1).T
 
     def weight(self, channel: np.ndarray, ticks: int) -> np.ndarray:
         """Roots of w_f/S_f of channels (n, ticks//2 + 1)."""

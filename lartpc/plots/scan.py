@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 
 import numpy as np
 from matplotlib.colors import LogNorm
@@ -10,14 +11,16 @@ from matplotlib.figure import Figure
 from scipy.interpolate import CubicHermiteSpline, PchipInterpolator
 
 from lartpc.fit.scan import CONTENTS, Scan, rise_of
-from lartpc.losses.catalogue import SQUARES
+from lartpc.losses.catalogue import SQUARES, WAVEFORMS
 from lartpc.parameters import parameter
 
+OF_SQUARES = (*SQUARES, WAVEFORMS)  # losses of which half a standard deviation squared is 1/2
 SMALL = 1e-2  # of the largest rise, for losses that have no scale
 TANGENTS = 0.25  # half their length, in rise of the scaled loss or in distances of points, whatever is less
 PERCENT = 5.0  # up to which the scale of changes is linear
 CHANGES = np.array([-90, -50, -20, -10, -5, -2, 0, 2, 5, 10, 20, 50, 100, 200, 500])
 ARROWS = 17  # in a row, at most
+LONGEST = 34  # characters of a line of the legend
 FINE = 12  # parts of each cell of a landscape
 STEP = 0.2  # of contours, in decades
 
@@ -30,7 +33,7 @@ def figure(scan: Scan) -> Figure:
 def unit_of_rise(scan: Scan) -> float:
     """A rise of the loss that is little: below it scales are linear, above logarithmic. 1 in units of -log L."""
     rise = scan.loss - scan.loss.min()
-    return 1.0 if scan.kind in SQUARES else SMALL * float(rise.max()) or 1.0
+    return 1.0 if scan.kind in OF_SQUARES else SMALL * float(rise.max()) or 1.0
 
 
 def curves(scan: Scan) -> Figure:
@@ -50,7 +53,7 @@ def curves(scan: Scan) -> Figure:
         shape = PchipInterpolator(np.arcsinh(percent / PERCENT), np.arcsinh(rise / small))
         fine = np.linspace(shape.x[0], shape.x[-1], 1000)
         curve = PERCENT * np.sinh(fine), small * np.sinh(shape(fine))
-        (line,) = ax.plot(*curve, linewidth=1.8, label=title(name))
+        (line,) = ax.plot(*curve, linewidth=1.8, label=textwrap.fill(title(name), LONGEST))
         ax.plot(percent, rise, "o", markersize=4, color=line.get_color())
         reach = TANGENTS * np.minimum(np.gradient(percent), (rise + small) / np.maximum(np.abs(slope), 1e-300))
         along = np.linspace(-1.0, 1.0, 9)[:, None] * reach
@@ -80,7 +83,7 @@ def landscape(scan: Scan) -> Figure:
     low, high = unit_of_rise(scan), scan_height(scan)
     levels = 10.0 ** np.arange(np.floor(np.log10(low)), np.log10(high) + STEP, STEP)
     fine_x, fine_y, rise = x, y, (scan.loss - scan.loss.min()).reshape(n, n)
-    if scan.kind in SQUARES:
+    if scan.kind in OF_SQUARES:
         fine_x, fine_y, rise = bicubic(x, y, rise, scan.gradient.reshape(n, n, 2))
     figure = Figure(figsize=(7.2, 5.6), dpi=150, layout="constrained")
     ax = figure.add_subplot()
@@ -151,5 +154,6 @@ def title(name: str) -> str:
 
 
 def rise_label(scan: Scan) -> str:
-    known = {"likelihood": r"$-\log L$ above its least", "residuals": "half the sum of squares above its least"}
+    likelihood = r"$-\log L$ above its least"
+    known = {"likelihood": likelihood, WAVEFORMS: likelihood, "residuals": "half the sum of squares above its least"}
     return known.get(scan.kind, f"{scan.kind} above its least")

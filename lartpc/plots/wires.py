@@ -17,6 +17,7 @@ from lartpc.formats.hitfile import read_attrs
 from lartpc.formats.waveforms import read_channel
 from lartpc.plots.frames import PlaneImage
 from lartpc.wires.digitize import count
+from lartpc.wires.electronics import continued
 
 
 class Channel(NamedTuple):
@@ -100,16 +101,21 @@ def channel_of(frames: FrameFile, event: int, channel: int, detector: WireDetect
 def truth_of(
     path: str | os.PathLike, event: int, channel: int, frame: Frame, detector: WireDetector
 ) -> np.ndarray | None:
-    """What /waveforms have of a channel at the ticks of its frame (n_ticks,) [ADC], None where the file has none."""
+    """What /waveforms have of a channel at the ticks of its frame (n_ticks,) [ADC], None where the file has none.
+
+    Between windows it is what high passes give of those before.
+    """
     windows = read_channel(path, event, channel)
     if windows is None:
         return None
-    truth = np.zeros(frame.samples.shape[1])
-    begin = round(frame.time / frame.tick)
-    scale = 1.0 / count(detector.adc) if windows.samples.dtype.kind == "f" else 1.0
+    n = frame.samples.shape[1]
+    begin = round(frame.time / frame.tick) - n  # as long before the frame as it is, what comes there is seen in it
+    truth, seen = np.zeros(2 * n), np.zeros(2 * n, dtype=bool)
     for k in range(len(windows)):
         first, offset = int(windows.start_tick[k]) - begin, int(windows.offset[k])
-        low, high = max(first, 0), min(first + int(windows.ticks[k]), len(truth))
+        low, high = max(first, 0), min(first + int(windows.ticks[k]), 2 * n)
         if low < high:
-            truth[low:high] += scale * windows.samples[offset + low - first : offset + high - first]
-    return truth
+            truth[low:high] = windows.samples[offset + low - first : offset + high - first]
+            seen[low:high] = True
+    scale = 1.0 / count(detector.adc) if windows.samples.dtype.kind == "f" else 1.0
+    return scale * continued(truth, seen, detector.electronics, detector.tick)[n:]

@@ -11,6 +11,7 @@ import numpy as np
 from lartpc.arrays import owners, to_numpy
 from lartpc.autodiff.launch import Recorder
 from lartpc.data.frames import Frame, Waveforms, WindowTruth
+from lartpc.detector.wires import WireDetector
 from lartpc.files.atomic import check_apart
 from lartpc.files.hdf5 import new_hdf5s
 from lartpc.formats.eventfile import EventFile
@@ -25,6 +26,7 @@ from lartpc.simulation.wires import WireSimulation, WireWaveforms, dense
 from lartpc.wires.cells import make_cells
 from lartpc.wires.digitize import digitize
 from lartpc.wires.noise import noise_of
+from lartpc.wires.spans import Stretches, spans_of
 
 TRUE = 0.5  # [e] from which on a segment is told to be in a window
 
@@ -68,6 +70,7 @@ def simulate_wire_file(
     told = {
         "detector": detector.name,
         "wires": detector.describe(),
+        "field_response": simulation.response.describe(),
         "parameters": simulation.parameters.as_dict(),
         "recombination": simulation.recombination,
         "noise": noise,
@@ -89,16 +92,15 @@ def simulate_wire_file(
             sums[2] += np.sum(part.dE, dtype=np.float64)
             for batch in simulation.batches(part):
                 recorder = Recorder()
-                settle = detector.n_ticks if detector.electronics.rc else 0
-                waveforms = simulation.waveforms(batch, parameters, recorder)
-                check_finite(waveforms)
+                bare = simulation.bare(batch, parameters, recorder)
+                check_finite(bare)
+                waveforms, whole = behind_high_passes(bare, detector)
                 steps, place = waveforms.steps, index[to_numpy(batch.place)]
                 sums[1] += len(np.unique(to_numpy(steps.segment)))
                 sums[3:6] += total(steps.electrons), total(steps.charge), len(waveforms.windows.pixel)
                 sums[6] += unread(waveforms.windows, range(detector.first_tick, detector.first_tick + detector.n_ticks))
                 windows = windows_of(waveforms, to_numpy(batch.event_id))
                 writer.append(windows, truth_of(simulation, batch, waveforms, recorder.launched, place))
-                whole = simulation.waveforms(batch, parameters, settle=settle) if settle else waveforms
                 for frame in frames_of(simulation, batch, whole, noise):
                     write_frame(file, frame)
                     full = 2**detector.adc.bits - 1
@@ -106,6 +108,19 @@ def simulate_wire_file(
                     sums[8] += np.count_nonzero((frame.samples == 0) | (frame.samples == full))
     segments, kept, energy, electrons, drifted, *others = sums.tolist()
     return WireSummary(int(segments), int(kept), energy, electrons, drifted, *map(int, others))
+
+
+def behind_high_passes(bare: WireWaveforms, detector: WireDetector) -> tuple[WireWaveforms, WireWaveforms]:
+    """Waveforms behind the high passes: in their windows, and from the first of each channel to the readout's end."""
+    if not detector.electronics.rc:
+        return bare, bare
+    windows = bare.windows
+    begin = to_numpy(windows.tick)[to_numpy(windows.of_pixel)[:-1]]
+    end = np.maximum(begin, detector.first_tick + detector.n_ticks)
+    channels = Stretches(to_numpy(windows.event), to_numpy(windows.pixel), begin, end)
+    spans = spans_of(windows, channels)
+    (voltage,) = spans.behind_high_passes((bare.voltage,), detector.electronics, detector.tick)
+    return bare._replace(voltage=voltage[spans.narrow]), bare._replace(voltage=voltage, windows=spans.windows)
 
 
 def check_finite(waveforms: WireWaveforms) -> None:

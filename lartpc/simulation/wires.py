@@ -95,12 +95,18 @@ class WireSimulation(Batching):
 
     def waveforms(self, batch: Batch, parameters: Any, launch: Callable = plain, settle: int = 0) -> WireWaveforms:
         """Voltages of a batch; windows go on for `settle` ticks after what the response and the amplifier make."""
+        found = self.bare(batch, parameters, launch, settle)
+        detector = self.detector
+        voltage = behind_high_passes(found.voltage, found.windows, detector.electronics, detector.tick, launch)
+        return found._replace(voltage=voltage)
+
+    def bare(self, batch: Batch, parameters: Any, launch: Callable = plain, settle: int = 0) -> WireWaveforms:
+        """The same in front of the high passes."""
         tables = in_events(self.tables, batch, self.parameters)
         local = of_modules(parameters, tables, launch)
         model = RECOMBINATION[self.recombination]
         steps = make_steps(batch, local, model, tables, self.detector, self.settings, launch)
-        bare, pairs, windows = self.readout.currents(steps, batch, local, settle, launch)
-        voltage = behind_high_passes(bare, windows, self.detector.electronics, self.detector.tick, launch)
+        voltage, pairs, windows = self.readout.currents(steps, batch, local, settle, launch)
         return WireWaveforms(voltage, steps, pairs, windows)
 
     def __call__(self, segments: Segments, settle: int = 0) -> list[WireWaveforms]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from lartpc.arrays import namespace, offsets, owners
 from lartpc.contracts import Clouds
+from lartpc.detector.wireplanes import channel_at
 from lartpc.kernels.wires.pair_wires import FIRST_CHANNEL, START, STEP, WIRES, WRAP, count_wires, pair_wires
 from lartpc.response.lattice import Shares
 from lartpc.response.windows import Pairs, Windows, blocks_of, group
@@ -75,10 +76,10 @@ def seen_cells(cells: Cells, table: WireTables, n_channels: int, settle: int, bl
     wire = low[cell] + xp.arange(n) - first[cell]
     plane = cells.plane[cell]
     of_plane = table.plane_wires[plane]
-    turn = (of_plane[:, START] + of_plane[:, STEP] * wire) % of_plane[:, WRAP]
+    channel = channel_at(wire, *(of_plane[:, column] for column in (FIRST_CHANNEL, START, STEP, WRAP)))
     sites = xp.diff(cells.first)
     first_tick = (cells.site + table.first_lag) // per_tick
     last_tick = (cells.site + sites - 1 + table.last_lag) // per_tick + 1 + settle
-    channel = cells.event[cell] * n_channels + of_plane[:, FIRST_CHANNEL] + turn
+    channel = cells.event[cell] * n_channels + channel
     blocks = blocks_of(first_tick[cell], last_tick[cell], block)
     return group(cell, wire, plane, channel, n_channels, blocks, first, block)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,28 @@ def behind_high_passes(waveform: Any, windows: Any, electronics: Electronics, ti
         passed=passed,
     )
     return passed
+
+
+def continued(voltage: np.ndarray, seen: np.ndarray, electronics: Electronics, tick: float) -> np.ndarray:
+    """What the high passes give of a channel at every tick (n,), from what they give where its windows are.
+
+    voltage (n,), of which those `seen`, a mask (n,), are known; elsewhere nothing comes in. In windows it is told from
+    what comes out what came in: x = (y + e^{-dt/tau} s)/(1 - dt/tau), s being what a stage holds.
+    """
+    rates = [tick / tau for tau in electronics.rc]
+    kept = [math.exp(-rate) for rate in rates]
+    held, result = [0.0] * len(rates), np.where(seen, voltage, 0.0).astype(np.float64)
+    for k, known in enumerate(seen.tolist()):
+        before = [factor * one for factor, one in zip(kept, held, strict=True)]
+        wave = float(result[k])
+        if known:
+            for i in reversed(range(len(rates))):
+                wave = (wave + before[i]) / (1.0 - rates[i])
+        for i, rate in enumerate(rates):
+            held[i] = before[i] + rate * wave
+            wave -= held[i]
+        result[k] = wave
+    return result
 
 
 def check(electronics: Electronics) -> None:

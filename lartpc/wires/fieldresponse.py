@@ -51,6 +51,16 @@ class FieldResponse:
         """Charge that wires of each plane collect (n_planes, n_rows)."""
         return np.array([current.sum(axis=1) * self.sampling for current in self.current])
 
+    def describe(self) -> dict[str, Any]:
+        """What tells it from others, in plain numbers; of currents [1/us] least, most, and roots of sums of squares."""
+        told = {name: float(getattr(self, name)) for name in NUMBERS}
+        return told | {
+            "pitch": list(self.pitch),
+            "samples": self.current[0].shape[1],
+            "most": [[float(current.min()), float(current.max())] for current in self.current],
+            "root_square": [float(np.sqrt(np.sum(current**2))) for current in self.current],
+        }
+
     def check(self, where: str | os.PathLike) -> None:
         """Raise InputError, beginning with `where`, unless shapes, numbers and charges are as the class says."""
         if not self.current or len(self.pitch) != len(self.current):

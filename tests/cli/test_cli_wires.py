@@ -10,7 +10,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 from commands import lartpc_command, refusal, succeeds
-from wire_samples import TEXT, small_response
+from wire_samples import SMALL, of, small_response
 
 from lartpc.detector.wires import WireDetector
 from lartpc.formats.edepsim import read_segments
@@ -18,22 +18,8 @@ from lartpc.formats.frames import FrameFile
 from lartpc.formats.hitfile import read_attrs
 from lartpc.formats.waveforms import read_channel, read_waveforms
 
-SMALL = TEXT.format(rc=[], angle=35.0, of_u="")
 SBND = "--detector", "sbnd"
 THREE = ("--fit", "alpha_emb,vdrift,tran_diff")
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A detector, its response, generated muons and their frames: arguments by what they are."""
-    folder = tmp_path_factory.mktemp("wires")
-    detector, response = folder / "small.yaml", folder / "response.npz"
-    detector.write_text(SMALL)
-    small_response(WireDetector.load(detector)).write(response)
-    segments, frames = folder / "segments.h5", folder / "frames.h5"
-    succeeds("generate", "cosmics", "-o", segments, "--detector", detector, "--events", "2")
-    succeeds("simulate", segments, "-o", frames, "--detector", detector, "--response", response, "--seed", "3")
-    return {"detector": detector, "response": response, "segments": segments, "frames": frames}
 
 
 @pytest.fixture
@@ -42,11 +28,6 @@ def own(made, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copy(made["frames"], tmp_path / "own.h5")
     return tmp_path / "own.h5"
-
-
-def of(made):
-    """The options on the detector."""
-    return "--detector", made["detector"], "--response", made["response"]
 
 
 def test_generated_samples_fill_the_box(made):
@@ -58,7 +39,7 @@ def test_generated_samples_fill_the_box(made):
 
 
 @pytest.mark.slow
-def test_a_fit_finds_what_the_frames_were_made_with_and_goes_on(made, tmp_path):
+def test_a_fit_finds_what_the_frames_were_made_with_and_goes_on(made, own, tmp_path):
     start = ("--start", "alpha_emb=0.95", "--start", "vdrift=0.1585", "--start", "tran_diff=9e-6")
     command = ("calibrate", made["segments"], made["frames"], *of(made), *THREE, *start, "--fix", "vdrift=0.16")
     assert "--fix: names a parameter that --fit names too" in refusal(*command, "-o", tmp_path / "fit")
@@ -68,11 +49,17 @@ def test_a_fit_finds_what_the_frames_were_made_with_and_goes_on(made, tmp_path):
     assert fit["good"] and fit["frames"]["tag"] == "raw" and set(fit["frames"]["regions_left_out"].values()) == {0}
     for row in fit["parameters"].values():
         assert abs(row["value"] - row["truth"]) < 4 * row["error"] < 0.1 * row["value"]
-    for name in ("parameters.png", "convergence.png", "correlation.png"):
+    for name in ("parameters.png", "convergence.png", "correlation.png", "residuals.png"):
         assert matplotlib.image.imread(tmp_path / "fit" / name)[..., :3].std() > 0.01
     succeeds(*command[:-2], "-o", tmp_path / "fit", "--resume")
     again = json.loads((tmp_path / "fit/fit.json").read_text())
     assert again["parameters"] == fit["parameters"]
+    with h5py.File(own, "a") as file:  # another count of one sample within a signal, which leaves all sizes as they are
+        windows, channels = file["waveforms/windows"][()], file["0/channels_raw0"][()]
+        seen = windows[(windows["event_id"] == 0) & np.isin(windows["channel"], channels)][0]
+        file["0/frame_raw0"][np.searchsorted(channels, seen["channel"]), seen["start_tick"] + 20 + 5] += 1
+    changed = ("calibrate", made["segments"], own, *command[3:-2], "-o", tmp_path / "fit", "--resume")
+    assert "frames was ['raw', '" in refusal(*changed)
     other = lartpc_command(*command[:-2], "-o", tmp_path / "fit", "--resume", "--bounds", "alpha_emb=0.5:2")
     assert other.exit_code == 2 and "--resume continues the same fit only" in other.stderr
     succeeds(*command[:-2], "-o", tmp_path / "one", "--events", "1", "--constrain", "alpha_emb=0.9+-0.1")
@@ -167,7 +154,9 @@ def test_frames_must_be_those_of_the_detector_and_of_the_events(made, own):
     assert "has no frames of event 1, found 0 to 5: see --events" in refusal(*command)
     with h5py.File(own, "a") as file:
         file.attrs["detector"] = "other"
-    assert "frames of detector other, allowed are those of small, or --trust-me detector" in refusal(*command)
+    assert "was simulated with detector other, the fit takes small: allowed is the same, or --trust" in refusal(
+        *command
+    )
     assert "has no frames of event 1" in refusal(*command, "--trust-me", "detector")
     with h5py.File(own, "a") as file:
         file.attrs["detector"] = "small"
@@ -227,14 +216,20 @@ def test_options_of_pixels_are_refused(made, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    "command", ["compare s h -o c", "scan s h -o d", "forecast s", "gradcheck s", "reconstruct h -o r", "lifetime h"]
-)
+@pytest.mark.parametrize("command", ["thresholds s h -o t", "reconstruct h -o r", "lifetime h"])
 def test_commands_of_pixels_refuse_wires(made, command):
     for detector in ("sbnd", made["detector"]):
         files = {"s": made["segments"], "h": made["frames"]}
         line = refusal(*(files.get(word, word) for word in command.split()), "--detector", detector)
         assert f"--detector {detector}: found wires, allowed here are pixels: module0, 2x2, ndlar or a YAML" in line
+
+
+def test_info_takes_the_detector_that_a_file_tells(own):
+    for name in ("sbnd", "2x2"):
+        with h5py.File(own, "a") as file:
+            file.attrs["detector"] = name
+        assert json.loads(succeeds("info", own))["detector"] == name
+        assert json.loads(succeeds("info", own, "--detector", "module0"))["detector"] == "module0"
 
 
 def test_detectors_and_responses_that_are_none_are_refused(made, tmp_path):
@@ -287,6 +282,9 @@ def test_info_tells_of_wires(made):
     assert told["parameters"]["lifetime"]["value"] == 2500 and "threshold_offset" not in told["parameters"]
     assert "ellipsoid" in told["recombination"]
     assert json.loads(succeeds("info", made["frames"], "--detector", made["detector"]))["inside"] > 0.9
+    told = json.loads(succeeds("info", made["frames"]))  # whose detector is not built in
+    assert told["detector"] == "small" and "inside" not in told and "--detector" in told["hints"][0]
+    assert json.loads(succeeds("info", made["segments"]))["detector"] == "module0"
     assert read_attrs(made["frames"])["response"] == str(made["response"])
 
 

@@ -36,6 +36,12 @@ adc: {{bits: 12, low: 0.0, high: 1800.0, baseline: [880.0, 286.0]}}
 noise: {{charge: [[[0.0, 165.0], [40.0, 474.0]], 377.0], group: 8}}
 parameters: {{eField: 0.5, lifetime: 3000.0, long_diff: 7.2e-06, tran_diff: 1.2e-05, vdrift: 0.16}}
 """
+SMALL = TEXT.format(rc=[], angle=35.0, of_u="")
+
+
+def of(made):
+    """The options of commands on the detector of files that were `made`."""
+    return "--detector", made["detector"], "--response", made["response"]
 
 
 def small_wires(rc=(), angle=35.0, of_u=""):

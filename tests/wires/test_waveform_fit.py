@@ -4,13 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-from wire_samples import joined, segments_of, small_response, small_wires
+from wire_samples import joined, segments_of, small_response, small_wires, track
 
 from lartpc.fit.unknowns import unknowns_of
 from lartpc.fit.waveforms import SEVEN, calibrate_waveforms
-from lartpc.losses.waveforms import PAD, Regions, WaveformObjective, power_of_part, regions_of
-from lartpc.response.windows import Windows
-from lartpc.simulation.wires import WireSimulation, WireWaveforms, dense
+from lartpc.goodness.waveforms import judge_waveforms
+from lartpc.losses.waveforms import PAD, WaveformObjective, power_of_part, regions_of
+from lartpc.simulation.wires import WireSimulation, dense
 from lartpc.wires.digitize import digitize, undigitize
 from lartpc.wires.noise import noise_of
 
@@ -86,29 +86,16 @@ def test_regions_hold_all_windows_and_do_not_overlap(detector):
     found = simulation.waveforms(batch, simulation.vector())
     ticks = range(detector.first_tick, detector.first_tick + detector.n_ticks)
     regions = regions_of(found, batch.event_id, ticks)
-    source, at = regions.locate(found, batch.event_id)
-    assert len(np.unique(source)) == len(source) and len(np.unique(at)) == len(at)
+    spans, inside = regions.spans(found.windows, batch.event_id)
+    assert len(np.unique(inside)) == len(inside) == regions.ticks.sum()
     window = np.repeat(np.arange(len(found.windows.tick)), np.diff(found.windows.first))
     tick = found.windows.tick[window] + np.arange(len(window)) - found.windows.first[window]
-    assert len(source) == np.sum((tick >= ticks.start) & (tick < ticks.stop))
+    is_read = (tick >= ticks.start) & (tick < ticks.stop)
+    assert is_read.sum() > 1000 and np.isin(spans.narrow[is_read], inside).all()
     assert (regions.start >= ticks.start).all() and (regions.start + regions.ticks <= ticks.stop).all()
     same = (np.diff(regions.event) == 0) & (np.diff(regions.channel) == 0)
     assert (regions.start[1:] >= (regions.start + regions.ticks)[:-1])[same].all()
     assert PAD < detector.n_ticks
-
-
-def test_a_window_may_reach_any_number_of_regions():
-    start, channel = np.array([100, 700, 1300, 700]), np.array([5, 5, 5, 6])
-    ticks = np.full(4, 256)
-    regions = Regions(np.full(4, 9), channel, start, ticks, np.append(0, np.cumsum(ticks)))
-    of_pixel, first, tick = np.array([0, 1, 2]), np.array([0, 1500, 1600]), np.array([0, 680])
-    windows = Windows(np.zeros(2, np.int64), np.array([5, 6]), of_pixel, np.zeros(3, np.int64), first, tick)
-    source, at = regions.locate(WireWaveforms(None, None, None, windows), np.array([9]))
-    place = np.argsort(at)
-    expected = [np.arange(256) + k for k in (100, 700)] + [np.arange(1300, 1500), np.arange(1520, 1600)]
-    np.testing.assert_array_equal(source[place], np.concatenate(expected))
-    missing = np.concatenate((np.arange(2 * 256 + 200, 3 * 256), np.arange(3 * 256 + 80, 4 * 256)))
-    np.testing.assert_array_equal(np.setdiff1d(np.arange(4 * 256), at), missing)
 
 
 @pytest.mark.parametrize("blur", [0.0, 4.0])
@@ -125,6 +112,37 @@ def test_gradient_is_that_of_differences(detector, blur):
         h = 1e-5 * values[k] * np.eye(len(values))[k]
         expected = (objective(values + h).value - objective(values - h).value) / (2e-5 * values[k])
         assert at.gradient[k] == pytest.approx(expected, rel=1e-6, abs=1e-6 * np.sqrt(at.information[k, k]))
+
+
+def test_what_high_passes_leave_of_a_signal_is_in_the_next_region(detector):
+    """Two tracks on the same wires, 2000 ticks apart; data without noise are the model, to rounding, in both."""
+    long = dataclasses.replace(detector, n_ticks=4000)
+    line = [track(20, start=(4.0, -6.0, -3.0), direction=(0.5, 0.55, -0.1), dEdx=90.0, t0=t0) for t0 in (0.0, 1000.0)]
+    simulation = simulation_of(long, dtype=np.float64)
+    segments = joined(*line)
+    unknowns = unknowns_of(simulation, SEVEN)
+    objective = WaveformObjective(simulation, segments, data_of(simulation, segments, 0, noise=False), unknowns)
+    (regions,) = objective.regions
+    after = np.flatnonzero((np.diff(regions.channel) == 0) & (np.diff(regions.start) > 1500)) + 1
+    assert len(after) > 10 and (regions.ticks < 1500).all()
+    data = np.split(objective.data[0], regions.first[1:-1])
+    before = [data[k][: PAD // 2] for k in after.tolist() if long.channel_kind[regions.channel[k]] == 1]
+    assert max(np.abs(one).max() for one in before) > 0.1  # mV: what is left of the first track
+    at = objective(unknowns.start)
+    assert at.value < 1e-5  # data are in single precision
+    assert (np.abs(at.gradient) < 1e-3 * np.sqrt(np.diag(at.information))).all()
+
+
+def test_a_verdict_takes_no_derivatives(detector, monkeypatch):
+    simulation = simulation_of(detector)
+    segments = muons(1, np.random.default_rng(3), detector)
+    objective = WaveformObjective(
+        simulation, segments, data_of(simulation, segments, 2), unknowns_of(simulation, ("vdrift",))
+    )
+    at = objective(objective.unknowns.start)
+    monkeypatch.setattr("lartpc.losses.waveforms.bare_slopes", None)
+    verdict = judge_waveforms(objective, objective.unknowns.start)
+    assert verdict.describes and verdict.examined.squares.sum() == pytest.approx(2.0 * at.value, rel=1e-4)
 
 
 @pytest.mark.slow

@@ -109,6 +109,7 @@ def test_a_split_anode_has_wires_of_its_own_in_each_part():
         ),
         (("charge: [", "spectra: [1, "), "noise: spectra: found "),
         (("lifetime: 3000.0", "eField.1: 0.5"), "parameters: parameter eField.1: the detector has no module 1"),
+        (("eField: 0.5", "eField: 0.45"), "eField: found 0.45, allowed is that of field_response: field, 0.5 [kV/cm]"),
         (("name: small", "anodes: []\nname: small"), "key 'anodes' is there twice"),
         (("name: small", "name: [small]"), "name: found ['small'], allowed is a text of 1 to 60 characters"),
         (("name: W", "name: U"), "planes[1]: name: found 'U' of two planes, allowed is a name for each"),
@@ -140,6 +141,14 @@ def test_a_wrong_yaml_is_told_in_one_line(tmp_path, change, told):
     with pytest.raises(InputError) as refused:
         WireDetector.load(path)
     assert told in str(refused.value) and str(refused.value).startswith(str(path)) and "\n" not in str(refused.value)
+
+
+def test_the_field_is_that_of_the_response(tmp_path):
+    path = tmp_path / "wires.yaml"
+    path.write_text(
+        TEXT.format(rc=[], angle=35.0, of_u="").replace("eField: 0.5, ", "").replace("field: 0.5", "field: 0.4")
+    )
+    assert WireDetector.load(path).parameters.eField == 0.4
 
 
 @pytest.mark.parametrize(
