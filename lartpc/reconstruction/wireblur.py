@@ -78,7 +78,8 @@ def blurred_normal(
 
 
 def _windows(simulation: WireSimulation, source: Sources) -> Windows:
-    return [rest for _, *rest in windows_of(simulated(simulation, source, apart=False))]
+    found = windows_of(simulated(simulation, source, apart=False))
+    return [(channel, tick, samples) for _, channel, tick, samples in found]
 
 
 def _images(d: WireDetector, model: Windows, sigma: float) -> list[Image]:

@@ -7,7 +7,7 @@ simulations for each number that a deposit has, not for each deposit.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.fft
@@ -38,7 +38,7 @@ class Sources(NamedTuple):
     def segments(self, event_id: np.ndarray) -> Segments:
         """Of events (n,)."""
         n = len(self.dE)
-        columns = {f"{a}_start": self.start[:, k] for k, a in enumerate("xyz")}
+        columns: dict[str, Any] = {f"{a}_start": self.start[:, k] for k, a in enumerate("xyz")}
         columns |= {f"{a}_end": self.end[:, k] for k, a in enumerate("xyz")}
         ids, zero = np.arange(n), np.zeros(n, dtype=np.int64)
         return Segments(event_id, ids, zero, zero, **columns, dE=self.dE, dEdx=self.dEdx, t0=np.full(n, self.t0))
