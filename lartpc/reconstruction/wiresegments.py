@@ -29,6 +29,7 @@ PLACE, LOG, GAP = 0.3, 2.0, 0.01  # [cm], 1, [cm]: widths of the prior
 STEP = 0.02  # [cm] of central differences
 BLURS = (2.0, 2.0)  # [us] of the first steps, while places are off by as much as pulses are wide
 MOST = 12  # steps by the likelihood
+LARGEST_EVENT = 400  # segments: matrices are dense
 SMALL = 0.05  # of an error: the step after which there is no more to do
 LARGEST = np.array([0.2, 0.2, 0.2, 0.5])  # of a step
 
@@ -65,17 +66,15 @@ def segments_from_waveforms(
     `read` as of `track_from_waveforms`; `start`: of the fit, else from `points_of`. Segments lie along the line through
     their neighbours in their chain. All recombine as at `dEdx` [MeV/cm]; dE follows from the charge with that.
 
-    Raises InputError: no chain of points, `length` or `dEdx` not above 0. Raises FloatingPointError where nothing is
-    finite any more.
+    Raises InputError: no chain of points, more than 400 segments, `length` or `dEdx` not above 0. Raises
+    FloatingPointError where nothing is finite any more.
     """
-    for name, value, unit in (("length", length, "cm"), ("dEdx", dEdx, "MeV/cm")):
-        if not 0 < value < np.inf:
-            raise InputError(f"{name}: found {value:g} {unit}, allowed is above 0")
     if start is None:
-        pitch = float(simulation.detector.planes.pitch.max())
-        start = pieces_of(points_of(simulation, read, event_id, t0), pitch, length, dEdx, t0)
-    if not len(start.dE):
-        raise InputError(f"event {event_id}: found no charge on wires that cross, allowed is some above the noise")
+        start = pieces_in(simulation, read, event_id, length=length, dEdx=dEdx, t0=t0)
+    n = len(start.dE)
+    if not 0 < n <= LARGEST_EVENT:
+        found = f"charge for {n} segments" if n else "no charge on wires that cross"
+        raise InputError(f"event {event_id}: found {found}, allowed are 1 to {LARGEST_EVENT} segments")
     weights, pieces, prior = NoiseWeights(simulation.detector, simulation.dtype), start, start
     for blur in BLURS:
         step, _ = newton(linearized(simulation, read, event_id, weights, pieces, prior, blur))
@@ -89,6 +88,23 @@ def segments_from_waveforms(
             break
         pieces = pieces.moved(np.clip(step.reshape(-1, 4), -LARGEST, LARGEST)).turned()
     return SegmentsFit(pieces, errors.reshape(-1, 4), covariance, at.mean_square, at.residuals, converged)
+
+
+def pieces_in(
+    simulation: WireSimulation,
+    read: Read,
+    event_id: int,
+    *,
+    length: float = LENGTH,
+    dEdx: float = DEDX,
+    t0: float = 0.0,
+) -> Pieces:
+    """Where a fit begins; there may be none. Arguments and InputError as of `segments_from_waveforms`."""
+    for name, value, unit in (("length", length, "cm"), ("dEdx", dEdx, "MeV/cm")):
+        if not 0 < value < np.inf:
+            raise InputError(f"{name}: found {value:g} {unit}, allowed is above 0")
+    pitch = float(simulation.detector.planes.pitch.max())
+    return pieces_of(points_of(simulation, read, event_id, t0), pitch, length, dEdx, t0)
 
 
 def linearized(
