@@ -94,12 +94,15 @@ def summary(made):
     """Lines with the segments of each event."""
     import numpy as np
 
+    from lartpc.reconstruction.wiresegments import LARGEST_EVENT
+
     lines = ["event   segments   energy [MeV]   charge [e]   charge error   place error [mm]   mean square   good"]
     for event in made.events:
         own = made.table["event_id"] == event["event_id"]
         table, dE = made.table[own], made.segments.dE[own]
         if not len(table):
-            lines.append(f"{event['event_id']:5}{0:11}   no charge on wires that cross")
+            many = f"charge for {event['found']} segments, fitted are up to {LARGEST_EVENT}"
+            lines.append(f"{event['event_id']:5}{0:11}   {many if event['found'] else 'no charge on wires that cross'}")
             continue
         error = np.median(table["charge_error"] / table["charge"])
         place = 10.0 * np.median(np.sqrt(sum(table[f"{axis}_error"] ** 2 for axis in "xyz") / 3.0))

@@ -18,14 +18,8 @@ SEGMENTS = np.dtype(
     + [(f"{name}_error", "f8") for name in ("charge", "dE", "x", "y", "z")]
 )
 EVENTS = np.dtype(
-    [
-        ("event_id", "i8"),
-        ("segments", "i4"),
-        ("converged", "?"),
-        ("good", "?"),
-        ("mean_square", "f8"),
-        ("samples", "i8"),
-    ]
+    [("event_id", "i8"), ("found", "i4"), ("segments", "i4"), ("converged", "?"), ("good", "?")]
+    + [("mean_square", "f8"), ("samples", "i8")]
 )
 
 
@@ -34,7 +28,9 @@ class WireSegments(NamedTuple):
 
     segments: Segments  # `traj_id` is the chain in its event
     table: np.ndarray  # (n,) as `SEGMENTS` has it: charge that escapes recombination [e], errors [e, MeV, cm]
-    events: np.ndarray  # (n_events,) as `EVENTS` has it
+    events: (
+        np.ndarray
+    )  # (n_events,) as `EVENTS` has it; found: segments before the fit, those of large events have none
 
 
 def write_wire_segments(

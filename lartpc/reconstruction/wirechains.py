@@ -38,6 +38,11 @@ class Pieces(NamedTuple):
         half = 0.5 * self.length * self.direction
         return Sources(self.middle - half, self.middle + half, self.dE, np.full(len(self.dE), self.dEdx), self.t0)
 
+    def select(self, rows: slice | np.ndarray) -> Pieces:
+        """Some of them."""
+        columns = {name: getattr(self, name)[rows] for name in ("middle", "direction", "dE", "chain")}
+        return self._replace(**columns)
+
     def moved(self, change: np.ndarray) -> Pieces:
         """By x, y, z [cm] and log(dE) of each piece (n, 4)."""
         return self._replace(middle=self.middle + change[:, :3], dE=self.dE * np.exp(change[:, 3]))

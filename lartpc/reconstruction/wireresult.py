@@ -10,7 +10,7 @@ import numpy as np
 from lartpc.data.segments import Segments
 from lartpc.formats.wiresegments import EVENTS, SEGMENTS, WireSegments
 from lartpc.reconstruction.wiremodel import Read, simulated
-from lartpc.reconstruction.wiresegments import DEDX, SegmentsFit, pieces_in, segments_from_waveforms
+from lartpc.reconstruction.wiresegments import DEDX, LARGEST_EVENT, SegmentsFit, pieces_in, segments_from_waveforms
 from lartpc.simulation.wires import WireSimulation
 
 
@@ -30,7 +30,7 @@ def reconstruct_frames(
     dEdx: float = DEDX,
     progress: Callable[[Iterable[int]], Iterable[int]] = lambda events: events,
 ) -> WireSegments:
-    """`segments_from_waveforms` of some events, by their ids; those without charge have no segments.
+    """`segments_from_waveforms` of some events, by their ids; those without charge, or with too much, have no segments.
 
     Raises InputError: dEdx not above 0, and as `read` does.
     """
@@ -46,9 +46,13 @@ def reconstruct_frames(
 def _of_event(simulation: WireSimulation, read: Read, event_id: int, dEdx: float) -> _Event:
     start = pieces_in(simulation, read, event_id, dEdx=dEdx)
     event = np.zeros(1, dtype=EVENTS)
-    event["event_id"] = event_id
-    if not len(start.dE):
-        return _Event(start.sources().segments(np.zeros(0, dtype=np.int64)), np.zeros(0, dtype=SEGMENTS), event)
+    event["event_id"], event["found"] = event_id, len(start.dE)
+    if not 0 < len(start.dE) <= LARGEST_EVENT:
+        return _Event(
+            start.select(slice(0, 0)).sources().segments(np.zeros(0, dtype=np.int64)),
+            np.zeros(0, dtype=SEGMENTS),
+            event,
+        )
     fit = segments_from_waveforms(simulation, read, event_id, start)
     event["segments"], event["converged"], event["good"] = len(start.dE), fit.converged, fit.good
     event["mean_square"], event["samples"] = fit.mean_square, fit.samples

@@ -25,7 +25,7 @@ from lartpc.simulation.wires import WireSimulation
 
 LENGTH = 1.0  # [cm] of a segment: shorter ones have charge and place that wires of 3 mm do not tell apart
 DEDX = 2.1  # [MeV/cm] of recombination: of what ionises least
-PLACE, LOG, GAP = 0.3, 2.0, 0.01  # [cm], 1, [cm]: widths of the prior
+PLACE, LOG, GAP = 1.0, 2.0, 0.01  # [cm], 1, [cm]: widths of the prior
 STEP = 0.02  # [cm] of central differences
 BLURS = (2.0, 2.0)  # [us] of the first steps, while places are off by as much as pulses are wide
 MOST = 12  # steps by the likelihood
