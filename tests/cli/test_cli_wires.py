@@ -227,9 +227,7 @@ def test_options_of_pixels_are_refused(made, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    "command", ["compare s h -o c", "scan s h -o d", "forecast s", "gradcheck s", "reconstruct h -o r", "lifetime h"]
-)
+@pytest.mark.parametrize("command", ["compare s h -o c", "scan s h -o d", "forecast s", "gradcheck s", "lifetime h"])
 def test_commands_of_pixels_refuse_wires(made, command):
     for detector in ("sbnd", made["detector"]):
         files = {"s": made["segments"], "h": made["frames"]}
