@@ -1,8 +1,10 @@
-"""Wires: times of one event, and fits of the seven parameters to generated cosmic muons with noise.
+"""Wires: times of one event, fits of the seven parameters to generated cosmic muons with noise, tracks, segments.
 
 python bench/wires.py speed [--detector sbnd]          deposits along 70 cm, and many: voltages, frames, gradient
 python bench/wires.py seven [MUONS ...] [--seeds N]    seven parameters, from starts 1 to 60 % off; by default 6 and 25
 python bench/wires.py pulls [MUONS] --seeds N          the same, with mean and width of many
+python bench/wires.py track --seeds N                  muons of 40 cm in SBND, from 10 to 15 cm, 0.2 rad and 20 % off
+python bench/wires.py segments --seeds N               lines of 24 segments of 10 mm, a metre from the wires
 
 Speed: voltages of three planes with 10 wires on either side; with high passes, noise and ADC of all channels that see
 charge over the whole readout; value and gradient by all parameters and deposits. Wall time and that of the processor.
@@ -23,6 +25,11 @@ from lartpc.fit.waveforms import SEVEN, calibrate_waveforms
 from lartpc.formats.edepsim import from_table
 from lartpc.generator.generate import generate
 from lartpc.gradients.waveforms import WireTrace
+from lartpc.losses.waveforms import NoiseWeights
+from lartpc.reconstruction.polyline import frame_along
+from lartpc.reconstruction.wirechains import Pieces
+from lartpc.reconstruction.wiresegments import linearized, newton, segments_from_waveforms
+from lartpc.reconstruction.wiretrack import Line, track_from_waveforms
 from lartpc.simulation.wires import WireSimulation, dense
 from lartpc.wires.digitize import digitize, undigitize
 from lartpc.wires.noise import noise_of
@@ -32,6 +39,10 @@ REPEATS = 5
 OFF = ((0.03, -0.07, 0.08, -0.4, 0.01, -0.3, 0.4), (0.08, -0.1, 0.15, -0.6, -0.015, -0.5, 0.6))  # of SEVEN
 NEAR = 6  # channels on either side of one that sees charge, whose data are made, too
 SHORTEST = 50.0  # [cm] of a muon
+FAR = (10.0, 12.0, 15.0, 0.2, 0.2, 0.2)  # starts of tracks are off by: [cm], [rad], log(dE)
+SHOWN = np.array([10.0, 10.0, 10.0, 1e3, 1e3, 100.0])  # mm, mrad, %
+SEGMENTS = 24
+DIRECTIONS = ((0.68, 0.66, 0.33), (0.62, 0.31, 0.72), (0.2, 0.9, 0.4), (0.9, 0.1, 0.4))  # along beam, up, drift
 
 
 def deposits(number):
@@ -124,7 +135,7 @@ def muons(detector, number, seed):
 def data(chain, segments, seed):
     """What channels read: as `calibrate_waveforms` asks."""
     d = chain.detector
-    ticks, made = range(d.first_tick, d.first_tick + d.n_ticks), {}
+    ticks, made, beyond = range(d.first_tick, d.first_tick + d.n_ticks), {}, {}
     of = (d.channel_kind, d.channel_length, d.n_ticks, d.tick, d.electronics)
     for batch in chain.batches(segments):
         found = chain.waveforms(batch, chain.vector(), settle=d.n_ticks)
@@ -141,8 +152,10 @@ def data(chain, segments, seed):
         at = int(np.searchsorted(channels, channel))
         if at < len(channels) and channels[at] == channel:
             return voltage[at, start - d.first_tick :][:n]
-        noise = noise_of(d.noise, np.array([channel]), np.array([event_id]), seed, *of)[0]
-        return noise[start - d.first_tick :][:n]
+        if event_id not in beyond:
+            every = np.arange(d.n_channels)
+            beyond[event_id] = noise_of(d.noise, every, np.full(len(every), event_id), seed, *of)
+        return beyond[event_id][channel, start - d.first_tick :][:n]
 
     return read
 
@@ -189,14 +202,97 @@ def seven(arguments):
     return {"rows": rows, "pulls": dict(zip(("names", *summary), (SEVEN, *summary.values()), strict=True))}
 
 
+def track(arguments):
+    """Straight muons anywhere in a TPC of SBND, in all directions; the truth has the fit's length and dE/dx."""
+    chain = WireSimulation(WireDetector.built_in("sbnd"))
+    rows = []
+    for seed in range(arguments.seeds):
+        rng = np.random.default_rng(seed)
+        direction = rng.normal(size=3)
+        middle = np.array([rng.uniform(150, 350), rng.uniform(-100, 100), rng.choice((-1, 1)) * rng.uniform(50, 150)])
+        truth = Line(middle, direction / np.linalg.norm(direction), 40.0, 2.1 * 40.0, 2.1)
+        start = truth.moved(rng.choice((-1.0, 1.0), 6) * np.array(FAR))
+        read = data(chain, truth.source().segments(np.zeros(1, dtype=np.int64)), seed)
+        read(0, 0, 0, 0)  # noise of all channels is no part of the time
+        busy = time.process_time()
+        fit = track_from_waveforms(chain, read, 0, start)
+        busy = time.process_time() - busy
+        _, u, v = frame_along(fit.line.direction)
+        turn = fit.line.direction - truth.direction
+        off = np.concatenate((fit.line.middle - middle, [turn @ u, turn @ v, np.log(fit.line.dE / truth.dE)]))
+        found = {
+            "direction": truth.direction,
+            "off": off * SHOWN,
+            "error": fit.errors * SHOWN,
+            "pull": off / fit.errors,
+        }
+        rows.append({name: column.tolist() for name, column in found.items()})
+        rows[-1] |= {"mean_square": fit.mean_square, "good": bool(fit.good), "processor_s": busy}
+        told = ", ".join(
+            f"{one:+.3f} ({error:.3f})" for one, error in zip(off * SHOWN, fit.errors * SHOWN, strict=True)
+        )
+        print(f"{seed}: x, y, z [mm], angles [mrad], charge [%] off: {told}; {busy:.1f} s, good {fit.good}", flush=True)
+    return {"rows": rows} | widths(np.array([row["pull"] for row in rows]))
+
+
+def segments(arguments):
+    """Lines of segments whose energies differ; the bound is the inverse information at the truth."""
+    chain = WireSimulation(WireDetector.built_in("sbnd"))
+    weights, rows, pulls = NoiseWeights(chain.detector, chain.dtype), [], []
+    for seed in range(arguments.seeds):
+        rng, direction = np.random.default_rng(seed), np.array(DIRECTIONS[seed % len(DIRECTIONS)])
+        direction /= np.linalg.norm(direction)
+        middle = np.array([rng.uniform(200, 300), rng.uniform(-50, 50), 102.0])
+        places = middle + np.outer(np.arange(SEGMENTS) - 0.5 * (SEGMENTS - 1), direction)
+        dE, chains = 1.8 + 0.15 * rng.standard_gamma(2.0, SEGMENTS), np.zeros(SEGMENTS, dtype=np.int64)
+        truth = Pieces(places, np.tile(direction, (SEGMENTS, 1)), dE, chains, 1.0, 2.1, 0.0)
+        read = data(chain, truth.sources().segments(chains), seed)
+        read(0, 0, 0, 0)
+        bound = np.sqrt(np.diag(newton(linearized(chain, read, 0, weights, truth, truth))[1])).reshape(-1, 4)
+        busy = time.process_time()
+        fit = segments_from_waveforms(chain, read, 0)
+        busy = time.process_time() - busy
+        row = {"direction": direction.tolist(), "segments": len(fit.pieces.dE), "mean_square": fit.mean_square}
+        row |= {"good": bool(fit.good), "processor_s": busy, "bound": rms_of(bound).tolist()}
+        row["total_percent"] = float(100.0 * (fit.pieces.dE.sum() / truth.dE.sum() - 1.0))
+        told = f"{len(fit.pieces.dE)} segments, total {row['total_percent']:+.2f} %, {busy:.1f} s, good {fit.good}"
+        if len(fit.pieces.dE) == SEGMENTS:
+            order = np.argsort(fit.pieces.middle @ direction)
+            off = np.column_stack((fit.pieces.middle[order] - places, np.log(fit.pieces.dE[order] / dE)))
+            row |= {"off": rms_of(off).tolist(), "over_bound": (rms_of(off) / rms_of(bound)).tolist()}
+            pulls.append(off / fit.errors[order])
+            told += f"; x, y, z [mm], charge [%] off: {np.round(row['off'], 3)}, bound {np.round(row['bound'], 3)}"
+        rows.append(row)
+        print(f"{seed}, along {np.round(direction, 2)}: {told}", flush=True)
+    over = np.array([row["over_bound"] for row in rows if "over_bound" in row])
+    summary = {"over_bound": np.sqrt(np.mean(over**2, axis=0)).tolist()}
+    print(summary)
+    return {"rows": rows} | summary | widths(np.concatenate(pulls))
+
+
+def rms_of(columns):
+    """Of each column (n, 4), in mm and %."""
+    return np.sqrt(np.mean(columns**2, axis=0)) * np.array([10.0, 10.0, 10.0, 100.0])
+
+
+def widths(pulls):
+    """Mean and width of pulls (n, m)."""
+    summary = {"pull_mean": pulls.mean(axis=0).tolist(), "pull_width": np.sqrt(np.mean(pulls**2, axis=0)).tolist()}
+    print(summary)
+    return summary
+
+
+KINDS = {"speed": speed, "seven": seven, "pulls": seven, "track": track, "segments": segments}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=("speed", "seven", "pulls"))
+    parser.add_argument("kind", choices=tuple(KINDS))
     parser.add_argument("muons", nargs="*", type=int)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--detector", default="sbnd")
     arguments = parser.parse_args()
-    content = {"speed": speed, "seven": seven, "pulls": seven}[arguments.kind](arguments)
+    content = KINDS[arguments.kind](arguments)
     print(
         common.write(f"wires-{arguments.kind}", content | {"machine": common.machine(), "detector": arguments.detector})
     )

@@ -10,8 +10,9 @@ import click
 from lartpc import InputError
 from lartpc.cli.compare import simulation_of, simulation_options
 from lartpc.cli.fitting import hits_alone
-from lartpc.cli.options import check_output, output_option, overwrite_option, trust_option
+from lartpc.cli.options import check_output, is_wires, output_option, overwrite_option, tag_option, trust_option
 from lartpc.cli.progress import announce_compilation, progress_bar
+from lartpc.cli.wirereconstruct import reconstruct_wires
 
 
 @click.command(epilog="Example: lartpc reconstruct hits.h5 -o tracks.h5 --particle proton,muon")
@@ -48,8 +49,9 @@ from lartpc.cli.progress import announce_compilation, progress_bar
     metavar="MEV/CM",
     default=2.1,
     show_default=True,
-    help="With --voxels: dE/dx of all charge, from which recombination and so dE follow.",
+    help="With --voxels, or wires: dE/dx of all charge, from which recombination and so dE follow.",
 )
+@tag_option
 @trust_option
 @overwrite_option
 @click.pass_context
@@ -63,7 +65,19 @@ def reconstruct(context, hits, output, detector, layout, fitted, changes, overwr
 
     With --voxels TRACKS has instead the charge of all hits on voxels of a pixel's size, and blobs of them with charge,
     place and errors; exit code 1 where no blob is good.
+
+    With a detector of wires HITS is a file of frames, and TRACKS has segments of 10 mm with charge and place and their
+    errors, found without a track model; exit code 1 where no event is good.
     """
+    if is_wires(detector):
+        given = {"detector": detector, "fitted": fitted, "changes": changes, "overwrite": overwrite}
+        if not reconstruct_wires(hits, output, options | given):
+            fail(
+                hits, "no event is good: none converged and describes its waveforms; are the parameters those of them?"
+            )
+        return
+    if options["tag"] is not None:
+        raise InputError("--tag: found with pixels, allowed only with wires")
     started = time.perf_counter()
     check_output(output, overwrite)
     check_options(context, options["voxels"])

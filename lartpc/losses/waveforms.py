@@ -91,6 +91,35 @@ def _around(begin: int, end: int, ticks: range) -> range:
     return range(low, low + n)
 
 
+class NoiseWeights:
+    """What residuals of regions are weighted with at each frequency: the noise of a detector's channels."""
+
+    def __init__(self, detector: WireDetector, dtype: np.dtype) -> None:
+        self.detector, self.dtype = detector, dtype
+        self.powers: dict[tuple[int, float, int], np.ndarray] = {}  # those found, by kind, length and ticks
+
+    def of(self, channel: np.ndarray, ticks: int, blur: float = 0.0) -> np.ndarray:
+        """Roots of w_f/S_f of channels (n, ticks//2 + 1), with a blur [us]."""
+        d = self.detector
+        of_wire = np.stack((d.channel_kind[channel].astype(np.float64), np.round(d.channel_length[channel])), axis=1)
+        wires, of = np.unique(of_wire, axis=0, return_inverse=True)
+        power = np.stack([self.power(int(kind), length, ticks) for kind, length in wires.tolist()])
+        f = np.fft.rfftfreq(ticks, d.tick)
+        both = np.full(len(f), 2.0)
+        both[0], both[len(f) - 1 if ticks % 2 == 0 else 0] = 1.0, 1.0
+        if blur:
+            both = both * np.exp(-((2.0 * np.pi * f * blur) ** 2))
+            power = power.mean(axis=1, keepdims=True)
+        return np.sqrt(both / power).astype(self.dtype)[of.reshape(-1)]
+
+    def power(self, kind: int, length: float, ticks: int) -> np.ndarray:
+        """`power_of_part`, found once."""
+        key = (kind, length, ticks)
+        if key not in self.powers:
+            self.powers[key] = power_of_part(self.detector, *key)
+        return self.powers[key]
+
+
 class WaveformObjective:
     """-log likelihood of waveforms by unknown parameters, as an optimizer takes it.
 
@@ -110,7 +139,7 @@ class WaveformObjective:
     ) -> None:
         self.simulation, self.unknowns, self.progress = simulation, unknowns, progress
         self.blur, self.free = 0.0, np.ones(len(unknowns.names), dtype=bool)
-        self.powers: dict[tuple[int, float, int], np.ndarray] = {}  # those found, by kind, length and ticks
+        self.weights = NoiseWeights(simulation.detector, simulation.dtype)
         detector, start = simulation.detector, self.vector(unknowns.start)
         ticks = range(detector.first_tick, detector.first_tick + detector.n_ticks)
         self.batches, self.regions, self.data = [], [], []
@@ -189,7 +218,7 @@ class WaveformObjective:
         for ticks in np.unique(regions.ticks).tolist():
             rows = np.flatnonzero(regions.ticks == ticks)
             for part in np.array_split(rows, -(-len(rows) * ticks // AT_ONCE)):
-                weight = self.weight(regions.channel[part], ticks)
+                weight = self.weights.of(regions.channel[part], ticks, self.blur)
                 samples = regions.first[part][:, None] + np.arange(ticks)
                 off = scipy.fft.rfft(residual[samples]) * weight
                 squares[part] = np.sum(off.real**2 + off.imag**2, axis=1, dtype=np.float64)
@@ -200,27 +229,6 @@ class WaveformObjective:
                     for b, other in enumerate(waves[: a + 1]):
                         information[a, b] += float(one @ other)
         return squares, gradient, np.tril(information) + np.tril(information, -1).T
-
-    def weight(self, channel: np.ndarray, ticks: int) -> np.ndarray:
-        """Roots of w_f/S_f of channels (n, ticks//2 + 1)."""
-        d = self.simulation.detector
-        of_wire = np.stack((d.channel_kind[channel].astype(np.float64), np.round(d.channel_length[channel])), axis=1)
-        wires, of = np.unique(of_wire, axis=0, return_inverse=True)
-        power = np.stack([self.power(int(kind), length, ticks) for kind, length in wires.tolist()])
-        f = np.fft.rfftfreq(ticks, d.tick)
-        both = np.full(len(f), 2.0)
-        both[0], both[len(f) - 1 if ticks % 2 == 0 else 0] = 1.0, 1.0
-        if self.blur:
-            both = both * np.exp(-((2.0 * np.pi * f * self.blur) ** 2))
-            power = power.mean(axis=1, keepdims=True)
-        return np.sqrt(both / power).astype(self.simulation.dtype)[of.reshape(-1)]
-
-    def power(self, kind: int, length: float, ticks: int) -> np.ndarray:
-        """`power_of_part`, found once."""
-        key = (kind, length, ticks)
-        if key not in self.powers:
-            self.powers[key] = power_of_part(self.simulation.detector, *key)
-        return self.powers[key]
 
 
 def power_of_part(detector: WireDetector, kind: int, length: float, ticks: int) -> np.ndarray:

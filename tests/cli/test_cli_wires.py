@@ -216,7 +216,7 @@ def test_options_of_pixels_are_refused(made, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("command", ["thresholds s h -o t", "reconstruct h -o r", "lifetime h"])
+@pytest.mark.parametrize("command", ["thresholds s h -o t", "lifetime h"])
 def test_commands_of_pixels_refuse_wires(made, command):
     for detector in ("sbnd", made["detector"]):
         files = {"s": made["segments"], "h": made["frames"]}

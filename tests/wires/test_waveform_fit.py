@@ -4,13 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-from wire_samples import joined, segments_of, small_response, small_wires, track
+from wire_samples import data_of, joined, segments_of, small_response, small_wires, track
 
 from lartpc.fit.unknowns import unknowns_of
 from lartpc.fit.waveforms import SEVEN, calibrate_waveforms
 from lartpc.goodness.waveforms import judge_waveforms
 from lartpc.losses.waveforms import PAD, WaveformObjective, power_of_part, regions_of
-from lartpc.simulation.wires import WireSimulation, dense
+from lartpc.simulation.wires import WireSimulation
 from lartpc.wires.digitize import digitize, undigitize
 from lartpc.wires.noise import noise_of
 
@@ -27,29 +27,6 @@ def muons(n, rng, detector):
         dEdx = np.where(rng.random(80) < 0.1, rng.uniform(5.0, 30.0, 80), rng.uniform(1.7, 3.0, 80))
         parts.append(segments_of(points[:-1], points[1:], dEdx=dEdx, event=event))
     return joined(*parts)
-
-
-def data_of(simulation, segments, seed, noise=True):
-    """What channels read: a function of event, channel, first tick and ticks."""
-    d = simulation.detector
-    ticks = range(d.first_tick, d.first_tick + d.n_ticks)
-    channels, frames = np.arange(d.n_channels), {}
-    for batch in simulation.batches(segments):
-        found = simulation.waveforms(batch, simulation.vector(), settle=d.n_ticks)
-        for event in np.unique(found.windows.event).tolist():
-            frame = dense(found, event, channels, ticks)
-            event_id = int(batch.event_id[event])
-            if noise:
-                of = (d.channel_kind, d.channel_length, d.n_ticks, d.tick, d.electronics)
-                frame += noise_of(d.noise, channels, np.full(len(channels), event_id), seed, *of)
-                kind = d.channel_kind[:, None]
-                frame = undigitize(digitize(frame, d.adc, kind), d.adc, kind)
-            frames[event_id] = frame
-
-    def read(event_id, channel, start, n):
-        return frames[event_id][channel, start - d.first_tick : start - d.first_tick + n]
-
-    return read
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,113 @@
+"""lartpc reconstruct with a detector of wires: frames in, segments of charge with errors out."""
+
+import functools
+import shlex
+import sys
+import time
+
+import click
+
+from lartpc import InputError
+from lartpc.cli.compare import values_of
+from lartpc.cli.options import check_output, load_wires, pairs
+from lartpc.cli.progress import announce_compilation, progress_bar
+from lartpc.cli.wires import is_default, refuse, response_given
+
+# Options of reconstruct that are of pixels.
+OF_PIXELS = (
+    "layout",
+    "run",
+    "rounded",
+    "max_hits",
+    "dead_time",
+    "bad_channels",
+    "thresholds",
+    "gains",
+    "pedestals",
+    "particles",
+    "t0_width",
+    "track_density",
+    "voxels",
+)
+
+
+def reconstruct_wires(frames, output, options):
+    """`lartpc reconstruct FRAMES`; `options` by their names. Whether an event is good."""
+    started = time.perf_counter()
+    refuse(OF_PIXELS)
+    check_output(output, options["overwrite"])
+    simulation, chain = simulation_given(options)
+
+    from lartpc.data.segments import no_events, within
+    from lartpc.fit.frametarget import FrameTarget
+    from lartpc.formats.wiresegments import write_wire_segments
+    from lartpc.parameters import TABLE
+    from lartpc.reconstruction.wireresult import reconstruct_frames
+
+    target = FrameTarget(frames, simulation.detector, options["tag"], options["trust_me"])
+    target.check(simulation, tuple(TABLE))  # the parameters of data are not known
+    events = target.frames.events
+    chosen = events[within(events, options["events"])]
+    if not len(chosen):
+        raise no_events(frames, options["events"], events)
+    announce_compilation(options["device"])
+    progress = functools.partial(progress_bar, doing="fitting", unit="event")
+    made = reconstruct_frames(simulation, target.read, chosen.tolist(), dEdx=options["dEdx"], progress=progress)
+    attrs = {
+        **chain,
+        "dEdx": options["dEdx"],
+        "parameters": simulation.parameters.as_dict(),
+        "detector": simulation.detector.name,
+        "command": shlex.join(["lartpc", *sys.argv[1:]]),
+    }
+    write_wire_segments(output, made, attrs, options["overwrite"])
+    click.echo(summary(made))
+    click.echo(
+        f"{output}: {len(made.segments)} segments of {len(chosen)} events; {time.perf_counter() - started:.1f} s"
+    )
+    return bool(made.events["good"].any())
+
+
+def simulation_given(options):
+    """The `WireSimulation` of --fit, --set, --recombination, --response and --device, and what of it is written."""
+    detector = load_wires(options["detector"])
+    fit = values_of(options["fitted"], None) if options["fitted"] is not None else {}
+
+    from lartpc import WireSimulation
+
+    if fit and fit["detector"] != detector.name:
+        raise InputError(f"{options['fitted']}: fit of detector {fit['detector']}, allowed is --detector of that")
+    parameters = detector.parameters.replace(**fit.get("values", {})).replace(**pairs("set", options["changes"]))
+    chain = {"device": options["device"], "response": response_given(options)}
+    if fit and is_default("response") and fit["response"] != "computed":
+        chain["response"] = fit["response"]
+    if not is_default("recombination"):
+        chain["recombination"] = options["recombination"]
+    elif fit:
+        chain["recombination"] = fit["recombination"]
+    simulation = WireSimulation(detector, parameters, **chain)
+    told = {"recombination": simulation.recombination, "response": chain["response"] or "computed"}
+    return simulation, told
+
+
+def summary(made):
+    """Lines with the segments of each event."""
+    import numpy as np
+
+    from lartpc.reconstruction.wiresegments import LARGEST_EVENT
+
+    lines = ["event   segments   energy [MeV]   charge [e]   charge error   place error [mm]   mean square   good"]
+    for event in made.events:
+        own = made.table["event_id"] == event["event_id"]
+        table, dE = made.table[own], made.segments.dE[own]
+        if not len(table):
+            many = f"charge for {event['found']} segments, fitted are up to {LARGEST_EVENT}"
+            lines.append(f"{event['event_id']:5}{0:11}   {many if event['found'] else 'no charge on wires that cross'}")
+            continue
+        error = np.median(table["charge_error"] / table["charge"])
+        place = 10.0 * np.median(np.sqrt(sum(table[f"{axis}_error"] ** 2 for axis in "xyz") / 3.0))
+        lines.append(
+            f"{event['event_id']:5}{len(table):11}{dE.sum():15.2f}{table['charge'].sum():13.4g}{100 * error:13.2f} %"
+            f"{place:19.2f}{event['mean_square']:14.4f}   {'good' if event['good'] else 'not good'}"
+        )
+    return "\n".join(lines)
