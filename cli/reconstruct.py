@@ -10,7 +10,15 @@ import click
 from lartpc import InputError
 from lartpc.cli.compare import simulation_of, simulation_options
 from lartpc.cli.fitting import hits_alone
-from lartpc.cli.options import check_output, is_wires, output_option, overwrite_option, tag_option, trust_option
+from lartpc.cli.options import (
+    check_output,
+    detector_option,
+    is_wires,
+    output_option,
+    overwrite_option,
+    tag_option,
+    trust_option,
+)
 from lartpc.cli.progress import announce_compilation, progress_bar
 from lartpc.cli.wirereconstruct import reconstruct_wires
 
@@ -18,7 +26,7 @@ from lartpc.cli.wirereconstruct import reconstruct_wires
 @click.command(epilog="Example: lartpc reconstruct hits.h5 -o tracks.h5 --particle proton,muon")
 @click.argument("hits")
 @output_option("TRACKS")
-@simulation_options
+@functools.partial(simulation_options, named=detector_option)
 @click.option(
     "--particle",
     "particles",
