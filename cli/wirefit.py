@@ -64,8 +64,8 @@ def calibrate_wires(data, output, options):
     fixes = pairs("fix", options["fix"])
     if any(name in fitted for name in fixes):
         raise InputError("--fix: names a parameter that --fit names too, allowed is one of them")
-    simulation = wire_simulation(detector, at_start(detector.parameters.replace(**fixes), fitted), options)
     start = {name: number("start", name, value) for name, value in pairs("start", options["start"]).items()}
+    simulation = wire_simulation(detector, at_start(detector.parameters.replace(**fixes), fitted, start), options)
     constraints = given_constraints(options["constrain"], fitted)
     varied = unknowns_of(simulation, fitted, start, given_bounds(options["bounds"]), constraints)
     check_start(varied)

@@ -16,7 +16,7 @@ from lartpc.formats.attrs import parameters_of
 from lartpc.formats.frames import FrameFile
 from lartpc.formats.hitfile import read_attrs
 from lartpc.parameters import is_known
-from lartpc.simulation.wires import WireSimulation
+from lartpc.simulation.wires import WireSimulation, with_amplifier
 from lartpc.wires.digitize import count, undigitize
 
 MODEL = ("detector", "recombination", "response")  # what is compared besides what is told of the wires, and parameters
@@ -60,7 +60,9 @@ class FrameTarget:
         self.source, self.detector, self.trusted = os.fspath(path), detector, trusted
         self.frames = FrameFile(path, tag)
         self.settings = read_attrs(path)
-        self.truth = parameters_of(path, self.settings) if "parameters" in self.settings else None
+        self.truth = None
+        if "parameters" in self.settings:
+            self.truth = with_amplifier(parameters_of(path, self.settings), detector.electronics)
         self.left_out = LeftOut()
         self._event: int | None = None
         self._held: list[Frame] = []

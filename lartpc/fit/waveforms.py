@@ -29,7 +29,7 @@ from lartpc.goodness.waveforms import asked, judge_waveforms
 from lartpc.losses.catalogue import WAVEFORMS
 from lartpc.losses.waveforms import WaveformObjective
 from lartpc.parameters import Parameters, common_name
-from lartpc.simulation.wires import WireSimulation
+from lartpc.simulation.wires import WireSimulation, with_amplifier
 
 SEVEN = ("alpha_emb", "beta_90", "R_anisotropy", "lifetime", "vdrift", "tran_diff", "long_diff")
 MOVES = ("vdrift", "eField", "t0_offset")  # what moves pulses
@@ -101,7 +101,8 @@ def fit_waveforms(
     problem.phase = "errors"
     found = from_information(problem, outcome.last)
     verdict = judge_waveforms(objective, outcome.values)
-    known = truth_of(None if truth is None else with_velocity(truth), names)
+    told_by = objective.simulation.detector.electronics
+    known = truth_of(None if truth is None else with_amplifier(with_velocity(truth), told_by), names)
     told = (WAVEFORMS, optimizer.name, (verdict,))
     return make_result(problem, outcome, found, known, *told, counted="regions")
 
@@ -164,9 +165,13 @@ def nothing(event_id: int, channel: int, start: int, ticks: int) -> np.ndarray:
     return np.zeros(ticks, dtype=np.float32)
 
 
-def at_start(parameters: Parameters, names: Sequence[str]) -> Parameters:
-    """The parameters with which a fit of `names` begins: a velocity that is to be fitted has a value."""
-    return with_velocity(parameters) if "vdrift" in names else parameters
+def at_start(parameters: Parameters, names: Sequence[str], start: Mapping[str, float] | None = None) -> Parameters:
+    """The parameters of the simulation with which a fit of `names` begins, from where `start` has them.
+
+    A velocity that is to be fitted has a value, and tables are those of the shaping time.
+    """
+    near = parameters.replace(**{name: value for name, value in (start or {}).items() if name == "shaping"})
+    return with_velocity(near) if "vdrift" in names else near
 
 
 def _stage(objective: WaveformObjective, record: Record, step: Step, values: np.ndarray) -> np.ndarray:

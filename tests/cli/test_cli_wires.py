@@ -200,7 +200,7 @@ def test_options_of_pixels_are_refused(made, tmp_path, monkeypatch):
         line = refusal("calibrate", *files, "-o", "fit", *of(made), "--fit", name)
         assert f"fit: found {name}, allowed with wires are parameters of all TPCs and events" in line
     line = refusal("simulate", files[0], "-o", "out.h5", *of(made), "--set", "threshold_offset=3")
-    assert "parameter threshold_offset: found 3, allowed with wires are parameters of charge alone" in line
+    assert "parameter threshold_offset: found 3, allowed with wires are those of charge and amplifiers" in line
     line = refusal("simulate", files[0], "-o", "out.h5", *of(made)[:2], "--response", "electrostatic")
     assert "--response: found electrostatic with wires, allowed is FILE" in line
     Path("no.yaml").write_text(SMALL.replace("bias: 440.0", "bias: 0.0"))
