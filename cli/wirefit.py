@@ -1,6 +1,7 @@
 """lartpc calibrate with a detector of wires: segments and frames in, the detector's parameters out."""
 
 import functools
+import math
 import shlex
 import sys
 import time
@@ -43,6 +44,28 @@ OF_PIXELS = (
 )
 
 
+class ChargeScale(click.ParamType):
+    """A relative width above 0, or `free`, which is infinite."""
+
+    name = "charge_scale"
+
+    def convert(self, value, parameter, context):
+        from lartpc.checks import as_number, short
+
+        found = math.inf if value == "free" else as_number(value)
+        if found is None or not found > 0.0:
+            raise InputError(f"--charge-scale: found {short(value)}, allowed is a relative width above 0, or free")
+        return found
+
+
+charge_scale_option = click.option(
+    "--charge-scale",
+    type=ChargeScale(),
+    metavar="WIDTH|free",
+    help="With wires: of the charge of each track, an unknown factor, known to this width about 1, as 0.02, or not.",
+)
+
+
 def calibrate_wires(data, output, options):
     """`lartpc calibrate SEGMENTS FRAMES`; `options` by their names. Whether the result is good."""
     started = time.perf_counter()
@@ -78,6 +101,7 @@ def calibrate_wires(data, output, options):
         start=varied.start.tolist(),
         bounds=varied.bounds.tolist(),
         constraints=[[list(one.names), one.values.tolist(), one.covariance.tolist()] for one in constraints],
+        charge_scale=None if options["charge_scale"] is None else str(options["charge_scale"]),
     )
     with Kept(folder, fitted, setup, options["resume"], options["overwrite"]) as kept:
         result = fit_waveforms(objective, truth=frames.truth, journal=Journal(kept.done, showing(kept, fitted)))
@@ -91,6 +115,10 @@ def calibrate_wires(data, output, options):
         "detector": detector.name,
         "frames": {"tag": frames.frames.tag, "regions_left_out": vars(frames.left_out)},
     }
+    tracks = sum(len(one.event) for one in objective.tracks)
+    known = "free" if options["charge_scale"] == math.inf else options["charge_scale"]
+    if tracks:
+        more["charge_scale"] = {"width": known, "tracks": tracks}
     write_result(folder, result, more)
     pictures = {
         "parameters.png": parameters_figure(result, kept.evaluations),
@@ -101,6 +129,8 @@ def calibrate_wires(data, output, options):
     for name, figure in pictures.items():
         write_figure(folder / name, figure)
     click.echo(str(result))
+    if tracks:
+        click.echo(f"charges of {tracks} tracks: " + ("free" if known == "free" else f"known to {100.0 * known:g} %"))
     say_left_out(frames)
     click.echo(f"{folder}: fit.json, history.h5, {', '.join(pictures)}; {time.perf_counter() - started:.1f} s")
     return result.good
@@ -119,4 +149,5 @@ def objective_of(data, target, simulation, varied, options):
     frames.check(simulation, varied.names)
     announce_compilation(options["device"])
     bar = functools.partial(progress_bar, doing="fitting")
-    return segments, frames, WaveformObjective(simulation, segments, frames.read, varied, bar)
+    of_tracks = options.get("charge_scale")
+    return segments, frames, WaveformObjective(simulation, segments, frames.read, varied, bar, of_tracks)

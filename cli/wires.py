@@ -24,6 +24,9 @@ OF_PIXELS = (
 )
 
 
+OF_WIRES = ("tag", "charge_scale")
+
+
 def load_either(detector, layout):
     """The `WireDetector`, or of pixels the `Detector`, that --detector and --layout name."""
     if not is_wires(detector):
@@ -88,10 +91,11 @@ def refuse(names):
             raise InputError(f"{option.opts[0]}: found with wires, allowed only with pixels")
 
 
-def check_no_tag(options):
-    """Raise InputError for --tag, which is of frames, with pixels."""
-    if options["tag"] is not None:
-        raise InputError("--tag: found with pixels, allowed only with wires")
+def check_no_wires(options):
+    """Raise InputError for options of wires, with pixels."""
+    for name in OF_WIRES:
+        if options.get(name) is not None:
+            raise InputError(f"--{name.replace('_', '-')}: found with pixels, allowed only with wires")
 
 
 def check_common(names, simulation):

@@ -66,20 +66,22 @@ def calibrate_waveforms(
     unknowns: Sequence[str] | ChainUnknowns = SEVEN,
     *,
     truth: Parameters | None = None,
+    charge_scale: float | None = None,
     journal: Journal = Journal(),  # noqa: B008  (immutable)
 ) -> FitResult:
     """Fit `unknowns`: parameters by their names, or with start and bounds of one's own as `unknowns_of` gives.
 
     `read(event_id, channel, start, ticks)`: the data of a channel, (ticks,) [mV] above its baseline, which `segments`
     and nothing else made, None where there are none, as `FrameTarget.read` has them; `truth`: their parameters, where
-    known.
+    known. `charge_scale`: as of `WaveformObjective`; errors are those with the charges of tracks free.
 
     Raises InputError: unknown or repeated name, one that nothing depends on, a start outside the bounds, no signal
-    where data are read. Raises FloatingPointError where the likelihood is not finite.
+    where data are read, a `charge_scale` that is not above 0. Raises FloatingPointError where the likelihood is not
+    finite.
     """
     varied = as_unknowns(simulation, unknowns)
     check_start(varied)
-    objective = WaveformObjective(simulation, segments, read, varied, journal.progress)
+    objective = WaveformObjective(simulation, segments, read, varied, journal.progress, charge_scale)
     return fit_waveforms(objective, truth=truth, journal=journal)
 
 

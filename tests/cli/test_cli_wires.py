@@ -206,7 +206,10 @@ def test_options_of_pixels_are_refused(made, tmp_path, monkeypatch):
     Path("no.yaml").write_text(SMALL.replace("bias: 440.0", "bias: 0.0"))
     assert "detector small: field_response: bias: found -200, 0" in refusal("demo", "--detector", "no.yaml")
     Path("no.yaml").unlink()
-    assert "--tag: found with pixels" in refusal("calibrate", *files, "-o", "fit", "--tag", "raw")
+    for option, value in (("--tag", "raw"), ("--charge-scale", "0.02")):
+        assert f"{option}: found with pixels" in refusal("calibrate", *files, "-o", "fit", option, value)
+    line = refusal("calibrate", *files, "-o", "fit", *of(made), "--charge-scale", "0")
+    assert "--charge-scale: found '0', allowed is a relative width above 0, or free" in line
     for command in (
         ("plot", files[0], "-o", "x.png", "--tag", "raw"),
         ("plot", files[1], "-o", "x.png", "--layout", "l"),
