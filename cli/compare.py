@@ -177,7 +177,7 @@ def simulation_of(context, detector, layout, fitted, changes, options, estimated
 def simulation_of_wires(detector, fitted, changes, options):
     """The same with a detector of wires."""
     check_run(fitted, options)
-    chosen = load_wires(detector)
+    chosen = load_wires(detector, options["bad_channels"])
     parameters, fit = parameters_of(chosen, fitted, changes, options)
     simulation = wire_simulation(chosen, parameters, options, fit)
     response = response_given(options, fit) or "computed"

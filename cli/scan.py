@@ -215,7 +215,7 @@ def scan_of_frames(segments, target, asked, options):
     from lartpc.fit.waveforms import SEVEN, at_start, scan_waveforms
 
     points, plane, profile = (asked[name] for name in ("points", "plane", "profile"))
-    detector, names = load_wires(options["detector"]), asked["names"]
+    detector, names = load_wires(options["detector"], options["bad_channels"]), asked["names"]
     fitted = None
     if profile:
         fitted = SEVEN if names is None else tuple(name.strip() for name in names.split(","))

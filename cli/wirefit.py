@@ -73,7 +73,7 @@ def calibrate_wires(data, output, options):
     if len(data) != 2:
         raise InputError(f"found {len(data)} files, allowed with wires are SEGMENTS and FRAMES")
     folder = prepare(output, options["resume"], options["overwrite"])
-    detector = load_wires(options["detector"])
+    detector = load_wires(options["detector"], options["bad_channels"])
 
     from lartpc.fit.calibrate import Journal
     from lartpc.fit.store import Kept, setup_of_frames, write_result
@@ -114,6 +114,7 @@ def calibrate_wires(data, output, options):
         "response": response_given(options) or "computed",
         "detector": detector.name,
         "frames": {"tag": frames.frames.tag, "regions_left_out": vars(frames.left_out)},
+        "unread": detector.unread.tolist(),
     }
     tracks = sum(len(one.event) for one in objective.tracks)
     known = "free" if options["charge_scale"] == math.inf else options["charge_scale"]

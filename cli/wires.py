@@ -48,7 +48,7 @@ def simulate_wires(segments, output, options):
 
     from lartpc import EventFile
 
-    detector = load_wires(options["detector"])
+    detector = load_wires(options["detector"], options["bad_channels"])
     simulation = wire_simulation(detector, load_parameters(detector, options["changes"]), options)
     deposits = EventFile(segments, options["events"], offset=options["offset"])
     if len(deposits):
@@ -65,7 +65,7 @@ def simulate_wires(segments, output, options):
         overwrite=options["overwrite"],
         progress=functools.partial(progress_bar, unit="part"),
     )
-    click.echo(report(output, summary, time.perf_counter() - started))
+    click.echo(report(output, summary, len(detector.unread), time.perf_counter() - started))
     late = summary.channels > 0 and summary.unread == summary.channels
     wanted = 2 * summary.kept >= summary.segments and not late
     return ([] if wanted else doubts(deposits, detector, late)), wanted
@@ -148,13 +148,14 @@ def is_default(name):
     return source in (None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
 
 
-def report(output, s, seconds):
-    """What went in and what came out, in one line."""
+def report(output, s, n_off, seconds):
+    """What went in and what came out, in one line; with `n_off` channels off."""
+    off = f"; {n_off} channels are off" if n_off else ""
     outside = f", {s.segments - s.kept} dropped (outside every TPC)" if s.kept < s.segments else ""
     late = f", {s.unread} of them when nothing is read" if s.unread else ""
     full = f"; {s.saturated} samples are at an end of the ADC's range" if s.saturated else ""
     return (
         f"{output}: {s.segments} segments read, {s.kept} kept{outside}; {s.energy:.1f} MeV deposited, "
         f"{s.electrons:.4g} e freed, {s.drifted:.4g} e at the anodes; {s.channels} channels see charge{late}; "
-        f"{s.frames} frames{full}; {seconds:.1f} s"
+        f"{s.frames} frames{off}{full}; {seconds:.1f} s"
     )

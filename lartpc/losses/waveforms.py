@@ -96,7 +96,8 @@ class WaveformObjective:
     """-log likelihood of waveforms by unknown parameters, as an optimizer takes it.
 
     `read(event_id, channel, start, ticks)` gives the data of one channel, (ticks,) [mV] above its baseline, or None
-    where it has none that are usable: they are left out. It is asked event by event, each region once.
+    where it has none that are usable: they are left out, as are channels that are off. It is asked event by event, each
+    region once.
 
     `charge_scale`: of each track, the segments of an event with the same traj_id, the dE has a factor that is not
     known, but for a prior of this relative width about 1; infinite: none. See `trackscales`.
@@ -124,6 +125,7 @@ class WaveformObjective:
         self.batches, self.regions, self.data = [], [], []
         for batch in map(simulation.cut, simulation.batches(segments)):
             regions = regions_of(simulation.bare(batch, start), to_numpy(batch.event_id), ticks)
+            regions = regions.select(~np.isin(regions.channel, detector.unread))
             found = [read(*row) for row in zip(*(column.tolist() for column in regions[:4]), strict=True)]
             data = [one for one in found if one is not None]
             if data:

@@ -16,7 +16,7 @@ from lartpc.files.atomic import check_apart
 from lartpc.files.hdf5 import new_hdf5s
 from lartpc.formats.eventfile import EventFile
 from lartpc.formats.frames import write_frame
-from lartpc.formats.hitfile import write_attrs
+from lartpc.formats.hitfile import write_attrs, write_unread
 from lartpc.formats.waveforms import WaveformWriter
 from lartpc.response.lattice import Shares
 from lartpc.response.windows import Windows
@@ -59,7 +59,8 @@ def simulate_wire_file(
 
     Frames (`formats.frames`) are of the anodes that see charge, with noise unless it is off, counts of the ADC. The
     waveforms (`formats.waveforms`) are those without noise [mV]; in them the high passes' slow return to the baseline
-    after a window is left out, in frames it is not. Nothing is under its name before all is complete.
+    after a window is left out, in frames it is not. Channels that are off have their baseline in frames alone. Nothing
+    is under its name before all is complete.
 
     Raises InputError: an output that is the input, exists (without `overwrite`) or cannot be written;
     FloatingPointError: voltages that are not finite.
@@ -84,6 +85,7 @@ def simulate_wire_file(
         deposits.copy_segments(file)
         deposits.copy_tables(file)
         write_attrs(file, told)
+        write_unread(file, detector.unread)
         writer = WaveformWriter(file, np.dtype(np.float32), truth=True)
         parameters = simulation.vector()
         for k in progress(range(len(deposits))):
@@ -213,5 +215,6 @@ def frames_of(simulation: WireSimulation, batch: Batch, waveforms: WireWaveforms
                 rows = xp.asarray(channels), xp.full(len(channels), event_id)
                 of = (d.channel_kind, d.channel_length, d.n_ticks, d.tick, d.electronics)
                 voltage += to_numpy(noise_of(d.noise, *rows, simulation.seed, *of))
+            voltage[np.isin(channels, d.unread)] = 0.0
             counts = digitize(voltage, d.adc, d.channel_kind[channels][:, None])
             yield Frame(event_id, anode, channels, counts, d.first_tick * d.tick, d.tick, d.first_tick)
