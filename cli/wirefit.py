@@ -9,7 +9,7 @@ import time
 import click
 
 from lartpc import InputError
-from lartpc.cli.fitting import given_bounds, given_constraints, prepare, showing
+from lartpc.cli.fitting import fitted_of_events, given_bounds, given_constraints, prepare, showing
 from lartpc.cli.info import versions
 from lartpc.cli.options import PIXEL_OPTIONS, load_wires, number, pairs
 from lartpc.cli.progress import announce_compilation, progress_bar
@@ -21,7 +21,6 @@ OF_PIXELS = (
     *PIXEL_OPTIONS,
     "per_module",
     "per_run",
-    "per_event",
     "loss",
     "rounded",
     "t0",
@@ -75,6 +74,7 @@ def calibrate_wires(data, output, options):
     folder = prepare(output, options["resume"], options["overwrite"])
     detector = load_wires(options["detector"], options["bad_channels"])
 
+    from lartpc import read_segments
     from lartpc.fit.calibrate import Journal
     from lartpc.fit.store import Kept, setup_of_frames, write_result
     from lartpc.fit.unknowns import check_start, unknowns_of
@@ -89,6 +89,8 @@ def calibrate_wires(data, output, options):
         raise InputError("--fix: names a parameter that --fit names too, allowed is one of them")
     start = {name: number("start", name, value) for name, value in pairs("start", options["start"]).items()}
     simulation = wire_simulation(detector, at_start(detector.parameters.replace(**fixes), fitted, start), options)
+    if options["per_event"] is not None:
+        fitted = fitted_of_events(fitted, read_segments(data[0]).of_events(options["events"]), options)
     constraints = given_constraints(options["constrain"], fitted)
     varied = unknowns_of(simulation, fitted, start, given_bounds(options["bounds"]), constraints)
     check_start(varied)
@@ -143,9 +145,11 @@ def objective_of(data, target, simulation, varied, options):
 
     from lartpc import read_segments
     from lartpc.fit.frametarget import FrameTarget
+    from lartpc.fit.unknowns import check_events
     from lartpc.losses.waveforms import WaveformObjective
 
     segments = read_segments(data, options["offset"]).of_events(options["events"])
+    check_events(varied.names, segments.events)
     frames = FrameTarget(target, simulation.detector, options["tag"], options["trust_me"])
     frames.check(simulation, varied.names)
     announce_compilation(options["device"])

@@ -99,10 +99,12 @@ def check_no_wires(options):
 
 
 def check_common(names, simulation):
-    """Raise InputError where one of `names`, or what a simulation has of events, is no parameter of all of them."""
-    for name in (*names, *simulation.parameters.of_events):
-        if "." in name:
-            raise InputError(f"fit: found {name}, allowed with wires are parameters of all TPCs and events")
+    """Raise InputError where one of `names` is of a single module, or a simulation has values of single events."""
+    from lartpc.parameters import event_of
+
+    single = [name for name in names if "." in name and event_of(name) is None]
+    for name in (*single, *simulation.parameters.of_events):
+        raise InputError(f"fit: found {name}, allowed with wires are parameters of all TPCs, or t0_offset of an event")
 
 
 def wire_simulation(detector, parameters, options, fit=None, **more):

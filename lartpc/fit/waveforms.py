@@ -23,7 +23,7 @@ from lartpc.fit.profile import check, divided, profile_objective
 from lartpc.fit.result import FitResult, make_result
 from lartpc.fit.scan import Scan, check_grid, scan_objective
 from lartpc.fit.uncertainty import from_information
-from lartpc.fit.unknowns import as_unknowns, check_start, unknowns_of
+from lartpc.fit.unknowns import as_unknowns, check_events, check_start, unknowns_of
 from lartpc.goodness.verdict import Verdict
 from lartpc.goodness.waveforms import asked, judge_waveforms
 from lartpc.losses.catalogue import WAVEFORMS
@@ -81,6 +81,7 @@ def calibrate_waveforms(
     """
     varied = as_unknowns(simulation, unknowns)
     check_start(varied)
+    check_events(varied.names, segments.events)
     objective = WaveformObjective(simulation, segments, read, varied, journal.progress, charge_scale)
     return fit_waveforms(objective, truth=truth, journal=journal)
 
@@ -132,6 +133,7 @@ def forecast_waveforms(simulation: WireSimulation, segments: Segments, names: Se
     which does not depend on what is read. Raises InputError where there is no signal, and for names that cannot be
     fitted.
     """
+    check_events(names, segments.events)
     objective = WaveformObjective(simulation, segments, nothing, unknowns_of(simulation, names))
     return bound(objective.unknowns, objective(objective.unknowns.start).information)
 

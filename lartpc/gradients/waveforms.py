@@ -17,7 +17,7 @@ from lartpc.adjoint.wires.share_wires import share_wires_tangent
 from lartpc.arrays import all_to_numpy, namespace, to_numpy
 from lartpc.autodiff.launch import Recorder, plain
 from lartpc.autodiff.tape import Tape
-from lartpc.gradients.jacobian import columns_of, step_slopes
+from lartpc.gradients.jacobian import step_slopes
 from lartpc.kernels.response.convolve import convolve
 from lartpc.kernels.runtime.slots import AMPLIFIER
 from lartpc.kernels.wires.couple_wires import couple_wires
@@ -76,9 +76,9 @@ def waveform_slopes(
 ) -> tuple[WireWaveforms, Any]:
     """Voltages at the parameters `values`, and their derivatives by those at `slots`: (n_slots, n_samples).
 
-    settle: as of `WireSimulation.waveforms`.
+    By a value of a single event: by that which each event has in its place. settle: as of `WireSimulation.waveforms`.
 
-    Raises ValueError where modules or events have values of their own among them.
+    Raises ValueError for a slot that no module or event has.
     """
     bare, slopes = bare_slopes(simulation, batch, values, slots, settle)
     d = simulation.detector
@@ -95,10 +95,9 @@ def bare_slopes(
     forward, names = recorder.launched, simulation.parameters.names
     slot = to_numpy(forward["gather"]["slot"])
     of_charge = [one for one in slots if names[one] not in AMPLIFIER]
-    columns = columns_of(forward, of_charge)
-    if len(slot) > 1 or len(columns) != len(of_charge):
-        raise ValueError("parameters of single modules or events have no derivatives of waveforms here")
-    order = [columns[int(np.flatnonzero(slot[0, columns] == one)[0])] for one in of_charge]
+    if not np.isin(of_charge, slot).all():
+        raise ValueError(f"slots {slots}: some are of no module and no event of the batch")
+    order = [int(np.flatnonzero((slot == one).any(axis=0))[0]) for one in of_charge]
     of_steps = iter(source_slopes(forward, step_slopes(forward, order)) if order else ())
     convolved, voltage = forward["convolve"], waveforms.voltage
     result = namespace(voltage).zeros((len(slots), len(voltage)), dtype=voltage.dtype)

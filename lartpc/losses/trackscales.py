@@ -93,18 +93,20 @@ class TrackFit:
 
     def __init__(self, objective: WaveformObjective, k: int, vector: Any, slots: np.ndarray, width: float) -> None:
         self.objective, self.regions, self.tracks = objective, objective.regions[k], objective.tracks[k]
-        voltage, slopes = self._of_tracks(vector, slots, to_numpy(objective.batches[k].event_id))
+        self.event_id = to_numpy(objective.batches[k].event_id)
+        voltage, slopes = self._of_tracks(vector, slots)
         self.voltage, n = voltage, len(objective.data[k])
         self.prior = 0.0 if np.isinf(width) else 1.0 / width**2
         residual = objective.data[k] - self.parts.summed(voltage, n)
-        self.found: list[tuple[np.ndarray, ...]] = []  # tracks and elements of A
+        found: list[tuple[np.ndarray, ...]] = []  # tracks and elements of A
         by_track = np.zeros(len(self.tracks.event))
         for part, weight in objective.pieces(self.regions):
             rows, of_region, wave = self._waves(part, weight)
             off = scipy.fft.rfft(residual[self._samples(part)]) * weight
             dots = _dots(off.view(wave.dtype)[of_region], wave)
             by_track += np.bincount(self.parts.track[rows], dots, len(by_track))
-            self._products(rows, wave)
+            found += self._products(rows, wave)
+        self.products = tuple(np.concatenate([np.zeros(0, int), *one]) for one in zip(*found, strict=True))
         self.change = self._solved(by_track[None])[0]
         factor = (1.0 + self.change)[self.parts.track]
         of_sample = np.repeat(factor.astype(voltage.dtype), np.diff(self.parts.first))
@@ -120,18 +122,23 @@ class TrackFit:
             dots = _dots(one.reshape(len(part), -1)[of_region], wave)
             self.cross[i] += np.bincount(self.parts.track[rows], dots, self.cross.shape[1])
 
-    def taken(self) -> np.ndarray:
-        """What the freedom of the tracks takes from the information: X (A + P)^-1 X^T (n_slots, n_slots)."""
-        return self.cross @ self._solved(self.cross).T
+    def taken(self, event_id: int | None) -> np.ndarray:
+        """What the freedom of the tracks of an event, or of all, takes of the information (n_slots, n_slots).
 
-    def _of_tracks(self, vector: Any, slots: np.ndarray, event_id: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        X (A + P)^-1 X^T, of what has been taken into account of these.
+        """
+        own = np.where(self.event_id[self.tracks.event] == event_id, self.cross, 0.0)
+        cross = self.cross if event_id is None else own
+        return cross @ self._solved(cross).T
+
+    def _of_tracks(self, vector: Any, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Voltages of the parts (n_samples,) [mV] behind the high passes, and derivatives (n_slots, n_samples)."""
         simulation, tracks, regions = self.objective.simulation, self.tracks, self.regions
         if len(slots):
             bare, slopes = bare_slopes(simulation, tracks.batch, vector, slots.tolist())
         else:
             bare, slopes = simulation.bare(tracks.batch, vector), ()
-        parts = self.parts = Parts.of(bare.windows, tracks, regions, event_id)
+        parts = self.parts = Parts.of(bare.windows, tracks, regions, self.event_id)
         start = regions.start[parts.region]
         ticks = regions.ticks[parts.region]
         spans = spans_of(bare.windows, Stretches(parts.track, regions.channel[parts.region], start, start + ticks))
@@ -153,20 +160,22 @@ class TrackFit:
         wave = scipy.fft.rfft(self.voltage[samples]) * weight[of_region]
         return rows, of_region, wave.view(self.voltage.dtype)
 
-    def _products(self, rows: np.ndarray, wave: np.ndarray) -> None:
-        """Elements of A of all pairs of tracks that share a region, of these parts."""
+    def _products(self, rows: np.ndarray, wave: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+        """Tracks and element of A of all pairs of tracks that share a region, of these parts."""
         region, track = self.parts.region[rows], self.parts.track[rows]
         for shift in range(len(rows)):
             first = np.flatnonzero(region[: len(rows) - shift] == region[shift:])
             if not len(first):
                 break
-            self.found.append((track[first], track[first + shift], _dots(wave[first], wave[first + shift])))
+            yield track[first], track[first + shift], _dots(wave[first], wave[first + shift])
 
     def _solved(self, right: np.ndarray) -> np.ndarray:
         """(A + P)^-1 of rows (n, n_tracks), event by event."""
-        one, other, element = (np.concatenate([np.zeros(0, int), *column]) for column in zip(*self.found, strict=True))
+        one, other, element = self.products
         result = np.zeros_like(right)
         for low, high in _runs(self.tracks.event):
+            if not right[:, low:high].any():
+                continue
             own = (one >= low) & (one < high)
             A, at = np.zeros((high - low, high - low)), (one[own] - low, other[own] - low)
             np.add.at(A, at, element[own])

@@ -23,6 +23,7 @@ from lartpc.exceptions import InputError
 from lartpc.gradients.waveforms import bare_slopes
 from lartpc.losses.linear import Normal
 from lartpc.losses.trackscales import TrackFit, Tracks
+from lartpc.parameters import event_of
 from lartpc.response.windows import Windows
 from lartpc.simulation.wires import WireSimulation, WireWaveforms
 from lartpc.wires.digitize import rounding_variance
@@ -116,8 +117,9 @@ class WaveformObjective:
     ) -> None:
         if charge_scale is not None and not charge_scale > 0.0:
             raise InputError(f"charge_scale: found {charge_scale:g}, allowed is a width above 0")
-        self.simulation, self.unknowns, self.progress = simulation, unknowns, progress
-        self.charge_scale = charge_scale
+        self.simulation = simulation = simulation.apart(unknowns.names)
+        self.unknowns, self.progress, self.charge_scale = unknowns, progress, charge_scale
+        self.single = {event_of(name): k for k, name in enumerate(unknowns.names) if event_of(name) is not None}
         self.blur, self.free = 0.0, np.ones(len(unknowns.names), dtype=bool)
         self.powers: dict[tuple[int, float, int], np.ndarray] = {}  # those found, by kind, length and ticks
         detector, start = simulation.detector, self.vector(unknowns.start)
@@ -168,17 +170,36 @@ class WaveformObjective:
 
     def of_batch(self, k: int, values: np.ndarray) -> Normal:
         """The same of a batch, but for what single precision takes."""
-        regions, slots = self.regions[k], self.unknowns.slots[self.free]
+        regions, groups = self.regions[k], self.groups(k)
+        slots = self.unknowns.slots[max((columns for _, _, columns in groups), key=len)]
         tracks = self.track_fit(k, values, slots)
         residual, slopes = self.residuals(k, values, slots) if tracks is None else (tracks.residual, tracks.slopes)
-        squares, gradient, information = self.compare(regions, residual, slopes, tracks)
-        total, n = float(squares.sum()), len(self.free)
-        value = 0.5 * total
-        if tracks is not None:
-            value, information = value + tracks.penalty, information - tracks.taken()
+        n, total = len(self.free), 0.0
         by_all, of_all = np.zeros(n), np.zeros((n, n))
-        by_all[self.free], of_all[np.ix_(self.free, self.free)] = gradient, information
-        return Normal(value, by_all, of_all, total, int(regions.ticks.sum()), len(squares))
+        for event_id, rows, columns in groups:
+            squares, gradient, information = self.compare(regions, residual, slopes[: len(columns)], tracks, rows)
+            if tracks is not None:
+                information = information - tracks.taken(event_id)[: len(columns), : len(columns)]
+            total += float(squares.sum())
+            by_all[columns] += gradient
+            of_all[np.ix_(columns, columns)] += information
+        value = 0.5 * total + (0.0 if tracks is None else tracks.penalty)
+        return Normal(value, by_all, of_all, total, int(regions.ticks.sum()), len(regions.start))
+
+    def groups(self, k: int) -> list[tuple[int | None, np.ndarray, np.ndarray]]:
+        """Regions of a batch with the same unknowns: id of their event, which they are, indices of the free unknowns.
+
+        All regions, of no one event, where none has unknowns of its own; these come last.
+        """
+        regions, single = self.regions[k], self.single
+        common = np.setdiff1d(np.flatnonzero(self.free), list(single.values()))
+        if not self.free[list(single.values())].any():
+            return [(None, np.arange(len(regions.start)), common)]
+        own = {event: [one] for event, one in single.items() if self.free[one]}
+        return [
+            (event, np.flatnonzero(regions.event == event), np.append(common, own.get(event, [])).astype(np.int64))
+            for event in np.unique(regions.event).tolist()
+        ]
 
     def squares(self, k: int, values: np.ndarray) -> np.ndarray:
         """Sum of squares of each region of a batch over its samples (n_regions,), without derivatives."""
@@ -209,14 +230,19 @@ class WaveformObjective:
         return self.data[k] - found[0], found[1:]
 
     def compare(
-        self, regions: Regions, residual: np.ndarray, slopes: np.ndarray, tracks: TrackFit | None = None
+        self,
+        regions: Regions,
+        residual: np.ndarray,
+        slopes: np.ndarray,
+        tracks: TrackFit | None = None,
+        rows: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Squares of each region (n_regions,) of residuals (n_samples,); gradient and information by slopes of the
-        model (n, n_samples). `tracks` take the transforms of these.
+        """Squares of each region (n_regions,) of residuals (n_samples,), gradient and information by slopes of the
+        model (n, n_samples): of all regions or `rows` alone, 0 elsewhere. `tracks` take the transforms of slopes.
         """
         n, squares = len(slopes), np.zeros(len(regions.start))
         gradient, information = np.zeros(n), np.zeros((n, n))
-        for part, weight in self.pieces(regions):
+        for part, weight in self.pieces(regions, rows):
             samples = regions.first[part][:, None] + np.arange(regions.ticks[part[0]])
             off = scipy.fft.rfft(residual[samples]) * weight
             squares[part] = np.sum(off.real**2 + off.imag**2, axis=1, dtype=np.float64)
@@ -230,11 +256,15 @@ class WaveformObjective:
                 tracks.add(part, weight, waves)
         return squares, gradient, np.tril(information) + np.tril(information, -1).T
 
-    def pieces(self, regions: Regions) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Indices (n,) of regions of one length, rising, as many as are transformed together, and their `weight`."""
-        for ticks in np.unique(regions.ticks).tolist():
-            rows = np.flatnonzero(regions.ticks == ticks)
-            for part in np.array_split(rows, -(-len(rows) * ticks // AT_ONCE)):
+    def pieces(self, regions: Regions, rows: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Indices (n,) of regions of one length, rising, which are transformed together, and their `weight`.
+
+        Of all regions, or of `rows` alone.
+        """
+        rows = np.arange(len(regions.start)) if rows is None else rows
+        for ticks in np.unique(regions.ticks[rows]).tolist():
+            alike = rows[regions.ticks[rows] == ticks]
+            for part in np.array_split(alike, -(-len(alike) * ticks // AT_ONCE)):
                 yield part, self.weight(regions.channel[part], ticks)
 
     def weight(self, channel: np.ndarray, ticks: int) -> np.ndarray:

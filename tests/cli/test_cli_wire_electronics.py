@@ -51,3 +51,13 @@ def test_charges_of_tracks_are_free_or_known_to_a_width(made, tmp_path):
     assert errors["1e-5"] == pytest.approx(errors[None], rel=0.01) and errors["free"] > 1.5 * errors[None]
     line = refusal("calibrate", *made, "-o", tmp_path / "free", *held, "--charge-scale", "0.02", "--resume")
     assert "--resume continues the same fit only" in line
+
+
+@pytest.mark.slow
+def test_events_have_times_of_their_own(made, tmp_path):
+    held = ("--fix", "shaping=2.1", "--fix", "gain=14.3", "--fit", "vdrift", "--start", "vdrift=0.16")
+    succeeds("calibrate", *made, "-o", tmp_path / "fit", *held, "--per-event", "t0_offset")
+    rows = json.loads((tmp_path / "fit/fit.json").read_text())["parameters"]
+    assert list(rows) == ["vdrift", "t0_offset.event0", "t0_offset.event1"]
+    for name, truth in (("vdrift", 0.16), ("t0_offset.event0", 0.0), ("t0_offset.event1", 0.0)):
+        assert abs(rows[name]["value"] - truth) < 4 * rows[name]["error"]

@@ -196,9 +196,12 @@ def test_options_of_pixels_are_refused(made, tmp_path, monkeypatch):
         line = refusal(*command.split(), "--detector", made["detector"], "--layout", "l.yaml")
         assert line == "lartpc: --layout: found with wires, allowed only with pixels\n"
     assert "found 1 files, allowed with wires are SEGMENTS" in refusal("calibrate", files[0], "-o", "fit", *of(made))
-    for name in ("eField.0", "t0_offset.event0"):
-        line = refusal("calibrate", *files, "-o", "fit", *of(made), "--fit", name)
-        assert f"fit: found {name}, allowed with wires are parameters of all TPCs and events" in line
+    line = refusal("calibrate", *files, "-o", "fit", *of(made), "--fit", "eField.0")
+    assert "fit: found eField.0, allowed with wires are parameters of all TPCs, or t0_offset of an event" in line
+    line = refusal("calibrate", *files, "-o", "fit", *of(made), "--fit", "t0_offset.event9")
+    assert "fit: t0_offset.event9: the segments have no event 9, allowed are their 2 events from 0 to 1" in line
+    line = refusal("calibrate", *files, "-o", "fit", *of(made), "--per-event", "vdrift")
+    assert "per-event vdrift: allowed are t0_offset" in line
     line = refusal("simulate", files[0], "-o", "out.h5", *of(made), "--set", "threshold_offset=3")
     assert "parameter threshold_offset: found 3, allowed with wires are those of charge and amplifiers" in line
     line = refusal("simulate", files[0], "-o", "out.h5", *of(made)[:2], "--response", "electrostatic")

@@ -55,3 +55,8 @@ def data_of(simulation, segments, seed, noise=True):
         return frames[event_id][channel, start - d.first_tick : start - d.first_tick + n]
 
     return read
+
+
+def of_one_track(segments):
+    """The same where each event is a track."""
+    return dataclasses.replace(segments, traj_id=np.zeros(len(segments), dtype=np.int64))

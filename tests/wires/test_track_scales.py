@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from wire_fits import data_of, diffusing, muons, simulation_of
+from wire_fits import data_of, diffusing, muons, of_one_track, simulation_of
 from wire_samples import joined, track
 
 from lartpc.exceptions import InputError
@@ -32,11 +32,6 @@ def crossing():
         for k, (start, way) in enumerate(zip(starts, ways, strict=True))
     ]
     return joined(*parts)
-
-
-def of_one_track(segments):
-    """The same where each event is a track."""
-    return dataclasses.replace(segments, traj_id=np.zeros(len(segments), dtype=np.int64))
 
 
 def scaled(segments, factors):
