@@ -334,7 +334,7 @@ def check_output(path, overwrite):
         raise Checked
 
 
-OUTPUTS = ("output", "packets")  # options that name what is written
+OUTPUTS = ("output", "packets", "sensor")  # options that name what is written
 
 
 def check_no_input(path):

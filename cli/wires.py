@@ -24,7 +24,7 @@ OF_PIXELS = (
 )
 
 
-OF_WIRES = ("tag", "charge_scale")
+OF_WIRES = ("tag", "charge_scale", "sensor", "sensor_threshold")
 
 
 def load_either(detector, layout):
@@ -44,7 +44,7 @@ def simulate_wires(segments, output, options):
     """
     started = time.perf_counter()
     refuse(OF_PIXELS)
-    check_output(output, options["overwrite"])
+    sensor = sensor_given(output, options)
 
     from lartpc import EventFile
 
@@ -61,6 +61,7 @@ def simulate_wires(segments, output, options):
         deposits,
         output,
         noise=options["noise"],
+        sensor=sensor,
         attrs={"response": response_given(options) or "computed"},
         overwrite=options["overwrite"],
         progress=functools.partial(progress_bar, unit="part"),
@@ -69,6 +70,16 @@ def simulate_wires(segments, output, options):
     late = summary.channels > 0 and summary.unread == summary.channels
     wanted = 2 * summary.kept >= summary.segments and not late
     return ([] if wanted else doubts(deposits, detector, late)), wanted
+
+
+def sensor_given(output, options):
+    """The file of --sensor and its threshold, or None. InputError where an output cannot be written."""
+    path, threshold = options["sensor"], options["sensor_threshold"]
+    if path is None and threshold is not None:
+        raise InputError("--sensor-threshold: allowed with --sensor only")
+    for one in [output] if path is None else [output, path]:
+        check_output(one, options["overwrite"])
+    return None if path is None else (path, threshold or 0.0)
 
 
 def doubts(deposits, detector, late):

@@ -17,6 +17,8 @@ from lartpc.files.hdf5 import new_hdf5s
 from lartpc.formats.eventfile import EventFile
 from lartpc.formats.frames import write_frame
 from lartpc.formats.hitfile import write_attrs, write_unread
+from lartpc.formats.sensor import SensorWriter
+from lartpc.formats.sensorframes import sensor_layout
 from lartpc.formats.waveforms import WaveformWriter
 from lartpc.response.lattice import Shares
 from lartpc.response.windows import Windows
@@ -51,6 +53,7 @@ def simulate_wire_file(
     output: str | os.PathLike,
     *,
     noise: bool = True,
+    sensor: tuple[str | os.PathLike, float] | None = None,
     attrs: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     progress: Callable[[Iterable[int]], Iterable[int]] = lambda parts: parts,
@@ -59,14 +62,17 @@ def simulate_wire_file(
 
     Frames (`formats.frames`) are of the anodes that see charge, with noise unless it is off, counts of the ADC. The
     waveforms (`formats.waveforms`) are those without noise [mV]; in them the high passes' slow return to the baseline
-    after a window is left out, in frames it is not. Channels that are off have their baseline in frames alone. Nothing
-    is under its name before all is complete.
+    after a window is left out, in frames it is not. Channels that are off have their baseline in frames alone. The same
+    frames go into `sensor`, a file of JAXTPC's sensors, too, but for samples nearer to the pedestal than a threshold
+    [ADC]. Nothing is under its name before all is complete.
 
-    Raises InputError: an output that is the input, exists (without `overwrite`) or cannot be written;
-    FloatingPointError: voltages that are not finite.
+    Raises InputError: a detector whose planes sensor files cannot have, an output that is the input, exists (without
+    `overwrite`) or cannot be written; FloatingPointError: voltages that are not finite.
     """
-    check_apart([output], deposits.path)
+    outputs = [output] if sensor is None else [output, sensor[0]]
+    check_apart(outputs, deposits.path)
     detector = simulation.detector
+    layout = None if sensor is None else sensor_layout(detector)
     events = deposits.events
     told = {
         "detector": detector.name,
@@ -81,12 +87,17 @@ def simulate_wire_file(
         **(attrs or {}),
     }
     sums = np.zeros(len(WireSummary._fields))
-    with new_hdf5s([output], overwrite) as (file,):
+    with new_hdf5s(outputs, overwrite) as (file, *others):
         deposits.copy_segments(file)
         deposits.copy_tables(file)
         write_attrs(file, told)
         write_unread(file, detector.unread)
         writer = WaveformWriter(file, np.dtype(np.float32), truth=True)
+        sensors = []
+        for other in others:
+            write_attrs(other, told)
+            more = {"pre_window_us": -detector.first_tick * detector.tick, "n_bits": detector.adc.bits}
+            sensors.append(SensorWriter(other, layout, sensor[1], more))
         parameters = simulation.vector()
         for k in progress(range(len(deposits))):
             part, index = deposits.read(k)
@@ -105,6 +116,8 @@ def simulate_wire_file(
                 writer.append(windows, truth_of(simulation, batch, waveforms, recorder.launched, place))
                 for frame in frames_of(simulation, batch, whole, noise):
                     write_frame(file, frame)
+                    for other in sensors:
+                        other.append_frame(frame)
                     full = 2**detector.adc.bits - 1
                     sums[7] += 1
                     sums[8] += np.count_nonzero((frame.samples == 0) | (frame.samples == full))
