@@ -13,7 +13,7 @@ from lartpc.autodiff.launch import Recorder
 from lartpc.data.frames import Frame, Waveforms, WindowTruth
 from lartpc.detector.wires import WireDetector
 from lartpc.files.atomic import check_apart
-from lartpc.files.hdf5 import new_hdf5s
+from lartpc.files.hdf5 import NewFile, new_hdf5s
 from lartpc.formats.eventfile import EventFile
 from lartpc.formats.frames import write_frame
 from lartpc.formats.hitfile import write_attrs, write_unread
@@ -72,7 +72,8 @@ def simulate_wire_file(
     outputs = [output] if sensor is None else [output, sensor[0]]
     check_apart(outputs, deposits.path)
     detector = simulation.detector
-    layout = None if sensor is None else sensor_layout(detector)
+    if sensor is not None:
+        sensor_layout(detector)  # refuses some
     events = deposits.events
     told = {
         "detector": detector.name,
@@ -87,17 +88,13 @@ def simulate_wire_file(
         **(attrs or {}),
     }
     sums = np.zeros(len(WireSummary._fields))
-    with new_hdf5s(outputs, overwrite) as (file, *others):
+    with new_hdf5s(outputs, overwrite) as (file, *also):
         deposits.copy_segments(file)
         deposits.copy_tables(file)
         write_attrs(file, told)
         write_unread(file, detector.unread)
         writer = WaveformWriter(file, np.dtype(np.float32), truth=True)
-        sensors = []
-        for other in others:
-            write_attrs(other, told)
-            more = {"pre_window_us": -detector.first_tick * detector.tick, "n_bits": detector.adc.bits}
-            sensors.append(SensorWriter(other, layout, sensor[1], more))
+        sensors = [sensor_writer(other, detector, sensor[1] if sensor else 0.0, told) for other in also]
         parameters = simulation.vector()
         for k in progress(range(len(deposits))):
             part, index = deposits.read(k)
@@ -116,13 +113,20 @@ def simulate_wire_file(
                 writer.append(windows, truth_of(simulation, batch, waveforms, recorder.launched, place))
                 for frame in frames_of(simulation, batch, whole, noise):
                     write_frame(file, frame)
-                    for other in sensors:
-                        other.append_frame(frame)
+                    for one in sensors:
+                        one.append_frame(frame)
                     full = 2**detector.adc.bits - 1
                     sums[7] += 1
                     sums[8] += np.count_nonzero((frame.samples == 0) | (frame.samples == full))
     segments, kept, energy, electrons, drifted, *others = sums.tolist()
     return WireSummary(int(segments), int(kept), energy, electrons, drifted, *map(int, others))
+
+
+def sensor_writer(file: NewFile, detector: WireDetector, threshold: float, told: Mapping[str, Any]) -> SensorWriter:
+    """What writes a sensor file of a detector, with what is `told` of the simulation."""
+    write_attrs(file, told)
+    more = {"pre_window_us": -detector.first_tick * detector.tick, "n_bits": detector.adc.bits}
+    return SensorWriter(file, sensor_layout(detector), threshold, more)
 
 
 def behind_high_passes(bare: WireWaveforms, detector: WireDetector) -> tuple[WireWaveforms, WireWaveforms]:

@@ -78,7 +78,8 @@ class WireSimulation(Batching):
         self.recombination = recombination
         self.response = find_field_response(response, detector)
         self.tables = make_tables(detector, self.parameters, settings, self.dtype, self.xp)
-        electronics = own._replace(gain=self.parameters.gain, shaping=self.parameters.shaping)
+        gain, shaping = self.amplifier(self.parameters.vector(np.float64))
+        electronics = own._replace(gain=gain, shaping=shaping)
         of_readout = (self.response, detector, electronics, self.tables, settings, self.dtype, self.xp, per_tick, order)
         self.readout = WireReadout(*of_readout)
 
