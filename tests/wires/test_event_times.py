@@ -8,6 +8,7 @@ from lartpc.exceptions import InputError
 from lartpc.fit.unknowns import unknowns_of
 from lartpc.fit.waveforms import calibrate_waveforms
 from lartpc.losses.waveforms import WaveformObjective
+from lartpc.settings import Settings
 
 NAMES = ("lifetime", "t0_offset.event2", "t0_offset.event0", "shaping")
 
@@ -25,7 +26,8 @@ def with_times(detector, **more):
 @pytest.mark.parametrize("width", [None, 0.05])
 def test_gradient_and_information_are_those_of_differences(detector, width):
     """By times of two of three events, of which all are in a batch, and by what is common; with free charges, too."""
-    simulation, truth = simulation_of(detector, dtype=np.float64), with_times(detector, dtype=np.float64)
+    more = {"dtype": np.float64, "settings": Settings(steps_per_batch=10**6)}
+    simulation, truth = simulation_of(detector, **more), with_times(detector, **more)
     segments = of_one_track(muons(3, np.random.default_rng(3), detector))
     unknowns = unknowns_of(simulation, NAMES)
     noisy, exact = (
@@ -40,6 +42,17 @@ def test_gradient_and_information_are_those_of_differences(detector, width):
         expected = (noisy(off + h).value - noisy(off - h).value) / (2.0 * step)
         assert at.gradient[k] == pytest.approx(expected, rel=1e-6, abs=1e-6 * np.sqrt(at.information[k, k]))
         rows.append((exact(true + h).gradient - exact(true - h).gradient) / (2.0 * step))
+    held = simulation_of(
+        detector,
+        parameters=detector.parameters.replace(**dict(zip(NAMES[1:3], off[1:3], strict=True))),
+        **more,
+    )
+    assert len(noisy.batches) == 1
+    alone = WaveformObjective(
+        held, segments, data_of(truth, segments, 0), unknowns_of(held, (NAMES[0], NAMES[3])), charge_scale=width
+    )(off[[0, 3]])
+    assert at.value == pytest.approx(alone.value, rel=1e-9)
+    np.testing.assert_allclose(at.information[np.ix_([0, 3], [0, 3])], alone.information, rtol=1e-6)
     information = exact(true).information
     assert information[1, 2] == 0.0
     size = np.sqrt(np.diag(information))

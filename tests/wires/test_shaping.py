@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from wire_samples import few, small_simulation, small_wires
+from wire_samples import few, small_response, small_simulation, small_wires
 
 from lartpc.exceptions import InputError
 from lartpc.fit.unknowns import unknowns_of
@@ -12,7 +12,10 @@ from lartpc.gradients.waveforms import WireTrace, waveform_slopes
 from lartpc.parameters import Parameters
 from lartpc.simulation.simulation import Simulation
 from lartpc.simulation.wires import dense
+from lartpc.wires.electronics import impulse
+from lartpc.wires.fieldresponse import with_charge
 from lartpc.wires.readout import ORDERS
+from lartpc.wires.shaping import make_shaping
 
 BOTH = ("gain", "shaping")
 
@@ -65,6 +68,27 @@ def test_at_their_own_values_tables_stay_and_are_what_a_projection_gives(simulat
     np.testing.assert_allclose(near, expected, rtol=0, atol=1e-9 * np.abs(expected).max())
     with pytest.raises(FloatingPointError, match="shaping 3 us is more than 30 % from that of the simulation, 2"):
         simulation.waveforms(simulation.batch(few()), with_values(simulation, shaping=3.0))
+
+
+def test_charge_is_exact_at_any_gain_and_shaping_time():
+    """Of a response with more than its table keeps, so that sums over time need the last of its functions."""
+    detector = small_wires()
+    response, rng = small_response(detector), np.random.default_rng(0)
+    rough = [one + 3e-5 * rng.standard_normal(one.shape) for one in response.current]
+    charge = response.charge
+    made = dataclasses.replace(
+        response, current=tuple(map(with_charge, rough, charge, [response.sampling] * len(charge)))
+    )
+    shaping = make_shaping(made, detector.electronics, detector.tick)
+    pulse = impulse(shaping.electronics, shaping.time)
+    for gain, time in ((14.0, 2.0), (7.0, 2.0), (10.0, 2.3)):
+        area = impulse(shaping.electronics._replace(gain=gain, shaping=time), shaping.time).sum() / pulse.sum()
+        for plane, waveform in zip(shaping.planes, shaping.waveforms(gain, time), strict=True):
+            found, expected = plane.space @ waveform.sum(axis=1), plane.space @ plane.waveform.sum(axis=1)
+            size = np.abs(plane.space @ plane.waveform).sum(axis=1).max()
+            np.testing.assert_allclose(found, area * expected, rtol=0, atol=1e-11 * size)
+        lacking = np.abs(plane.space[:, :-1] @ plane.waveform[:-1].sum(axis=1) - expected).max()
+        assert lacking > 1e-9 * size  # of the plane that collects
 
 
 @pytest.mark.parametrize("order", ORDERS)
