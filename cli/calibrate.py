@@ -40,8 +40,8 @@ from lartpc.cli.options import (
 from lartpc.cli.progress import progress_bar
 from lartpc.cli.runs import data_argument, detector_of, load_run, runs_given
 from lartpc.cli.thresholds import channels_of
-from lartpc.cli.wirefit import calibrate_wires
-from lartpc.cli.wires import check_no_tag
+from lartpc.cli.wirefit import calibrate_wires, charge_scale_option
+from lartpc.cli.wires import check_no_wires
 
 
 @click.command(epilog="Example: lartpc calibrate muons.h5 hits.h5 -o fit --fit eField,lifetime")
@@ -90,6 +90,7 @@ from lartpc.cli.wires import check_no_tag
 @click.option(
     "--estimate-thresholds", is_flag=True, help="Fit the threshold of each pixel, too; writes thresholds.npz into DIR."
 )
+@charge_scale_option
 @hits_options
 @closure_options("parameters drawn with --seed")
 @trust_option
@@ -117,7 +118,7 @@ def calibrate(data, output, names, per_run, start, loss, resume, overwrite, **op
         if not calibrate_wires(data, output, given):
             sys.exit(1)
         return
-    check_no_tag(options)
+    check_no_wires(options)
     given = runs_given(data, options)
     if given[0]["segments"] is None:
         calibrate_from_hits(given, output, names, per_run, start, resume, overwrite, {**options, "loss": loss})

@@ -37,7 +37,7 @@ from lartpc.cli.options import (
     with_pixel_values,
 )
 from lartpc.cli.progress import announce_compilation
-from lartpc.cli.wires import check_no_tag, refuse, response_given, say_left_out, wire_simulation
+from lartpc.cli.wires import check_no_wires, refuse, response_given, say_left_out, wire_simulation
 
 # Options of compare that are of pixels.
 OF_PIXELS = ("layout", *PIXEL_OPTIONS, "rounded", "t0")
@@ -109,7 +109,7 @@ def compare(context, segments, target, output, detector, layout, fitted, changes
 
 def compare_hits(context, segments, target, detector, layout, fitted, changes, options):
     """The simulation, its own options, the verdict, and what draws it."""
-    check_no_tag(options)
+    check_no_wires(options)
     simulation, deposits, aim, chain = model_of(context, segments, target, detector, layout, fitted, changes, options)
 
     from lartpc import compare as run
@@ -177,7 +177,7 @@ def simulation_of(context, detector, layout, fitted, changes, options, estimated
 def simulation_of_wires(detector, fitted, changes, options):
     """The same with a detector of wires."""
     check_run(fitted, options)
-    chosen = load_wires(detector)
+    chosen = load_wires(detector, options["bad_channels"])
     parameters, fit = parameters_of(chosen, fitted, changes, options)
     simulation = wire_simulation(chosen, parameters, options, fit)
     response = response_given(options, fit) or "computed"

@@ -80,7 +80,7 @@ def forecast_wires(segments, detector, events, names, fix, options):
     from lartpc.fit.waveforms import SEVEN, at_start
 
     deposits = cut_segments(read_segments(segments, options["offset"]).of_events(events), options)
-    chosen = load_wires(detector)
+    chosen = load_wires(detector, options["bad_channels"])
     fitted = SEVEN if names is None else tuple(name.strip() for name in names.split(","))
     parameters = chosen.parameters.replace(**fixed_values(fix, fitted), **given_truth(fitted, "fitted", options))
     simulation = wire_simulation(chosen, at_start(parameters, fitted), options)

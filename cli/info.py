@@ -92,11 +92,12 @@ def of_pixels(detector, parameters):
 
 
 def of_wires(detector, parameters):
-    """The same of a detector of wires, whose parameters are those of charge."""
+    """The same of a detector of wires, whose parameters are those of charge and amplifiers."""
     from lartpc.kernels.runtime.slots import ELECTRONICS, RESPONSE
+    from lartpc.simulation.wires import with_amplifier
 
-    pixels_only = {*RESPONSE, *ELECTRONICS}
-    return detector.describe(), {k: v for k, v in parameters.as_dict().items() if k not in pixels_only}
+    pixels_only, values = {*RESPONSE, *ELECTRONICS}, with_amplifier(parameters, detector.electronics).as_dict()
+    return detector.describe(), {name: value for name, value in values.items() if name not in pixels_only}
 
 
 def versions():

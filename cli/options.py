@@ -146,12 +146,13 @@ CUTS = ("max_cos", "min_abs_z", "max_abs_z", "min_track", "min_dx")
 PIXEL_VALUES = {"thresholds": "e", "gains": "mV/e", "pedestals": "mV"}
 
 
-PIXEL_OPTIONS = (*PIXEL_VALUES, "bad_channels", "max_hits", "dead_time")
+PIXEL_OPTIONS = (*PIXEL_VALUES, "max_hits", "dead_time")  # of `pixel_options`, those that are of pixels alone
 
 
 def pixel_options(command):
     """The decorator with what is known of pixels and channels; see `with_pixel_values`."""
-    text = "Channels that are off: larnd-sim's JSON of chips, or pixel ids, as a JSON list or one a line."
+    text = "Channels that are off: larnd-sim's JSON of chips, or ids of pixels or of channels of wires, as a JSON list "
+    text += "or one a line."
     most = "Hits of a pixel in an event, at most.  [default: as many as there are]"
     dead = "How long after a hit and its reset no other begins [us].  [default: adc_busy_delay of the detector]"
     command = click.option("--dead-time", type=float, metavar="US", help=dead)(command)
@@ -275,16 +276,16 @@ tag_option = click.option(
 )
 
 
-def load_wires(detector):
-    """The `WireDetector` of a name, or of a YAML of one."""
+def load_wires(detector, bad_channels=None):
+    """The `WireDetector` of a name, or of a YAML of one, without the channels that a file lists."""
     from lartpc import WireDetector
+    from lartpc.detector.badchannels import read_bad_wires
     from lartpc.detector.wires import BUILT_IN
 
-    if detector in BUILT_IN:
-        return WireDetector.built_in(detector)
-    if not os.path.exists(detector):
+    if detector not in BUILT_IN and not os.path.exists(detector):
         raise InputError(f"{detector}: no such file, allowed is {', '.join(BUILT_IN)} or the YAML of a wire detector")
-    return WireDetector.load(detector)
+    made = WireDetector.built_in(detector) if detector in BUILT_IN else WireDetector.load(detector)
+    return made if bad_channels is None else made.without_channels(read_bad_wires(bad_channels, made))
 
 
 def say(note):
@@ -333,7 +334,7 @@ def check_output(path, overwrite):
         raise Checked
 
 
-OUTPUTS = ("output", "packets")  # options that name what is written
+OUTPUTS = ("output", "packets", "sensor")  # options that name what is written
 
 
 def check_no_input(path):

@@ -39,7 +39,7 @@ from lartpc.cli.options import (
 )
 from lartpc.cli.progress import progress_bar
 from lartpc.cli.wirefit import objective_of
-from lartpc.cli.wires import check_no_tag, refuse, say_left_out, wire_simulation
+from lartpc.cli.wires import check_no_wires, refuse, say_left_out, wire_simulation
 
 # Options of scan that are of pixels.
 OF_PIXELS = (
@@ -152,7 +152,7 @@ class Model(NamedTuple):
 
 def scan_of_hits(segments, target, detector, layout, loss, asked, options):
     """The `Model` of a file of hits."""
-    check_no_tag(options)
+    check_no_wires(options)
     check_target(target, options)
     points, plane, profile = (asked[name] for name in ("points", "plane", "profile"))
     if profile and loss is not None:
@@ -215,7 +215,7 @@ def scan_of_frames(segments, target, asked, options):
     from lartpc.fit.waveforms import SEVEN, at_start, scan_waveforms
 
     points, plane, profile = (asked[name] for name in ("points", "plane", "profile"))
-    detector, names = load_wires(options["detector"]), asked["names"]
+    detector, names = load_wires(options["detector"], options["bad_channels"]), asked["names"]
     fitted = None
     if profile:
         fitted = SEVEN if names is None else tuple(name.strip() for name in names.split(","))

@@ -28,7 +28,7 @@ from lartpc.cli.options import (
     with_pixel_values,
 )
 from lartpc.cli.progress import announce_compilation, progress_bar
-from lartpc.cli.wires import simulate_wires
+from lartpc.cli.wires import check_no_wires, simulate_wires
 
 
 @click.command(epilog="Example: lartpc simulate muons.h5 -o hits.h5 --set lifetime=1500 --seed 1")
@@ -53,6 +53,13 @@ from lartpc.cli.wires import simulate_wires
     type=click.Choice(["2", "3"]),
     help="Generation of LArPix that --packets are of; 3: 10 bits of ADC, data have packet type 1.  [default: that of "
     "the detector's file, else 2]",
+)
+@click.option("--sensor", metavar="FILE", help="With wires: write a sensor file as JAXTPC has them, too.")
+@click.option(
+    "--sensor-threshold",
+    type=click.FloatRange(0.0),
+    metavar="ADC",
+    help="Of --sensor: samples nearer to the pedestal are left out, and no fit takes such a file.  [default: 0, none]",
 )
 @click.option("--gzip", is_flag=True, help="Compress the tables of --packets.")
 @click.option("--keep-input", is_flag=True, help="Copy the tables of SEGMENTS as they are, too, into /input of HITS.")
@@ -102,6 +109,7 @@ def simulate(
         if not wanted:
             sys.exit(1)
         return
+    check_no_wires(options)
     outputs = [output] if packets is None else [output, packets]
     for path in outputs:
         check_output(path, overwrite)

@@ -7,20 +7,17 @@ import time
 
 import click
 
-from lartpc import InputError
-from lartpc.cli.compare import values_of
-from lartpc.cli.options import check_output, load_wires, pairs
+from lartpc.cli.compare import simulation_of_wires
+from lartpc.cli.options import check_output
 from lartpc.cli.progress import announce_compilation, progress_bar
-from lartpc.cli.wires import is_default, refuse, response_given
+from lartpc.cli.wires import refuse
 
 # Options of reconstruct that are of pixels.
 OF_PIXELS = (
     "layout",
-    "run",
     "rounded",
     "max_hits",
     "dead_time",
-    "bad_channels",
     "thresholds",
     "gains",
     "pedestals",
@@ -36,7 +33,7 @@ def reconstruct_wires(frames, output, options):
     started = time.perf_counter()
     refuse(OF_PIXELS)
     check_output(output, options["overwrite"])
-    simulation, chain = simulation_given(options)
+    simulation, chain = simulation_of_wires(options["detector"], options["fitted"], options["changes"], options)
 
     from lartpc.data.segments import no_events, within
     from lartpc.fit.frametarget import FrameTarget
@@ -66,28 +63,6 @@ def reconstruct_wires(frames, output, options):
         f"{output}: {len(made.segments)} segments of {len(chosen)} events; {time.perf_counter() - started:.1f} s"
     )
     return bool(made.events["good"].any())
-
-
-def simulation_given(options):
-    """The `WireSimulation` of --fit, --set, --recombination, --response and --device, and what of it is written."""
-    detector = load_wires(options["detector"])
-    fit = values_of(options["fitted"], None) if options["fitted"] is not None else {}
-
-    from lartpc import WireSimulation
-
-    if fit and fit["detector"] != detector.name:
-        raise InputError(f"{options['fitted']}: fit of detector {fit['detector']}, allowed is --detector of that")
-    parameters = detector.parameters.replace(**fit.get("values", {})).replace(**pairs("set", options["changes"]))
-    chain = {"device": options["device"], "response": response_given(options)}
-    if fit and is_default("response") and fit["response"] != "computed":
-        chain["response"] = fit["response"]
-    if not is_default("recombination"):
-        chain["recombination"] = options["recombination"]
-    elif fit:
-        chain["recombination"] = fit["recombination"]
-    simulation = WireSimulation(detector, parameters, **chain)
-    told = {"recombination": simulation.recombination, "response": chain["response"] or "computed"}
-    return simulation, told
 
 
 def summary(made):

@@ -24,6 +24,9 @@ OF_PIXELS = (
 )
 
 
+OF_WIRES = ("tag", "charge_scale", "sensor", "sensor_threshold")
+
+
 def load_either(detector, layout):
     """The `WireDetector`, or of pixels the `Detector`, that --detector and --layout name."""
     if not is_wires(detector):
@@ -41,11 +44,11 @@ def simulate_wires(segments, output, options):
     """
     started = time.perf_counter()
     refuse(OF_PIXELS)
-    check_output(output, options["overwrite"])
+    sensor = sensor_given(output, options)
 
     from lartpc import EventFile
 
-    detector = load_wires(options["detector"])
+    detector = load_wires(options["detector"], options["bad_channels"])
     simulation = wire_simulation(detector, load_parameters(detector, options["changes"]), options)
     deposits = EventFile(segments, options["events"], offset=options["offset"])
     if len(deposits):
@@ -58,14 +61,25 @@ def simulate_wires(segments, output, options):
         deposits,
         output,
         noise=options["noise"],
+        sensor=sensor,
         attrs={"response": response_given(options) or "computed"},
         overwrite=options["overwrite"],
         progress=functools.partial(progress_bar, unit="part"),
     )
-    click.echo(report(output, summary, time.perf_counter() - started))
+    click.echo(report(output, summary, len(detector.unread), time.perf_counter() - started))
     late = summary.channels > 0 and summary.unread == summary.channels
     wanted = 2 * summary.kept >= summary.segments and not late
     return ([] if wanted else doubts(deposits, detector, late)), wanted
+
+
+def sensor_given(output, options):
+    """The file of --sensor and its threshold, or None. InputError where an output cannot be written."""
+    path, threshold = options["sensor"], options["sensor_threshold"]
+    if path is None and threshold is not None:
+        raise InputError("--sensor-threshold: allowed with --sensor only")
+    for one in [output] if path is None else [output, path]:
+        check_output(one, options["overwrite"])
+    return None if path is None else (path, threshold or 0.0)
 
 
 def doubts(deposits, detector, late):
@@ -88,17 +102,20 @@ def refuse(names):
             raise InputError(f"{option.opts[0]}: found with wires, allowed only with pixels")
 
 
-def check_no_tag(options):
-    """Raise InputError for --tag, which is of frames, with pixels."""
-    if options["tag"] is not None:
-        raise InputError("--tag: found with pixels, allowed only with wires")
+def check_no_wires(options):
+    """Raise InputError for options of wires, with pixels."""
+    for name in OF_WIRES:
+        if options.get(name) is not None:
+            raise InputError(f"--{name.replace('_', '-')}: found with pixels, allowed only with wires")
 
 
 def check_common(names, simulation):
-    """Raise InputError where one of `names`, or what a simulation has of events, is no parameter of all of them."""
-    for name in (*names, *simulation.parameters.of_events):
-        if "." in name:
-            raise InputError(f"fit: found {name}, allowed with wires are parameters of all TPCs and events")
+    """Raise InputError where one of `names` is of a single module, or a simulation has values of single events."""
+    from lartpc.parameters import event_of
+
+    single = [name for name in names if "." in name and event_of(name) is None]
+    for name in (*single, *simulation.parameters.of_events):
+        raise InputError(f"fit: found {name}, allowed with wires are parameters of all TPCs, or t0_offset of an event")
 
 
 def wire_simulation(detector, parameters, options, fit=None, **more):
@@ -144,13 +161,14 @@ def is_default(name):
     return source in (None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
 
 
-def report(output, s, seconds):
-    """What went in and what came out, in one line."""
+def report(output, s, n_off, seconds):
+    """What went in and what came out, in one line; with `n_off` channels off."""
+    off = f"; {n_off} channels are off" if n_off else ""
     outside = f", {s.segments - s.kept} dropped (outside every TPC)" if s.kept < s.segments else ""
     late = f", {s.unread} of them when nothing is read" if s.unread else ""
     full = f"; {s.saturated} samples are at an end of the ADC's range" if s.saturated else ""
     return (
         f"{output}: {s.segments} segments read, {s.kept} kept{outside}; {s.energy:.1f} MeV deposited, "
         f"{s.electrons:.4g} e freed, {s.drifted:.4g} e at the anodes; {s.channels} channels see charge{late}; "
-        f"{s.frames} frames{full}; {seconds:.1f} s"
+        f"{s.frames} frames{off}{full}; {seconds:.1f} s"
     )

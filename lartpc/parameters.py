@@ -75,6 +75,8 @@ TABLE: dict[str, Parameter] = {
     "threshold_offset": Parameter("added to the thresholds", "e", 0.0, (-2000.0, 2000.0), (-4000.0, 2e4), (-1e6, 1e6)),
     "gain_factor": Parameter("factor of the gains", "", 1.0, (0.8, 1.25), (0.1, 10.0), (0.0, 100.0)),
     "pedestal_offset": Parameter("added to the pedestals", "mV", 0.0, (-50.0, 50.0), (-500.0, 500.0), (-1e4, 1e4)),
+    "gain": Parameter("gain of the amplifiers of wires", "mV/fC", 14.0, (4.0, 30.0), (1.0, 100.0), (0.0, 1e3)),
+    "shaping": Parameter("shaping time of the amplifiers of wires", "us", 2.2, (0.5, 4.0), (0.2, 10.0), (0.0, 20.0)),
 }
 
 # Of these a module may have a value of its own, named as in eField.0, modules counted from 0.
@@ -86,9 +88,9 @@ _OF_ELECTRONICS = f"(?:tpc|pixel)?{_OF_CHARGE}"
 OF_EVENTS = ("t0_offset",)
 _EVENT = "event(0|[1-9][0-9]{0,17})"
 OF_COUNTS = ("gain_factor", "pedestal_offset")  # act on ADC counts alone
-COMMON = (*slots.PARAMETERS, *slots.ELECTRONICS)
-# Without a value these follow: the velocity from the field, the rise time from the detector's description.
-LINKED = ("vdrift", "buffer_risetime")
+COMMON = (*slots.PARAMETERS, *slots.ELECTRONICS, *slots.AMPLIFIER)
+# Without a value these follow: the velocity from the field, what is of the electronics from the detector's description.
+LINKED = ("vdrift", "buffer_risetime", *slots.AMPLIFIER)
 
 
 def common_name(name: str) -> str:
@@ -143,9 +145,9 @@ class Parameters:
     """Values of the parameters of charge, response and electronics; names are larnd-sim's, units are those of `TABLE`.
 
     `vdrift` None: the drift velocity follows from `eField` and `temperature` (mobility of Li et al.,
-    Nucl. Instrum. Meth. A 816 (2016) 160). `buffer_risetime` None: as the detector has it. `modules`: values of single
-    modules, {"eField.0": 0.49}, of electronics of single TPCs and pixels, too, and {"t0_offset.event12": 0.4} of single
-    events; the others have the common one.
+    Nucl. Instrum. Meth. A 816 (2016) 160). `buffer_risetime`, `gain` or `shaping` None: as the detector has it.
+    `modules`: values of single modules, {"eField.0": 0.49}, of electronics of single TPCs and pixels, too, and
+    {"t0_offset.event12": 0.4} of single events; the others have the common one.
     Raises InputError for what is no finite number or not physical, and unknown names in `modules`.
     """
 
@@ -170,6 +172,8 @@ class Parameters:
     threshold_offset: float = TABLE["threshold_offset"].nominal
     gain_factor: float = TABLE["gain_factor"].nominal
     pedestal_offset: float = TABLE["pedestal_offset"].nominal
+    gain: float | None = None
+    shaping: float | None = None
     modules: Mapping[str, float] = dataclasses.field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
@@ -259,7 +263,7 @@ class Parameters:
         `single`: module, tpc and pixel (n_pixels,) of each; the value of the last of these that has one counts.
         """
         first = len(slots.PARAMETERS)
-        slot = np.tile(np.arange(first, len(COMMON)), (len(single["pixel"]), 1))
+        slot = np.tile(first + np.arange(len(slots.ELECTRONICS)), (len(single["pixel"]), 1))
         own = [(name, k) for k, name in enumerate(self.modules, start=len(COMMON))]
         for kind in ("module", "tpc", "pixel"):
             for name, k in own:

@@ -44,6 +44,9 @@ RESPONSE = ("induction_scale",)
 # Of the electronics: what is fitted of each pixel's front end, see `adjust` and `buffer`.
 ELECTRONICS = ("buffer_risetime", "threshold_offset", "gain_factor", "pedestal_offset")
 
+# Of the amplifiers of wires, which no kernel reads: they act through the waveforms of the response.
+AMPLIFIER = ("gain", "shaping")
+
 BUFFER_RISETIME = 0
 THRESHOLD_OFFSET = 1
 GAIN_FACTOR = 2

@@ -1,4 +1,4 @@
-"""Channels that are switched off, as files list them: larnd-sim's JSON of chips, or ids of pixels."""
+"""Channels that are switched off, as files list them: larnd-sim's JSON of chips, ids of pixels, channels of wires."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 from lartpc.checks import as_number, short
 from lartpc.detector.channels import Channels, check_layout
 from lartpc.detector.detector import Detector
+from lartpc.detector.wires import WireDetector
 from lartpc.exceptions import InputError
 from lartpc.files.regular import read_text
 
@@ -33,25 +34,47 @@ def read_bad_channels(
     that read no pixel of the layout are passed over. InputError, one line: no such file, none of these forms, a pixel
     that the detector does not have, no channel that the layout has.
     """
-    try:
-        text = read_text(path).decode()
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: found no text, allowed is a JSON of chips, or pixel ids") from None
-    try:
-        content = json.loads(text)
-    except RecursionError:
-        raise InputError(f"{path}: found lists in lists too deep, allowed is a JSON of chips, or pixel ids") from None
-    except ValueError:
-        content = text.split()
+    content = _content(path, "a JSON of chips, or pixel ids")
     if isinstance(content, dict):
         check_layout(layout_yaml, f"{path}: a list of chips")
         return _pixels_of_chips(path, content, Channels.load(detector, detector_yaml, layout_yaml), detector)
-    ids = [_whole(path, "a pixel id", one) for one in (content if isinstance(content, list) else [content])]
-    pixel = np.unique(np.array(ids, dtype=np.int64))
-    if len(pixel) and pixel[-1] >= detector.n_pixels:
-        allowed = f"0 to {detector.n_pixels - 1}, those of detector {detector.name}"
-        raise InputError(f"{path}: found pixel {pixel[-1]}, allowed are {allowed}")
-    return pixel
+    return _ids(path, "pixel", "a pixel id", content, detector.n_pixels, detector.name)
+
+
+def read_bad_wires(path: str | os.PathLike, detector: WireDetector) -> np.ndarray:
+    """Channels (n,) of a detector of wires, ascending, that a file lists as off: a JSON list, or one a line.
+
+    InputError, one line: no such file, none of these forms, a channel that the detector does not have.
+    """
+    content = _content(path, "channels of wires")
+    if isinstance(content, dict):
+        raise InputError(
+            f"{path}: found a JSON of chips, allowed with wires are channels, as a JSON list or one a line"
+        )
+    return _ids(path, "channel", "a channel", content, detector.n_channels, detector.name)
+
+
+def _content(path: str | os.PathLike, allowed: str) -> Any:
+    """What a file says: JSON, or else its words."""
+    try:
+        text = read_text(path).decode()
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: found no text, allowed is {allowed}") from None
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise InputError(f"{path}: found lists in lists too deep, allowed is {allowed}") from None
+    except ValueError:
+        return text.split()
+
+
+def _ids(path: str | os.PathLike, kind: str, what: str, content: Any, n: int, detector: str) -> np.ndarray:
+    """Ids below n (n_ids,), each once, ascending."""
+    ids = [_whole(path, what, one) for one in (content if isinstance(content, list) else [content])]
+    found = np.unique(np.array(ids, dtype=np.int64))
+    if len(found) and found[-1] >= n:
+        raise InputError(f"{path}: found {kind} {found[-1]}, allowed are 0 to {n - 1}, those of detector {detector}")
+    return found
 
 
 def _pixels_of_chips(

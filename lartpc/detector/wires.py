@@ -50,6 +50,7 @@ class WireDetector:
     tick: float  # [us]
     n_ticks: int  # of a readout window
     first_tick: int  # from the event's time to the first
+    unread: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # channels off, rising
 
     @staticmethod
     def built_in(name: str) -> WireDetector:
@@ -124,6 +125,10 @@ class WireDetector:
     def channel_length(self) -> np.ndarray:
         """Length of the wires that each channel reads (n_channels,) [cm]."""
         return lengths_of_channels(self.planes, vars(self))
+
+    def without_channels(self, channels: np.ndarray) -> WireDetector:
+        """The same where these channels, ascending (n,), are off: they read their baseline, and no fit uses them."""
+        return dataclasses.replace(self, unread=np.union1d(self.unread, channels))
 
     def channels(self, plane: np.ndarray, wire: np.ndarray) -> np.ndarray:
         """The channels that read wires of planes, rows of `planes`, (n,) int64 each."""

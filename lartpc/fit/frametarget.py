@@ -11,12 +11,14 @@ import numpy as np
 from lartpc.data.frames import Frame
 from lartpc.detector.wires import WireDetector
 from lartpc.exceptions import InputError
+from lartpc.files.hdf5 import open_hdf5
 from lartpc.fit.agreement import check_agreement
 from lartpc.formats.attrs import parameters_of
 from lartpc.formats.frames import FrameFile
 from lartpc.formats.hitfile import read_attrs
+from lartpc.formats.sensorframes import SensorFrames
 from lartpc.parameters import is_known
-from lartpc.simulation.wires import WireSimulation
+from lartpc.simulation.wires import WireSimulation, with_amplifier
 from lartpc.wires.digitize import count, undigitize
 
 MODEL = ("detector", "recombination", "response")  # what is compared besides what is told of the wires, and parameters
@@ -39,6 +41,16 @@ class LeftOut:
         return ", ".join(f"{n} {what}" for what, n in told.items() if n)
 
 
+def frames_of(path: str | os.PathLike, detector: WireDetector, tag: str | None) -> FrameFile | SensorFrames:
+    """The frames of a file, Wire-Cell's or of JAXTPC's sensors. Raises InputError as these do."""
+    with open_hdf5(path) as file:
+        if "config" not in file:
+            return FrameFile(path, tag)
+    if tag is not None:
+        raise InputError(f"{path}: is a sensor file, whose frames have no tag; found --tag {tag}")
+    return SensorFrames(path, detector)
+
+
 class FrameTarget:
     """Frames of a file, ours or another's, to compare a simulation with, and what is known of how they came about.
 
@@ -47,7 +59,7 @@ class FrameTarget:
 
     `settings`: what the file says of its simulation, `truth` the parameters, None where it does not. `left_out` counts.
 
-    Raises InputError as `FrameFile` does, and for attributes that are damaged.
+    Raises InputError as `frames_of` does, and for attributes that are damaged.
     """
 
     def __init__(
@@ -58,9 +70,11 @@ class FrameTarget:
         trusted: Sequence[str] = (),
     ) -> None:
         self.source, self.detector, self.trusted = os.fspath(path), detector, trusted
-        self.frames = FrameFile(path, tag)
+        self.frames = frames_of(path, detector, tag)
         self.settings = read_attrs(path)
-        self.truth = parameters_of(path, self.settings) if "parameters" in self.settings else None
+        self.truth = None
+        if "parameters" in self.settings:
+            self.truth = with_amplifier(parameters_of(path, self.settings), detector.electronics)
         self.left_out = LeftOut()
         self._event: int | None = None
         self._held: list[Frame] = []

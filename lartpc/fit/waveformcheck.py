@@ -65,7 +65,7 @@ class WaveformCheck:
         objective, total = self.objective, np.zeros(len(self.start))
         simulation = objective.simulation
         for k, (batch, regions) in enumerate(zip(objective.batches, objective.regions, strict=True)):
-            trace = WireTrace(simulation, batch, objective.vector(self.start), simulation.detector.n_ticks)
+            trace = WireTrace(simulation, batch, objective.vector(self.start), simulation.detector.n_ticks, True)
             spans, inside = regions.spans(trace.waveforms.windows, to_numpy(batch.event_id))
             seed = np.zeros(int(spans.windows.first[-1]))
             seed[inside] = -2.0 / self.square * objective.residuals(k, self.start, NONE)[0]

@@ -23,13 +23,13 @@ from lartpc.fit.profile import check, divided, profile_objective
 from lartpc.fit.result import FitResult, make_result
 from lartpc.fit.scan import Scan, check_grid, scan_objective
 from lartpc.fit.uncertainty import from_information
-from lartpc.fit.unknowns import as_unknowns, check_start, unknowns_of
+from lartpc.fit.unknowns import as_unknowns, check_events, check_start, unknowns_of
 from lartpc.goodness.verdict import Verdict
 from lartpc.goodness.waveforms import asked, judge_waveforms
 from lartpc.losses.catalogue import WAVEFORMS
 from lartpc.losses.waveforms import WaveformObjective
 from lartpc.parameters import Parameters, common_name
-from lartpc.simulation.wires import WireSimulation
+from lartpc.simulation.wires import WireSimulation, with_amplifier
 
 SEVEN = ("alpha_emb", "beta_90", "R_anisotropy", "lifetime", "vdrift", "tran_diff", "long_diff")
 MOVES = ("vdrift", "eField", "t0_offset")  # what moves pulses
@@ -66,20 +66,23 @@ def calibrate_waveforms(
     unknowns: Sequence[str] | ChainUnknowns = SEVEN,
     *,
     truth: Parameters | None = None,
+    charge_scale: float | None = None,
     journal: Journal = Journal(),  # noqa: B008  (immutable)
 ) -> FitResult:
     """Fit `unknowns`: parameters by their names, or with start and bounds of one's own as `unknowns_of` gives.
 
     `read(event_id, channel, start, ticks)`: the data of a channel, (ticks,) [mV] above its baseline, which `segments`
     and nothing else made, None where there are none, as `FrameTarget.read` has them; `truth`: their parameters, where
-    known.
+    known. `charge_scale`: as of `WaveformObjective`; errors are those with the charges of tracks free.
 
     Raises InputError: unknown or repeated name, one that nothing depends on, a start outside the bounds, no signal
-    where data are read. Raises FloatingPointError where the likelihood is not finite.
+    where data are read, a `charge_scale` that is not above 0. Raises FloatingPointError where the likelihood is not
+    finite.
     """
     varied = as_unknowns(simulation, unknowns)
     check_start(varied)
-    objective = WaveformObjective(simulation, segments, read, varied, journal.progress)
+    check_events(varied.names, segments.events)
+    objective = WaveformObjective(simulation, segments, read, varied, journal.progress, charge_scale)
     return fit_waveforms(objective, truth=truth, journal=journal)
 
 
@@ -101,7 +104,8 @@ def fit_waveforms(
     problem.phase = "errors"
     found = from_information(problem, outcome.last)
     verdict = judge_waveforms(objective, outcome.values)
-    known = truth_of(None if truth is None else with_velocity(truth), names)
+    told_by = objective.simulation.detector.electronics
+    known = truth_of(None if truth is None else with_amplifier(with_velocity(truth), told_by), names)
     told = (WAVEFORMS, optimizer.name, (verdict,))
     return make_result(problem, outcome, found, known, *told, counted="regions")
 
@@ -129,6 +133,7 @@ def forecast_waveforms(simulation: WireSimulation, segments: Segments, names: Se
     which does not depend on what is read. Raises InputError where there is no signal, and for names that cannot be
     fitted.
     """
+    check_events(names, segments.events)
     objective = WaveformObjective(simulation, segments, nothing, unknowns_of(simulation, names))
     return bound(objective.unknowns, objective(objective.unknowns.start).information)
 
@@ -164,9 +169,13 @@ def nothing(event_id: int, channel: int, start: int, ticks: int) -> np.ndarray:
     return np.zeros(ticks, dtype=np.float32)
 
 
-def at_start(parameters: Parameters, names: Sequence[str]) -> Parameters:
-    """The parameters with which a fit of `names` begins: a velocity that is to be fitted has a value."""
-    return with_velocity(parameters) if "vdrift" in names else parameters
+def at_start(parameters: Parameters, names: Sequence[str], start: Mapping[str, float] | None = None) -> Parameters:
+    """The parameters of the simulation with which a fit of `names` begins, from where `start` has them.
+
+    A velocity that is to be fitted has a value, and tables are those of the shaping time.
+    """
+    near = parameters.replace(**{name: value for name, value in (start or {}).items() if name == "shaping"})
+    return with_velocity(near) if "vdrift" in names else near
 
 
 def _stage(objective: WaveformObjective, record: Record, step: Step, values: np.ndarray) -> np.ndarray:

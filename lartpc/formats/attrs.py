@@ -15,6 +15,7 @@ from lartpc.detector.detector import Detector
 from lartpc.detector.pixelvalues import PIXEL_VALUES
 from lartpc.exceptions import InputError
 from lartpc.formats.hitfile import read_attrs
+from lartpc.kernels.runtime.slots import AMPLIFIER
 from lartpc.parameters import Parameters
 
 _LARGEST = 1e9  # number that describes a detector
@@ -35,7 +36,7 @@ def describe(detector: Detector, parameters: Parameters) -> dict[str, Any]:
         of_pixels["thresholds"] = None
     return {
         "detector": fields.pop("name"),
-        "parameters": parameters.as_dict(),
+        "parameters": {name: value for name, value in parameters.as_dict().items() if name not in AMPLIFIER},
         "geometry": {name: value.tolist() for name, value in fields.items() if isinstance(value, np.ndarray)},
         "readout": {name: value for name, value in fields.items() if not isinstance(value, np.ndarray)},
         **{name: "detector" if table is None else "pixels" for name, table in of_pixels.items()},

@@ -107,7 +107,7 @@ def write_attrs(file: h5py.File | h5py.Dataset, attrs: Mapping[str, Any]) -> Non
 
 
 def write_unread(file: h5py.File, pixel: np.ndarray) -> None:
-    """Write `/unread`: the ids of the pixels that no channel reads; nothing where all are read."""
+    """Write `/unread`: the ids of pixels, or channels of wires, that are not read; nothing where all are."""
     if len(pixel):
         file.create_dataset("unread", data=pixel, track_times=False)
 

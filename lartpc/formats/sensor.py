@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 
 from lartpc.checks import short
-from lartpc.data.frames import Waveforms
+from lartpc.data.frames import Frame, Waveforms
 from lartpc.exceptions import InputError
 from lartpc.files import hdf5
 from lartpc.formats.hitfile import attrs_of, write_attrs
@@ -53,6 +53,7 @@ class SensorWriter:
         self, file: hdf5.NewFile, layout: SensorLayout, threshold: float, attrs: Mapping[str, Any] | None = None
     ) -> None:
         self.file, self.layout, self.threshold = file, layout, threshold
+        self._last: h5py.Group | None = None  # that of the frame before
         self.config = file.create_group("config")
         of_layout: dict[str, Any] = {
             "num_time_steps": layout.n_ticks,
@@ -77,13 +78,11 @@ class SensorWriter:
         than int16 can tell: in JAXTPC's own files such a step is silently another, and no sample may be put between,
         as each is one of the event. Raises also what writing has failed with.
         """
-        layout, number = self.layout, int(self.config.attrs["n_events"])
+        layout = self.layout
         if (waveforms.samples.dtype.kind == "f") != (layout.pedestals is None):
             kind = waveforms.samples.dtype
             raise InputError(f"event {event_id}: found samples of {kind}, allowed are int16 with pedestals, or float32")
-        self.config.attrs["n_events"] = number + 1
-        group = self.file.create_group(f"event_{number:03d}")
-        group.attrs["source_event_idx"], group.attrs["n_volumes"] = event_id, len(layout.wires)
+        group = self._event(event_id)
         length = waveforms.ticks.astype(np.int64)
         begin = np.repeat(np.cumsum(length) - length, length)
         within = np.arange(length.sum()) - begin
@@ -106,6 +105,34 @@ class SensorWriter:
         if not known.all():
             raise InputError(f"event {event_id}: found channel {channel[~known][0]}, allowed are those of the layout")
         self.file.check()
+
+    def append_frame(self, frame: Frame) -> None:
+        """Write a frame of whole counts; those of one event follow each other. Raises as `append`."""
+        layout, event_id, known = self.layout, frame.event_id, 0
+        if self._last is None or self._last.attrs["source_event_idx"] != event_id:
+            self._last = self._event(event_id)
+        for volume, plane in np.ndindex(layout.wires.shape):
+            wire = frame.channels - layout.first_channel[volume, plane]
+            rows = np.flatnonzero((wire >= 0) & (wire < layout.wires[volume, plane]))
+            known += len(rows)
+            pedestal = 0 if layout.pedestals is None else int(layout.pedestals[volume, plane])
+            row, tick = np.nonzero(np.abs(frame.samples[rows].astype(np.int32) - pedestal) >= self.threshold)
+            if len(row):
+                where = f"event {event_id}, volume {volume}, plane {PLANES[plane]}"
+                made = self._last.create_group(f"volume_{volume}/{PLANES[plane]}")
+                self._write(made, where, wire[rows][row], tick, frame.samples[rows][row, tick])
+                made.attrs["pedestal"] = pedestal
+        if known < len(frame.channels):
+            raise InputError(f"event {event_id}: found channels of no plane, allowed are those of the layout")
+        self.file.check()
+
+    def _event(self, event_id: int) -> h5py.Group:
+        """The group of the next event."""
+        number = int(self.config.attrs["n_events"])
+        self.config.attrs["n_events"] = number + 1
+        group = self.file.create_group(f"event_{number:03d}")
+        group.attrs["source_event_idx"], group.attrs["n_volumes"] = event_id, len(self.layout.wires)
+        return group
 
     def _write(self, group: h5py.Group, where: str, wire: np.ndarray, tick: np.ndarray, values: np.ndarray) -> None:
         outside = (tick < 0) | (tick >= self.layout.n_ticks)
@@ -153,18 +180,10 @@ class SensorFile:
     def of_event(self, event: int) -> Waveforms:
         """The waveforms of one of `events`. Raises as reading does."""
         places, samples = [np.zeros((2, 0), dtype=np.int64)], []
-        with hdf5.open_hdf5(self.path) as file:
-            group = file[self._keys[event]]
-            hdf5.check_links(self.path, group)
-            for volume in range(len(self.layout.wires)):
-                planes = group.get(f"volume_{volume}", {})
-                if not isinstance(planes, dict):
-                    self._check_planes(planes)
-                for plane, name in enumerate(PLANES):
-                    if name in planes and len(planes[name]):
-                        wire, tick, values = self._plane(planes[name], self.layout.wires[volume, plane])
-                        places.append(np.stack((wire + self.layout.first_channel[volume, plane], tick)))
-                        samples.append(values)
+        for volume in range(len(self.layout.wires)):
+            for plane, wire, tick, values in self.planes_of(event, volume):
+                places.append(np.stack((wire + self.layout.first_channel[volume, plane], tick)))
+                samples.append(values)
         channel, tick = np.concatenate(places, axis=1)
         kind = np.float32 if self.layout.pedestals is None else np.int16
         first = np.flatnonzero((np.diff(channel, prepend=-1) != 0) | (np.diff(tick, prepend=-2) != 1))
@@ -176,6 +195,18 @@ class SensorFile:
             np.diff(first, append=len(channel)).astype(np.int32),
             np.concatenate([np.zeros(0, dtype=kind), *samples]),
         )
+
+    def planes_of(self, event: int, volume: int) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
+        """Plane, wire, tick and value (n,) each of the samples in a volume of one of `events`, by wire and tick."""
+        with hdf5.open_hdf5(self.path) as file:
+            group = file[self._keys[event]]
+            hdf5.check_links(self.path, group)
+            planes = group.get(f"volume_{volume}", {})
+            if not isinstance(planes, dict):
+                self._check_planes(planes)
+            for plane, name in enumerate(PLANES):
+                if name in planes and len(planes[name]):
+                    yield plane, *self._plane(planes[name], self.layout.wires[volume, plane])
 
     def _layout(self, file: h5py.File) -> SensorLayout:
         if not isinstance(file.get("config"), h5py.Group):
@@ -189,6 +220,10 @@ class SensorFile:
         tick = attrs.get("time_step_us")
         if not isinstance(tick, float | int) or not 0 < tick < np.inf:
             raise InputError(f"{self.path}: config: time_step_us is {_shown(tick)}, allowed are positive numbers")
+        threshold = attrs.get("threshold_adc", 0.0)
+        if not isinstance(threshold, float | int) or not 0 <= threshold < np.inf:
+            raise InputError(f"{self.path}: config: threshold_adc is {_shown(threshold)}, allowed are numbers from 0")
+        self.threshold = float(threshold)
         n_ticks = self._whole(config, "num_time_steps", range(1, _MOST + 1))
         wires = self._of_planes(config, "num_wires", None)
         digitized = "pedestals" in config and attrs.get("include_digitize") is not False

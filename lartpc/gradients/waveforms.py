@@ -1,7 +1,8 @@
 """Derivatives of the voltages of wires: of a loss by a tape, and every sample by each of some parameters.
 
 The latter is what Gauss and Newton ask for. Of a step, parameters change log(charge), arrival, sigma_t and sigma_T
-alone; so the derivatives of all samples by a parameter are one more deposit, convolution and high pass.
+alone; so the derivatives of all samples by a parameter are one more deposit, convolution and high pass. Those by the
+shaping time are a convolution with other waveforms, those by the gain the voltages over it.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from lartpc.adjoint.wires.share_wires import share_wires_tangent
 from lartpc.arrays import all_to_numpy, namespace, to_numpy
 from lartpc.autodiff.launch import Recorder, plain
 from lartpc.autodiff.tape import Tape
-from lartpc.gradients.jacobian import columns_of, step_slopes
+from lartpc.gradients.jacobian import step_slopes
 from lartpc.kernels.response.convolve import convolve
+from lartpc.kernels.runtime.slots import AMPLIFIER
 from lartpc.kernels.wires.couple_wires import couple_wires
 from lartpc.simulation.batches import Batch
 from lartpc.simulation.wires import WireSimulation, WireWaveforms
@@ -25,24 +27,48 @@ from lartpc.wires.electronics import behind_high_passes
 
 
 class WireTrace:
-    """One batch simulated with a tape: `waveforms`, `WireWaveforms`, to make a loss of, and `backward`."""
+    """One batch simulated with a tape: `waveforms`, `WireWaveforms`, to make a loss of, and `backward`.
 
-    def __init__(self, simulation: WireSimulation, batch: Batch, parameters: Any = None, settle: int = 0) -> None:
-        self.batch, self.names, self.tape = batch, simulation.parameters.names, Tape()
+    `shaping`: derivatives by the shaping time are found, too. No kernel reads it: they are one more convolution, for
+    which what drives the waveforms is kept.
+    """
+
+    def __init__(
+        self, simulation: WireSimulation, batch: Batch, parameters: Any = None, settle: int = 0, shaping: bool = False
+    ) -> None:
+        self.simulation, self.batch, self.tape, self.shaping = simulation, batch, Tape(), shaping
         self.parameters = simulation.vector() if parameters is None else parameters
-        self.waveforms = simulation.waveforms(batch, self.parameters, self.tape.launch, settle)
+        self.convolved: dict[str, Any] = {}
+        self.waveforms = simulation.waveforms(batch, self.parameters, self._launch, settle)
+
+    def _launch(self, kernel: Any, threads: int, **arrays: Any) -> None:
+        self.tape.launch(kernel, threads, **arrays)
+        if kernel is convolve and self.shaping:
+            self.convolved = arrays
 
     def backward(self, voltage: Any) -> tuple[dict[str, float], dict[str, np.ndarray]]:
         """The gradient of a loss from its derivatives by waveforms.voltage [1/mV]: by parameters, and by segments.
 
         By the columns of `Batch`: start and end (n, 3) [1/cm], dE (n,) [1/MeV], dEdx (n,) [cm/MeV], time (n,) [1/us].
+        Without `shaping` the shaping time is none of the parameters.
         """
         self.tape.backward([(self.waveforms.voltage, voltage)])
         columns = ("start", "end", "dE", "dEdx", "time")
         inputs = (self.parameters, *(getattr(self.batch, name) for name in columns))
         values, *of_segments = all_to_numpy([self.tape.gradient(array) for array in inputs])
-        by_parameters = dict(zip(self.names, values.tolist(), strict=True))
+        by_parameters = dict(zip(self.simulation.parameters.names, values.tolist(), strict=True))
+        gain, _ = self.simulation.amplifier(self.parameters)
+        by_parameters["gain"] = float((self.waveforms.voltage * voltage).sum(dtype=np.float64)) / gain
+        del by_parameters["shaping"]
+        if self.shaping:
+            by_parameters["shaping"] = self._by_shaping(voltage)
         return by_parameters, dict(zip(columns, of_segments, strict=True))
+
+    def _by_shaping(self, voltage: Any) -> float:
+        bare, d = self.convolved["current"], self.simulation.detector
+        slope = amplifier_slope(self.simulation, bare, self.convolved, self.parameters, "shaping")
+        passed = behind_high_passes(slope, self.waveforms.windows, d.electronics, d.tick, plain)
+        return float((passed * voltage).sum(dtype=np.float64))
 
 
 def waveform_slopes(
@@ -50,9 +76,9 @@ def waveform_slopes(
 ) -> tuple[WireWaveforms, Any]:
     """Voltages at the parameters `values`, and their derivatives by those at `slots`: (n_slots, n_samples).
 
-    settle: as of `WireSimulation.waveforms`.
+    By a value of a single event: by that which each event has in its place. settle: as of `WireSimulation.waveforms`.
 
-    Raises ValueError where modules or events have values of their own among them.
+    Raises ValueError for a slot that no module or event has.
     """
     bare, slopes = bare_slopes(simulation, batch, values, slots, settle)
     d = simulation.detector
@@ -66,19 +92,39 @@ def bare_slopes(
     """The same in front of the high passes."""
     recorder = Recorder()
     waveforms = simulation.in_order("pairs").bare(batch, values, recorder, settle)
-    forward = recorder.launched
+    forward, names = recorder.launched, simulation.parameters.names
     slot = to_numpy(forward["gather"]["slot"])
-    columns = columns_of(forward, slots)
-    if len(slot) > 1 or len(columns) != len(slots):
-        raise ValueError("parameters of single modules or events have no derivatives of waveforms here")
-    order = [columns[int(np.flatnonzero(slot[0, columns] == one)[0])] for one in slots]
-    of_steps = source_slopes(forward, step_slopes(forward, order))
-    convolved, xp = forward["convolve"], namespace(of_steps)
-    result = xp.zeros((len(of_steps), len(waveforms.voltage)), dtype=waveforms.voltage.dtype)
-    for source, voltage in zip(of_steps, result, strict=True):
-        made = {"source": source, "current": voltage, "state": xp.zeros_like(convolved["state"])}
-        plain(convolve, len(waveforms.windows.tick), **convolved | made)
+    of_charge = [one for one in slots if names[one] not in AMPLIFIER]
+    if not np.isin(of_charge, slot).all():
+        raise ValueError(f"slots {slots}: some are of no module and no event of the batch")
+    order = [int(np.flatnonzero((slot == one).any(axis=0))[0]) for one in of_charge]
+    of_steps = iter(source_slopes(forward, step_slopes(forward, order)) if order else ())
+    convolved, voltage = forward["convolve"], waveforms.voltage
+    result = namespace(voltage).zeros((len(slots), len(voltage)), dtype=voltage.dtype)
+    for one, slope in zip(slots, result, strict=True):
+        if names[one] in AMPLIFIER:
+            slope[:] = amplifier_slope(simulation, voltage, convolved, values, names[one])
+        else:
+            driven(convolved, slope, source=next(of_steps))
     return waveforms, result
+
+
+def amplifier_slope(simulation: WireSimulation, bare: Any, convolved: dict[str, Any], values: Any, name: str) -> Any:
+    """Derivatives of voltages in front of the high passes by one of `AMPLIFIER` (n_samples,): [fC] or [mV/us].
+
+    convolved: the arguments of the `convolve` that gave these voltages, at the parameters `values`.
+    """
+    gain, shaping = simulation.amplifier(values)
+    if name == "gain":
+        return bare / bare.dtype.type(gain)
+    return driven(convolved, namespace(bare).zeros_like(bare), basis=simulation.readout.table.by_shaping(gain, shaping))
+
+
+def driven(convolved: dict[str, Any], voltage: Any, **other: Any) -> Any:
+    """`voltage` (n_samples,), zeros before, of a `convolve` with other arguments."""
+    made = {"current": voltage, "state": namespace(voltage).zeros_like(convolved["state"])}
+    plain(convolve, len(convolved["window_tick"]), **convolved | other | made)
+    return voltage
 
 
 def source_slopes(forward: dict[str, dict[str, Any]], step_slope: Any) -> Any:

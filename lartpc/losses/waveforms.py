@@ -9,7 +9,7 @@ have the weight exp(-(2 pi f sigma)^2): pulses that are apart by less than sigma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +22,8 @@ from lartpc.detector.wires import WireDetector
 from lartpc.exceptions import InputError
 from lartpc.gradients.waveforms import bare_slopes
 from lartpc.losses.linear import Normal
+from lartpc.losses.trackscales import TrackFit, Tracks
+from lartpc.parameters import event_of
 from lartpc.response.windows import Windows
 from lartpc.simulation.wires import WireSimulation, WireWaveforms
 from lartpc.wires.digitize import rounding_variance
@@ -124,9 +126,13 @@ class WaveformObjective:
     """-log likelihood of waveforms by unknown parameters, as an optimizer takes it.
 
     `read(event_id, channel, start, ticks)` gives the data of one channel, (ticks,) [mV] above its baseline, or None
-    where it has none that are usable: they are left out. It is asked event by event, each region once.
+    where it has none that are usable: they are left out, as are channels that are off. It is asked event by event, each
+    region once.
 
-    Raises InputError where the segments give no signal that is read.
+    `charge_scale`: of each track, the segments of an event with the same traj_id, the dE has a factor that is not
+    known, but for a prior of this relative width about 1; infinite: none. See `trackscales`.
+
+    Raises InputError where the segments give no signal that is read, and for a `charge_scale` that is not above 0.
     """
 
     def __init__(
@@ -136,8 +142,13 @@ class WaveformObjective:
         read: Callable[[int, int, int, int], np.ndarray | None],
         unknowns: ChainUnknowns,
         progress: Callable[[Iterable], Iterable] = lambda batches: batches,
+        charge_scale: float | None = None,
     ) -> None:
-        self.simulation, self.unknowns, self.progress = simulation, unknowns, progress
+        if charge_scale is not None and not charge_scale > 0.0:
+            raise InputError(f"charge_scale: found {charge_scale:g}, allowed is a width above 0")
+        self.simulation = simulation = simulation.apart(unknowns.names)
+        self.unknowns, self.progress, self.charge_scale = unknowns, progress, charge_scale
+        self.single = {event_of(name): k for k, name in enumerate(unknowns.names) if event_of(name) is not None}
         self.blur, self.free = 0.0, np.ones(len(unknowns.names), dtype=bool)
         self.weights = NoiseWeights(simulation.detector, simulation.dtype)
         detector, start = simulation.detector, self.vector(unknowns.start)
@@ -145,20 +156,28 @@ class WaveformObjective:
         self.batches, self.regions, self.data = [], [], []
         for batch in map(simulation.cut, simulation.batches(segments)):
             regions = regions_of(simulation.bare(batch, start), to_numpy(batch.event_id), ticks)
+            regions = regions.select(~np.isin(regions.channel, detector.unread))
             found = [read(*row) for row in zip(*(column.tolist() for column in regions[:4]), strict=True)]
             data = [one for one in found if one is not None]
             if data:
                 self.batches.append(batch)
                 self.regions.append(regions.select(np.array([one is not None for one in found])))
                 self.data.append(np.concatenate(data).astype(simulation.dtype))
+        self.tracks = []
+        if charge_scale is not None:
+            made = [Tracks.of(batch, segments.traj_id[to_numpy(batch.place)]) for batch in self.batches]
+            self.tracks = [one._replace(batch=simulation.cut(one.batch)) for one in made]
         if not self.batches:
             raise InputError("target: the segments give no signal on channels and at ticks that are read")
 
     def blurred(self, sigma: float, free: np.ndarray) -> WaveformObjective:
-        """The same with a blur [us], and derivatives by those of the unknowns that are `free` (n,) alone, others 0."""
+        """The same with a blur [us], and derivatives by those of the unknowns that are `free` (n,) alone, others 0.
+
+        Charges of tracks are those of the segments.
+        """
         other = object.__new__(WaveformObjective)
         other.__dict__.update(self.__dict__)
-        other.blur, other.free = sigma, free
+        other.blur, other.free, other.charge_scale = sigma, free, None
         return other
 
     def vector(self, values: np.ndarray) -> Any:
@@ -180,16 +199,48 @@ class WaveformObjective:
 
     def of_batch(self, k: int, values: np.ndarray) -> Normal:
         """The same of a batch, but for what single precision takes."""
-        regions, slots = self.regions[k], self.unknowns.slots[self.free]
-        squares, gradient, information = self.compare(regions, *self.residuals(k, values, slots))
-        total, n = float(squares.sum()), len(self.free)
+        regions, groups = self.regions[k], self.groups(k)
+        slots = self.unknowns.slots[max((columns for _, _, columns in groups), key=len)]
+        tracks = self.track_fit(k, values, slots)
+        residual, slopes = self.residuals(k, values, slots) if tracks is None else (tracks.residual, tracks.slopes)
+        n, total = len(self.free), 0.0
         by_all, of_all = np.zeros(n), np.zeros((n, n))
-        by_all[self.free], of_all[np.ix_(self.free, self.free)] = gradient, information
-        return Normal(0.5 * total, by_all, of_all, total, int(regions.ticks.sum()), len(squares))
+        for event_id, rows, columns in groups:
+            squares, gradient, information = self.compare(regions, residual, slopes[: len(columns)], tracks, rows)
+            if tracks is not None:
+                information = information - tracks.taken(event_id)[: len(columns), : len(columns)]
+            total += float(squares.sum())
+            by_all[columns] += gradient
+            of_all[np.ix_(columns, columns)] += information
+        value = 0.5 * total + (0.0 if tracks is None else tracks.penalty)
+        return Normal(value, by_all, of_all, total, int(regions.ticks.sum()), len(regions.start))
+
+    def groups(self, k: int) -> list[tuple[int | None, np.ndarray, np.ndarray]]:
+        """Regions of a batch with the same unknowns: id of their event, which they are, indices of the free unknowns.
+
+        All regions, of no one event, where none has unknowns of its own; these come last.
+        """
+        regions, single = self.regions[k], self.single
+        common = np.setdiff1d(np.flatnonzero(self.free), list(single.values()))
+        if not self.free[list(single.values())].any():
+            return [(None, np.arange(len(regions.start)), common)]
+        own = {event: [one] for event, one in single.items() if self.free[one]}
+        return [
+            (event, np.flatnonzero(regions.event == event), np.append(common, own.get(event, [])).astype(np.int64))
+            for event in np.unique(regions.event).tolist()
+        ]
 
     def squares(self, k: int, values: np.ndarray) -> np.ndarray:
         """Sum of squares of each region of a batch over its samples (n_regions,), without derivatives."""
-        return self.compare(self.regions[k], *self.residuals(k, values, np.zeros(0, dtype=np.int64)))[0]
+        none = np.zeros(0, dtype=np.int64)
+        tracks = self.track_fit(k, values, none)
+        residual, slopes = self.residuals(k, values, none) if tracks is None else (tracks.residual, tracks.slopes)
+        return self.compare(self.regions[k], residual, slopes)[0]
+
+    def track_fit(self, k: int, values: np.ndarray, slots: np.ndarray) -> TrackFit | None:
+        """The charges of the tracks of a batch, fitted; None where they are those of the segments."""
+        width = self.charge_scale
+        return None if width is None else TrackFit(self, k, self.vector(values), slots, width)
 
     def residuals(self, k: int, values: np.ndarray, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Data less model of a batch (n_samples,) [mV], and derivatives of the model by `slots` (n_slots, n_samples).
@@ -208,27 +259,42 @@ class WaveformObjective:
         return self.data[k] - found[0], found[1:]
 
     def compare(
-        self, regions: Regions, residual: np.ndarray, slopes: np.ndarray
+        self,
+        regions: Regions,
+        residual: np.ndarray,
+        slopes: np.ndarray,
+        tracks: TrackFit | None = None,
+        rows: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Squares of each region (n_regions,) of residuals (n_samples,); gradient and information by slopes of the
-        model (n, n_samples).
+        """Squares of each region (n_regions,) of residuals (n_samples,), gradient and information by slopes of the
+        model (n, n_samples): of all regions or `rows` alone, 0 elsewhere. `tracks` take the transforms of slopes.
         """
         n, squares = len(slopes), np.zeros(len(regions.start))
         gradient, information = np.zeros(n), np.zeros((n, n))
-        for ticks in np.unique(regions.ticks).tolist():
-            rows = np.flatnonzero(regions.ticks == ticks)
-            for part in np.array_split(rows, -(-len(rows) * ticks // AT_ONCE)):
-                weight = self.weights.of(regions.channel[part], ticks, self.blur)
-                samples = regions.first[part][:, None] + np.arange(ticks)
-                off = scipy.fft.rfft(residual[samples]) * weight
-                squares[part] = np.sum(off.real**2 + off.imag**2, axis=1, dtype=np.float64)
-                waves = [(scipy.fft.rfft(slope[samples]) * weight).ravel().view(slopes.dtype) for slope in slopes]
-                flat = off.ravel().view(residual.dtype)
-                gradient -= [float(wave @ flat) for wave in waves]
-                for a, one in enumerate(waves):
-                    for b, other in enumerate(waves[: a + 1]):
-                        information[a, b] += float(one @ other)
+        for part, weight in self.pieces(regions, rows):
+            samples = regions.first[part][:, None] + np.arange(regions.ticks[part[0]])
+            off = scipy.fft.rfft(residual[samples]) * weight
+            squares[part] = np.sum(off.real**2 + off.imag**2, axis=1, dtype=np.float64)
+            waves = [(scipy.fft.rfft(slope[samples]) * weight).ravel().view(slopes.dtype) for slope in slopes]
+            flat = off.ravel().view(residual.dtype)
+            gradient -= [float(wave @ flat) for wave in waves]
+            for a, one in enumerate(waves):
+                for b, other in enumerate(waves[: a + 1]):
+                    information[a, b] += float(one @ other)
+            if tracks is not None:
+                tracks.add(part, weight, waves)
         return squares, gradient, np.tril(information) + np.tril(information, -1).T
+
+    def pieces(self, regions: Regions, rows: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Indices (n,) of regions of one length, rising, which are transformed together, and their weights.
+
+        Of all regions, or of `rows` alone.
+        """
+        rows = np.arange(len(regions.start)) if rows is None else rows
+        for ticks in np.unique(regions.ticks[rows]).tolist():
+            alike = rows[regions.ticks[rows] == ticks]
+            for part in np.array_split(alike, -(-len(alike) * ticks // AT_ONCE)):
+                yield part, self.weights.of(regions.channel[part], ticks, self.blur)
 
 
 def power_of_part(detector: WireDetector, kind: int, length: float, ticks: int) -> np.ndarray:

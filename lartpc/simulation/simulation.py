@@ -21,8 +21,9 @@ from lartpc.data.hits import Hits, WaveformTable
 from lartpc.data.segments import Segments
 from lartpc.detector.detector import Detector
 from lartpc.detector.pixelvalues import PixelValues
+from lartpc.exceptions import InputError
 from lartpc.frontend.frontend import Pixels, Reads, make_adc, make_pixels, make_reads, reached_limit, settle
-from lartpc.kernels.runtime.slots import ELECTRONICS, RESPONSE
+from lartpc.kernels.runtime.slots import AMPLIFIER, ELECTRONICS, RESPONSE
 from lartpc.parameters import Parameters, common_name, parameter
 from lartpc.pixels.readout import Given, find_response, make_readout
 from lartpc.settings import Settings
@@ -94,6 +95,10 @@ class Simulation(Batching):
         self.parameters = self.detector.parameters if parameters is None else parameters
         if self.parameters.buffer_risetime is None:
             self.parameters = dataclasses.replace(self.parameters, buffer_risetime=self.detector.buffer_risetime)
+        for name in AMPLIFIER:
+            if getattr(self.parameters, name) is not None:
+                found = f"{getattr(self.parameters, name):g}"
+                raise InputError(f"parameter {name}: found {found} with pixels, allowed only with wires")
         self.recombination = recombination
         self.noise = noise
         self.noise_hits = check_rate(noise_hits, noise)

@@ -13,10 +13,12 @@ from lartpc.autodiff.launch import Recorder
 from lartpc.data.frames import Frame, Waveforms, WindowTruth
 from lartpc.detector.wires import WireDetector
 from lartpc.files.atomic import check_apart
-from lartpc.files.hdf5 import new_hdf5s
+from lartpc.files.hdf5 import NewFile, new_hdf5s
 from lartpc.formats.eventfile import EventFile
 from lartpc.formats.frames import write_frame
-from lartpc.formats.hitfile import write_attrs
+from lartpc.formats.hitfile import write_attrs, write_unread
+from lartpc.formats.sensor import SensorWriter
+from lartpc.formats.sensorframes import sensor_layout
 from lartpc.formats.waveforms import WaveformWriter
 from lartpc.response.lattice import Shares
 from lartpc.response.windows import Windows
@@ -51,6 +53,7 @@ def simulate_wire_file(
     output: str | os.PathLike,
     *,
     noise: bool = True,
+    sensor: tuple[str | os.PathLike, float] | None = None,
     attrs: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     progress: Callable[[Iterable[int]], Iterable[int]] = lambda parts: parts,
@@ -59,13 +62,18 @@ def simulate_wire_file(
 
     Frames (`formats.frames`) are of the anodes that see charge, with noise unless it is off, counts of the ADC. The
     waveforms (`formats.waveforms`) are those without noise [mV]; in them the high passes' slow return to the baseline
-    after a window is left out, in frames it is not. Nothing is under its name before all is complete.
+    after a window is left out, in frames it is not. Channels that are off have their baseline in frames alone. The same
+    frames go into `sensor`, a file of JAXTPC's sensors, too, but for samples nearer to the pedestal than a threshold
+    [ADC]. Nothing is under its name before all is complete.
 
-    Raises InputError: an output that is the input, exists (without `overwrite`) or cannot be written;
-    FloatingPointError: voltages that are not finite.
+    Raises InputError: a detector whose planes sensor files cannot have, an output that is the input, exists (without
+    `overwrite`) or cannot be written; FloatingPointError: voltages that are not finite.
     """
-    check_apart([output], deposits.path)
+    outputs = [output] if sensor is None else [output, sensor[0]]
+    check_apart(outputs, deposits.path)
     detector = simulation.detector
+    if sensor is not None:
+        sensor_layout(detector)  # refuses some
     events = deposits.events
     told = {
         "detector": detector.name,
@@ -80,11 +88,13 @@ def simulate_wire_file(
         **(attrs or {}),
     }
     sums = np.zeros(len(WireSummary._fields))
-    with new_hdf5s([output], overwrite) as (file,):
+    with new_hdf5s(outputs, overwrite) as (file, *also):
         deposits.copy_segments(file)
         deposits.copy_tables(file)
         write_attrs(file, told)
+        write_unread(file, detector.unread)
         writer = WaveformWriter(file, np.dtype(np.float32), truth=True)
+        sensors = [sensor_writer(other, detector, sensor[1] if sensor else 0.0, told) for other in also]
         parameters = simulation.vector()
         for k in progress(range(len(deposits))):
             part, index = deposits.read(k)
@@ -103,11 +113,20 @@ def simulate_wire_file(
                 writer.append(windows, truth_of(simulation, batch, waveforms, recorder.launched, place))
                 for frame in frames_of(simulation, batch, whole, noise):
                     write_frame(file, frame)
+                    for one in sensors:
+                        one.append_frame(frame)
                     full = 2**detector.adc.bits - 1
                     sums[7] += 1
                     sums[8] += np.count_nonzero((frame.samples == 0) | (frame.samples == full))
     segments, kept, energy, electrons, drifted, *others = sums.tolist()
     return WireSummary(int(segments), int(kept), energy, electrons, drifted, *map(int, others))
+
+
+def sensor_writer(file: NewFile, detector: WireDetector, threshold: float, told: Mapping[str, Any]) -> SensorWriter:
+    """What writes a sensor file of a detector, with what is `told` of the simulation."""
+    write_attrs(file, told)
+    more = {"pre_window_us": -detector.first_tick * detector.tick, "n_bits": detector.adc.bits}
+    return SensorWriter(file, sensor_layout(detector), threshold, more)
 
 
 def behind_high_passes(bare: WireWaveforms, detector: WireDetector) -> tuple[WireWaveforms, WireWaveforms]:
@@ -213,5 +232,6 @@ def frames_of(simulation: WireSimulation, batch: Batch, waveforms: WireWaveforms
                 rows = xp.asarray(channels), xp.full(len(channels), event_id)
                 of = (d.channel_kind, d.channel_length, d.n_ticks, d.tick, d.electronics)
                 voltage += to_numpy(noise_of(d.noise, *rows, simulation.seed, *of))
+            voltage[np.isin(channels, d.unread)] = 0.0
             counts = digitize(voltage, d.adc, d.channel_kind[channels][:, None])
             yield Frame(event_id, anode, channels, counts, d.first_tick * d.tick, d.tick, d.first_tick)

@@ -16,9 +16,10 @@ from lartpc.charge.steps import Steps, make_steps, of_modules
 from lartpc.charge.tables import in_events, make_tables
 from lartpc.checks import check_choice
 from lartpc.data.segments import Segments
+from lartpc.detector.waveforms import Electronics
 from lartpc.detector.wires import WireDetector
 from lartpc.exceptions import InputError
-from lartpc.kernels.runtime.slots import ELECTRONICS, RESPONSE
+from lartpc.kernels.runtime.slots import AMPLIFIER, ELECTRONICS, RESPONSE
 from lartpc.parameters import Parameters, common_name
 from lartpc.response.windows import Pairs, Windows
 from lartpc.settings import Settings
@@ -44,7 +45,8 @@ class WireSimulation(Batching):
 
     `response`: a `FieldResponse`, a file of one as `find_field_response` takes it, or None for that of the detector's
     planes. Ticks count from the event's time. `per_tick` sites of the lattice in time are in a tick; `order`: see
-    `WireReadout`.
+    `WireReadout`. The parameters `gain` and `shaping` are those of the amplifiers, as the detector has them where they
+    are None; the spectrum of the noise, which amplifiers shape, too, stays that of the detector.
 
     Raises InputError: unknown `recombination`, `order` or `device`, no CUDA device, a seed that is no whole number from
     0, no such response or one that does not fit the detector's planes.
@@ -69,13 +71,16 @@ class WireSimulation(Batching):
         check_choice("recombination", recombination, RECOMBINATION)
         self.xp, self.seed = check_device(device), check_seed(seed)
         self.detector, self.device, self.dtype, self.settings = detector, device, np.dtype(dtype), settings
-        self.parameters = detector.parameters if parameters is None else parameters
+        own = detector.electronics
+        self.parameters = with_amplifier(detector.parameters if parameters is None else parameters, own)
         self.parameters.check_single(**detector.counts)
         check_acting(self.parameters)
         self.recombination = recombination
         self.response = find_field_response(response, detector)
         self.tables = make_tables(detector, self.parameters, settings, self.dtype, self.xp)
-        of_readout = (self.response, detector, self.tables, settings, self.dtype, self.xp, per_tick, order)
+        gain, shaping = self.amplifier(self.parameters.vector(np.float64))
+        electronics = own._replace(gain=gain, shaping=shaping)
+        of_readout = (self.response, detector, electronics, self.tables, settings, self.dtype, self.xp, per_tick, order)
         self.readout = WireReadout(*of_readout)
 
     def acting(self) -> list[str]:
@@ -84,7 +89,8 @@ class WireSimulation(Batching):
         off |= {*RESPONSE, *ELECTRONICS}
         used = np.unique(to_numpy(self.tables.slot))
         names = self.parameters.names
-        return [names[k] for k in used if common_name(names[k]) not in off] + list(self.parameters.of_events)
+        charge = [names[k] for k in used if common_name(names[k]) not in off]
+        return [*charge, *self.parameters.of_events, *AMPLIFIER]
 
     def in_order(self, order: str) -> WireSimulation:
         """The same, with an order of the readout's sums."""
@@ -106,13 +112,26 @@ class WireSimulation(Batching):
         local = of_modules(parameters, tables, launch)
         model = RECOMBINATION[self.recombination]
         steps = make_steps(batch, local, model, tables, self.detector, self.settings, launch)
-        voltage, pairs, windows = self.readout.currents(steps, batch, local, settle, launch)
+        readout = self.readout.amplified(*self.amplifier(parameters))
+        voltage, pairs, windows = readout.currents(steps, batch, local, settle, launch)
         return WireWaveforms(voltage, steps, pairs, windows)
+
+    def amplifier(self, parameters: Any) -> tuple[float, float]:
+        """Gain [mV/fC] and shaping time [us] among all parameters, as the kernels take them."""
+        slots = [self.parameters.names.index(name) for name in AMPLIFIER]
+        gain, shaping = to_numpy(parameters[slots]).tolist()
+        return gain, shaping
 
     def __call__(self, segments: Segments, settle: int = 0) -> list[WireWaveforms]:
         """Voltages of all events, a batch after the other."""
         parameters = self.vector()
         return [self.waveforms(batch, parameters, settle=settle) for batch in self.batches(segments)]
+
+
+def with_amplifier(parameters: Parameters, electronics: Electronics) -> Parameters:
+    """The same with values of gain and shaping time: their own, or those of the detector's `electronics`."""
+    missing = [name for name in AMPLIFIER if getattr(parameters, name) is None]
+    return parameters.replace(**{name: getattr(electronics, name) for name in missing})
 
 
 def check_acting(parameters: Parameters) -> None:
@@ -121,7 +140,7 @@ def check_acting(parameters: Parameters) -> None:
     for name in found:
         if common_name(name) in {*RESPONSE, *ELECTRONICS} and found[name] != common[common_name(name)]:
             raise InputError(
-                f"parameter {name}: found {found[name]:g}, allowed with wires are parameters of charge alone"
+                f"parameter {name}: found {found[name]:g}, allowed with wires are those of charge and amplifiers"
             )
 
 

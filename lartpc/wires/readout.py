@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from lartpc.arrays import namespace, offsets, owners
 from lartpc.charge.tables import Tables
 from lartpc.checks import check_choice
 from lartpc.contracts import Clouds, Launch
+from lartpc.detector.waveforms import Electronics
 from lartpc.detector.wires import WireDetector
 from lartpc.kernels.wires.couple_cells import couple_cells
 from lartpc.kernels.wires.couple_wires import couple_wires
@@ -43,6 +45,7 @@ class WireReadout:
         self,
         response: FieldResponse,
         detector: WireDetector,
+        electronics: Electronics,
         tables: Tables,
         settings: Settings,
         dtype: Any,
@@ -53,7 +56,7 @@ class WireReadout:
         if order is not None:
             check_choice("order", order, ORDERS)
         self.detector, self.tables, self.settings, self.order = detector, tables, settings, order
-        self.table = make_wire_tables(detector, response, per_tick, dtype, xp)
+        self.table = make_wire_tables(detector, response, electronics, per_tick, dtype, xp)
 
     def currents(
         self, clouds: Clouds, batch: Any, parameters: Any, settle: int, launch: Launch
@@ -69,6 +72,12 @@ class WireReadout:
         else:
             source, pairs, windows, trains = self.of_pairs(clouds, shares, views, batch, settle, launch)
         return convolved(source, trains, windows, self.table.lattice, launch), pairs, windows
+
+    def amplified(self, gain: float, shaping: float) -> WireReadout:
+        """The same at a gain [mV/fC] and a shaping time [us]."""
+        other = copy.copy(self)
+        other.table = self.table.amplified(gain, shaping)
+        return other
 
     def by_cells(self, shares: Shares, views: dict[str, Any], cells: Cells) -> bool:
         """Whether it is less to do by cells."""

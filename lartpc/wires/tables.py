@@ -7,21 +7,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lartpc.arrays import aligned, namespace
 from lartpc.blas import one_blas_thread
 from lartpc.charge.velocity import velocity_of
 from lartpc.detector.waveforms import Electronics
 from lartpc.detector.wires import WireDetector
 from lartpc.exceptions import InputError
 from lartpc.response.lattice import LANES, Lattice, make_lattice
-from lartpc.wires.electronics import impulse
 from lartpc.wires.fieldresponse import FieldResponse
+from lartpc.wires.shaping import Shaping, make_shaping
 
 COARSE = 2048.0  # parts of a pitch by which coarse numbers of `places` are told: any sum of them has less than 24 bits
-PRECISION = 1e-4  # of the waveforms, relative to the plane's peak
 FIRST_LAG = -1  # of waveforms, as they are sharpened
-NEGLIGIBLE = 1e-6  # of the peak: tables end where all stay below
-SETTLED = 12.0  # shaping times after which the pulse of a charge has ended
 SAME_VELOCITY = 0.05  # relative, by which a response's may differ from that of the detector's field: models do by 2 %
+FARTHEST = 0.3  # relative, of a shaping time from that of the tables: errors are 3e-4 of the peak there
 SAME_PITCH = 0.02  # relative, by which a response's pitch may differ from the plane's: responses have one of all planes
 
 
@@ -38,18 +37,49 @@ class WireTables(NamedTuple):
     plane_wires: Any  # (n_planes, 5) int64
     space: Any  # (n_kinds, (2 reach + 1) bins, rank)
     lattice: Lattice  # a table for each kind of plane, of the same lags and ranks [mV/e]
+    shaping: Shaping  # of which they are made
+
+    def amplified(self, gain: float, shaping: float) -> WireTables:
+        """The same at a gain [mV/fC] and a shaping time [us]; itself where they are those of the tables, rounded.
+
+        Raises FloatingPointError where the shaping time is further from that of the tables than their functions of
+        place allow.
+        """
+        own, dtype = self.shaping.electronics, self.space.dtype
+        if not abs(shaping / own.shaping - 1.0) <= FARTHEST:
+            most = f"{100.0 * FARTHEST:g} %"
+            raise FloatingPointError(
+                f"shaping {shaping:g} us is more than {most} from that of the simulation, {own.shaping:g}"
+            )
+        if np.array_equal(np.array((gain, shaping), dtype), np.array((own.gain, own.shaping), dtype)):
+            return self
+        return self._replace(lattice=self.lattice._replace(basis=self._basis(self.shaping.waveforms(gain, shaping))))
+
+    def by_shaping(self, gain: float, shaping: float) -> Any:
+        """Derivatives of `lattice.basis` by the shaping time [mV/e/us]."""
+        return self._basis(self.shaping.slopes(gain, shaping))
+
+    def _basis(self, waveforms: list[np.ndarray]) -> Any:
+        """Of waveforms of each kind (rank, lags), as `make_lattice` has it."""
+        xp, basis = namespace(self.space), np.zeros(self.lattice.basis.shape)
+        for kind, waveform in enumerate(waveforms):
+            latest_first = basis[kind].reshape(waveform.shape[1], -1)
+            latest_first[:, : len(waveform)] = waveform.T[::-1]
+        return aligned(xp.asarray(basis.astype(self.space.dtype)))
 
 
 @one_blas_thread
-def make_wire_tables(detector: WireDetector, response: FieldResponse, per_tick: int, dtype: Any, xp: Any) -> WireTables:
-    """Tables of a detector and the field response of its planes, at `per_tick` sites a tick.
+def make_wire_tables(
+    detector: WireDetector, response: FieldResponse, electronics: Electronics, per_tick: int, dtype: Any, xp: Any
+) -> WireTables:
+    """Tables of a detector and the field response of its planes behind `electronics`, at `per_tick` sites a tick.
 
     Raises InputError where the response has another number of planes, another pitch or velocity, or begins at another
     height.
     """
     check_response(detector, response)
-    shaped = shape(response, detector.electronics, detector.tick / per_tick)
-    spaces, waveforms = zip(*(_split(one) for one in _trimmed(shaped)), strict=True)
+    shaping = make_shaping(response, electronics, detector.tick / per_tick)
+    spaces, waveforms = zip(*((plane.space, plane.waveform) for plane in shaping.planes), strict=True)
     n, rank = len(spaces), -(-max(space.shape[1] for space in spaces) // LANES) * LANES
     space = np.stack([np.pad(one, ((0, 0), (0, rank - one.shape[1]))) for one in spaces])
     filled = [np.pad(one, ((0, rank - len(one)), (0, 0))) for one in waveforms]
@@ -68,6 +98,7 @@ def make_wire_tables(detector: WireDetector, response: FieldResponse, per_tick: 
         plane_wires=xp.asarray(np.stack(columns, axis=1).astype(np.int64)),
         space=xp.asarray(space.astype(dtype)),
         lattice=lattice,
+        shaping=shaping,
     )
 
 
@@ -104,66 +135,3 @@ def _places(detector: WireDetector) -> np.ndarray:
     coarse = [np.round(number * COARSE) / COARSE for number in exact]
     both = [part for number, few in zip(exact, coarse, strict=True) for part in (few, number - few)]
     return np.stack((*both, across, along, planes.pitch), axis=1)
-
-
-def shape(response: FieldResponse, electronics: Electronics, site: float) -> list[np.ndarray]:
-    """Of each plane, the voltage (rows, lags) [mV/e] at sites in time [us] for an electron in the middle of a bin.
-
-    V(t) = integral of current(t') impulse(t - t'), the current being even within each of its samples. Summed over time
-    it is exactly that of a whole electron on the wire that collects it, and 0 on the others, at any begin of the sites.
-    """
-    steps = round(site / response.sampling)
-    if steps < 1 or abs(steps * response.sampling - site) > 1e-6 * site:
-        raise InputError(
-            f"response: found a sampling of {response.sampling:g} us, allowed are whole parts of a tick, {site:g} us"
-        )
-    pulse = impulse(
-        electronics, (np.arange(round(SETTLED * electronics.shaping / response.sampling)) + 0.5) * response.sampling
-    )
-    samples = response.current[0].shape[1] + len(pulse) - 1
-    lags = -(-samples // steps)
-    spectrum = np.fft.rfft(pulse, 2 * lags * steps)
-    area = pulse.sum() * response.sampling
-    result = []
-    for current in response.current:
-        whole = np.fft.irfft(np.fft.rfft(current, 2 * lags * steps) * spectrum, 2 * lags * steps)
-        at = np.pad(whole[:, : lags * steps], ((0, 0), (1, 0)))[:, : lags * steps : steps] * response.sampling
-        collected = np.round(current.sum(axis=1) * response.sampling)
-        missing = collected * area / site - at.sum(axis=1)
-        even = np.abs(at).sum(axis=0)
-        result.append(at + missing[:, None] * even / even.sum())
-    return result
-
-
-def _trimmed(shaped: list[np.ndarray]) -> list[np.ndarray]:
-    """Tables of one length, without an end where all of them are next to nothing; that is added to the samples left."""
-    seen = [np.abs(one).max(axis=0) > NEGLIGIBLE * np.abs(one).max() for one in shaped]
-    end = int(np.flatnonzero(np.any(seen, axis=0))[-1]) + 1
-    result = []
-    for one in shaped:
-        kept = np.abs(one[:, :end]).sum(axis=0)
-        result.append(one[:, :end] + one[:, end:].sum(axis=1)[:, None] * kept / kept.sum())
-    return result
-
-
-def _split(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A table (rows, lags) as a product of functions of place (rows, rank) and time (rank, 1 + lags + 1).
-
-    The charge that steps share over the sites nearest to them is as wide as its shares are: so the table is sharpened
-    by a twelfth of its second difference, along both axes. What the product lacks of each row's sum over time is given
-    to one more function, so that charge is exact.
-    """
-    sharp = np.pad(table, 1)
-    for axis in (0, 1):
-        before, after = np.roll(sharp, 1, axis), np.roll(sharp, -1, axis)
-        sharp = sharp - (before - 2.0 * sharp + after) / 12.0
-    sharp = sharp[1:-1]  # rows beyond have next to nothing, and no charge
-    u, s, v = np.linalg.svd(sharp, full_matrices=False)
-    peak = np.abs(table).max()
-    for rank in range(LANES - 1, max(len(s), LANES), LANES):
-        space, waveform = u[:, :rank] * s[:rank], v[:rank]
-        if np.abs(space @ waveform - sharp).max() <= PRECISION * peak:
-            break
-    last = np.abs(sharp).sum(axis=0)
-    missing = (sharp - space @ waveform).sum(axis=1) / last.sum()
-    return np.column_stack((space, missing)), np.concatenate((waveform, last[None]))

@@ -196,17 +196,23 @@ def test_options_of_pixels_are_refused(made, tmp_path, monkeypatch):
         line = refusal(*command.split(), "--detector", made["detector"], "--layout", "l.yaml")
         assert line == "lartpc: --layout: found with wires, allowed only with pixels\n"
     assert "found 1 files, allowed with wires are SEGMENTS" in refusal("calibrate", files[0], "-o", "fit", *of(made))
-    for name in ("eField.0", "t0_offset.event0"):
-        line = refusal("calibrate", *files, "-o", "fit", *of(made), "--fit", name)
-        assert f"fit: found {name}, allowed with wires are parameters of all TPCs and events" in line
+    line = refusal("calibrate", *files, "-o", "fit", *of(made), "--fit", "eField.0")
+    assert "fit: found eField.0, allowed with wires are parameters of all TPCs, or t0_offset of an event" in line
+    line = refusal("calibrate", *files, "-o", "fit", *of(made), "--fit", "t0_offset.event9")
+    assert "fit: t0_offset.event9: the segments have no event 9, allowed are their 2 events from 0 to 1" in line
+    line = refusal("calibrate", *files, "-o", "fit", *of(made), "--per-event", "vdrift")
+    assert "per-event vdrift: allowed are t0_offset" in line
     line = refusal("simulate", files[0], "-o", "out.h5", *of(made), "--set", "threshold_offset=3")
-    assert "parameter threshold_offset: found 3, allowed with wires are parameters of charge alone" in line
+    assert "parameter threshold_offset: found 3, allowed with wires are those of charge and amplifiers" in line
     line = refusal("simulate", files[0], "-o", "out.h5", *of(made)[:2], "--response", "electrostatic")
     assert "--response: found electrostatic with wires, allowed is FILE" in line
     Path("no.yaml").write_text(SMALL.replace("bias: 440.0", "bias: 0.0"))
     assert "detector small: field_response: bias: found -200, 0" in refusal("demo", "--detector", "no.yaml")
     Path("no.yaml").unlink()
-    assert "--tag: found with pixels" in refusal("calibrate", *files, "-o", "fit", "--tag", "raw")
+    for option, value in (("--tag", "raw"), ("--charge-scale", "0.02")):
+        assert f"{option}: found with pixels" in refusal("calibrate", *files, "-o", "fit", option, value)
+    line = refusal("calibrate", *files, "-o", "fit", *of(made), "--charge-scale", "0")
+    assert "--charge-scale: found '0', allowed is a relative width above 0, or free" in line
     for command in (
         ("plot", files[0], "-o", "x.png", "--tag", "raw"),
         ("plot", files[1], "-o", "x.png", "--layout", "l"),

@@ -9,10 +9,8 @@ import numpy as np
 from lartpc.data.segments import Segments
 from lartpc.detector.wires import WireDetector
 from lartpc.gradients.waveforms import WireTrace, waveform_slopes
-from lartpc.simulation.wires import WireSimulation, dense
-from lartpc.wires.digitize import digitize, undigitize
+from lartpc.simulation.wires import WireSimulation
 from lartpc.wires.fieldresponse import FieldResponse, with_charge
-from lartpc.wires.noise import noise_of
 from lartpc.wires.readout import ORDERS
 
 BINS, REACH, SAMPLES, SAMPLING = 4, 2, 120, 0.1
@@ -118,26 +116,3 @@ def differentiate_wires(dtype):
 
 def few():
     return track(6, dEdx=np.linspace(1.5, 6.0, 6))
-
-
-def data_of(simulation, segments, seed, noise=True):
-    """What channels read: a function of event, channel, first tick and ticks."""
-    d = simulation.detector
-    ticks = range(d.first_tick, d.first_tick + d.n_ticks)
-    channels, frames = np.arange(d.n_channels), {}
-    for batch in simulation.batches(segments):
-        found = simulation.waveforms(batch, simulation.vector(), settle=d.n_ticks)
-        for event in np.unique(found.windows.event).tolist():
-            frame = dense(found, event, channels, ticks)
-            event_id = int(batch.event_id[event])
-            if noise:
-                of = (d.channel_kind, d.channel_length, d.n_ticks, d.tick, d.electronics)
-                frame += noise_of(d.noise, channels, np.full(len(channels), event_id), seed, *of)
-                kind = d.channel_kind[:, None]
-                frame = undigitize(digitize(frame, d.adc, kind), d.adc, kind)
-            frames[event_id] = frame
-
-    def read(event_id, channel, start, n):
-        return frames[event_id][channel, start - d.first_tick : start - d.first_tick + n]
-
-    return read

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from wire_samples import data_of, small_simulation, small_wires
+from wire_fits import data_of
+from wire_samples import small_simulation, small_wires
 
 from lartpc.detector.wires import WireDetector
 from lartpc.exceptions import InputError

@@ -12,7 +12,7 @@ from lartpc.arrays import owners
 from lartpc.detector.wires import BUILT_IN, WireDetector
 from lartpc.formats.eventfile import EventFile
 from lartpc.simulation.wires import WireSimulation
-from lartpc.wires.tables import shape
+from lartpc.wires.shaping import shape
 
 OFFSETS = {  # [cm], in the frame of the file
     "sbnd": (0.0, 0.0, 250.0),  # through its cathode

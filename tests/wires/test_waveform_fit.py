@@ -4,40 +4,20 @@ import dataclasses
 
 import numpy as np
 import pytest
-from wire_samples import data_of, joined, segments_of, small_response, small_wires, track
+from wire_fits import data_of, diffusing, muons, simulation_of
+from wire_samples import joined, segments_of, track
 
 from lartpc.fit.unknowns import unknowns_of
 from lartpc.fit.waveforms import SEVEN, calibrate_waveforms
 from lartpc.goodness.waveforms import judge_waveforms
 from lartpc.losses.waveforms import PAD, WaveformObjective, power_of_part, regions_of
-from lartpc.simulation.wires import WireSimulation
 from lartpc.wires.digitize import digitize, undigitize
 from lartpc.wires.noise import noise_of
 
 
-def muons(n, rng, detector):
-    """Lines through the TPCs in many directions, a tenth of whose steps ionise much more."""
-    parts = []
-    for event in range(n):
-        start = np.array([rng.uniform(5.0, 25.0), -14.0, rng.choice([-1.0, 1.0]) * rng.uniform(3.0, 17.0)])
-        end = np.array([rng.uniform(2.0, 28.0), 14.0, start[2] + rng.uniform(-12.0, 12.0)])
-        if not 1.0 < abs(end[2]) < 19.5 or end[2] * start[2] < 0.0:
-            end[2] = np.sign(start[2]) * 10.0
-        points = start + np.linspace(0.0, 1.0, 81)[:, None] * (end - start)
-        dEdx = np.where(rng.random(80) < 0.1, rng.uniform(5.0, 30.0, 80), rng.uniform(1.7, 3.0, 80))
-        parts.append(segments_of(points[:-1], points[1:], dEdx=dEdx, event=event))
-    return joined(*parts)
-
-
 @pytest.fixture(scope="module")
 def detector():
-    """A small one with a high pass, whose diffusion is seen: it drifts 19.5 cm with large coefficients."""
-    made = small_wires(rc=(300.0,))
-    return dataclasses.replace(made, parameters=made.parameters.replace(tran_diff=6e-5, long_diff=4e-5, lifetime=300.0))
-
-
-def simulation_of(detector, **more):
-    return WireSimulation(detector, response=small_response(detector), **more)
+    return diffusing()
 
 
 def test_the_power_of_a_part_of_noise_is_that_of_many_parts(detector):

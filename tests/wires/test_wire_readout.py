@@ -14,7 +14,7 @@ from lartpc.gradients.waveforms import WireTrace, waveform_slopes
 from lartpc.simulation.wires import WireSimulation
 from lartpc.wires.electronics import impulse
 from lartpc.wires.readout import ORDERS
-from lartpc.wires.tables import shape
+from lartpc.wires.shaping import shape
 
 LINES = {
     "across": ((4.0, -6.0, -3.0), (14.0, 5.0, -18.0)),
