@@ -26,6 +26,7 @@ from lartpc.reconstruction.joint import Reduced, State
 from lartpc.reconstruction.marginal import Marginal
 from lartpc.reconstruction.reconstruct import KNOWN, candidates_in
 from lartpc.reconstruction.selection import still_good
+from lartpc.reconstruction.singles import Fitted
 from lartpc.reconstruction.track import Gaussian
 from lartpc.reconstruction.used import (
     EVENT,
@@ -166,7 +167,8 @@ def calibrate_hits_of_runs(
         fit = joint_fit(begun, varied, tracks, known, keep)
         state, reduced = fit.run(fit.state(theta, [one.eta for one in tracks]))
         tracks, theta = refitted(tracks, state), state.theta
-        kept = still_good([one.candidate for one in tracks], state.near)
+        ended = [Fitted(one.track, one.eta, near) for one, near in zip(tracks, state.near, strict=True)]
+        kept = still_good([one.candidate for one in tracks], ended)
         if kept.all():
             break
         tracks = [one for one, good in zip(tracks, kept, strict=True) if good]

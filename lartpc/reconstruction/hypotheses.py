@@ -34,9 +34,8 @@ class Found(NamedTuple):
 
     @property
     def strain(self) -> float:
-        """(sum of squared residuals - 2 log prior)/(number of residuals): about 1 where the hypothesis is right."""
-        near, (prior, _, _) = self.fitted.near, self.fitted.track.prior(self.fitted.eta)
-        return (near.residual @ near.residual + 2.0 * prior) / max(len(near.residual), 1)
+        """That of the fitted track."""
+        return self.fitted.strain
 
 
 def begin(seed: Seed, t0: Gaussian, density: float) -> tuple[Track, np.ndarray]:

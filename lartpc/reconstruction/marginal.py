@@ -45,6 +45,16 @@ class Marginal(NamedTuple):
         return self.left < DECREMENT
 
 
+class Trial(NamedTuple):
+    """Where a step of F_L ends."""
+
+    state: State
+    reduced: Reduced
+    slopes: Slopes
+    gradient: np.ndarray  # (p,) of F_L
+    left: float  # how far its minimum is [errors]
+
+
 class Slopes(NamedTuple):
     """Derivatives of log det H_t/2 of each track, with what it adds to log h_e/2, along directions, where theta was."""
 
@@ -166,15 +176,27 @@ def run(fit: JointFit, state: State, reduced: Reduced) -> Marginal:
     gradient, left = asked(reduced, found)
     fit.report("marginal", state, reduced, left)
     for _ in range(ROUNDS):
-        state = fit.stepped(state, reduced, -reduced.covariance @ gradient)
-        reduced = fit.reduced(state)
-        if found.errors_from(state.theta) > NEAR:
-            found = renewed(fit, state, reduced, found).without(jumps)
-        gradient, left = asked(reduced, found)
+        trial = stepped(fit, state, reduced, found, gradient, jumps)
+        if not trial.left < left:  # nor where it is no number
+            break
+        state, reduced, found, gradient, left = trial
         fit.report("marginal", state, reduced, left)
         if left < DECREMENT:
             break
     return Marginal(state, reduced, found.by_theta, left, jumps)
+
+
+def stepped(
+    fit: JointFit, state: State, reduced: Reduced, found: Slopes, gradient: np.ndarray, jumps: np.ndarray
+) -> Trial:
+    """A Newton step of F_L further."""
+    state = fit.stepped(state, reduced, -reduced.covariance @ gradient)
+    if not np.isfinite(fit.value(state)):
+        return Trial(state, reduced, found, gradient, np.inf)
+    reduced = fit.reduced(state)
+    if found.errors_from(state.theta) > NEAR:
+        found = renewed(fit, state, reduced, found).without(jumps)
+    return Trial(state, reduced, found, *asked(reduced, found))
 
 
 def asked(reduced: Reduced, found: Slopes) -> tuple[np.ndarray, float]:

@@ -44,6 +44,12 @@ class Fitted(NamedTuple):
         """Whether its fit ended near a minimum."""
         return decrement(self.near) < CLOSE
 
+    @property
+    def strain(self) -> float:
+        """(sum of squared residuals - 2 log prior)/(number of residuals): about 1 where the hypothesis is right."""
+        prior, _, _ = self.track.prior(self.eta)
+        return (self.near.squares + 2.0 * prior) / max(len(self.near.residual), 1)
+
 
 def moved(track: Track, eta: np.ndarray, step: np.ndarray, drift: float = 0.0) -> np.ndarray:
     """eta + step, where no number goes further than a linear model may be believed and the length stays above 0.

@@ -153,10 +153,23 @@ def test_what_does_not_have_its_range_is_not_chosen():
     good, strained, bad = fitted(range(10)), fitted(range(10), g=1.5), fitted(range(10), residual=1.45)
     assert good.strain == pytest.approx(0.25, abs=0.05) and bad.strain == pytest.approx(2.1, abs=0.05)
     assert strained.strain > 2.0
-    kept, flow = chosen([strained, good, bad], ["proton"], CutFlow())
-    assert kept == [1] and flow.cuts[-1][1] == 1
-    candidates, near = zip(*((one.candidate, one.fitted.near) for one in (good, bad)), strict=True)
-    assert np.array_equal(still_good(candidates, near), [True, False])
+    kept, flow = chosen([strained, good, bad, good, good], ["proton"], CutFlow())
+    assert kept == [1, 3, 4] and flow.cuts[-1][1] == 3
+    assert np.array_equal(still_good(*ended(good, bad, strained)), [True, False, False])
+
+
+def test_where_parameters_are_off_all_tracks_are_strained_alike():
+    """They are chosen, but for those that are much worse, and judged where the parameters are fitted."""
+    strained, worse = fitted(range(10), g=2.0), fitted(range(10), g=4.0)
+    assert strained.strain > 4.0 and worse.strain > 2.5 * strained.strain
+    kept, _ = chosen([strained, worse, strained, strained], ["proton"], CutFlow())
+    assert kept == [0, 2, 3]
+    assert not still_good(*ended(strained)).any()
+
+
+def ended(*found):
+    """Candidates and fitted tracks."""
+    return [one.candidate for one in found], [one.fitted for one in found]
 
 
 @pytest.mark.slow

@@ -180,11 +180,17 @@ def fit_of(muons):
     return fit
 
 
+def judged(tracks, near):
+    """Candidates and fitted tracks where the fit ended."""
+    ended = [one.fitted._replace(near=there) for one, there in zip(tracks, near, strict=True)]
+    return [one.candidate for one in tracks], ended
+
+
 @pytest.mark.slow
 def test_field_of_crossing_tracks(fit_of, muons):
     field, error, tracks, near = fit_of(lambda tracks: tracks, straight_field(muons[1], DETECTOR, DETECTOR.parameters))
     assert len(tracks) >= 7
-    assert still_good([one.candidate for one in tracks], near).sum() >= len(tracks) - 1
+    assert still_good(*judged(tracks, near)).sum() >= len(tracks) - 1
     assert abs(field - FIELD) < 3 * error
     assert error / FIELD < 6e-4 / np.sqrt(len(tracks))
 
@@ -203,8 +209,8 @@ def test_bad_track_moves_the_field_unless_it_is_cut(fit_of):
 
     field, error, tracks, near = fit_of(with_bad, FIELD)
     assert abs(field - FIELD) > 5 * error
-    assert not still_good([one.candidate for one in tracks], near)[0]
+    assert not still_good(*judged(tracks, near))[0]
     assert near[0].goodness > AFTER[CROSSING]
-    good = still_good([one.candidate for one in tracks], near)
+    good = still_good(*judged(tracks, near))
     field, error, *_ = fit_of(lambda tracks: [one for one, kept in zip(tracks[:3], good, strict=True) if kept], FIELD)
     assert abs(field - FIELD) < 3 * error
