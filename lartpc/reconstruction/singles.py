@@ -61,6 +61,8 @@ def moved(track: Track, eta: np.ndarray, step: np.ndarray, drift: float = 0.0) -
     reach[Z] += drift
     reach[RHO] = max(REACH_POINT, REACH_RANGE * eta[RHO])
     reach[SLOPES], reach[TIME] = REACH_SLOPE, REACH_TIME
+    step, both = step.copy(), [Z, TIME]  # a place along the drift and the time go together
+    step[both] *= np.min(reach[both] / np.maximum(np.abs(step[both]), reach[both]))
     there = eta + np.clip(step, -reach, reach)
     there[LENGTH] = max(there[LENGTH], SHORTEST)
     return there

@@ -5,7 +5,9 @@ import pytest
 
 from lartpc.generator.stopping import PARTICLES, range_table
 from lartpc.generator.transport import scattering_width
+from lartpc.reconstruction.layout import TIME, Z
 from lartpc.reconstruction.polyline import at_fractions, frame_along, path_length, step_fractions
+from lartpc.reconstruction.singles import moved
 from lartpc.reconstruction.track import FREE, Gaussian, Track
 
 PROTON, MUON = PARTICLES[2212], PARTICLES[13]
@@ -182,3 +184,14 @@ def test_track_through_a_bent_curve(length):
 def test_curve_without_two_ends_is_refused(points):
     with pytest.raises(ValueError, match="not a curve with two ends"):
         Track.through(points, PROTON)
+
+
+def test_a_place_along_the_drift_and_the_time_move_together():
+    """Where a step is too long, both go by the same part of it, as they make up for each other."""
+    track, eta = Track.through(np.array([[0.0, 0.0, 5.0], [0.0, 3.0, 5.0]]), PROTON, t0=FREE)
+    step = np.zeros(track.size)
+    step[Z], step[TIME] = 0.8, -5.0
+    there = moved(track, eta, step) - eta
+    assert there[[Z, TIME]] == pytest.approx(0.25 * step[[Z, TIME]])
+    step *= 0.1
+    np.testing.assert_allclose(moved(track, eta, step) - eta, step, atol=1e-12)
