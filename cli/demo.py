@@ -96,10 +96,12 @@ def demo_wires(context, detector, output, overwrite):
     from lartpc import generate as make
     from lartpc.charge.velocity import with_velocity
     from lartpc.files.hdf5 import new_hdf5
-    from lartpc.wires.response import find_field_response
+    from lartpc.wires.response import find_field_response, find_other_responses
     from lartpc.wires.tables import check_response
 
-    check_response(chosen, find_field_response(None, chosen))  # before anything is written
+    usual = find_field_response(None, chosen)  # all is checked before anything is written
+    check_response(chosen, usual)
+    find_other_responses(chosen, usual)
     os.makedirs(output, exist_ok=True)
     made = make("cosmics", chosen, 1)
     with new_hdf5(segments, overwrite) as file:

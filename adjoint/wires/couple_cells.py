@@ -11,9 +11,9 @@ def couple_cells_adjoint(
     lane,
     lanes,
     # forward inputs
+    window_table,
     pair_wire,
     cell_wire,
-    cell_kind,
     cell_site,
     cell_first,
     charge,
@@ -32,11 +32,10 @@ def couple_cells_adjoint(
 ):
     """Gradients of cell i, from its pairs pair_place[first_pair[i]] to ... [first_pair[i + 1]], of windows pair_window.
 
-    d(source_r)/d(charge) = space[kind, row, r]. What grad_charge held before does not matter.
+    d(source_r)/d(charge) = space[window_table, row, r]. What grad_charge held before does not matter.
     """
     T = type(charge[0, 0])
     rank = space.shape[2]
-    kind = cell_kind[i]
     begin = cell_first[i]
     for s in range(lane, cell_first[i + 1] - begin, lanes):
         for b in range(bins):
@@ -44,10 +43,11 @@ def couple_cells_adjoint(
         for k in range(first_pair[i], first_pair[i + 1]):
             pair = pair_place[k]
             window = pair_window[pair]
+            table = window_table[window]
             row = (cell_wire[i] - pair_wire[pair] + reach) * bins
             at = train_source[window] + (cell_site[i] - train_site[window] + s) * rank
             for b in range(bins):
                 total = T(0.0)
                 for r in range(rank):
-                    total += grad_source[np.uint64(at + r)] * space[kind, row + b, np.uint64(r)]
+                    total += grad_source[np.uint64(at + r)] * space[table, row + b, np.uint64(r)]
                 grad_charge[begin + s, np.uint64(b)] += total

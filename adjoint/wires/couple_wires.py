@@ -12,6 +12,7 @@ def couple_wires_adjoint(
     # forward inputs
     pair_wire,
     pair_plane,
+    pair_table,
     per_tpc,
     site_r,
     sites_r,
@@ -28,7 +29,7 @@ def couple_wires_adjoint(
 ):
     """Gradients of the views of step i, from its pairs pair_place[first_pair[i]] to ... [first_pair[i + 1]].
 
-    d(coefficient_r)/d(share_r_j) = space[kind, row of site j, r]. What grad_share_r held before does not matter.
+    d(coefficient_r)/d(share_r_j) = space[pair_table, row of site j, r]. What grad_share_r held before does not matter.
     """
     T = type(share_r[0, 0])
     for p in range(per_tpc):
@@ -37,11 +38,11 @@ def couple_wires_adjoint(
             grad_share_r[v, j] = T(0.0)
     for k in range(first_pair[i], first_pair[i + 1]):
         pair = pair_place[k]
-        kind = pair_plane[pair] % per_tpc
-        v = per_tpc * i + kind
+        table = pair_table[pair]
+        v = per_tpc * i + pair_plane[pair] % per_tpc
         row, first, end = table_rows(site_r[v], sites_r[v], pair_wire[pair], bins, reach)
         for j in range(first, end):
             total = T(0.0)
             for r in range(space.shape[2]):
-                total += grad_coefficient[pair, np.uint64(r)] * space[kind, row + j, np.uint64(r)]
+                total += grad_coefficient[pair, np.uint64(r)] * space[table, row + j, np.uint64(r)]
             grad_share_r[v, j] += total

@@ -11,10 +11,10 @@ def couple_cells(
     lane,
     lanes,
     window_pair,
+    window_table,
     pair_cell,
     pair_wire,
     cell_wire,
-    cell_kind,
     cell_site,
     cell_first,
     charge,
@@ -25,16 +25,16 @@ def couple_cells(
     train_source,
     source,
 ):
-    """Of window i: source[train_source[i] + s rank + r], the sum over pairs and bins of charge space[kind, row, r] [e].
+    """Of window i: source[train_source[i] + s rank + r], sum over pairs and bins of charge space[table, row, r] [e].
 
-    Pairs window_pair[i] to window_pair[i + 1] of cells and the window's wire; cells as in `lay_cells`, of the wire
-    cell_wire and kind of plane cell_kind; space (n_kinds, (2 reach + 1) bins, rank) as in `couple_wires`; s: sites in
+    Pairs window_pair[i] to window_pair[i + 1] of cells and the window's wire, whose table is window_table[i]; cells as
+    in `lay_cells`, of the wire cell_wire; space (n_tables, (2 reach + 1) bins, rank) as in `couple_wires`; s: sites in
     time from train_site[i] on; source (n_values,), zeros before. A lane has every so many of the sites.
     """
     rank = space.shape[2]
+    table = window_table[i]
     for p in range(window_pair[i], window_pair[i + 1]):
         cell = pair_cell[p]
-        kind = cell_kind[cell]
         row = (cell_wire[cell] - pair_wire[p] + reach) * bins
         at = train_source[i] + (cell_site[cell] - train_site[i]) * rank
         begin = cell_first[cell]
@@ -44,4 +44,4 @@ def couple_cells(
                 value = charge[begin + s, np.uint64(b)]
                 if value != type(value)(0.0):
                     for r in range(rank):
-                        source[np.uint64(at + s * rank + r)] += value * space[kind, row + b, np.uint64(r)]
+                        source[np.uint64(at + s * rank + r)] += value * space[table, row + b, np.uint64(r)]

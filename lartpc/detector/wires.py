@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lartpc.detector.cage import Cage
+from lartpc.detector.otherresponses import OtherResponse, as_ranges, other_responses
 from lartpc.detector.waveforms import Adc, Electronics, NoiseModel
 from lartpc.detector.wireplanes import CELL, Plane, WirePlanes, boxes, channels_of, lay_wires, lengths_of_channels
 from lartpc.detector.wireyaml import read_wires
@@ -50,6 +51,7 @@ class WireDetector:
     tick: float  # [us]
     n_ticks: int  # of a readout window
     first_tick: int  # from the event's time to the first
+    others: tuple[OtherResponse, ...] = ()  # field responses of some channels
     unread: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # channels off, rising
 
     @staticmethod
@@ -62,13 +64,16 @@ class WireDetector:
 
     @staticmethod
     def load(path: str | os.PathLike) -> WireDetector:
-        """Read the YAML of a wire detector, as those built in are (docs/wires.md). InputError as of `read_wires`."""
+        """Read the YAML of a wire detector, as those built in are (docs/wires.md).
+
+        Raises InputError as `read_wires` and `other_responses`.
+        """
         content = read_wires(path)
-        anodes, kinds = content.pop("anodes"), content.pop("kinds")
+        anodes, kinds, others = (content.pop(key) for key in ("anodes", "kinds", "others"))
         tpcs = boxes(anodes, kinds)
         low, high = (np.array([[getattr(tpc, axis)[end] for tpc in tpcs] for axis in "xy"]) for end in (0, 1))
         n_x, n_y = np.ceil((high - low) / CELL).astype(np.int64)
-        return WireDetector(
+        made = WireDetector(
             **content,
             x_lo=low[0],
             x_hi=high[0],
@@ -84,6 +89,7 @@ class WireDetector:
             kinds=tuple(kinds),
             planes=lay_wires(anodes, kinds),
         )
+        return dataclasses.replace(made, others=other_responses(path, others, made.channel_kind))
 
     @property
     def drift_start(self) -> float:
@@ -111,6 +117,14 @@ class WireDetector:
             first = self.planes.first_channel[p]
             kind[first : first + self.planes.wrap[p]] = self.planes.kind[p]
         return kind
+
+    @functools.cached_property
+    def channel_response(self) -> np.ndarray:
+        """Which field response each channel has (n_channels,) int64: 0 the usual one, k + 1 that of others[k]."""
+        response = np.zeros(self.n_channels, dtype=np.int64)
+        for k, other in enumerate(self.others):
+            response[other.channels] = k + 1
+        return response
 
     @functools.cached_property
     def channel_anode(self) -> np.ndarray:
@@ -162,6 +176,7 @@ class WireDetector:
             "tick": self.tick,
             "ticks": self.n_ticks,
             "first_tick": self.first_tick,
+            "other_responses": [as_ranges(other.channels) for other in self.others],
             "electronics": self.electronics._asdict(),
             "adc": self.adc._asdict(),
             "noise": self.noise.describe(),

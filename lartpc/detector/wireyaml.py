@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from lartpc.checks import as_number, short
@@ -34,6 +34,8 @@ def is_wires(path: str | os.PathLike) -> bool:
 def read_wires(path: str | os.PathLike) -> dict[str, Any]:
     """What the YAML at `path` says: fields of `WireDetector`, but `anodes` and `kinds` for its geometry.
 
+    `others` as `other_responses` takes them.
+
     Raises InputError, one line: what is no YAML, unknown and missing keys, wrong types, values that are not physical.
     """
     content = yamlfile.read_mapping(path, KEYS)
@@ -63,6 +65,7 @@ def read_wires(path: str | os.PathLike) -> dict[str, Any]:
         "n_ticks": ticks,
         "first_tick": yamlfile.integer(path, "readout: first_tick", readout["first_tick"], -ticks, ticks),
         "cage": cage,
+        "others": _others(path, content["field_response"], [kind.name for kind in kinds]),
         "electronics": _electronics(path, content),
         "adc": _adc(path, content, len(kinds)),
         "noise": _noise(path, content, len(kinds)),
@@ -151,7 +154,7 @@ def _cage(path: str | os.PathLike, content: dict[str, Any], kinds: tuple[Plane, 
         "radius": (1e-4, 0.1, "cm"),
         "ground": (0.01, 100.0, "cm"),
     }
-    found = _mapping(path, key, content, (*numbers, "planes"))
+    found = _mapping(path, key, content, (*numbers, "planes"), ("others",))
     values = {name: yamlfile.number(path, f"{key}: {name}", found[name], *row) for name, row in numbers.items()}
     planes = []
     for k, one in enumerate(_list(path, "planes", found, FEWEST, MOST + 1, f"{key}: ")):
@@ -175,6 +178,22 @@ def _cage(path: str | os.PathLike, content: dict[str, Any], kinds: tuple[Plane, 
     cage = Cage(tuple(planes), **values)
     cage.check(f"{path}: {key}")
     return cage
+
+
+def _others(path: str | os.PathLike, content: dict[str, Any], names: Sequence[str]) -> list[tuple[str, int, Any]]:
+    """Files of other field responses, whose names are relative to the YAML's, index of the plane, and its wires."""
+    key, result = "field_response: others", []
+    for k, one in enumerate(_list(path, "others", content, 1, 1000, "field_response: ") if "others" in content else []):
+        of = f"{key}[{k}]"
+        row = _mapping(path, of, {of: one}, ("file", "plane", "wires"))
+        if not isinstance(row["file"], str):
+            raise InputError(f"{path}: {of}: file: found {short(row['file'])}, allowed is the name of a file")
+        plane = str(row["plane"])
+        if plane not in names:
+            raise InputError(f"{path}: {of}: plane: found {short(row['plane'])}, allowed is {' or '.join(names)}")
+        file = os.path.join(os.path.dirname(path), row["file"])
+        result.append((file, names.index(plane), row["wires"]))
+    return result
 
 
 def _electronics(path: str | os.PathLike, content: dict[str, Any]) -> Electronics:

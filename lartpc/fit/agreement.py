@@ -95,7 +95,8 @@ def differences_of_wires(settings: Mapping[str, Any], simulation: WireSimulation
     for name, value in own.items():
         if name != "name" and name in wires and not same(wires[name], value):
             yield name, short(wires[name]), short(value)
-    taken = simulation.response.describe()
+    taken = simulation.describe_response()
+    response = {"others": [], **response} if response else {}  # files of before have one for all wires
     others = [name for name in taken if name in response and not same(response[name], taken[name])]
     if others:
         yield "response", f"of {others[0]} {short(response[others[0]])}", f"one of {short(taken[others[0]])}"

@@ -68,10 +68,12 @@ def setup_of_frames(
 ) -> dict[str, Any]:
     """The same of a fit or scan of frames of wires, by the samples that it takes of them."""
     simulation = objective.simulation
+    others = tuple(one._replace(file="") for one in simulation.detector.others)  # which are told by what is in them
+    detector = dataclasses.replace(simulation.detector, name="", others=others)
     return {
         "segments": [len(segments), float(segments.dE.sum(dtype="f8"))],
         "frames": [frames.frames.tag, digest_of((objective.regions, objective.data))],
-        "detector": digest_of((dataclasses.replace(simulation.detector, name=""), simulation.response)),
+        "detector": digest_of((detector, simulation.response, simulation.others)),
         **more,
         "parameters": simulation.parameters.as_dict(),
         "recombination": simulation.recombination,

@@ -78,7 +78,7 @@ def simulate_wire_file(
     told = {
         "detector": detector.name,
         "wires": detector.describe(),
-        "field_response": simulation.response.describe(),
+        "field_response": simulation.describe_response(),
         "parameters": simulation.parameters.as_dict(),
         "recombination": simulation.recombination,
         "noise": noise,

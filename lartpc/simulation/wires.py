@@ -28,7 +28,7 @@ from lartpc.simulation.batching import Batching, check_device, check_seed
 from lartpc.wires.electronics import behind_high_passes
 from lartpc.wires.fieldresponse import FieldResponse
 from lartpc.wires.readout import WireReadout
-from lartpc.wires.response import find_field_response
+from lartpc.wires.response import find_field_response, find_other_responses
 
 
 class WireWaveforms(NamedTuple):
@@ -44,12 +44,13 @@ class WireSimulation(Batching):
     """The chain segments -> voltages of wires of one detector, on the CPU or a CUDA device, in float32 or float64.
 
     `response`: a `FieldResponse`, a file of one as `find_field_response` takes it, or None for that of the detector's
-    planes. Ticks count from the event's time. `per_tick` sites of the lattice in time are in a tick; `order`: see
-    `WireReadout`. The parameters `gain` and `shaping` are those of the amplifiers, as the detector has them where they
-    are None; the spectrum of the noise, which amplifiers shape, too, stays that of the detector.
+    planes; channels of the detector's `others` have those of their files. Ticks count from the event's time. `per_tick`
+    sites of the lattice in time are in a tick; `order`: see `WireReadout`. The parameters `gain` and `shaping` are
+    those of the amplifiers, as the detector has them where they are None; the spectrum of the noise, which amplifiers
+    shape, too, stays that of the detector.
 
     Raises InputError: unknown `recombination`, `order` or `device`, no CUDA device, a seed that is no whole number from
-    0, no such response or one that does not fit the detector's planes.
+    0, no such response, here or in `others`, or one that does not fit the detector's planes.
     """
 
     readout: WireReadout
@@ -77,11 +78,16 @@ class WireSimulation(Batching):
         check_acting(self.parameters)
         self.recombination = recombination
         self.response = find_field_response(response, detector)
+        self.others = find_other_responses(detector, self.response)
         self.tables = make_tables(detector, self.parameters, settings, self.dtype, self.xp)
         gain, shaping = self.amplifier(self.parameters.vector(np.float64))
         electronics = own._replace(gain=gain, shaping=shaping)
-        of_readout = (self.response, detector, electronics, self.tables, settings, self.dtype, self.xp, per_tick, order)
-        self.readout = WireReadout(*of_readout)
+        of_readout = (detector, electronics, self.tables, settings, self.dtype, self.xp, per_tick, order)
+        self.readout = WireReadout((self.response, *self.others), *of_readout)
+
+    def describe_response(self) -> dict[str, Any]:
+        """What tells its field responses from others, in plain numbers: the usual one, and `others`."""
+        return self.response.describe() | {"others": [one.describe() for one in self.others]}
 
     def acting(self) -> list[str]:
         """Names of the parameters that the results depend on."""

@@ -22,7 +22,6 @@ class Cells(NamedTuple):
 
     event: Any  # int64, index of the event
     plane: Any  # int64, row of the planes
-    kind: Any  # int64, of plane
     wire: Any  # int64; also where a plane would have wires beyond its edge
     site: Any  # int64, first in time
     first: Any  # (n_cells + 1,) int64, sites before each
@@ -62,7 +61,7 @@ def make_cells(clouds: Clouds, shares: Shares, views: dict[str, Any], event: Any
     at = windows.pair[:-1]
     of_event = windows.event[owners(windows.of_pixel, len(windows.tick))]
     sites = (windows.tick * per_tick, windows.first * per_tick)
-    return Cells(of_event, pairs.y[at], pairs.y[at] % table.per_tpc, pairs.x[at], *sites, windows.pair, pairs)
+    return Cells(of_event, pairs.y[at], pairs.x[at], *sites, windows.pair, pairs)
 
 
 def seen_cells(cells: Cells, table: WireTables, n_channels: int, settle: int, block: int) -> tuple[Pairs, Windows]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ DENSE = 0.6  # ratio of products by pairs to those by cells from which on cells 
 
 
 class WireReadout:
-    """Wires with a table of their field response and electronics, which a cloud induces on all wires within reach.
+    """Wires with tables of their field responses and electronics, which a cloud induces on all wires within reach.
 
     The charge of a cloud is shared over a lattice across the wires of each plane and in time; see `share_wires`. Then
     wires see it of steps, pair by pair, or of cells, in which the charge of all steps has been put together: the same
@@ -43,7 +44,7 @@ class WireReadout:
 
     def __init__(
         self,
-        response: FieldResponse,
+        responses: Sequence[FieldResponse],
         detector: WireDetector,
         electronics: Electronics,
         tables: Tables,
@@ -56,7 +57,7 @@ class WireReadout:
         if order is not None:
             check_choice("order", order, ORDERS)
         self.detector, self.tables, self.settings, self.order = detector, tables, settings, order
-        self.table = make_wire_tables(detector, response, electronics, per_tick, dtype, xp)
+        self.table = make_wire_tables(detector, responses, electronics, per_tick, dtype, xp)
 
     def currents(
         self, clouds: Clouds, batch: Any, parameters: Any, settle: int, launch: Launch
@@ -105,7 +106,8 @@ class WireReadout:
         end = (shares.site + shares.sites - 1 + table.last_lag) // table.per_tick + 1 + settle
         blocks = blocks_of(begin[step], end[step], block)
         pairs, windows = group(step, wire, plane, channel, n_channels, blocks, first, block)
-        trains = self.trains(windows, pairs.y[windows.pair[:-1]] % table.per_tpc, settle)
+        trains = self.trains(windows, settle)
+        window = owners(windows.pair, len(pairs.step))
         coefficient = xp.empty((len(pairs.step), table.space.shape[2]), dtype=clouds.x.dtype)
         launch(
             couple_wires,
@@ -113,6 +115,7 @@ class WireReadout:
             pair_step=pairs.step,
             pair_wire=pairs.x,
             pair_plane=pairs.y,
+            pair_table=trains.table[window],
             per_tpc=table.per_tpc,
             **views,
             bins=table.bins,
@@ -123,7 +126,6 @@ class WireReadout:
             first_pair=pairs.first,
             pair_place=pairs.place,
         )
-        window = owners(windows.pair, len(pairs.step))
         of_site = trains.source[window] + (shares.site[pairs.step] - trains.site[window]) * table.space.shape[2]
         of_values = (of_site, int(trains.source[-1]), windows, shares, table.lattice, launch)
         source = deposited(coefficient, pairs, *of_values)
@@ -157,16 +159,16 @@ class WireReadout:
             pair_cell=owners(cells.pair, len(cells.pairs.step)),
         )
         pairs, windows = seen_cells(cells, table, self.detector.n_channels, settle, self.settings.block)
-        trains = self.trains(windows, pairs.y[windows.pair[:-1]] % table.per_tpc, settle)
+        trains = self.trains(windows, settle)
         source = xp.zeros(int(trains.source[-1]), dtype=dtype)
         launch(
             couple_cells,
             len(windows.tick),
             window_pair=windows.pair,
+            window_table=trains.table,
             pair_cell=pairs.step,
             pair_wire=pairs.x,
             cell_wire=cells.wire,
-            cell_kind=cells.kind,
             **of_cells,
             charge=charge,
             bins=table.bins,
@@ -182,13 +184,14 @@ class WireReadout:
         )
         return source, pairs, windows, trains
 
-    def trains(self, windows: Windows, kind: Any, settle: int) -> Trains:
-        """Those of windows of channels, each of one kind of plane."""
-        xp, table = namespace(kind), self.table
+    def trains(self, windows: Windows, settle: int) -> Trains:
+        """Those of windows of channels, each of which has one table."""
+        xp, table, n = namespace(windows.tick), self.table, len(windows.tick)
+        of_window = table.of_channel[windows.pixel[owners(windows.of_pixel, n)]]
         site = windows.tick * table.per_tick - table.first_lag
         end = (windows.tick + xp.diff(windows.first) - settle) * table.per_tick - table.last_lag
         n_values = offsets((end - site) * table.space.shape[2])
-        return Trains(xp.arange(len(kind) + 1), kind, site, end - site, n_values)
+        return Trains(xp.arange(n + 1), of_window, site, end - site, n_values)
 
     def shares(self, clouds: Clouds, batch: Any, launch: Launch) -> tuple[Shares, dict[str, Any]]:
         """When the charge of the clouds counts, and across the wires of each view: first sites, numbers, shares."""

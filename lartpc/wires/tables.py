@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,9 +36,10 @@ class WireTables(NamedTuple):
     last_lag: int
     places: Any  # (n_planes, 9)
     plane_wires: Any  # (n_planes, 5) int64
-    space: Any  # (n_kinds, (2 reach + 1) bins, rank)
-    lattice: Lattice  # a table for each kind of plane, of the same lags and ranks [mV/e]
-    shaping: Shaping  # of which they are made
+    of_channel: Any  # (n_channels,) int64, the table of each: those of one response after those of another
+    space: Any  # (n_tables, (2 reach + 1) bins, rank)
+    lattice: Lattice  # a table for each response and kind of plane, of the same lags and ranks [mV/e]
+    shapings: tuple[Shaping, ...]  # of which they are made, one a response
 
     def amplified(self, gain: float, shaping: float) -> WireTables:
         """The same at a gain [mV/fC] and a shaping time [us]; itself where they are those of the tables, rounded.
@@ -45,7 +47,7 @@ class WireTables(NamedTuple):
         Raises FloatingPointError where the shaping time is further from that of the tables than their functions of
         place allow.
         """
-        own, dtype = self.shaping.electronics, self.space.dtype
+        own, dtype = self.shapings[0].electronics, self.space.dtype
         if not abs(shaping / own.shaping - 1.0) <= FARTHEST:
             most = f"{100.0 * FARTHEST:g} %"
             raise FloatingPointError(
@@ -53,52 +55,61 @@ class WireTables(NamedTuple):
             )
         if np.array_equal(np.array((gain, shaping), dtype), np.array((own.gain, own.shaping), dtype)):
             return self
-        return self._replace(lattice=self.lattice._replace(basis=self._basis(self.shaping.waveforms(gain, shaping))))
+        waveforms = [one for made in self.shapings for one in made.waveforms(gain, shaping)]
+        return self._replace(lattice=self.lattice._replace(basis=self._basis(waveforms)))
 
     def by_shaping(self, gain: float, shaping: float) -> Any:
         """Derivatives of `lattice.basis` by the shaping time [mV/e/us]."""
-        return self._basis(self.shaping.slopes(gain, shaping))
+        return self._basis([one for made in self.shapings for one in made.slopes(gain, shaping)])
 
     def _basis(self, waveforms: list[np.ndarray]) -> Any:
-        """Of waveforms of each kind (rank, lags), as `make_lattice` has it."""
+        """Of waveforms of each table (rank, lags), as `make_lattice` has it."""
         xp, basis = namespace(self.space), np.zeros(self.lattice.basis.shape)
-        for kind, waveform in enumerate(waveforms):
-            latest_first = basis[kind].reshape(waveform.shape[1], -1)
-            latest_first[:, : len(waveform)] = waveform.T[::-1]
+        for latest_first, waveform in zip(basis.reshape(len(basis), -1, self.space.shape[2]), waveforms, strict=True):
+            latest_first[len(latest_first) - waveform.shape[1] :, : len(waveform)] = waveform.T[::-1]
         return aligned(xp.asarray(basis.astype(self.space.dtype)))
 
 
 @one_blas_thread
 def make_wire_tables(
-    detector: WireDetector, response: FieldResponse, electronics: Electronics, per_tick: int, dtype: Any, xp: Any
+    detector: WireDetector,
+    responses: Sequence[FieldResponse],
+    electronics: Electronics,
+    per_tick: int,
+    dtype: Any,
+    xp: Any,
 ) -> WireTables:
-    """Tables of a detector and the field response of its planes behind `electronics`, at `per_tick` sites a tick.
+    """Tables of a detector and the field responses of its planes behind `electronics`, at `per_tick` sites a tick.
 
-    Raises InputError where the response has another number of planes, another pitch or velocity, or begins at another
-    height.
+    responses: the usual one, and those of the detector's `others`, of as many bins and wires. Raises InputError where
+    one has another number of planes, another pitch or velocity, or begins at another height.
     """
-    check_response(detector, response)
-    shaping = make_shaping(response, electronics, detector.tick / per_tick)
-    spaces, waveforms = zip(*((plane.space, plane.waveform) for plane in shaping.planes), strict=True)
+    for one in responses:
+        check_response(detector, one)
+    shapings = tuple(make_shaping(one, electronics, detector.tick / per_tick) for one in responses)
+    made = [(plane.space, plane.waveform) for shaping in shapings for plane in shaping.planes]
+    spaces, waveforms = zip(*made, strict=True)
     n, rank = len(spaces), -(-max(space.shape[1] for space in spaces) // LANES) * LANES
+    lags = max(one.shape[1] for one in waveforms)
     space = np.stack([np.pad(one, ((0, 0), (0, rank - one.shape[1]))) for one in spaces])
-    filled = [np.pad(one, ((0, rank - len(one)), (0, 0))) for one in waveforms]
+    filled = [np.pad(one, ((0, rank - len(one)), (0, lags - one.shape[1]))) for one in waveforms]
     none, begin = [np.zeros((rank, 0))] * n, [FIRST_LAG] * n
     lattice = make_lattice(filled, [per_tick] * n, begin, none, np.zeros(0), detector.tick, dtype, xp)
-    planes = detector.planes
+    planes, response = detector.planes, responses[0]
     columns = (planes.wires, planes.first_channel, planes.start, planes.step, planes.wrap)
     return WireTables(
         per_tpc=planes.per_tpc,
         bins=response.bins,
-        reach=(len(response.current[0]) // response.bins - 1) // 2,
+        reach=response.reach,
         per_tick=per_tick,
         first_lag=FIRST_LAG,
-        last_lag=FIRST_LAG + filled[0].shape[1] - 1,
+        last_lag=FIRST_LAG + lags - 1,
         places=xp.asarray(_places(detector).astype(dtype)),
         plane_wires=xp.asarray(np.stack(columns, axis=1).astype(np.int64)),
+        of_channel=xp.asarray(detector.channel_response * planes.per_tpc + detector.channel_kind),
         space=xp.asarray(space.astype(dtype)),
         lattice=lattice,
-        shaping=shaping,
+        shapings=shapings,
     )
 
 

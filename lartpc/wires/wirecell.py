@@ -33,8 +33,7 @@ def read_wirecell(path: str | os.PathLike) -> FieldResponse:
     one wire, never between those of two.
 
     The charge is made exact: currents of a wire that collects are multiplied, to others the same is added in all
-    samples. One table a file: Wire-Cell's lists of files of which each wire has its own (shorted wires of MicroBooNE)
-    are read one by one, and not joined.
+    samples.
 
     Raises InputError, one line: not JSON, a key missing or no number, not three planes, other samples than of 100 ns
     from 0, paths that are not as above, or charges that are more than 0.2 from 1 on the last plane and 0 elsewhere.

@@ -58,9 +58,10 @@ def test_voltages_are_those_of_a_detector_with_that_shaping_time(kind, shaping):
 
 def test_at_their_own_values_tables_stay_and_are_what_a_projection_gives(simulation):
     table = simulation.readout.table
-    own = table.shaping.electronics
+    (shaping,) = table.shapings
+    own = shaping.electronics
     assert table.amplified(own.gain, own.shaping) is table
-    for plane, waveform in zip(table.shaping.planes, table.shaping.waveforms(own.gain, own.shaping), strict=True):
+    for plane, waveform in zip(shaping.planes, shaping.waveforms(own.gain, own.shaping), strict=True):
         expected = plane.space @ plane.waveform
         np.testing.assert_allclose(plane.space @ waveform, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
     near = voltage_of(simulation, with_values(simulation, shaping=own.shaping * (1.0 + 1e-12)))
