@@ -81,7 +81,8 @@ class SegmentJacobian:
         columns = np.split(values, (3, 6, 7, 8), axis=1)
         for column, grad in zip(columns, all_to_numpy(list(grads.values())), strict=True):
             column[...] = grad.reshape(column.shape)
-        return SegmentRows(*all_to_numpy([row, split["slot_segment"][slot]]), values)
+        row, segment = all_to_numpy([row, split["slot_segment"][slot]])
+        return SegmentRows(row, segment, values)
 
 
 def deposit_slopes(forward: dict[str, dict]) -> Any:
