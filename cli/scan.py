@@ -209,10 +209,9 @@ def scan_of_frames(segments, target, asked, options):
         raise InputError("TARGET: found none, allowed with wires is a file of frames")
 
     from lartpc.fit.profile import check
-    from lartpc.fit.scan import check_grid
     from lartpc.fit.store import setup_of_frames
     from lartpc.fit.unknowns import unknowns_of
-    from lartpc.fit.waveforms import SEVEN, at_start, scan_waveforms
+    from lartpc.fit.waveforms import SEVEN, at_start, check_ranges, scan_waveforms
 
     points, plane, profile = (asked[name] for name in ("points", "plane", "profile"))
     detector, names = load_wires(options["detector"], options["bad_channels"]), asked["names"]
@@ -229,7 +228,7 @@ def scan_of_frames(segments, target, asked, options):
     if profile:
         check(ranges, varied, points, plane)
     else:
-        check_grid(simulation, ranges, points, plane)
+        check_ranges(simulation, ranges, points, plane)
     deposits, frames, objective = objective_of(segments, target, simulation, varied, options)
     setup = setup_of_frames(objective, deposits, frames, **told(ranges, fitted, asked))
     given = {"points": points, "plane": plane, "profile": profile, "truth": frames.truth}
