@@ -187,6 +187,10 @@ def test_options_of_pixels_are_refused(made, tmp_path, monkeypatch):
     assert "TARGET: found none" in refusal("scan", files[0], "-o", "s", *of(made))
     for command in (("compare", *files, "-o", "c"), ("scan", *files, "-o", "s")):
         assert "--tag: found with pixels" in refusal(*command, "--tag", "raw")
+    for command in (("compare", *files), ("scan", *files), ("calibrate", *files), ("reconstruct", files[1])):
+        assert "has frames of wires, allowed with pixels are hits or packets: see --detector" in refusal(
+            *command, "-o", "x"
+        )
     for command in (("scan", *files, "-o", "s", "--over"), ("forecast", files[0], "--fit")):
         assert "lifetime.0" in refusal(*command, "lifetime.0", *of(made))
     assert "nothing depends on Ab" in refusal("scan", *files, "-o", "s", "--over", "Ab", *of(made))
