@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import click
 
 from lartpc import InputError
-from lartpc.cli.fitting import aim_of, check_target, fitted_names, given_truth, prepare
+from lartpc.cli.fitting import aim_of, check_target, fitted_names, given_truth, names_of, prepare
 from lartpc.cli.options import (
     PIXEL_OPTIONS,
     closure_options,
@@ -215,9 +215,7 @@ def scan_of_frames(segments, target, asked, options):
 
     points, plane, profile = (asked[name] for name in ("points", "plane", "profile"))
     detector, names = load_wires(options["detector"], options["bad_channels"]), asked["names"]
-    fitted = None
-    if profile:
-        fitted = SEVEN if names is None else tuple(name.strip() for name in names.split(","))
+    fitted = names_of(names, SEVEN) if profile else None
     ranges = ranges_of(asked["over"], SEVEN, fitted)
     fixes = pairs("fix", asked["fix"])
     if any(name in (fitted or ranges) for name in fixes) and (plane or profile):
