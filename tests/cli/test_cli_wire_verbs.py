@@ -134,6 +134,8 @@ def test_times_of_events_are_those_of_the_verbs(made, tmp_path):
     assert matplotlib.image.imread(tmp_path / "s/scan.png")[..., :3].std() > 0.01
     told = succeeds("gradcheck", made["segments"], *of(made), *own)
     assert "t0_offset.event0" in told and "t0_offset " not in told
+    line = refusal("reconstruct", made["frames"], *of(made), *own, "--events", "0", "-o", tmp_path / "r.h5")
+    assert "parameter t0_offset.event0: found in a reconstruction" in line and not (tmp_path / "r.h5").exists()
 
 
 def test_shaping_times_that_tables_do_not_reach_are_no_range(made, tmp_path):
