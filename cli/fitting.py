@@ -13,12 +13,17 @@ from lartpc.cli.progress import announce_compilation
 RESULTS = ("fit.json", "scan.h5", "history.h5")
 
 
+def names_of(text, default):
+    """The names of NAME,..., or the default where there is no text."""
+    return tuple(name.strip() for name in text.split(",")) if text is not None else default
+
+
 def fitted_names(names, per_module, n_modules):
     """The NAME,... of --fit, by default the six of the paper; those of --per-module once for each module."""
     from lartpc.fit.calibrate import SIX
     from lartpc.fit.unknowns import per_module as single
 
-    fitted = tuple(name.strip() for name in names.split(",")) if names is not None else SIX
+    fitted = names_of(names, SIX)
     apart = [name.strip() for name in per_module.split(",")] if per_module is not None else []
     return single(fitted, apart, n_modules)
 

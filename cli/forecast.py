@@ -3,7 +3,7 @@
 import click
 
 from lartpc import InputError
-from lartpc.cli.fitting import cut_segments, fitted_names, given_truth
+from lartpc.cli.fitting import cut_segments, fitted_names, given_truth, names_of
 from lartpc.cli.options import (
     PIXEL_OPTIONS,
     config_option,
@@ -81,7 +81,7 @@ def forecast_wires(segments, detector, events, names, fix, options):
 
     deposits = cut_segments(read_segments(segments, options["offset"]).of_events(events), options)
     chosen = load_wires(detector, options["bad_channels"])
-    fitted = SEVEN if names is None else tuple(name.strip() for name in names.split(","))
+    fitted = names_of(names, SEVEN)
     parameters = chosen.parameters.replace(**fixed_values(fix, fitted), **given_truth(fitted, "fitted", options))
     simulation = wire_simulation(chosen, at_start(parameters, fitted), options)
     check_common(fitted, simulation)

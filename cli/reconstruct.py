@@ -21,6 +21,7 @@ from lartpc.cli.options import (
 )
 from lartpc.cli.progress import announce_compilation, progress_bar
 from lartpc.cli.wirereconstruct import reconstruct_wires
+from lartpc.cli.wires import check_no_wires
 
 
 @click.command(epilog="Example: lartpc reconstruct hits.h5 -o tracks.h5 --particle proton,muon")
@@ -79,13 +80,11 @@ def reconstruct(context, hits, output, detector, layout, fitted, changes, overwr
     """
     if is_wires(detector):
         given = {"detector": detector, "fitted": fitted, "changes": changes, "overwrite": overwrite}
-        if not reconstruct_wires(hits, output, options | given):
-            fail(
-                hits, "no event is good: none converged and describes its waveforms; are the parameters those of them?"
-            )
+        why = reconstruct_wires(hits, output, options | given)
+        if why:
+            fail(hits, f"no event is good: {why}")
         return
-    if options["tag"] is not None:
-        raise InputError("--tag: found with pixels, allowed only with wires")
+    check_no_wires(options)
     started = time.perf_counter()
     check_output(output, overwrite)
     check_options(context, options["voxels"])

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import click
 
 from lartpc import InputError
-from lartpc.cli.fitting import aim_of, check_target, fitted_names, given_truth, prepare
+from lartpc.cli.fitting import aim_of, check_target, fitted_names, given_truth, names_of, prepare
 from lartpc.cli.options import (
     PIXEL_OPTIONS,
     closure_options,
@@ -209,16 +209,13 @@ def scan_of_frames(segments, target, asked, options):
         raise InputError("TARGET: found none, allowed with wires is a file of frames")
 
     from lartpc.fit.profile import check
-    from lartpc.fit.scan import check_grid
     from lartpc.fit.store import setup_of_frames
     from lartpc.fit.unknowns import unknowns_of
-    from lartpc.fit.waveforms import SEVEN, at_start, scan_waveforms
+    from lartpc.fit.waveforms import SEVEN, at_start, check_ranges, scan_waveforms
 
     points, plane, profile = (asked[name] for name in ("points", "plane", "profile"))
     detector, names = load_wires(options["detector"], options["bad_channels"]), asked["names"]
-    fitted = None
-    if profile:
-        fitted = SEVEN if names is None else tuple(name.strip() for name in names.split(","))
+    fitted = names_of(names, SEVEN) if profile else None
     ranges = ranges_of(asked["over"], SEVEN, fitted)
     fixes = pairs("fix", asked["fix"])
     if any(name in (fitted or ranges) for name in fixes) and (plane or profile):
@@ -229,7 +226,7 @@ def scan_of_frames(segments, target, asked, options):
     if profile:
         check(ranges, varied, points, plane)
     else:
-        check_grid(simulation, ranges, points, plane)
+        check_ranges(simulation, ranges, points, plane)
     deposits, frames, objective = objective_of(segments, target, simulation, varied, options)
     setup = setup_of_frames(objective, deposits, frames, **told(ranges, fitted, asked))
     given = {"points": points, "plane": plane, "profile": profile, "truth": frames.truth}

@@ -57,7 +57,7 @@ from lartpc.cli.wires import check_no_wires, simulate_wires
 @click.option("--sensor", metavar="FILE", help="With wires: write a sensor file as JAXTPC has them, too.")
 @click.option(
     "--sensor-threshold",
-    type=click.FloatRange(0.0),
+    type=float,
     metavar="ADC",
     help="Of --sensor: samples nearer to the pedestal are left out, and no fit takes such a file.  [default: 0, none]",
 )

@@ -9,7 +9,7 @@ import time
 import click
 
 from lartpc import InputError
-from lartpc.cli.fitting import fitted_of_events, given_bounds, given_constraints, prepare, showing
+from lartpc.cli.fitting import fitted_of_events, given_bounds, given_constraints, names_of, prepare, showing
 from lartpc.cli.info import versions
 from lartpc.cli.options import PIXEL_OPTIONS, load_wires, number, pairs
 from lartpc.cli.progress import announce_compilation, progress_bar
@@ -83,7 +83,7 @@ def calibrate_wires(data, output, options):
     from lartpc.plots.fit import convergence_figure, correlation_figure, parameters_figure
     from lartpc.plots.waveformresiduals import waveform_residuals_figure
 
-    fitted = SEVEN if options["fit"] is None else tuple(name.strip() for name in options["fit"].split(","))
+    fitted = names_of(options["fit"], SEVEN)
     fixes = pairs("fix", options["fix"])
     if any(name in fitted for name in fixes):
         raise InputError("--fix: names a parameter that --fit names too, allowed is one of them")

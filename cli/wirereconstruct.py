@@ -29,7 +29,7 @@ OF_PIXELS = (
 
 
 def reconstruct_wires(frames, output, options):
-    """`lartpc reconstruct FRAMES`; `options` by their names. Whether an event is good."""
+    """`lartpc reconstruct FRAMES`; `options` by their names. Why no event is good, empty where one is."""
     started = time.perf_counter()
     refuse(OF_PIXELS)
     check_output(output, options["overwrite"])
@@ -62,7 +62,18 @@ def reconstruct_wires(frames, output, options):
     click.echo(
         f"{output}: {len(made.segments)} segments of {len(chosen)} events; {time.perf_counter() - started:.1f} s"
     )
-    return bool(made.events["good"].any())
+    return "" if made.events["good"].any() else reason(made.events)
+
+
+def reason(events):
+    """Why none of events is good."""
+    from lartpc.reconstruction.wiresegments import LARGEST_EVENT
+
+    if (events["segments"] > 0).any():
+        return "none converged and describes its waveforms; are the parameters those of them?"
+    if (events["found"] > 0).any():
+        return f"there is charge for more than {LARGEST_EVENT} segments, which are not fitted; docs/wires-tracks.md"
+    return "there is no charge on wires that cross"
 
 
 def summary(made):
@@ -79,7 +90,7 @@ def summary(made):
             many = f"charge for {event['found']} segments, fitted are up to {LARGEST_EVENT}"
             lines.append(f"{event['event_id']:5}{0:11}   {many if event['found'] else 'no charge on wires that cross'}")
             continue
-        error = np.median(table["charge_error"] / table["charge"])
+        error = np.median(table["dE_error"] / dE)  # that of the charge, also of segments that left the TPC
         place = 10.0 * np.median(np.sqrt(sum(table[f"{axis}_error"] ** 2 for axis in "xyz") / 3.0))
         lines.append(
             f"{event['event_id']:5}{len(table):11}{dE.sum():15.2f}{table['charge'].sum():13.4g}{100 * error:13.2f} %"

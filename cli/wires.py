@@ -1,6 +1,7 @@
 """Commands with detectors of wires: their detector, and what is theirs of simulate."""
 
 import functools
+import math
 import os
 import time
 
@@ -73,10 +74,12 @@ def simulate_wires(segments, output, options):
 
 
 def sensor_given(output, options):
-    """The file of --sensor and its threshold, or None. InputError where an output cannot be written."""
+    """The file of --sensor and its threshold, or None. InputError: a wrong one, or an output that cannot be written."""
     path, threshold = options["sensor"], options["sensor_threshold"]
     if path is None and threshold is not None:
         raise InputError("--sensor-threshold: allowed with --sensor only")
+    if threshold is not None and not 0.0 <= threshold < math.inf:
+        raise InputError(f"--sensor-threshold: found {threshold:g}, allowed is a number from 0 [ADC]")
     for one in [output] if path is None else [output, path]:
         check_output(one, options["overwrite"])
     return None if path is None else (path, threshold or 0.0)

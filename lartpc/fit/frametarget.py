@@ -76,6 +76,7 @@ class FrameTarget:
         if "parameters" in self.settings:
             self.truth = with_amplifier(parameters_of(path, self.settings), detector.electronics)
         self.left_out = LeftOut()
+        self._off = np.isin(np.arange(detector.n_channels), detector.unread)
         self._event: int | None = None
         self._held: list[Frame] = []
         self._at = np.zeros((0, 2), dtype=np.int64)
@@ -91,14 +92,16 @@ class FrameTarget:
     def read(self, event_id: int, channel: int, start: int, ticks: int) -> np.ndarray | None:
         """What a channel has above its baseline from tick `start` on (ticks,) float32 [mV].
 
-        None where its frame lacks the channel, all its samples are the same, or one of these is at an end of the ADC's
-        range. Ticks count from the event's time, as those of the detector do.
+        None where the channel is off, its frame lacks it, all its samples are the same, or one of these is at an end of
+        the ADC's range. Ticks count from the event's time, as those of the detector do.
 
         Raises InputError: an event without frames, channels that the detector has not or twice, another tick, first
         tick or number of ticks, samples about other baselines, and as reading a frame does.
         """
         if event_id != self._event:
             self._hold(event_id)
+        if self._off[channel]:
+            return None
         frame, row = self._at[channel].tolist()
         if frame < 0:
             self.left_out.missing += 1

@@ -17,6 +17,7 @@ from lartpc.detector.pixelvalues import PIXEL_VALUES
 from lartpc.exceptions import InputError
 from lartpc.formats.attrs import detector_of, parameters_of
 from lartpc.formats.edepsim import no_segments
+from lartpc.formats.frames import has_frames
 from lartpc.formats.hitfile import read_attrs, read_hits, read_unread
 from lartpc.formats.hits_of_packets import Received
 from lartpc.formats.packetfile import has_packets, receive
@@ -63,9 +64,11 @@ class Target:
         `t0` is what their zero of time means, see `packet_events.zeros_of`; hits are at the times of the segments, so
         that it must be absolute or fit.
 
-        Raises InputError: no such file, no hits in it, attributes that are damaged, packets without the detector,
-        another `t0`, and as `receive` does.
+        Raises InputError: no such file, no hits in it, frames of wires, attributes that are damaged, packets without
+        the detector, another `t0`, and as `receive` does.
         """
+        if has_frames(path):
+            raise InputError(f"{path}: has frames of wires, allowed with pixels are hits or packets: see --detector")
         rounded, received = has_packets(path), None
         if rounded:
             if detector is None:

@@ -12,7 +12,7 @@ from lartpc.checks import check_choice
 from lartpc.data.segments import Segments
 from lartpc.exceptions import InputError
 from lartpc.fit.unknowns import unknowns_of
-from lartpc.fit.waveforms import nothing
+from lartpc.fit.waveforms import nothing, together
 from lartpc.gradients.taylor import LARGEST_STEPS, Report, Row, rows_of
 from lartpc.gradients.waveforms import WireTrace
 from lartpc.losses.waveforms import WaveformObjective
@@ -42,7 +42,7 @@ def gradcheck_waveforms(
     """
     if simulation.dtype != np.float64:
         raise InputError(f"dtype: found {simulation.dtype}, allowed is float64: differences need its precision")
-    wanted = list(names or simulation.acting())
+    wanted = list(names or together(simulation, segments.events))
     for name in wanted:
         check_choice("parameter", name, simulation.acting())
     check = WaveformCheck(WaveformObjective(simulation, segments, nothing, unknowns_of(simulation, wanted)))

@@ -15,6 +15,7 @@ from lartpc.blas import one_blas_thread
 from lartpc.charge.velocity import with_velocity
 from lartpc.contracts import ChainUnknowns
 from lartpc.data.segments import Segments
+from lartpc.exceptions import InputError
 from lartpc.fit.calibrate import Journal, truth_of
 from lartpc.fit.forecast import Forecast, bound
 from lartpc.fit.optimizers import GaussNewton, newton_step
@@ -28,8 +29,9 @@ from lartpc.goodness.verdict import Verdict
 from lartpc.goodness.waveforms import asked, judge_waveforms
 from lartpc.losses.catalogue import WAVEFORMS
 from lartpc.losses.waveforms import WaveformObjective
-from lartpc.parameters import Parameters, common_name
+from lartpc.parameters import Parameters, common_name, event_of
 from lartpc.simulation.wires import WireSimulation, with_amplifier
+from lartpc.wires.tables import FARTHEST, is_near
 
 SEVEN = ("alpha_emb", "beta_90", "R_anisotropy", "lifetime", "vdrift", "tran_diff", "long_diff")
 MOVES = ("vdrift", "eField", "t0_offset")  # what moves pulses
@@ -76,8 +78,8 @@ def calibrate_waveforms(
     known. `charge_scale`: as of `WaveformObjective`; errors are those with the charges of tracks free.
 
     Raises InputError: unknown or repeated name, one that nothing depends on, a start outside the bounds, no signal
-    where data are read, a `charge_scale` that is not above 0. Raises FloatingPointError where the likelihood is not
-    finite.
+    where data are read, another `charge_scale` than 1e-9 to 1e9, or infinite. Raises FloatingPointError where the
+    likelihood is not finite.
     """
     varied = as_unknowns(simulation, unknowns)
     check_start(varied)
@@ -119,7 +121,7 @@ def compare_waveforms(
     By mean squares of residuals, and by how far residuals ask for another value of a parameter. `read` as
     `calibrate_waveforms` takes it. Raises InputError where there is no signal where data are read.
     """
-    names = [name for name in simulation.acting() if name not in CONSTANT]
+    names = [name for name in together(simulation, segments.events) if name not in CONSTANT]
     objective = WaveformObjective(simulation, segments, read, unknowns_of(simulation, names))
     start = objective.unknowns.start
     return judge_waveforms(objective, start, asked(objective, start))
@@ -160,8 +162,29 @@ def scan_waveforms(
         best = fit_waveforms(objective, truth=truth, journal=first)
         return profile_objective(objective, best, over, points, plane, rest())
     ranges = {name: limits for name, limits in over.items() if limits is not None}
-    check_grid(objective.simulation, ranges, points, plane)
+    check_ranges(objective.simulation, ranges, points, plane)
     return scan_objective(objective, ranges, points, plane, journal, kind=WAVEFORMS, truth=truth)
+
+
+def check_ranges(simulation: WireSimulation, over: Mapping[str, tuple[float, float]], points: int, plane: bool) -> None:
+    """Raise InputError as `check_grid`, and for shaping times too far from that of the simulation."""
+    check_grid(simulation, over, points, plane)
+    own = float(simulation.parameters.value("shaping"))
+    low, high = over.get("shaping", (own, own))
+    if not (is_near(low, own) and is_near(high, own)):
+        allowed = f"{(1.0 - FARTHEST) * own:g} to {(1.0 + FARTHEST) * own:g}, near that of the simulation"
+        raise InputError(f"range of shaping: found {low:g} to {high:g}, allowed is {allowed}")
+
+
+def together(simulation: WireSimulation, events: np.ndarray) -> list[str]:
+    """Names of all parameters that results depend on, as unknowns of a fit of `events`, ids.
+
+    A time of all events is none of them where some have times of their own.
+    """
+    single, here = simulation.parameters.of_events, set(events.tolist())
+    common = {common_name(name) for name in single}
+    names = [name for name in simulation.acting() if name not in common]
+    return [name for name in names if name not in single or event_of(name) in here]
 
 
 def nothing(event_id: int, channel: int, start: int, ticks: int) -> np.ndarray:

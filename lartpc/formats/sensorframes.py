@@ -39,8 +39,8 @@ class SensorFrames:
     """The events of a sensor file of a detector as frames: what `FrameFile` is of Wire-Cell's.
 
     A frame has all channels of a volume of which the event has samples. Raises InputError on making it, as `SensorFile`
-    does, and for a file of other planes, ticks or numbers of them than the detector has, without pedestals, or where
-    samples are left out: nothing but a threshold is known of these.
+    does, and for a file without events, of other planes, ticks or numbers of them than the detector has, without
+    pedestals, or where samples are left out: nothing but a threshold is known of these.
     """
 
     tag = None
@@ -48,6 +48,8 @@ class SensorFrames:
     def __init__(self, path: str | os.PathLike, detector: WireDetector) -> None:
         self.file, self.detector, own = SensorFile(path), detector, sensor_layout(detector)
         self.events, found = self.file.events, self.file.layout
+        if not len(self.events):
+            raise InputError(f"{path}: no events, '/event_<NNN>', found only config")
         if self.file.threshold != 0.0:
             raise InputError(
                 f"{path}: config: threshold_adc is {self.file.threshold:g}, allowed for a fit is 0: all samples"

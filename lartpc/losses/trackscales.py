@@ -19,6 +19,7 @@ import numpy as np
 import scipy.fft
 
 from lartpc.arrays import namespace, offsets, to_numpy
+from lartpc.exceptions import InputError
 from lartpc.gradients.waveforms import bare_slopes
 from lartpc.response.windows import Windows
 from lartpc.simulation.batches import Batch
@@ -27,6 +28,7 @@ from lartpc.wires.spans import Stretches, spans_of
 if TYPE_CHECKING:
     from lartpc.losses.waveforms import Regions, WaveformObjective
 
+WIDTHS = (1e-9, 1e9)  # of priors
 DEGENERATE = 1e-10  # relative eigenvalue of A + P below which tracks are the same: what tells them apart stays at 1
 
 
@@ -82,6 +84,13 @@ class Parts(NamedTuple):
             own = slice(None) if not rank.any() else of_sample == k
             result[..., self.at[own]] += values[..., own]
         return result
+
+
+def check_width(width: float) -> None:
+    """Raise InputError for a width of the prior of which a fit makes no use."""
+    low, high = WIDTHS
+    if not low <= width <= high and width != np.inf:
+        raise InputError(f"charge_scale: found {width:g}, allowed is a width from {low:g} to {high:g}, or infinite")
 
 
 class TrackFit:

@@ -22,7 +22,7 @@ from lartpc.detector.wires import WireDetector
 from lartpc.exceptions import InputError
 from lartpc.gradients.waveforms import bare_slopes
 from lartpc.losses.linear import Normal
-from lartpc.losses.trackscales import TrackFit, Tracks
+from lartpc.losses.trackscales import TrackFit, Tracks, check_width
 from lartpc.parameters import event_of
 from lartpc.response.windows import Windows
 from lartpc.simulation.wires import WireSimulation, WireWaveforms
@@ -132,7 +132,8 @@ class WaveformObjective:
     `charge_scale`: of each track, the segments of an event with the same traj_id, the dE has a factor that is not
     known, but for a prior of this relative width about 1; infinite: none. See `trackscales`.
 
-    Raises InputError where the segments give no signal that is read, and for a `charge_scale` that is not above 0.
+    Raises InputError where the segments give no signal that is read, and for another `charge_scale` than 1e-9 to 1e9,
+    or infinite.
     """
 
     def __init__(
@@ -144,8 +145,8 @@ class WaveformObjective:
         progress: Callable[[Iterable], Iterable] = lambda batches: batches,
         charge_scale: float | None = None,
     ) -> None:
-        if charge_scale is not None and not charge_scale > 0.0:
-            raise InputError(f"charge_scale: found {charge_scale:g}, allowed is a width above 0")
+        if charge_scale is not None:
+            check_width(charge_scale)
         self.simulation = simulation = simulation.apart(unknowns.names)
         self.unknowns, self.progress, self.charge_scale = unknowns, progress, charge_scale
         self.single = {event_of(name): k for k, name in enumerate(unknowns.names) if event_of(name) is not None}

@@ -12,7 +12,7 @@ from scipy.interpolate import CubicHermiteSpline, PchipInterpolator
 
 from lartpc.fit.scan import CONTENTS, Scan, rise_of
 from lartpc.losses.catalogue import SQUARES, WAVEFORMS
-from lartpc.parameters import parameter
+from lartpc.parameters import event_of, parameter
 
 OF_SQUARES = (*SQUARES, WAVEFORMS)  # losses of which half a standard deviation squared is 1/2
 SMALL = 1e-2  # of the largest rise, for losses that have no scale
@@ -48,12 +48,14 @@ def curves(scan: Scan) -> Figure:
     ax.set_xscale("asinh", linear_width=PERCENT)
     for i, name in enumerate(scan.names):
         x, loss, slope = scan.line(name)
-        percent, slope = 100.0 * (x / scan.fixed[i] - 1.0), slope * scan.fixed[i] / 100.0
+        row, own = parameter(name), scan.fixed[i]
+        size, of = (row.scale, f", % of {row.scale:g} {row.unit}") if row.nominal == 0.0 else (abs(own), "")
+        percent, slope = 100.0 * (x - own) / size, slope * size / 100.0
         rise = loss - scan.loss.min()
         shape = PchipInterpolator(np.arcsinh(percent / PERCENT), np.arcsinh(rise / small))
         fine = np.linspace(shape.x[0], shape.x[-1], 1000)
         curve = PERCENT * np.sinh(fine), small * np.sinh(shape(fine))
-        (line,) = ax.plot(*curve, linewidth=1.8, label=textwrap.fill(title(name), LONGEST))
+        (line,) = ax.plot(*curve, linewidth=1.8, label=textwrap.fill(title(name) + of, LONGEST))
         ax.plot(percent, rise, "o", markersize=4, color=line.get_color())
         reach = TANGENTS * np.minimum(np.gradient(percent), (rise + small) / np.maximum(np.abs(slope), 1e-300))
         along = np.linspace(-1.0, 1.0, 9)[:, None] * reach
@@ -149,8 +151,9 @@ def label(name: str) -> str:
 
 def title(name: str) -> str:
     """Meaning of a parameter, its symbol set as one."""
-    _, single, module = name.partition(".")
-    return re.sub(r"\b(\w_\w+)\b", r"$\1$", parameter(name).meaning) + (f", module {module}" if single else "")
+    _, single, of = name.partition(".")
+    which = f", event {event_of(name)}" if event_of(name) is not None else f", module {of}" if single else ""
+    return re.sub(r"\b(\w_\w+)\b", r"$\1$", parameter(name).meaning) + which
 
 
 def rise_label(scan: Scan) -> str:

@@ -67,7 +67,12 @@ class Seen(NamedTuple):
 
 
 def simulated(simulation: WireSimulation, sources: Sources, apart: bool, settled: bool = True) -> WireWaveforms:
-    """Voltages of sources, each its own event, or all of one; `settled`: as far as a region goes."""
+    """Voltages of sources, each its own event, or all of one; `settled`: as far as a region goes.
+
+    Raises InputError where single events have parameters of their own: ids here are none of the data.
+    """
+    for name in simulation.parameters.of_events:
+        raise InputError(f"parameter {name}: found in a reconstruction, allowed with wires is t0_offset of all events")
     n = len(sources.dE)
     event_id = np.arange(n) if apart else np.zeros(n, dtype=np.int64)
     settle = 2 * PAD if settled and simulation.detector.electronics.rc else 0

@@ -72,7 +72,7 @@ def _points_of_tpc(simulation: WireSimulation, read: Read, event_id: int, tpc: i
     for w, t in _peaks(collection, PEAK):
         found = _across(simulation, collection.plane, induction, tpc, w, t)
         places += [[*place, probe[2] + along * (t - d.n_ticks // 2)] for place in found]
-        charges += [collection.charge[w, t] * collection.error / len(found)] * len(found)
+        charges += [collection.charge[w, t] * collection.error / len(found)] * len(found) if found else []
     return Points(np.array(places).reshape(-1, 3), np.array(charges))
 
 

@@ -96,7 +96,7 @@ def shape(response: FieldResponse, electronics: Electronics, site: float) -> lis
     V(t) = integral of current(t') impulse(t - t'), the current being even within each of its samples. Summed over time
     it is exactly that of a whole electron on the wire that collects it, and 0 on the others, at any begin of the sites.
 
-    Raises InputError where a site is no whole number of the response's samples.
+    Raises InputError where a site is no whole number of the response's samples, and as `times_of`.
     """
     steps, pulse = sampling_of(response, site), impulse(electronics, times_of(response, electronics))
     area = pulse.sum() * response.sampling
@@ -120,7 +120,12 @@ def sampling_of(response: FieldResponse, site: float) -> int:
 
 
 def times_of(response: FieldResponse, electronics: Electronics) -> np.ndarray:
-    """When a pulse is sampled (n,) [us]."""
+    """When a pulse is sampled (n,) [us]. InputError where its shaping time is shorter than the response's sampling."""
+    if electronics.shaping < response.sampling:
+        raise InputError(
+            f"shaping: found {electronics.shaping:g} us, allowed is from the sampling of the response on, "
+            f"{response.sampling:g} us"
+        )
     return (np.arange(round(SETTLED * electronics.shaping / response.sampling)) + 0.5) * response.sampling
 
 

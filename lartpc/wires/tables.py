@@ -48,7 +48,7 @@ class WireTables(NamedTuple):
         place allow.
         """
         own, dtype = self.shapings[0].electronics, self.space.dtype
-        if not abs(shaping / own.shaping - 1.0) <= FARTHEST:
+        if not is_near(shaping, own.shaping):
             most = f"{100.0 * FARTHEST:g} %"
             raise FloatingPointError(
                 f"shaping {shaping:g} us is more than {most} from that of the simulation, {own.shaping:g}"
@@ -68,6 +68,11 @@ class WireTables(NamedTuple):
         for latest_first, waveform in zip(basis.reshape(len(basis), -1, self.space.shape[2]), waveforms, strict=True):
             latest_first[len(latest_first) - waveform.shape[1] :, : len(waveform)] = waveform.T[::-1]
         return aligned(xp.asarray(basis.astype(self.space.dtype)))
+
+
+def is_near(shaping: float, own: float) -> bool:
+    """Whether tables of the shaping time `own` may be those of another one."""
+    return abs(shaping / own - 1.0) <= FARTHEST * (1.0 + 1e-6)  # of values in single precision
 
 
 @one_blas_thread

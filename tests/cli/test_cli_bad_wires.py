@@ -51,6 +51,14 @@ def test_they_have_their_baseline_and_the_others_are_the_same(made, tmp_path):
         np.testing.assert_array_equal(file["unread"], made["off"])
 
 
+def test_nothing_is_found_on_them(made, tmp_path):
+    off = tmp_path / "off.json"
+    off.write_text(json.dumps(list(range(WireDetector.load(made["of"][1]).n_channels))))
+    found = ("reconstruct", made["frames"], "-o", tmp_path / "out.h5", *made["of"], "--bad-channels", off)
+    done = lartpc_command(*found)
+    assert done.exit_code == 1 and "    0          0   no charge on wires that cross" in done.stdout
+
+
 @pytest.mark.slow
 def test_a_fit_uses_nothing_of_them(made, tmp_path):
     """By the option, or where the frames have them as constant; and less is known than with all channels."""

@@ -111,9 +111,20 @@ def test_others_are_refused(made, tmp_path):
     assert "--sensor: found with pixels, allowed only with wires" in line
     line = refusal("simulate", made["segments"], "-o", tmp_path / "f.h5", *made["of"], "--sensor-threshold", "3")
     assert "--sensor-threshold: allowed with --sensor only" in line
+    for threshold in ("-1", "nan", "inf"):
+        given = (*made["of"], *sensor, "--sensor-threshold", threshold)
+        line = refusal("simulate", made["segments"], "-o", tmp_path / "f.h5", *given)
+        assert f"--sensor-threshold: found {threshold}, allowed is a number from 0 [ADC]" in line
     target = made["folder"] / "sensor.h5"
     line = refusal("calibrate", made["segments"], target, "-o", tmp_path / "fit", "--detector", "sbnd")
     assert "config: num_wires is" in line
     line = refusal("calibrate", made["segments"], target, "-o", tmp_path / "fit", *made["of"], "--tag", "raw")
     assert "is a sensor file, whose frames have no tag" in line
+    none = tmp_path / "none.h5"
+    none.write_bytes(target.read_bytes())
+    with h5py.File(none, "a") as file:
+        del file["event_000"], file["event_001"]
+    for command in (("calibrate", made["segments"], none), ("reconstruct", none)):
+        assert "no events, '/event_<NNN>'" in refusal(*command, "-o", tmp_path / "out", *made["of"])
+    assert not (tmp_path / "out").exists()
     assert not (tmp_path / "f.h5").exists() and not (tmp_path / "s.h5").exists()

@@ -36,10 +36,19 @@ def small(tmp_path_factory):
 def test_events_without_charge_are_told(small, tmp_path):
     frames, options = small
     done = lartpc_command("reconstruct", frames, "-o", tmp_path / "out.h5", *options)
-    assert done.exit_code == 1 and "no event is good" in done.stderr
+    assert done.exit_code == 1 and "no event is good: there is no charge on wires that cross" in done.stderr
     assert "    4          0   no charge on wires that cross" in done.stdout
     with h5py.File(tmp_path / "out.h5") as file:
         assert file["events"]["event_id"].tolist() == [4] and len(file["segments"]) == 0
+
+
+def test_an_event_with_too_much_charge_is_told_to_have_it(small, tmp_path, monkeypatch):
+    _, options = small
+    monkeypatch.setattr("lartpc.reconstruction.wireresult.LARGEST_EVENT", 5)
+    write_segments(tmp_path / "many.h5", line(12, (2.0, 0.0, 11.0), 4))
+    succeeds("simulate", tmp_path / "many.h5", "-o", tmp_path / "frames.h5", *options)
+    done = lartpc_command("reconstruct", tmp_path / "frames.h5", "-o", tmp_path / "out.h5", *options)
+    assert done.exit_code == 1 and "there is charge for more than 400 segments" in done.stderr
 
 
 @pytest.mark.parametrize(

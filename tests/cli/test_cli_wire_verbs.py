@@ -120,6 +120,32 @@ def test_a_profile_has_the_interval_of_the_error(made, tmp_path):
     assert high - low == pytest.approx(2.0 * float(error), rel=0.05) and low < best < high
 
 
+def test_times_of_events_are_those_of_the_verbs(made, tmp_path):
+    """Set for single events: compared as they are, scanned about 0, and their gradients are right."""
+    own = ("--set", "t0_offset.event0=0.1")
+    done = lartpc_command("compare", made["segments"], made["frames"], *of(made), *own, "-o", tmp_path / "c")
+    assert done.exit_code == 1 and "does not describe" in done.stdout
+    checks = json.loads((tmp_path / "c/verdict.json").read_text())["checks"]
+    asked = {check["name"].split()[2]: check["found"] for check in checks if check["name"].startswith("change of")}
+    assert asked["t0_offset.event0"] == pytest.approx(-0.1, rel=0.2) and "t0_offset" not in asked
+    scanned = ("scan", made["segments"], made["frames"], *of(made), "--events", "0", "-o", tmp_path / "s")
+    told = succeeds(*scanned, "--over", "t0_offset.event0=-0.1:0.1", "--points", "3")
+    assert float(told.splitlines()[2].split()[2]) == 0.0
+    assert matplotlib.image.imread(tmp_path / "s/scan.png")[..., :3].std() > 0.01
+    told = succeeds("gradcheck", made["segments"], *of(made), *own)
+    assert "t0_offset.event0" in told and "t0_offset " not in told
+    line = refusal("reconstruct", made["frames"], *of(made), *own, "--events", "0", "-o", tmp_path / "r.h5")
+    assert "parameter t0_offset.event0: found in a reconstruction" in line and not (tmp_path / "r.h5").exists()
+
+
+def test_shaping_times_that_tables_do_not_reach_are_no_range(made, tmp_path):
+    scanned = ("scan", made["segments"], made["frames"], *of(made), *ONE, "--points", "2", "-o", tmp_path / "s")
+    line = refusal(*scanned, "--over", "shaping")
+    assert "range of shaping: found 0.5 to 4, allowed is 1.4 to 2.6, near that of the simulation" in line
+    assert not (tmp_path / "s").exists()
+    succeeds(*scanned, "--over", "shaping=1.4:2.6")
+
+
 def test_gradcheck_passes(made):
     told = succeeds("gradcheck", made["segments"], *of(made), "--fit", "lifetime,vdrift")
     rows = [line.split() for line in told.splitlines()[2:6]]
@@ -163,6 +189,10 @@ def test_options_of_pixels_are_refused(made, tmp_path, monkeypatch):
     assert "TARGET: found none" in refusal("scan", files[0], "-o", "s", *of(made))
     for command in (("compare", *files, "-o", "c"), ("scan", *files, "-o", "s")):
         assert "--tag: found with pixels" in refusal(*command, "--tag", "raw")
+    for command in (("compare", *files), ("scan", *files), ("calibrate", *files), ("reconstruct", files[1])):
+        assert "has frames of wires, allowed with pixels are hits or packets: see --detector" in refusal(
+            *command, "-o", "x"
+        )
     for command in (("scan", *files, "-o", "s", "--over"), ("forecast", files[0], "--fit")):
         assert "lifetime.0" in refusal(*command, "lifetime.0", *of(made))
     assert "nothing depends on Ab" in refusal("scan", *files, "-o", "s", "--over", "Ab", *of(made))

@@ -124,5 +124,7 @@ def test_values_are_the_detectors_unless_they_are_given():
     given = small_simulation(detector, parameters=detector.parameters.replace(shaping=1.0))
     own = small_simulation(with_electronics(detector, shaping=1.0))
     np.testing.assert_array_equal(voltage_of(given, given.vector()), voltage_of(own, own.vector()))
+    with pytest.raises(InputError, match="shaping: found 0.05 us, allowed is from the sampling of the response on"):
+        small_simulation(detector, parameters=detector.parameters.replace(shaping=0.05))
     with pytest.raises(InputError, match="parameter gain: found 14 with pixels, allowed only with wires"):
         Simulation(parameters=Parameters(gain=14.0))

@@ -125,6 +125,7 @@ def test_charges_that_are_off_bias_a_fit_that_holds_them(detector):
     assert (known.errors <= free.errors * 1.001).all()
 
 
-def test_a_width_is_above_0(detector):
-    with pytest.raises(InputError, match="charge_scale: found -1, allowed is a width above 0"):
-        objective_of(simulation_of(detector), crossing(), None, -1.0)
+@pytest.mark.parametrize("width", [-1.0, np.nan, 1e-300, 1e300])
+def test_a_width_is_a_number_above_0(detector, width):
+    with pytest.raises(InputError, match="charge_scale: found .*, allowed is a width from 1e-09 to 1e"):
+        objective_of(simulation_of(detector), crossing(), None, width)
