@@ -90,9 +90,9 @@ def machine():
     }
 
 
-def commit():
-    """The commit of the sources, with `-dirty` where they were changed since; None outside a repository."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+def commit(folder=ROOT):
+    """The commit of the sources in a folder, with `-dirty` where they were changed since; None outside a repository."""
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     done = subprocess.run(command, capture_output=True, text=True)
     return done.stdout.strip() or None
 

@@ -8,16 +8,20 @@ python bench/wires.py segments --seeds N               lines of 24 segments of 1
 
 Speed: voltages of three planes with 10 wires on either side; with high passes, noise and ADC of all channels that see
 charge over the whole readout; value and gradient by all parameters and deposits. Wall time and that of the processor.
+With --jaxtpc PATH, of speed: beside JAXTPC from a checkout (jaxtpc.py), by turns.
 Writes bench/results/wires-KIND-*.json.
 """
 
 import argparse
 import resource
 import time
+from functools import partial
 
 import common
 import numpy as np
+from jaxtpc import HELD, Peer, missing
 
+from lartpc.charge.velocity import with_velocity
 from lartpc.data.segments import Segments
 from lartpc.detector.wires import WireDetector
 from lartpc.fit.unknowns import unknowns_of
@@ -61,16 +65,18 @@ def deposits(number):
     return Segments(zero, ids, zero, zero + 13, **columns, dE=dE, dEdx=np.full(number, 2.1), t0=np.zeros(number))
 
 
-def timed(run, repeats):
-    """Least wall time and that of the processor [s] of some runs, the first of which may compile."""
+def timed(run, repeats, peer=None):
+    """Least wall time and that of the processor [s] of some runs after one that may compile; the peer's by turns."""
     run()
     seconds = []
     for _ in range(repeats):
         started, busy = time.perf_counter(), time.process_time()
         run()
         seconds.append((time.perf_counter() - started, time.process_time() - busy))
+        if peer is not None:
+            peer.run()
     wall, processor = np.min(seconds, axis=0).tolist()
-    return {"wall_s": wall, "processor_s": processor}
+    return {"wall_s": wall, "processor_s": processor} | ({} if peer is None else {"jaxtpc": peer.close()})
 
 
 def of_event(chain, batch, event_id):
@@ -84,6 +90,18 @@ def of_event(chain, batch, event_id):
     return digitize(voltage, d.adc, d.channel_kind[channels][:, None])
 
 
+def told(row):
+    """The times of a row as they are printed."""
+    for kind in ("voltages", "frames", "gradient"):
+        yield f"{kind} {1e3 * row[kind]['wall_s']:,.0f} ms"
+        theirs = row[kind].get("jaxtpc", {})
+        if "failed" in theirs:
+            yield f"JAXTPC failed ({theirs['failed']})"
+        elif theirs:
+            wall, processor = (theirs[key] / row[kind][key] for key in ("wall_s", "processor_s"))
+            yield f"JAXTPC {wall:.1f} times as long ({processor:.1f} of the processor)"
+
+
 def speed(arguments):
     chain = WireSimulation(WireDetector.built_in(arguments.detector))
     rows = []
@@ -95,14 +113,17 @@ def speed(arguments):
             taped.backward(2.0 * taped.waveforms.voltage)
 
         repeats = REPEATS if number < 1e5 else 1
-        row = {"deposits": number, "voltages": timed(lambda: chain.waveforms(batch, values), repeats)}  # noqa: B023
-        row["frames"] = timed(lambda: of_event(chain, batch, 0), repeats)  # noqa: B023
-        row["gradient"] = timed(gradient, repeats)
+        runs = {"voltages": partial(chain.waveforms, batch, values), "frames": partial(of_event, chain, batch, 0)}
+        row = {"deposits": number}
+        for kind, run in (*runs.items(), ("gradient", gradient)):
+            peer = None
+            if arguments.jaxtpc and (kind != "gradient" or number < HELD):
+                peer = Peer(arguments.jaxtpc, deposits(number), with_velocity(chain.parameters), kind)
+            row[kind] = timed(run, repeats, peer)
         row["memory_MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
         rows.append(row)
-        told = (f"{kind} {1e3 * row[kind]['wall_s']:,.0f} ms" for kind in ("voltages", "frames", "gradient"))
-        print(f"{number:8} deposits: {', '.join(told)}; {row['memory_MB']:,.0f} MB", flush=True)
-    return {"rows": rows}
+        print(f"{number:8} deposits: {', '.join(told(row))}; {row['memory_MB']:,.0f} MB", flush=True)
+    return {"rows": rows} | ({"jaxtpc": common.commit(arguments.jaxtpc)} if arguments.jaxtpc else {})
 
 
 def muons(detector, number, seed):
@@ -291,7 +312,10 @@ def main():
     parser.add_argument("muons", nargs="*", type=int)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--detector", default="sbnd")
+    parser.add_argument("--jaxtpc", metavar="PATH", help="of speed: a checkout of JAXTPC to measure beside")
     arguments = parser.parse_args()
+    if arguments.jaxtpc and (lacking := missing(arguments.jaxtpc)):
+        parser.exit(2, f"{lacking}\n")
     content = KINDS[arguments.kind](arguments)
     print(
         common.write(f"wires-{arguments.kind}", content | {"machine": common.machine(), "detector": arguments.detector})
