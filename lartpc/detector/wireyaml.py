@@ -276,4 +276,7 @@ def _parameters(path: str | os.PathLike, values: dict[Any, Any], n_tpcs: int, fi
             f"{path}: parameters: eField: found {made.eField:g}, allowed is that of field_response: field, {field:g} "
             "[kV/cm], as without it"
         )
+    for name in ("gain", "shaping"):
+        if name in values:
+            raise InputError(f"{path}: parameters: {name}: found {values[name]}, allowed is that of electronics alone")
     return made

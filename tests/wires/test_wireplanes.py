@@ -110,6 +110,7 @@ def test_a_split_anode_has_wires_of_its_own_in_each_part():
         (("charge: [", "spectra: [1, "), "noise: spectra: found "),
         (("lifetime: 3000.0", "eField.1: 0.5"), "parameters: parameter eField.1: the detector has no module 1"),
         (("eField: 0.5", "eField: 0.45"), "eField: found 0.45, allowed is that of field_response: field, 0.5 [kV/cm]"),
+        (("eField: 0.5", "shaping: 3.0"), "parameters: shaping: found 3.0, allowed is that of electronics alone"),
         (("name: small", "anodes: []\nname: small"), "key 'anodes' is there twice"),
         (("name: small", "name: [small]"), "name: found ['small'], allowed is a text of 1 to 60 characters"),
         (("name: W", "name: U"), "planes[1]: name: found 'U' of two planes, allowed is a name for each"),
