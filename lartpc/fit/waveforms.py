@@ -169,7 +169,7 @@ def scan_waveforms(
 def check_ranges(simulation: WireSimulation, over: Mapping[str, tuple[float, float]], points: int, plane: bool) -> None:
     """Raise InputError as `check_grid`, and for shaping times too far from that of the simulation."""
     check_grid(simulation, over, points, plane)
-    own = float(simulation.parameters.value("shaping"))
+    own = simulation.readout.table.shapings[0].electronics.shaping
     low, high = over.get("shaping", (own, own))
     if not (is_near(low, own) and is_near(high, own)):
         allowed = f"{(1.0 - FARTHEST) * own:g} to {(1.0 + FARTHEST) * own:g}, near that of the simulation"
