@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pytest
 from wire_samples import joined, segments_of, small_response, small_wires
 
 from lartpc.simulation.wires import WireSimulation, dense
@@ -55,6 +56,26 @@ def data_of(simulation, segments, seed, noise=True):
         return frames[event_id][channel, start - d.first_tick : start - d.first_tick + n]
 
     return read
+
+
+def assert_gradient(objective, values):
+    """That of the value at `values` is that of differences; double precision."""
+    at = objective(values)
+    for k in range(len(values)):
+        h = 1e-5 * values[k] * np.eye(len(values))[k]
+        expected = (objective(values + h).value - objective(values - h).value) / (2e-5 * values[k])
+        assert at.gradient[k] == pytest.approx(expected, rel=1e-6, abs=1e-6 * np.sqrt(at.information[k, k]))
+
+
+def assert_hessian(objective, values, most):
+    """The information at `values`, where there are no residuals, is that of differences of the gradient."""
+    rows = []
+    for k in range(len(values)):
+        h = 1e-5 * values[k] * np.eye(len(values))[k]
+        rows.append((objective(values + h).gradient - objective(values - h).gradient) / (2e-5 * values[k]))
+    information = objective(values).information
+    size = np.sqrt(np.diag(information))
+    np.testing.assert_allclose(np.array(rows) / np.outer(size, size), information / np.outer(size, size), atol=most)
 
 
 def of_one_track(segments):

@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from lartpc.data.segments import Segments
 from lartpc.detector.wires import WireDetector
@@ -112,6 +113,19 @@ def differentiate_wires(dtype):
         trace = WireTrace(simulation.in_order(order), batch)
         trace.backward(trace.waveforms.voltage)
     waveform_slopes(simulation, batch, simulation.vector(), [simulation.parameters.names.index("tran_diff")])
+
+
+def assert_differences(batch, by_segments, loss):
+    """Derivatives by the columns of a batch's segments are those of differences of `loss(batch)`."""
+    for name, grad in by_segments.items():
+        column = getattr(batch, name)
+        for at in np.ndindex(column.shape):
+            sides = []
+            for sign in (-1.0, 1.0):
+                moved = column.copy()
+                moved[at] += sign * 1e-5
+                sides.append(loss(batch._replace(**{name: moved})))
+            assert grad[at] == pytest.approx((sides[1] - sides[0]) / 2e-5, abs=2e-6 * np.abs(grad).max())
 
 
 def few():

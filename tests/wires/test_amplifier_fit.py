@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from wire_fits import data_of, diffusing, muons, simulation_of
+from wire_fits import assert_gradient, assert_hessian, data_of, diffusing, muons, simulation_of
 from wire_samples import track
 
 from lartpc.fit.constraint import Constraint
@@ -25,11 +25,7 @@ def test_gradient_is_that_of_differences(detector):
     unknowns = unknowns_of(simulation, NAMES)
     objective = WaveformObjective(simulation, segments, data_of(simulation, segments, 0), unknowns)
     values = unknowns.start * np.array([1.002, 0.99, 0.998, 1.04])
-    at = objective(values)
-    for k in range(len(values)):
-        h = 1e-5 * values[k] * np.eye(len(values))[k]
-        expected = (objective(values + h).value - objective(values - h).value) / (2e-5 * values[k])
-        assert at.gradient[k] == pytest.approx(expected, rel=1e-6, abs=1e-6 * np.sqrt(at.information[k, k]))
+    assert_gradient(objective, values)
 
 
 def test_information_is_the_hessian_where_there_are_no_residuals(detector):
@@ -37,13 +33,7 @@ def test_information_is_the_hessian_where_there_are_no_residuals(detector):
     segments = muons(1, np.random.default_rng(1), detector)
     unknowns = unknowns_of(simulation, NAMES)
     objective = WaveformObjective(simulation, segments, data_of(simulation, segments, 0, noise=False), unknowns)
-    values, rows = unknowns.start, []
-    for k in range(len(values)):
-        h = 1e-5 * values[k] * np.eye(len(values))[k]
-        rows.append((objective(values + h).gradient - objective(values - h).gradient) / (2e-5 * values[k]))
-    information = objective(values).information
-    size = np.sqrt(np.diag(information))
-    np.testing.assert_allclose(np.array(rows) / np.outer(size, size), information / np.outer(size, size), atol=1e-5)
+    assert_hessian(objective, unknowns.start, 1e-5)
 
 
 def test_a_fit_finds_gain_and_shaping_time(detector):

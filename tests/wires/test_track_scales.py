@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from wire_fits import data_of, diffusing, muons, of_one_track, simulation_of
+from wire_fits import assert_gradient, assert_hessian, data_of, diffusing, muons, of_one_track, simulation_of
 from wire_samples import joined, track
 
 from lartpc.exceptions import InputError
@@ -69,10 +69,7 @@ def test_value_is_the_least_and_gradient_and_information_are_its_derivatives(det
     objective = objective_of(simulation, segments, data_of(simulation, scaled(segments, factors), 3), width)
     values = objective.unknowns.start * np.array([1.01, 0.97, 1.0001, 1.02])
     at, change = objective(values), objective.track_fit(0, values, NONE).change
-    for k in range(len(values)):
-        h = 1e-5 * values[k] * np.eye(len(values))[k]
-        expected = (objective(values + h).value - objective(values - h).value) / (2e-5 * values[k])
-        assert at.gradient[k] == pytest.approx(expected, rel=1e-6, abs=1e-6 * np.sqrt(at.information[k, k]))
+    assert_gradient(objective, values)
     rng = np.random.default_rng(0)
     for move in (np.zeros(4), *rng.normal(0.0, 0.01, (3, 4))):
         other = WaveformObjective(
@@ -85,13 +82,7 @@ def test_value_is_the_least_and_gradient_and_information_are_its_derivatives(det
         value = other(values).value + penalty
         assert value == pytest.approx(at.value, rel=1e-9) if not move.any() else value > at.value
     exact = objective_of(simulation, segments, data_of(simulation, segments, 3, noise=False), width)
-    start, rows = exact.unknowns.start, []
-    for k in range(len(start)):
-        h = 1e-5 * start[k] * np.eye(len(start))[k]
-        rows.append((exact(start + h).gradient - exact(start - h).gradient) / (2e-5 * start[k]))
-    information = exact(start).information
-    size = np.sqrt(np.diag(information))
-    np.testing.assert_allclose(np.array(rows) / np.outer(size, size), information / np.outer(size, size), atol=2e-5)
+    assert_hessian(exact, exact.unknowns.start, 2e-5)
 
 
 def test_charges_that_are_off_bias_a_fit_that_holds_them(detector):

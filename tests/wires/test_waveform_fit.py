@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from wire_fits import data_of, diffusing, muons, simulation_of
+from wire_fits import assert_gradient, data_of, diffusing, muons, simulation_of
 from wire_samples import joined, segments_of, track
 
 from lartpc.fit.unknowns import unknowns_of
@@ -64,11 +64,7 @@ def test_gradient_is_that_of_differences(detector, blur):
     objective = WaveformObjective(simulation, segments, data_of(simulation, segments, 0), unknowns)
     objective = objective.blurred(blur, np.ones(len(SEVEN), dtype=bool))
     values = unknowns.start * (1.0 + 0.002 * np.array([1.0, -1.0, 1.0, 1.0, 0.1, -1.0, 1.0]))
-    at = objective(values)
-    for k in range(len(values)):
-        h = 1e-5 * values[k] * np.eye(len(values))[k]
-        expected = (objective(values + h).value - objective(values - h).value) / (2e-5 * values[k])
-        assert at.gradient[k] == pytest.approx(expected, rel=1e-6, abs=1e-6 * np.sqrt(at.information[k, k]))
+    assert_gradient(objective, values)
 
 
 def test_what_high_passes_leave_of_a_signal_is_in_the_next_region(detector):

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import pytest
 from scipy.special import ndtr
-from wire_samples import joined, segments_of, small_response, small_simulation, small_wires, track
+from wire_samples import assert_differences, joined, segments_of, small_response, small_simulation, small_wires, track
 
 from lartpc.arrays import owners
 from lartpc.exceptions import InputError
@@ -192,16 +192,7 @@ def test_gradients_and_slopes_are_those_of_differences(rc, order):
         assert by_parameters[name] == pytest.approx(expected, rel=1e-6)
         if order == "pairs":  # in which slopes are found; by cells windows end with what is seen of each
             assert slopes[k] @ weight == pytest.approx(by_parameters[name], rel=1e-9)
-    for name, grad in by_segments.items():
-        column = getattr(batch, name)
-        for at in np.ndindex(column.shape):
-            sides = []
-            for sign in (-1.0, 1.0):
-                moved = column.copy()
-                moved[at] += sign * 1e-5
-                sides.append(loss(simulation.vector(), batch._replace(**{name: moved})))
-            scale = np.abs(grad).max()
-            assert grad[at] == pytest.approx((sides[1] - sides[0]) / 2e-5, abs=2e-6 * scale)
+    assert_differences(batch, by_segments, lambda of: loss(simulation.vector(), of))
 
 
 def test_bits_do_not_depend_on_threads_or_the_order_of_events():
