@@ -194,6 +194,9 @@ def cut_options(condition=""):
     return lambda command: cuts(cut(command))
 
 
+CLOSURE_OPTIONS = ("closure", "truth", "noise", "cuts", "cut", "seed")  # those of `closure_options`
+
+
 def closure_options(drawn):
     """The decorator with --closure and what goes with it; `drawn`: at which parameters the target is drawn."""
     options = (

@@ -12,6 +12,7 @@ import click
 from lartpc import InputError
 from lartpc.cli.fitting import aim_of, check_target, fitted_names, given_truth, names_of, prepare
 from lartpc.cli.options import (
+    CLOSURE_OPTIONS,
     PIXEL_OPTIONS,
     closure_options,
     config_option,
@@ -48,12 +49,7 @@ OF_PIXELS = (
     "loss",
     "rounded",
     "t0",
-    "closure",
-    "truth",
-    "noise",
-    "cuts",
-    "cut",
-    "seed",
+    *CLOSURE_OPTIONS,
 )
 
 

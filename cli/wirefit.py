@@ -11,7 +11,7 @@ import click
 from lartpc import InputError
 from lartpc.cli.fitting import fitted_of_events, given_bounds, given_constraints, names_of, prepare, showing
 from lartpc.cli.info import versions
-from lartpc.cli.options import PIXEL_OPTIONS, load_wires, number, pairs
+from lartpc.cli.options import CLOSURE_OPTIONS, PIXEL_OPTIONS, load_wires, number, pairs
 from lartpc.cli.progress import announce_compilation, progress_bar
 from lartpc.cli.wires import check_common, refuse, response_given, say_left_out, wire_simulation
 
@@ -34,12 +34,7 @@ OF_PIXELS = (
     "t0_width",
     "t0_of",
     "track_density",
-    "closure",
-    "truth",
-    "noise",
-    "cuts",
-    "cut",
-    "seed",
+    *CLOSURE_OPTIONS,
 )
 
 

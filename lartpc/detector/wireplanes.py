@@ -52,6 +52,11 @@ class WirePlanes(NamedTuple):
     step: np.ndarray  # int64, +1 or -1
     wrap: np.ndarray  # int64
 
+    @property
+    def across(self) -> np.ndarray:
+        """Unit vectors (n_planes, 2) across the wires of each, in x and y."""
+        return np.stack((np.cos(self.angle), -np.sin(self.angle)), axis=1)
+
 
 class _Row(NamedTuple):
     """One of `WirePlanes`."""

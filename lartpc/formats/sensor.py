@@ -97,11 +97,7 @@ class SensorWriter:
             pedestal = 0 if layout.pedestals is None else int(layout.pedestals[volume, plane])
             own &= np.abs(values.astype(np.float64) - pedestal) >= self.threshold
             if own.any():
-                where = f"event {event_id}, volume {volume}, plane {PLANES[plane]}"
-                made = group.create_group(f"volume_{volume}/{PLANES[plane]}")
-                self._write(made, where, wire[own], tick[own], values[own])
-                if layout.pedestals is not None:
-                    made.attrs["pedestal"] = pedestal
+                self._write(group, volume, plane, wire[own], tick[own], values[own])
         if not known.all():
             raise InputError(f"event {event_id}: found channel {channel[~known][0]}, allowed are those of the layout")
         self.file.check()
@@ -118,10 +114,7 @@ class SensorWriter:
             pedestal = 0 if layout.pedestals is None else int(layout.pedestals[volume, plane])
             row, tick = np.nonzero(np.abs(frame.samples[rows].astype(np.int32) - pedestal) >= self.threshold)
             if len(row):
-                where = f"event {event_id}, volume {volume}, plane {PLANES[plane]}"
-                made = self._last.create_group(f"volume_{volume}/{PLANES[plane]}")
-                self._write(made, where, wire[rows][row], tick, frame.samples[rows][row, tick])
-                made.attrs["pedestal"] = pedestal
+                self._write(self._last, volume, plane, wire[rows][row], tick, frame.samples[rows][row, tick])
         if known < len(frame.channels):
             raise InputError(f"event {event_id}: found channels of no plane, allowed are those of the layout")
         self.file.check()
@@ -134,7 +127,12 @@ class SensorWriter:
         group.attrs["source_event_idx"], group.attrs["n_volumes"] = event_id, len(self.layout.wires)
         return group
 
-    def _write(self, group: h5py.Group, where: str, wire: np.ndarray, tick: np.ndarray, values: np.ndarray) -> None:
+    def _write(
+        self, event: h5py.Group, volume: int, plane: int, wire: np.ndarray, tick: np.ndarray, values: np.ndarray
+    ) -> None:
+        """Samples of a plane of an event."""
+        where = f"event {event.attrs['source_event_idx']}, volume {volume}, plane {PLANES[plane]}"
+        group = event.create_group(f"volume_{volume}/{PLANES[plane]}")
         outside = (tick < 0) | (tick >= self.layout.n_ticks)
         if outside.any():
             raise InputError(f"{where}: found tick {tick[outside][0]}, allowed are 0 to {self.layout.n_ticks - 1}")
@@ -146,9 +144,12 @@ class SensorWriter:
                 raise InputError(f"{where}: found a step of {found} in {name}, JAXTPC's int16 allows up to {_STEP.max}")
             group.attrs[f"{name}_start"] = place[0]
             group.create_dataset(f"delta_{name}", data=step.astype(np.int16), compression="gzip", track_times=False)
-        kind = np.float32 if self.layout.pedestals is None else np.uint16
+        pedestals = self.layout.pedestals
+        kind = np.float32 if pedestals is None else np.uint16
         group.create_dataset("values", data=values[order].astype(kind), compression="gzip", track_times=False)
         group.attrs["n_pixels"] = len(values)
+        if pedestals is not None:
+            group.attrs["pedestal"] = int(pedestals[volume, plane])
 
 
 class SensorFile:

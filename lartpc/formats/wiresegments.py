@@ -24,13 +24,14 @@ EVENTS = np.dtype(
 
 
 class WireSegments(NamedTuple):
-    """Segments of a file of frames (n,), in the order of events."""
+    """Segments of a file of frames (n,), in the order of events.
+
+    In `events`, found are the segments before the fit: those of large events have none after it.
+    """
 
     segments: Segments  # `traj_id` is the chain in its event
     table: np.ndarray  # (n,) as `SEGMENTS` has it: charge that escapes recombination [e], errors [e, MeV, cm]
-    events: (
-        np.ndarray
-    )  # (n_events,) as `EVENTS` has it; found: segments before the fit, those of large events have none
+    events: np.ndarray  # (n_events,) as `EVENTS` has it
 
 
 def write_wire_segments(

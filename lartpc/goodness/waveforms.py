@@ -24,9 +24,18 @@ class Squares(NamedTuple):
         return float(self.squares[rows].sum() / self.ticks[rows].sum())
 
     def significance(self, rows: np.ndarray) -> float:
-        """By how many standard deviations that is off 1: that of the sum over m samples is sqrt(2 m)."""
-        m = float(self.ticks[rows].sum())
-        return (float(self.squares[rows].sum()) - m) / float(np.sqrt(2.0 * m))
+        """By how many standard deviations that is off 1, see `off_noise`."""
+        return off_noise(float(self.squares[rows].sum()), float(self.ticks[rows].sum()))
+
+
+def off_noise(squares: float, samples: float) -> float:
+    """By how many standard deviations a sum of squares is off that of noise: over m samples m, with sqrt(2 m)."""
+    return (squares - samples) / float(np.sqrt(2.0 * samples))
+
+
+def is_noise(mean_square: float, samples: int) -> bool:
+    """Whether the mean square of the residuals of so many samples, over their noise, is as the noise has it."""
+    return abs(off_noise(mean_square * samples, samples)) < LIMIT
 
 
 def asked(objective: WaveformObjective, values: np.ndarray) -> list[Check]:

@@ -9,6 +9,7 @@ of the Jacobian for each pixel is then the way back to what the pairs bring, and
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -116,9 +117,13 @@ class Jacobian:
 
     def by_values(self, found: list[Any], pixels: list[np.ndarray]) -> np.ndarray:
         """By the values at `slots`, from what `on_device` found of these pixels, one after the other."""
-        module = to_numpy(self.forward["drift"]["step_module"][self.arguments["pair_step"][self.first_pair[:-1]]])
-        row = np.concatenate(all_to_numpy(found))
-        return by_slot(self.forward, row, module[np.concatenate(pixels)], self.columns, self.slots)
+        row, module = np.concatenate(all_to_numpy(found)), self.module[np.concatenate(pixels)]
+        return by_slot(self.forward, row, module, self.columns, self.slots)
+
+    @cached_property
+    def module(self) -> np.ndarray:
+        """That of each of the windows' pixels (n_pixels,)."""
+        return to_numpy(self.forward["drift"]["step_module"][self.arguments["pair_step"][self.first_pair[:-1]]])
 
 
 def electronics_rows(tape: Tape, grads: list[Any], pixels: np.ndarray, slots: Sequence[int]) -> np.ndarray:

@@ -27,20 +27,22 @@ def matched(objective: Any, batch: Batch, parameters: Any) -> Linear:
     time = (windows.tick[reads.window] * tick + reads.time.astype(np.float64))[:, :most] - target.time[:, :most]
     charge = reads.charge[:, :most] - target.charge[:, :most]
     count, found, pixel = all_to_numpy([target.count, reads.count, windows.pixel])
-    off = {"time": to_numpy(time) / 0.1, "charge": to_numpy(charge) / 1000.0}
+    units = {"time": 0.1, "charge": 1000.0}
+    off = {"time": to_numpy(time) / units["time"], "charge": to_numpy(charge) / units["charge"]}
     same = (found == count) & (count > 0)
     rows = [np.flatnonzero(same & (count > n)) for n in range(min(most, int(count[same].max(initial=0))))]
 
     def seeds() -> Iterator[tuple[np.ndarray, list[tuple[Any, Any]]]]:
+        alike = reads.count == target.count
         for n, chosen in enumerate(rows):
             for what in off:
                 seed = simulation.xp.zeros_like(reads.charge)
-                seed[:, n] = (reads.count == target.count) & (target.count > n)
+                seed[:, n] = alike & (target.count > n)
                 yield chosen, [(getattr(reads, what), seed)]
 
     # Checks the whole tape; nothing is written after it.
     jacobian = Jacobian(tape, waveforms, objective.slots).of_all(seeds())
-    jacobian = [row / unit for row, unit in zip(jacobian, (0.1, 1000.0) * len(rows), strict=True)]
+    jacobian = [row / unit for row, unit in zip(jacobian, (*units.values(),) * len(rows), strict=True)]
     residual = [both[chosen, n] for n, chosen in enumerate(rows) for both in off.values()]
     hits = int(count[same].sum())
     unmatched = int(count.sum()) - hits + target.unmatched

@@ -27,7 +27,7 @@ from lartpc.parameters import event_of
 from lartpc.response.windows import Windows
 from lartpc.simulation.wires import WireSimulation, WireWaveforms
 from lartpc.wires.digitize import rounding_variance
-from lartpc.wires.noise import spectrum
+from lartpc.wires.noise import both_sides, spectrum
 from lartpc.wires.spans import Spans, Stretches, spans_of
 
 PAD = 256  # ticks on either side of what the model has where a fit begins
@@ -106,11 +106,9 @@ class NoiseWeights:
         of_wire = np.stack((d.channel_kind[channel].astype(np.float64), np.round(d.channel_length[channel])), axis=1)
         wires, of = np.unique(of_wire, axis=0, return_inverse=True)
         power = np.stack([self.power(int(kind), length, ticks) for kind, length in wires.tolist()])
-        f = np.fft.rfftfreq(ticks, d.tick)
-        both = np.full(len(f), 2.0)
-        both[0], both[len(f) - 1 if ticks % 2 == 0 else 0] = 1.0, 1.0
+        both = both_sides(ticks)
         if blur:
-            both = both * np.exp(-((2.0 * np.pi * f * blur) ** 2))
+            both *= np.exp(-((2.0 * np.pi * np.fft.rfftfreq(ticks, d.tick) * blur) ** 2))
             power = power.mean(axis=1, keepdims=True)
         return np.sqrt(both / power).astype(self.dtype)[of.reshape(-1)]
 

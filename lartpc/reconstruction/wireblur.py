@@ -19,7 +19,7 @@ from lartpc.losses.linear import Normal
 from lartpc.reconstruction.wiremodel import Change, Read, Sources, simulated, windows_of
 from lartpc.simulation.wires import WireSimulation
 from lartpc.wires.digitize import rounding_variance
-from lartpc.wires.noise import spectrum
+from lartpc.wires.noise import both_sides, spectrum
 
 TICKS_A_WIRE = 1.9  # of the blur: 3 mm are 1.9 us at 0.16 cm/us
 MARGIN = 3.0  # sigma around what the model has
@@ -126,7 +126,6 @@ def _noise(d: WireDetector, kind: int, length: float, rows: np.ndarray) -> np.nd
     """Standard deviations of sums of samples of noise with weights `rows` (m, n) [mV]."""
     power = spectrum(d.noise, kind, length, d.n_ticks, d.tick, d.electronics)
     waves = np.abs(np.fft.rfft(rows, d.n_ticks, axis=1)) ** 2
-    both = np.full(len(power), 2.0)
-    both[0], both[len(power) - 1 if d.n_ticks % 2 == 0 else 0] = 1.0, 1.0
-    variance = waves @ (both * power) / d.n_ticks**2 + rounding_variance(d.adc) * np.sum(rows**2, axis=1)
+    variance = waves @ (both_sides(d.n_ticks) * power) / d.n_ticks**2
+    variance += rounding_variance(d.adc) * np.sum(rows**2, axis=1)
     return np.sqrt(variance)

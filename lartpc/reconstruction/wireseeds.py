@@ -20,7 +20,7 @@ from lartpc.charge.velocity import drift_velocities
 from lartpc.reconstruction.wiremodel import Read, Sources, simulated, windows_of
 from lartpc.simulation.wires import WireSimulation
 from lartpc.wires.digitize import rounding_variance
-from lartpc.wires.noise import spectrum
+from lartpc.wires.noise import both_sides, spectrum
 
 PEAK = 5.0  # errors of the charge of a peak on a collection wire
 MATCH = 3.0  # of an induction wire that goes with it
@@ -100,12 +100,10 @@ def _filtered(simulation: WireSimulation, data: np.ndarray, row: int, probe: np.
     kind, channels = int(d.planes.kind[row]), d.channels(*_wires_of(simulation, row))
     power = spectrum(d.noise, kind, float(np.median(d.channel_length[channels])), n, d.tick, d.electronics)
     power += n * rounding_variance(d.adc)
-    both = np.full(len(power), 2.0)
-    both[0], both[len(power) - 1 if n % 2 == 0 else 0] = 1.0, 1.0
     waves, result, errors = scipy.fft.rfft(data, axis=1), np.zeros_like(data), []
     for depth in DEPTHS:
         pulse = np.fft.rfft(_pulse(simulation, row, channels, probe, depth, t0))
-        errors.append(1.0 / np.sqrt(np.sum(both * np.abs(pulse) ** 2 / power)))
+        errors.append(1.0 / np.sqrt(np.sum(both_sides(n) * np.abs(pulse) ** 2 / power)))
         charge = scipy.fft.irfft(waves * (np.conj(pulse) / power * n * errors[-1]).astype(np.complex64), n, axis=1)
         result = np.maximum(result, charge)
     result[result < TAIL * maximum_filter1d(result, TAIL_TICKS, axis=1, mode="wrap")] = 0.0
@@ -116,8 +114,8 @@ def _pulse(
     simulation: WireSimulation, row: int, channels: np.ndarray, probe: np.ndarray, depth: float, t0: float
 ) -> np.ndarray:
     """What a deposit at `probe`, over a pitch and `depth` [cm] along the drift, gives its own wire (n_ticks,) [mV]."""
-    d, angle = simulation.detector, simulation.detector.planes.angle[row]
-    half = 0.5 * np.array([PROBE * np.cos(angle), -PROBE * np.sin(angle), depth])
+    d = simulation.detector
+    half = 0.5 * np.append(PROBE * d.planes.across[row], depth)
     dE = PROBE * PROBE_DEDX
     source = Sources((probe - half)[None], (probe + half)[None], np.array([dE]), np.array([PROBE_DEDX]), t0)
     result = np.zeros(d.n_ticks)
@@ -172,13 +170,11 @@ def _across(
 def _crossing(simulation: WireSimulation, one: int, wire: np.ndarray, other: int, of_other: np.ndarray) -> np.ndarray:
     """x, y where wires of two planes cross (n, 2) [cm]."""
     planes = simulation.detector.planes
-    lines = np.array([[np.cos(planes.angle[p]), -np.sin(planes.angle[p])] for p in (one, other)])
     at = [planes.origin[p] + w * planes.pitch[p] for p, w in ((one, wire), (other, of_other))]
-    return np.linalg.solve(lines, np.stack(at)).T
+    return np.linalg.solve(planes.across[[one, other]], np.stack(at)).T
 
 
 def _wire(simulation: WireSimulation, plane: int, place: np.ndarray) -> np.ndarray:
     """Places (n, 2) across the wires of a plane, in wires (n,)."""
     planes = simulation.detector.planes
-    r = place[:, 0] * np.cos(planes.angle[plane]) - place[:, 1] * np.sin(planes.angle[plane])
-    return (r - planes.origin[plane]) / planes.pitch[plane]
+    return (place @ planes.across[plane] - planes.origin[plane]) / planes.pitch[plane]

@@ -15,7 +15,7 @@ import numpy as np
 
 from lartpc.blas import one_blas_thread
 from lartpc.exceptions import InputError
-from lartpc.goodness.verdict import LIMIT
+from lartpc.goodness.waveforms import is_noise
 from lartpc.losses.linear import Normal
 from lartpc.losses.waveforms import NoiseWeights
 from lartpc.reconstruction.wirechains import Pieces, pieces_of
@@ -47,7 +47,7 @@ class SegmentsFit(NamedTuple):
     @property
     def good(self) -> bool:
         """Whether it converged and the residuals are as the noise has them."""
-        return self.converged and abs(self.mean_square - 1.0) < LIMIT * np.sqrt(2.0 / self.samples)
+        return self.converged and is_noise(self.mean_square, self.samples)
 
 
 @one_blas_thread

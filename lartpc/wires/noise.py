@@ -104,13 +104,18 @@ def _parts_of_formula(n_ticks: int, tick: float, electronics: Electronics) -> tu
     """What the amplifier shapes and what comes behind it."""
     f = np.fft.rfftfreq(n_ticks, tick)
     shape = _transform(n_ticks, tick, electronics) ** 2 * (1.0 + (f / CORNER) ** 2)
-    weight = np.full(len(f), 2.0)
-    weight[0] = 1.0
-    if n_ticks % 2 == 0:
-        weight[-1] = 1.0
-    variance = weight @ shape / n_ticks**2
+    variance = both_sides(n_ticks) @ shape / n_ticks**2
     top = peak(electronics)
     return top * np.sqrt((1.0 - WHITE) / variance * shape), top * math.sqrt(WHITE * n_ticks)
+
+
+def both_sides(n: int) -> np.ndarray:
+    """How often each frequency of a real DFT of n samples stands in a sum over all n of them, (n//2 + 1,)."""
+    times = np.full(n // 2 + 1, 2.0)
+    times[0] = 1.0
+    if n % 2 == 0:
+        times[-1] = 1.0
+    return times
 
 
 def _levels(of_plane: Charges | Spectra, n_ticks: int, tick: float, electronics: Electronics) -> Levels:

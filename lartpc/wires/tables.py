@@ -145,7 +145,7 @@ def check_response(detector: WireDetector, response: FieldResponse, where: str |
 def _places(detector: WireDetector) -> np.ndarray:
     """(n_planes, 9) float64, as `share_wires` has them."""
     planes = detector.planes
-    across, along = np.cos(planes.angle) / planes.pitch, -np.sin(planes.angle) / planes.pitch
+    across, along = planes.across.T / planes.pitch
     low_x, low_y, cell = (column[planes.tpc] for column in (detector.x_lo, detector.y_lo, detector.pitch))
     exact = (across * cell, along * cell, low_x * across + low_y * along - planes.origin / planes.pitch + 0.5)
     coarse = [np.round(number * COARSE) / COARSE for number in exact]
