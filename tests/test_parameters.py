@@ -11,7 +11,8 @@ from lartpc.parameters import TABLE, Parameters
 
 def test_fields_table_and_vector_have_the_same_names_in_the_same_order():
     names = [field.name for field in dataclasses.fields(Parameters) if field.name != "modules"]
-    assert names == [*slots.PARAMETERS, *slots.ELECTRONICS] == list(TABLE) == list(Parameters().as_dict())
+    order = [*slots.PARAMETERS, *slots.ELECTRONICS, *slots.AMPLIFIER]
+    assert names == order == list(TABLE) == list(Parameters().as_dict())
 
 
 def test_nominal_values_are_the_published_ones():
@@ -42,7 +43,10 @@ def test_linked_drift_velocity_is_zero_in_the_vector():
     assert vector[slots.VDRIFT] == 0.0
     assert vector[slots.T0_OFFSET] == 0.0
     assert np.all(np.delete(vector[: len(slots.PARAMETERS)], [slots.VDRIFT, slots.T0_OFFSET]) > 0.0)
-    assert vector[len(slots.PARAMETERS) :].tolist() == [0.0, 0.0, 1.0, 0.0]  # what leaves the detector as it is
+    as_it_is = {"buffer_risetime": 0.0, "threshold_offset": 0.0, "gain_factor": 1.0, "pedestal_offset": 0.0}
+    as_it_is |= {"gain": 0.0, "shaping": 0.0}  # None: those of the electronics' responses
+    names = (*slots.ELECTRONICS, *slots.AMPLIFIER)
+    assert dict(zip(names, vector[len(slots.PARAMETERS) :], strict=True)) == as_it_is
 
 
 def test_replace_changes_only_what_is_named_and_validates():

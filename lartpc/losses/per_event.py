@@ -77,7 +77,8 @@ def event_loss(name: str) -> Callable[[Any, Batch, Any], MeanLoss]:
         slots = objective.slots
         gradients = event_gradients(tape, steps, event, len(present), slots)
         if has_electronics(tape, slots):
-            rows = electronics_rows(tape, tape.gradient(waveforms.electronics), np.arange(len(windows.pixel)), slots)
+            every = np.arange(len(windows.pixel))
+            rows = electronics_rows(tape, [tape.gradient(waveforms.electronics)], every, slots)
             np.add.at(gradients, np.searchsorted(present, to_numpy(windows.event)), rows)
         hits = len(target.charge)
         unmatched = objective.target.align(windows, batch, simulation.dtype).unmatched
