@@ -13,7 +13,7 @@ import math
 
 from lartpc.kernels.charge.split import PITCH
 from lartpc.kernels.runtime.launch import device, kernel
-from lartpc.kernels.runtime.special import edge_width, normal_cdf, normal_density
+from lartpc.kernels.runtime.special import edge_width, tail_integral
 
 
 @device
@@ -27,8 +27,7 @@ def sites(u, s):
 @device
 def rest(z, s):
     """G(z) - max(z, 0)."""
-    a = abs(z) / s
-    return s * (normal_density(a) - a * normal_cdf(-a))
+    return s * tail_integral(abs(z) / s)
 
 
 @device

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from lartpc.kernels.runtime.launch import device
-from lartpc.kernels.runtime.special import is_single
+from lartpc.kernels.runtime.special import is_single, log_of_fraction
 
 M0 = np.uint64(0xD2511F53)
 M1 = np.uint64(0xCD9E8D57)
@@ -60,9 +60,12 @@ def normal(u, v, one):
 
 @device
 def normals(u, v, one):
-    """Two standard normal numbers of two 32-bit words, in the precision of `one`; the first is that of `normal`."""
+    """Two standard normal numbers of two 32-bit words, in the precision of `one`: both that `normal` could give.
+
+    No library call keeps loops over them from being vectorised.
+    """
     T = type(one)
-    radius = math.sqrt(T(-2.0) * math.log((T(np.int32(u >> DROP)) + T(0.5)) * T(2.0**-24)))
+    radius = math.sqrt(T(-2.0) * log_of_fraction((T(np.int32(u >> DROP)) + T(0.5)) * T(2.0**-24)))
     turn = T(np.int32(v >> DROP)) * T(2.0**-24)
     back = turn - T(0.25) if turn >= T(0.25) else turn + T(0.75)
     return radius * cosine(turn), radius * cosine(back)

@@ -88,6 +88,70 @@ def normal_density(z):
 
 
 @device
+def tail_integral(a):
+    """Integral of the standard normal distribution's upper tail from a >= 0 on: phi(a) - a Phi(-a).
+
+    In float32 the square of a polynomial, fitted with the weight that makes the error of the square even: no library
+    call keeps loops from being vectorised. Constant, 4e-9, above 5.5. Absolute accuracy 1e-7 (float32), as of the
+    formula.
+    """
+    T = type(a)
+    if not is_single(a):
+        return normal_density(a) - a * normal_cdf(-a)
+    a = min(a, T(5.5))
+    a2 = a * a
+    last = T(3.1899337585098643e-06) + a * T(-3.0393380291440756e-07) + a2 * T(1.1305467633932e-08)
+    p = polynomial(
+        a,
+        T(0.033882139478894055),
+        T(0.02125755734605992),
+        T(-0.0008140092890858708),
+        T(-0.0015471441479239477),
+        T(-5.796006017339851e-05),
+        T(0.00011138447377439945),
+        T(1.3383166034554653e-05),
+        T(-1.4801101021514446e-05),
+    )
+    p += (a2 * a2) * (a2 * a2) * last
+    p = T(0.6316187736162694) + a * (T(-0.39580803101049084) + a * p)
+    return p * p
+
+
+@device
+def log_of_fraction(x):
+    """log(x) for 2^-26 <= x <= 1: 2 artanh((x - 1)/(x + 1)) after multiplications by powers of 2 to sqrt(1/2) or more.
+
+    Relative accuracy 2e-7 (float32); float64: the library's.
+    """
+    T = type(x)
+    if not is_single(x):
+        return math.log(x)
+    power = T(0.0)
+    if x < T(2.0**-12):
+        x *= T(2.0**12)
+        power -= T(12.0)
+    if x < T(2.0**-7):
+        x *= T(2.0**7)
+        power -= T(7.0)
+    if x < T(2.0**-4):
+        x *= T(2.0**4)
+        power -= T(4.0)
+    if x < T(2.0**-2):
+        x *= T(2.0**2)
+        power -= T(2.0)
+    if x < T(0.5):
+        x *= T(2.0)
+        power -= T(1.0)
+    if x < T(0.7071067811865476):
+        x *= T(2.0)
+        power -= T(1.0)
+    z = (x - T(1.0)) / (x + T(1.0))
+    q = z * z
+    p = T(2.0 / 3.0) + q * (T(2.0 / 5.0) + q * (T(2.0 / 7.0) + q * (T(2.0 / 9.0) + q * T(2.0 / 11.0))))
+    return power * T(0.6931471805599453) + (T(2.0) * z + z * (q * p))
+
+
+@device
 def log_to_three(x):
     """log(x) for 1 <= x <= 3: log(s) + 2 artanh((x - s)/(x + s)), s = sqrt(3), its series fitted by Chebyshev.
 

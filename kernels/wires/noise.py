@@ -11,22 +11,23 @@ GROUPS = np.uint64(1 << 31)  # marks the counters of groups of channels, so that
 
 
 @device
-def add(wave, row, k, ticks, size, a, b):
-    """Add a random number of mean square size^2 to frequency k: complex, or real where a waveform's DFT is real."""
-    T = type(size)
-    if k == 0 or 2 * k == ticks:
-        wave[row, k, 0] += size * a
-    else:
-        wave[row, k, 0] += size * T(0.7071067811865476) * a
-        wave[row, k, 1] += size * T(0.7071067811865476) * b
-
-
-@device
 def root_mean_square(shaped, white, low, high, between, k):
     """Of |DFT| at frequency k; `between` two lengths, 0 to 1. Its two parts are linear in it, and added in square."""
     of_shaped = shaped[low, k] + between * (shaped[high, k] - shaped[low, k])
-    of_white = white[low] + between * (white[high] - white[low])
-    return math.sqrt(of_shaped * of_shaped + of_white * of_white)
+    return math.sqrt(of_shaped * of_shaped + white * white)
+
+
+@device
+def add(wave, row, pair, weight, seed, event, number, first, second):
+    """Add random numbers to frequencies 2 pair and 2 pair + 1, `first` and `second` times their weights in size."""
+    u, v, p, q = words(seed, event, number, np.uint64(pair))
+    a, b = normals(u, v, first)
+    c, d = normals(p, q, second)
+    k = 4 * pair
+    wave[row, np.uint64(k)] += weight[np.uint64(k)] * (first * a)
+    wave[row, np.uint64(k + 1)] += weight[np.uint64(k + 1)] * (first * b)
+    wave[row, np.uint64(k + 2)] += weight[np.uint64(k + 2)] * (second * c)
+    wave[row, np.uint64(k + 3)] += weight[np.uint64(k + 3)] * (second * d)
 
 
 @kernel("wave", lanes=64)
@@ -43,38 +44,37 @@ def noise(
     shaped,
     white,
     common,
+    weight,
     group,
     seed,
-    ticks,
     wave,
 ):
-    """The DFT of the noise of row i, a channel in an event: wave (n, frequencies, 2), real and imaginary part, zeros.
+    """The DFT of the noise of row i, a channel in an event: wave (n, 2 frequencies), zeros.
 
-    Frequencies k = 0 to ticks//2. Two numbers of `random.words` at a time: of the event, the channel or (marked) group,
-    and k//2, so that they are the same whatever else is drawn, and a group's are those of all its channels.
+    Real and imaginary part of each frequency follow each other, an even number of frequencies. Two frequencies at a
+    time have numbers of `random.words`: of the event, the channel or (marked) group, and k//2, so that they are the
+    same whatever else is drawn, and a group's are those of all its channels.
 
     row_event, row_channel (n,) int64, channels below 2^31; by channel: the rows of shaped (n_lengths, frequencies) [mV]
     and white (n_lengths,) [mV] between which its length lies, channel_between how far, and its row of common
     (n_planes, frequencies) [mV], what a group of so many channels has: roots of the mean of |DFT|^2. group = 0: none.
+    weight (2 frequencies,): the root of the share of each part in the mean of |DFT|^2.
     """
     c = row_channel[i]
+    event = row_event[i]
     low = channel_low[c]
     high = channel_high[c]
     between = channel_between[c]
-    plane = channel_plane[c]
-    frequencies = ticks // 2 + 1
-    for pair in range(lane, (frequencies + 1) // 2, lanes):
-        k = 2 * pair
-        for source in range(2 if group > 0 else 1):
-            number = np.uint64(c) if source == 0 else np.uint64(c // group) | GROUPS
-            u, v, p, q = words(seed, row_event[i], number, np.uint64(pair))
-            a, b = normals(u, v, between)
-            size = root_mean_square(shaped, white, low, high, between, k) if source == 0 else common[plane, k]
-            add(wave, i, k, ticks, size, a, b)
-            if k + 1 < frequencies:
-                a, b = normals(p, q, between)
-                if source == 0:
-                    size = root_mean_square(shaped, white, low, high, between, k + 1)
-                else:
-                    size = common[plane, k + 1]
-                add(wave, i, k + 1, ticks, size, a, b)
+    of_white = white[low] + between * (white[high] - white[low])
+    pairs = wave.shape[1] // 4
+    for pair in range(lane, pairs, lanes):
+        first = root_mean_square(shaped, of_white, low, high, between, np.uint64(2 * pair))
+        second = root_mean_square(shaped, of_white, low, high, between, np.uint64(2 * pair + 1))
+        add(wave, i, pair, weight, seed, event, np.uint64(c), first, second)
+    if group > 0:
+        plane = channel_plane[c]
+        number = np.uint64(c // group) | GROUPS
+        for pair in range(lane, pairs, lanes):
+            first = common[plane, np.uint64(2 * pair)]
+            second = common[plane, np.uint64(2 * pair + 1)]
+            add(wave, i, pair, weight, seed, event, number, first, second)

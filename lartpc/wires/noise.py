@@ -11,7 +11,9 @@ import functools
 import math
 from typing import Any, NamedTuple
 
+import numba
 import numpy as np
+import scipy.fft
 
 from lartpc.arrays import namespace
 from lartpc.detector.waveforms import Charges, Electronics, NoiseModel, Spectra
@@ -20,7 +22,7 @@ from lartpc.wires.electronics import impulse, peak
 
 WHITE = 0.01  # of the variance of a formula's noise comes behind the amplifier
 CORNER = 0.1  # [MHz] from which on the amplitude of what comes before the amplifier grows with the frequency
-ROWS = 32  # that are transformed at once: always so many, as a device's transform may depend on how many there are
+ROWS = 32  # that a device transforms at once: always so many, as its transform may depend on how many there are
 
 
 class Levels(NamedTuple):
@@ -65,7 +67,8 @@ def noise_of(
     levels = [_levels(one, n_ticks, tick, electronics) for one in model.planes]
     common = np.outer(model.coherent, _formula(n_ticks, tick, electronics))
     low, high, between = _places(levels, kind, length)
-    wave = xp.zeros((-(-n // ROWS) * ROWS, n_ticks // 2 + 1, 2), dtype=dtype)
+    weight = _weights(n_ticks)
+    wave = xp.zeros((n, len(weight)), dtype=dtype)
     draw_noise(
         n,
         row_event=event_id,
@@ -74,19 +77,42 @@ def noise_of(
         channel_high=xp.asarray(high),
         channel_between=xp.asarray(between.astype(dtype)),
         channel_plane=xp.asarray(np.asarray(kind, dtype=np.int64)),
-        shaped=xp.asarray(np.concatenate([one.shaped for one in levels]).astype(dtype)),
+        shaped=xp.asarray(_even(np.concatenate([one.shaped for one in levels])).astype(dtype)),
         white=xp.asarray(np.concatenate([one.white for one in levels]).astype(dtype)),
-        common=xp.asarray(common.astype(dtype)),
+        common=xp.asarray(_even(common).astype(dtype)),
+        weight=xp.asarray(weight.astype(dtype)),
         group=model.group if any(model.coherent) else 0,
         seed=seed,
-        ticks=n_ticks,
         wave=wave,
     )
-    transform = wave.view(np.result_type(dtype, np.complex64))[..., 0]
-    result = xp.empty((len(wave), n_ticks), dtype=dtype)
-    for k in range(0, len(wave), ROWS):
-        result[k : k + ROWS] = xp.fft.irfft(transform[k : k + ROWS], n_ticks)
-    return result[:n]
+    return _samples(wave.view(np.result_type(dtype, np.complex64))[:, : n_ticks // 2 + 1], n_ticks)
+
+
+def _weights(n_ticks: int) -> np.ndarray:
+    """Roots of the shares of real and imaginary parts in the mean of |DFT|^2 (2 n_frequencies,), an even number."""
+    both = both_sides(n_ticks)
+    weight = np.full((len(both) + len(both) % 2, 2), math.sqrt(0.5))
+    weight[: len(both)][both == 1.0] = 1.0, 0.0
+    return weight.ravel()
+
+
+def _samples(transform: Any, n_ticks: int) -> Any:
+    """What has the DFT (n, n_ticks//2 + 1): (n, n_ticks)."""
+    xp, n = namespace(transform), len(transform)
+    if xp is np:
+        return scipy.fft.irfft(transform, n_ticks, workers=numba.get_num_threads())
+    result = xp.empty((n, n_ticks), dtype=transform.real.dtype)
+    for k in range(0, n, ROWS):
+        rows = transform[k : k + ROWS]
+        filled = xp.zeros((ROWS, rows.shape[1]), dtype=rows.dtype)
+        filled[: len(rows)] = rows
+        result[k : k + ROWS] = xp.fft.irfft(filled, n_ticks)[: len(rows)]
+    return result
+
+
+def _even(rows: np.ndarray) -> np.ndarray:
+    """Rows (n, n_frequencies) with zeros behind them for an even number of frequencies."""
+    return np.pad(rows, ((0, 0), (0, rows.shape[1] % 2)))
 
 
 def _formula(n_ticks: int, tick: float, electronics: Electronics) -> np.ndarray:

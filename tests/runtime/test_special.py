@@ -4,7 +4,14 @@ from scipy import special, stats
 
 from lartpc.kernels.runtime.launch import kernel
 from lartpc.kernels.runtime.random import draw, philox
-from lartpc.kernels.runtime.special import exp_negative, log_to_three, normal_cdf, normal_density
+from lartpc.kernels.runtime.special import (
+    exp_negative,
+    log_of_fraction,
+    log_to_three,
+    normal_cdf,
+    normal_density,
+    tail_integral,
+)
 
 MASK = 0xFFFFFFFF
 
@@ -19,6 +26,12 @@ def evaluate(i, x, exponential, cdf, density):
 @kernel("logarithm")
 def evaluate_logarithm(i, x, logarithm):
     logarithm[i] = log_to_three(x[i])
+
+
+@kernel("logarithm", "integral")
+def evaluate_more(i, fraction, above, logarithm, integral):
+    logarithm[i] = log_of_fraction(fraction[i])
+    integral[i] = tail_integral(above[i])
 
 
 @kernel("words")
@@ -58,6 +71,20 @@ def test_logarithm(dtype, tolerance):
     logarithm = np.zeros_like(x)
     evaluate_logarithm(len(x), x=x, logarithm=logarithm)
     np.testing.assert_allclose(logarithm, np.log(x.astype(float)), rtol=0, atol=tolerance)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("dtype", "tolerance", "absolute"), [(np.float32, 2e-7, 1.5e-7), (np.float64, 1e-15, 3e-16)])
+def test_logarithm_of_a_fraction_and_integral_of_a_tail(dtype, tolerance, absolute):
+    fraction = np.concatenate((np.logspace(-25, 0, 30_001, base=2), 1 - np.logspace(-24, -1, 24, base=2))).astype(dtype)
+    above = np.linspace(0, 9, len(fraction)).astype(dtype)
+    logarithm, integral = np.zeros_like(fraction), np.zeros_like(fraction)
+    evaluate_more(len(fraction), fraction=fraction, above=above, logarithm=logarithm, integral=integral)
+    np.testing.assert_allclose(logarithm, np.log(fraction.astype(float)), rtol=tolerance, atol=0)
+    assert logarithm.max() == 0
+    a = above.astype(float)
+    exact = np.exp(-0.5 * a**2) * (1 / np.sqrt(2 * np.pi) - 0.5 * a * special.erfcx(a / np.sqrt(2)))
+    np.testing.assert_allclose(integral, exact, rtol=0, atol=absolute)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-6), (np.float64, 1e-14)])
