@@ -19,8 +19,10 @@ def digitize(waveform: Any, adc: Adc, plane: Any) -> Any:
     """
     xp = namespace(waveform)
     T = waveform.dtype.type
-    value = (waveform + _offset(adc, plane, xp, waveform.dtype)) * T(1.0 / count(adc))
-    return xp.rint(xp.clip(value, T(0.0), T(2**adc.bits - 1))).astype(np.int16)
+    value = waveform + _offset(adc, plane, xp, waveform.dtype)
+    value *= T(1.0 / count(adc))
+    xp.clip(value, T(0.0), T(2**adc.bits - 1), out=value)
+    return xp.rint(value, out=value).astype(np.int16)
 
 
 def undigitize(counts: Any, adc: Adc, plane: Any, dtype: Any = np.float32) -> Any:
