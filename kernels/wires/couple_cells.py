@@ -40,8 +40,19 @@ def couple_cells(
         begin = cell_first[cell]
         skip = (lane - cell_site[cell]) & (lanes - 1)
         for s in range(skip, cell_first[cell + 1] - begin, lanes):
-            for b in range(bins):
-                value = charge[begin + s, np.uint64(b)]
-                if value != type(value)(0.0):
+            of_site = np.uint64(begin + s)
+            to = np.uint64(at + s * rank)
+            for b in range(0, bins - 1, 2):
+                one = charge[of_site, np.uint64(b)]
+                two = charge[of_site, np.uint64(b + 1)]
+                if one != type(one)(0.0) or two != type(two)(0.0):
+                    of_one = np.uint64(row + b)
+                    of_two = np.uint64(row + b + 1)
                     for r in range(rank):
-                        source[np.uint64(at + s * rank + r)] += value * space[table, row + b, np.uint64(r)]
+                        k = np.uint64(r)
+                        source[to + k] += one * space[table, of_one, k] + two * space[table, of_two, k]
+            if bins % 2 > 0:
+                one = charge[of_site, np.uint64(bins - 1)]
+                of_one = np.uint64(row + bins - 1)
+                for r in range(rank):
+                    source[to + np.uint64(r)] += one * space[table, of_one, np.uint64(r)]

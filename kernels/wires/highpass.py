@@ -2,7 +2,11 @@
 
 import math
 
+import numpy as np
+
 from lartpc.kernels.runtime.launch import device, kernel
+
+STRIDE = 16  # ticks
 
 
 @device
@@ -35,6 +39,17 @@ def over_gap(rate, later_rate, ticks):
     return math.exp(-rate * n), math.exp(-later_rate * n), moved
 
 
+@device
+def settle(passed, begin, end, loss):
+    """Samples from `begin` to `end` behind one high pass, where nothing comes: what was STRIDE ticks before, decayed.
+
+    loss: exp(-STRIDE tick/tau) - 1. They do not wait for each other, as those of a recursion from tick to tick do.
+    """
+    for k in range(begin, end):
+        before = passed[np.uint64(k - STRIDE)]
+        passed[np.uint64(k)] = before + loss * before
+
+
 @kernel("passed", light=True)
 def highpass(i, channel_window, window_first, window_tick, waveform, tau, later_tau, tick, passed):
     """The waveform of channel i behind high passes with time constants tau and later_tau [us], 0 for none.
@@ -50,8 +65,10 @@ def highpass(i, channel_window, window_first, window_tick, waveform, tau, later_
     """
     rate, loss = rates(tau, tick)
     later_rate, later_loss = rates(later_tau, tick)
-    held = type(tick)(0.0)
-    later = held
+    T = type(tick)
+    zero = T(0.0)
+    held = zero
+    later = zero
     for w in range(channel_window[i], channel_window[i + 1]):
         if w > channel_window[i]:
             gap = window_tick[w] - window_tick[w - 1] - (window_first[w] - window_first[w - 1])
@@ -59,8 +76,17 @@ def highpass(i, channel_window, window_first, window_tick, waveform, tau, later_
                 left, later_left, moved = over_gap(rate, later_rate, gap)
                 later = later_left * later - later_rate * moved * held
                 held = left * held
-        for k in range(window_first[w], window_first[w + 1]):
+        end = window_first[w + 1]
+        if later_tau <= zero:
+            while end > window_first[w] and waveform[end - 1] == zero:
+                end -= 1
+            end = min(end + STRIDE, window_first[w + 1])
+        for k in range(window_first[w], end):
             held = following(held, loss, rate * waveform[k])
             once = waveform[k] - held
             later = following(later, later_loss, later_rate * once)
             passed[k] = once - later
+        settled = window_first[w + 1] - end
+        if settled > 0:
+            settle(passed, end, window_first[w + 1], math.expm1(-rate * T(STRIDE)))
+            held = following(held, math.expm1(-rate * T(settled)), zero)

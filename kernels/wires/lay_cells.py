@@ -48,7 +48,9 @@ def lay_cells(
         first, end, at = bins_of(site_r[v], sites_r[v], pair_wire[p], bins)
         row = cell_first[i] + site_t[step] - cell_site[i]
         begin = first + ((lane - first) & (lanes - 1))
+        view = np.uint64(v)
         for m in range(sites_t[step]):
             share = share_t[step, m]
+            site = np.uint64(row + m)
             for b in range(begin, end, lanes):
-                charge[row + m, np.uint64(b)] += share * share_r[v, at + b]
+                charge[site, np.uint64(b)] += share * share_r[view, np.uint64(at + b)]

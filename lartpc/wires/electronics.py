@@ -67,7 +67,7 @@ def behind_high_passes(waveform: Any, windows: Any, electronics: Electronics, ti
         return waveform
     T = waveform.dtype.type
     tau, later_tau = (*electronics.rc, 0.0)[:2]
-    passed = namespace(waveform).zeros_like(waveform)
+    passed = namespace(waveform).empty_like(waveform)
     launch(
         highpass,
         len(windows.of_pixel) - 1,
