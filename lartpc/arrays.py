@@ -67,11 +67,19 @@ def aligned(array):
     xp = namespace(array)
     if xp is not np:
         return xp.ascontiguousarray(array)  # a device's memory is aligned
-    memory = np.empty(array.nbytes + LINE, dtype=np.uint8)
-    begin = -memory.ctypes.data % LINE
-    result = memory[begin : begin + array.nbytes].view(array.dtype).reshape(array.shape)
+    result = aligned_zeros(np, array.size, array.dtype).reshape(array.shape)
     result[...] = array
     return result
+
+
+def aligned_zeros(xp, n, dtype):
+    """Zeros (n,) of NumPy or CuPy which begin where a line of the processor's cache does."""
+    if xp is not np:
+        return xp.zeros(n, dtype=dtype)
+    size = n * np.dtype(dtype).itemsize
+    memory = np.zeros(size + LINE, dtype=np.uint8)
+    begin = -memory.ctypes.data % LINE
+    return memory[begin : begin + size].view(dtype)
 
 
 def inverse(order):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lartpc.arrays import aligned, namespace, offsets, to_numpy
+from lartpc.arrays import aligned, aligned_zeros, namespace, offsets, to_numpy
 from lartpc.contracts import Launch
 from lartpc.kernels.response.convolve import LANES, convolve
 from lartpc.kernels.response.deposit import deposit
@@ -123,7 +123,7 @@ def deposited(
     launch: Launch,
 ) -> Any:
     """The values of all trains (n_values,), from the coefficients of pairs, whose first values are at `pair_source`."""
-    source = namespace(coefficient).zeros(n_values, dtype=coefficient.dtype)
+    source = aligned_zeros(namespace(coefficient), n_values, coefficient.dtype)
     launch(
         deposit,
         len(windows.tick),

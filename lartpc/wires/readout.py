@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lartpc.arrays import namespace, offsets, owners
+from lartpc.arrays import aligned_zeros, namespace, offsets, owners
 from lartpc.charge.tables import Tables
 from lartpc.checks import check_choice
 from lartpc.contracts import Clouds, Launch
@@ -160,7 +160,7 @@ class WireReadout:
         )
         pairs, windows = seen_cells(cells, table, self.detector.n_channels, settle, self.settings.block)
         trains = self.trains(windows, settle)
-        source = xp.zeros(int(trains.source[-1]), dtype=dtype)
+        source = aligned_zeros(xp, int(trains.source[-1]), dtype)
         launch(
             couple_cells,
             len(windows.tick),

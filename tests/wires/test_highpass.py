@@ -70,6 +70,20 @@ def test_windows_are_one_long_window(rc, dtype, atol):
         np.testing.assert_allclose(found[of_channel], alone(samples, rc)[inside], rtol=0.0, atol=atol)
 
 
+@pytest.mark.parametrize("rc", DETECTORS)
+@pytest.mark.parametrize("dtype, atol", [(np.float64, 1e-12), (np.float32, 2e-6)])
+def test_windows_settle(rc, dtype, atol):
+    """Windows that end with many zeros, with a few, and of zeros alone."""
+    ends = np.array([[0, 4000], [4030, 4110], [4200, 4300]])
+    samples = np.zeros(4300)
+    samples[100:160], samples[4030:4100] = np.split(np.random.default_rng(4).normal(size=130), [60])
+    size = np.diff(ends)[:, 0]
+    windows = SimpleNamespace(of_pixel=np.array([0, 3]), first=np.append(0, np.cumsum(size)), tick=ends[:, 0])
+    inside = np.concatenate([np.arange(*of_window) for of_window in ends])
+    found = behind_high_passes(samples[inside].astype(dtype), windows, COLD._replace(rc=rc), TICK, plain)
+    np.testing.assert_allclose(found, by_sums(samples, rc)[inside], rtol=0.0, atol=atol)
+
+
 def test_a_gap_acts():
     """So the test above would find a gap that is left out, or through which the second stage hears nothing."""
     samples = np.zeros(400)
