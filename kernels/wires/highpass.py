@@ -61,7 +61,8 @@ def highpass(i, channel_window, window_first, window_tick, waveform, tau, later_
     channel_window (n_channels + 1,): first window of each channel; window_first (n_windows + 1,): first sample;
     window_tick (n_windows,): its tick, rising in a channel; waveform and passed (n_samples,), in the same unit. Between
     windows nothing comes, and what the stages hold decays, which is exact: windows give what one that spans them all
-    gives. What follows after the last window is left out.
+    gives. What follows after the last window is left out. With one stage, zeros at the end of a window are not gone
+    through tick by tick: see `settle`.
     """
     rate, loss = rates(tau, tick)
     later_rate, later_loss = rates(later_tau, tick)
