@@ -17,6 +17,7 @@ import numpy as np
 from numba.extending import intrinsic
 
 from lartpc.kernels.runtime.cache import Compiled, CompiledForCuda, Store
+from lartpc.kernels.runtime.counted import counted
 
 # Contraction to fused multiply-add and reassociation of sums vectorise the loops over ticks. NaN, infinity and
 # division keep their IEEE meaning.
@@ -216,7 +217,7 @@ class Kernel:
         """The Python function of a grid launch, its helpers bound as CUDA device functions."""
         from numba import cuda
 
-        body = cuda.jit(device=True)(rebind(self.body, cuda_helper))
+        body = cuda.jit(device=True)(rebind(self.body, cuda_helper, counted))
         return self.generate("cuda", {"cuda": cuda, "body": body})
 
     def generate(self, target, names):
@@ -260,6 +261,7 @@ def in_turn(name, *parts):
     source = f"def {name}(i, {', '.join(arguments)}):\n{''.join(calls)}"
     names = {one.name: part(one.body) for one in parts} | {"__name__": parts[0].body.__module__}
     exec(compile(source, parts[0].body.__code__.co_filename, "exec"), names)
+    names[name].source = source
     written = dict.fromkeys(output for one in parts for output in one.outputs)
     work = tuple(n for n in written if any(n in one.arguments and n not in one.outputs for one in parts))
     outputs = tuple(n for n in written if n not in work)
@@ -273,13 +275,18 @@ def in_turn(name, *parts):
     return whole
 
 
-def rebind(function, helper):
-    """A copy of `function` in which every `device` helper is compiled by `helper`."""
-    names = dict(function.__globals__)
-    for name in function.__code__.co_names:
+def as_written(function):
+    """The code of `function`, and the globals that it needs."""
+    return function.__code__, dict(function.__globals__)
+
+
+def rebind(function, helper, form=as_written):
+    """A copy of `function`, in this form, in which every `device` helper is compiled by `helper`."""
+    code, names = form(function)
+    for name in code.co_names:
         if getattr(names.get(name), "is_device", False):
             names[name] = helper(names[name])
-    return types.FunctionType(function.__code__, names, function.__name__)
+    return types.FunctionType(code, names, function.__name__)
 
 
 @functools.cache
@@ -292,7 +299,7 @@ def cpu_helper(function):
 def cuda_helper(function):
     from numba import cuda
 
-    return cuda.jit(device=True)(rebind(function, cuda_helper))
+    return cuda.jit(device=True)(rebind(function, cuda_helper, counted))
 
 
 def cuda_available():

@@ -51,7 +51,7 @@ def test_loads_and_stores_of_every_thread():
     np.testing.assert_array_equal(done["stores"], np.arange(64) < N)
     np.testing.assert_array_equal(done["stores_bytes"], 4 * (np.arange(64) < N))
     assert (done["floats"][:N] >= length).all() and (done["floats"][:N] <= 2 * length).all()
-    assert np.corrcoef(done["instructions"][:N], length)[0, 1] > 0.99
+    assert np.corrcoef(done["instructions"][:N], length)[0, 1] > 0.95  # four turns of a loop at a time
     assert (done["instructions"][N:] < 10).all()
     parts = np.split(arguments["values"], arguments["first"][1:-1])
     np.testing.assert_allclose(arguments["out"], [np.sum(part**2) for part in parts], rtol=1e-5)
