@@ -51,21 +51,28 @@ def place(k, panels, points, gauss_point, gauss_weight):
 
 
 @device
-def point_adjoint(start, end, segment, u, grad_x, grad_y, grad_z, i, grad_start, grad_end):
-    """p = start + u (end - start): adds the gradients by start and end to row i, gives that by u."""
-    T = type(u)
-    grad_u = T(0.0)
-    for axis in range(3):
-        if axis == 0:
-            grad_p = grad_x
-        elif axis == 1:
-            grad_p = grad_y
-        else:
-            grad_p = grad_z
-        grad_start[i, axis] += grad_p * (T(1.0) - u)
-        grad_end[i, axis] += grad_p * u
-        grad_u += grad_p * (end[segment, axis] - start[segment, axis])
-    return grad_u
+def extent(start, end, segment):
+    """The vector from a segment's start to its end."""
+    x = end[segment, 0] - start[segment, 0]
+    y = end[segment, 1] - start[segment, 1]
+    return x, y, end[segment, 2] - start[segment, 2]
+
+
+@device
+def point_adjoint(along, u, x, y, z, by_start, by_end):
+    """Gradients of p = start + u along by start and end, added to what these had, and by u; x, y, z: those by p."""
+    rest = type(u)(1.0) - u
+    start = by_start[0] + x * rest, by_start[1] + y * rest, by_start[2] + z * rest
+    end = by_end[0] + x * u, by_end[1] + y * u, by_end[2] + z * u
+    return start, end, x * along[0] + y * along[1] + z * along[2]
+
+
+@device
+def add_to_row(i, vector, grad):
+    """Add a vector to row i of grad."""
+    grad[i, 0] += vector[0]
+    grad[i, 1] += vector[1]
+    grad[i, 2] += vector[2]
 
 
 @kernel("grad_start", "grad_end", "grad_dE", "grad_dEdx", "grad_time", light=True)
@@ -105,6 +112,13 @@ def split_adjoint(
     u0 and u1 depend on start and end where a border cuts the segment (`clip_adjoint`).
     """
     T = type(dE[i])
+    along = extent(start, end, i)
+    energy = dE[i]
+    by_start = T(0.0), T(0.0), T(0.0)
+    by_end = by_start
+    by_dE = T(0.0)
+    by_dEdx = T(0.0)
+    by_time = T(0.0)
     for piece in range(first_piece[i], first_piece[i + 1]):
         tpc = piece_tpc[piece]
         n = first_step[piece + 1] - first_step[piece]
@@ -117,11 +131,16 @@ def split_adjoint(
             f, w = place(k, panels, points, gauss_point, gauss_weight)
             u = u0 + (u1 - u0) * f
             grad_z = grad_distance[step] * tpcs[tpc, DIRECTION]
-            grad_u = point_adjoint(start, end, i, u, grad_x[step], grad_y[step], grad_z, i, grad_start, grad_end)
+            by_start, by_end, grad_u = point_adjoint(along, u, grad_x[step], grad_y[step], grad_z, by_start, by_end)
             grad_energy = grad_step_dE[step] * w
-            grad_u0 += grad_u * (T(1.0) - f) - grad_energy * dE[i]
-            grad_u1 += grad_u * f + grad_energy * dE[i]
-            grad_dE[i] += grad_energy * (u1 - u0)
-            grad_dEdx[i] += grad_step_dEdx[step]
-            grad_time[i] += grad_step_time[step]
+            grad_u0 += grad_u * (T(1.0) - f) - grad_energy * energy
+            grad_u1 += grad_u * f + grad_energy * energy
+            by_dE += grad_energy * (u1 - u0)
+            by_dEdx += grad_step_dEdx[step]
+            by_time += grad_step_time[step]
         borders_adjoint(start, end, i, tpcs, tpc, u0, u1, grad_u0, grad_u1, i, grad_start, grad_end)
+    add_to_row(i, by_start, grad_start)
+    add_to_row(i, by_end, grad_end)
+    grad_dE[i] += by_dE
+    grad_dEdx[i] += by_dEdx
+    grad_time[i] += by_time

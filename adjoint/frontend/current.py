@@ -10,8 +10,10 @@ def add_between(grad_waveform, window_tick, window_first, low, high, t0, fractio
     if value == T(0.0):
         return
     for w in range(low, high):
-        n = window_first[w + 1] - window_first[w]
-        for k in range(max(t0 - window_tick[w], 0), min(t1 - window_tick[w] + 1, n)):
-            begin = fraction0 if window_tick[w] + k == t0 else T(0.0)
-            end = fraction1 if window_tick[w] + k == t1 else T(1.0)
-            grad_waveform[window_first[w] + k] += value * (end - begin)
+        base = window_first[w]
+        n = window_first[w + 1] - base
+        first, last = t0 - window_tick[w], t1 - window_tick[w]
+        for k in range(max(first, 0), min(last + 1, n)):
+            begin = fraction0 if k == first else T(0.0)
+            end = fraction1 if k == last else T(1.0)
+            grad_waveform[base + k] += value * (end - begin)

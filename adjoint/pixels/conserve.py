@@ -34,10 +34,13 @@ def conserve_adjoint(
     """
     T = type(tick)
     for p in range(window_pair[i], window_pair[i + 1]):
-        for k in range(lane, moment_x.shape[1], lanes):
+        for k in range(1 + lane, moment_x.shape[1], lanes):
             m = np.uint64(k)
             grad_moment_x[p, m] = T(0.0)
             grad_moment_y[p, m] = T(0.0)
+    for p in range(window_pair[i] + lane, window_pair[i + 1], lanes):
+        grad_moment_x[p, 0] = T(0.0)
+        grad_moment_y[p, 0] = T(0.0)
     charge = window_charge(i, window_pair, moment_x, moment_y)
     total = T(0.0)
     grad_factor = T(0.0)
@@ -52,6 +55,6 @@ def conserve_adjoint(
     for k in range(window_first[i] + lane, window_first[i + 1], lanes):
         grad_current[k] = factor * grad_waveform[k] - grad_factor * factor / total
     grad_charge = grad_factor / (total * tick)
-    for p in range(window_pair[i], window_pair[i + 1] if lane == 0 else window_pair[i]):
+    for p in range(window_pair[i] + lane, window_pair[i + 1], lanes):
         grad_moment_x[p, 0] = grad_charge * moment_y[p, 0]
         grad_moment_y[p, 0] = grad_charge * moment_x[p, 0]

@@ -1,7 +1,7 @@
 """Segments: gradients of the losses of single pixels by the deposits that they see, from those by pairs."""
 
 from lartpc.adjoint.charge.angle import cos_adjoint
-from lartpc.adjoint.charge.split import borders_adjoint, place, point_adjoint
+from lartpc.adjoint.charge.split import add_to_row, borders_adjoint, extent, place, point_adjoint
 from lartpc.adjoint.pixels.rows import BY_ARRIVAL, BY_LOG_CHARGE, BY_SIGMA_LONG, BY_SIGMA_TRAN, BY_X, BY_Y
 from lartpc.kernels.charge.split import DIRECTION, clip, rule
 from lartpc.kernels.runtime.launch import device, kernel
@@ -63,6 +63,9 @@ def segments(
     T = type(by_pair[0, 0])
     segment = slot_segment[slot[i]]
     begin = slot_first[slot[i]]
+    along = extent(start, end, segment)
+    by_start = T(0.0), T(0.0), T(0.0)
+    by_end = by_start
     tpc = -1
     u0 = T(0.0)
     u1 = T(1.0)
@@ -85,9 +88,8 @@ def segments(
         f, w = place(step_number[step], panels, points, gauss_point, gauss_weight)
         u = u0 + (u1 - u0) * f
         grad_z = by_number(by_pair, p, step_slope, step, DISTANCE) * tpcs[tpc, DIRECTION]
-        grad_u = point_adjoint(
-            start, end, segment, u, by_pair[p, BY_X], by_pair[p, BY_Y], grad_z, i, grad_start, grad_end
-        )
+        by_x, by_y = by_pair[p, BY_X], by_pair[p, BY_Y]
+        by_start, by_end, grad_u = point_adjoint(along, u, by_x, by_y, grad_z, by_start, by_end)
         grad_energy = by_number(by_pair, p, step_slope, step, STEP_DE) * w
         grad_u0 += grad_u * (T(1.0) - f) - grad_energy * dE[segment]
         grad_u1 += grad_u * f + grad_energy * dE[segment]
@@ -96,5 +98,7 @@ def segments(
         grad_time[i] += by_number(by_pair, p, step_slope, step, STEP_TIME)
         grad_cos += by_number(by_pair, p, step_slope, step, STEP_COS)
     borders_adjoint(start, end, segment, tpcs, tpc, u0, u1, grad_u0, grad_u1, i, grad_start, grad_end)
+    add_to_row(i, by_start, grad_start)
+    add_to_row(i, by_end, grad_end)
     if grad_cos != T(0.0):
         cos_adjoint(start, end, segment, grad_cos, i, grad_start, grad_end)

@@ -90,9 +90,11 @@ def spread_axis_adjoint(
     return grad_position, grad_sigma, grad_charge
 
 
-@kernel("grad_x", "grad_y", "grad_charge", "grad_sigma_T")
+@kernel("grad_x", "grad_y", "grad_charge", "grad_sigma_T", lanes=2, sums=("grad_sigma_T",))
 def spread_adjoint(
     i,
+    lane,
+    lanes,
     # forward inputs
     column,
     row,
@@ -130,48 +132,33 @@ def spread_adjoint(
     """
     pitch = tpcs[step_tpc[i], PITCH]
     most = degree[step_table[i]]
-    one = type(x[i])(1.0)
-    sigma, depth, q = sigma_T[i], distance[i], charge[i]
+    T = type(x[i])
+    sigma, depth = sigma_T[i], distance[i]
     points, weights = gauss_point, gauss_weight
-    for j in range(first_pair[i], first_pair[i + 1]):
-        p = pair_place[j]
-        by_position, by_sigma, by_charge = spread_axis_adjoint(
-            p,
-            pair_x[p] - column[i],
-            x[i],
-            sigma,
-            depth,
-            pitch,
-            width,
-            whole,
-            nodes,
-            points,
-            weights,
-            q,
-            most,
-            grad_moment_x,
-        )
-        grad_x[i] += by_position
-        grad_sigma_T[i] += by_sigma
-        grad_charge[i] += by_charge
-        by_position, by_sigma, by_charge = spread_axis_adjoint(
-            p,
-            pair_y[p] - row[i],
-            y[i],
-            sigma,
-            depth,
-            pitch,
-            width,
-            whole,
-            nodes,
-            points,
-            weights,
-            one,
-            most,
-            grad_moment_y,
-        )
-        grad_y[i] += by_position
-        grad_sigma_T[i] += by_sigma
+    for axis in range(lane, 2, lanes):  # lanes differ in what they read, not in what they do
+        at = x[i] if axis == 0 else y[i]
+        of_step = column[i] if axis == 0 else row[i]
+        of_pair = pair_x if axis == 0 else pair_y
+        q = charge[i] if axis == 0 else T(1.0)
+        grad_moment = grad_moment_x if axis == 0 else grad_moment_y
+        grad_position = T(0.0)
+        grad_sigma = T(0.0)
+        grad_q = T(0.0)
+        for j in range(first_pair[i], first_pair[i + 1]):
+            p = pair_place[j]
+            off = of_pair[p] - of_step
+            by_position, by_sigma, by_charge = spread_axis_adjoint(
+                p, off, at, sigma, depth, pitch, width, whole, nodes, points, weights, q, most, grad_moment
+            )
+            grad_position += by_position
+            grad_sigma += by_sigma
+            grad_q += by_charge
+        grad_sigma_T[i, lane] += grad_sigma
+        if axis == 0:
+            grad_x[i] += grad_position
+            grad_charge[i] += grad_q
+        else:
+            grad_y[i] += grad_position
 
 
 @device

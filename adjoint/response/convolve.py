@@ -90,9 +90,11 @@ def from_below(a, b):
 def convolve_poles_adjoint(i, lane, lanes, window_first, decay, grad_current, grad_state, driven):
     """Gradients of the exponentials of window i at all its ticks, driven (n_samples, poles)."""
     for p in range(lane, decay.shape[0], lanes):
+        left = decay[p]
         state = grad_state[i, p]
-        for k in range(window_first[i], window_first[i + 1]):
-            state = grad_current[k] + (faded(decay[p] * state) if k > window_first[i] else state)
+        first = window_first[i]
+        for k in range(first, window_first[i + 1]):
+            state = grad_current[k] + (faded(left * state) if k > first else state)
             driven[k, p] = state
 
 
@@ -124,22 +126,26 @@ def convolve_sites_adjoint(
     for c in range(window_train[i], window_train[i + 1]):
         t = train_table[c]
         n = rank[t]
-        begin = window_tick[i] * per_tick[t] - train_site[c]  # the site of the first tick
+        each = per_tick[t]
+        first_seen = first_lag[t]
+        last_seen = last_lag[t]
+        source = train_source[c]
+        begin = window_tick[i] * each - train_site[c]  # the site of the first tick
         for e in range(lane, train_sites[c] * n, lanes):
             u = e // n
             r = np.uint64(e % n)
             total = type(grad_current[0])(0.0)
-            first = from_below(u + first_lag[t] - begin, per_tick[t])
-            end = (u + last_lag[t] - begin) // per_tick[t] + 1
+            first = from_below(u + first_seen - begin, each)
+            end = (u + last_seen - begin) // each + 1
             k = first - 1  # the site is the first that this tick sees by the exponentials
             if 0 <= k and k < ticks:
-                phase = first_lag[t] + u - (begin + k * per_tick[t]) - 1
+                phase = first_seen + u - (begin + k * each) - 1
                 for p in range(driven.shape[1]):
                     total += driven[base + k, p] * tail_back[t, phase, p, r]
             for k in range(max(first, 0), min(end, ticks)):
-                lag = u - (begin + k * per_tick[t]) + last_lag[t]
+                lag = u - (begin + k * each) + last_seen
                 total += grad_current[base + k] * basis[t, np.uint64(lag * n + e % n)]
-            grad_source[np.uint64(train_source[c] + e)] = total
+            grad_source[np.uint64(source + e)] = total
 
 
 @convolve_adjoint.on_cuda

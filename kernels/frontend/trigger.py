@@ -125,19 +125,22 @@ def trigger(
     for w in range(pixel_window[i], pixel_window[i + 1]):
         if done:
             break
+        base = window_first[w]
+        ticks = window_first[w + 1] - base
+        begin = window_tick[w]
         if periodic and (state == ARMED or state == BUSY):
-            at = last_reset(window_tick[w] - 1, phase, periodic_reset_cycles)
+            at = last_reset(begin - 1, phase, periodic_reset_cycles)
             if at >= free:
                 cleared = at
                 level = level_after(seed, event, pixel, at, reset_noise)
-        for k in range(window_first[w + 1] - window_first[w] + 1):
+        for k in range(ticks + 1):
             # The last turn of a window stands for the time without current that follows it.
-            beyond = k == window_first[w + 1] - window_first[w]
-            charge = T(0.0) if beyond else waveform[window_first[w] + k] * tick
+            beyond = k == ticks
+            charge = T(0.0) if beyond else waveform[base + k] * tick
             if beyond:
-                free = max(free, window_tick[w] + k)
+                free = max(free, begin + k)
             if periodic and not beyond and (state == ARMED or state == BUSY):
-                at = window_tick[w] + k
+                at = begin + k
                 if last_reset(at, phase, periodic_reset_cycles) == at:
                     cleared = at
                     level = level_after(seed, event, pixel, at, reset_noise)
@@ -154,7 +157,7 @@ def trigger(
                     bound = limit
                     if disturbed and not beyond:
                         most = max(level, level + charge)
-                        t = window_tick[w] + k
+                        t = begin + k
                         bound, _ = thresholds_at(seed, event, pixel, t, limit, most, discriminator_noise)
                     if level >= bound:
                         crossing = fraction
@@ -170,10 +173,10 @@ def trigger(
                     read_fraction[i, read] = fraction
                     read_reset[i, read] = cleared
                     hit_time[i, read] = (T(now - 1) + fraction) * tick
-                    end = window_tick[w] + now + hold_ticks
+                    end = begin + now + hold_ticks
                     state = HOLD
                 counted = T(0.0) if state == RESET else charge
-                wait = w + 1 < pixel_window[i + 1] and window_tick[w + 1] <= end if beyond else window_tick[w] + k < end
+                wait = w + 1 < pixel_window[i + 1] and window_tick[w + 1] <= end if beyond else begin + k < end
                 if wait:
                     level += counted * (T(1.0) - fraction)
                     break
@@ -202,7 +205,7 @@ def trigger(
                         cleared = at
                         level = level_after(seed, event, pixel, at, reset_noise)
                 if beyond:
-                    now = end - window_tick[w]
+                    now = end - begin
     read_count[i] = read
     for n in range(read, read_window.shape[1]):
         read_window[i, n] = 0

@@ -51,9 +51,11 @@ def spread_axis(
                 here = after
 
 
-@kernel("moment_x", "moment_y")
+@kernel("moment_x", "moment_y", lanes=2)
 def spread(
     i,
+    lane,
+    lanes,
     column,
     row,
     x,
@@ -84,14 +86,15 @@ def spread(
     step = pair_step[i]
     pitch = tpcs[step_tpc[step], PITCH]
     most = degree[step_table[step]]
-    one = type(x[step])(1.0)
+    T = type(x[step])
     sigma = sigma_T[step]
     depth = distance[step]
-    q = charge[step]
     points, weights = gauss_point, gauss_weight
-    for n in range(moment_x.shape[1]):
-        moment_x[i, n] = type(one)(0.0)
-        moment_y[i, n] = type(one)(0.0)
-    right, up = pair_x[i] - column[step], pair_y[i] - row[step]
-    spread_axis(i, right, x[step], sigma, depth, pitch, width, whole, nodes, points, weights, q, most, moment_x)
-    spread_axis(i, up, y[step], sigma, depth, pitch, width, whole, nodes, points, weights, one, most, moment_y)
+    for axis in range(lane, 2, lanes):  # lanes differ in what they read, not in what they do
+        moment = moment_x if axis == 0 else moment_y
+        for n in range(moment.shape[1]):
+            moment[i, n] = T(0.0)
+        at = x[step] if axis == 0 else y[step]
+        off = pair_x[i] - column[step] if axis == 0 else pair_y[i] - row[step]
+        q = charge[step] if axis == 0 else T(1.0)
+        spread_axis(i, off, at, sigma, depth, pitch, width, whole, nodes, points, weights, q, most, moment)

@@ -123,7 +123,7 @@ def convolve(
         current[base + k] += total
 
 
-@kernel("driven", lanes=512)
+@kernel("driven", lanes=1024)
 def convolve_ticks(
     i,
     lane,
@@ -148,15 +148,18 @@ def convolve_ticks(
     basis, in as many shares of the values that it sees."""
     poles = tail.shape[3]
     columns = driven.shape[1]
-    for e in range(lane, (window_first[i + 1] - window_first[i]) * columns, lanes):
+    base = window_first[i]
+    begin = window_tick[i]
+    first_train = window_train[i]
+    end_train = window_train[i + 1]
+    for e in range(lane, (window_first[i + 1] - base) * columns, lanes):
         k = e // columns
         column = e % columns
         total = type(driven[0, 0])(0.0)
-        for c in range(window_train[i], window_train[i + 1]):
+        for c in range(first_train, end_train):
             t = train_table[c]
             n = rank[t]
-            tick = window_tick[i] + k
-            low, high, site = seen(tick, train_site[c], train_sites[c], per_tick[t], first_lag[t], last_lag[t])
+            low, high, site = seen(begin + k, train_site[c], train_sites[c], per_tick[t], first_lag[t], last_lag[t])
             if column >= poles:
                 at = train_source[c] + low * n
                 of_basis = (low - site + last_lag[t]) * n
@@ -169,16 +172,17 @@ def convolve_ticks(
                     at = train_source[c] + u * n
                     for r in range(n):
                         total += source[np.uint64(at + r)] * tail[t, phase, np.uint64(r), np.uint64(column)]
-        driven[window_first[i] + k, column] = total
+        driven[base + k, column] = total
 
 
 @kernel("driven", lanes=16)
 def convolve_poles(i, lane, lanes, window_first, decay, driven):
     """The exponentials of window i, each carried back from its last tick to its first, in place of what drives them."""
     for p in range(lane, decay.shape[0], lanes):
-        state = type(decay[p])(0.0)
+        left = decay[p]
+        state = type(left)(0.0)
         for k in range(window_first[i + 1] - 1, window_first[i] - 1, -1):
-            state = faded(decay[p] * state) + driven[k, p]
+            state = faded(left * state) + driven[k, p]
             driven[k, p] = state
 
 

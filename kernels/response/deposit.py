@@ -33,10 +33,13 @@ def deposit(
     of_site = lanes // of_rank
     for p in range(window_pair[i], window_pair[i + 1]):
         step = pair_step[p]
-        n = rank[step_table[step]]
-        at = pair_source[p]
-        for m in range((lane // of_rank - site_t[step]) & (of_site - 1), sites_t[step], of_site):
-            share = share_t[step, m]
-            of_site_m = at + m * n
-            for k in range(lane & (of_rank - 1), n, of_rank):
-                source[np.uint64(of_site_m + k)] += coefficient[p, np.uint64(k)] * share
+        first = (lane // of_rank - site_t[step]) & (of_site - 1)
+        sites = sites_t[step]
+        if first < sites:
+            n = rank[step_table[step]]
+            at = pair_source[p]
+            for m in range(first, sites, of_site):
+                share = share_t[step, m]
+                of_site_m = at + m * n
+                for k in range(lane & (of_rank - 1), n, of_rank):
+                    source[np.uint64(of_site_m + k)] += coefficient[p, np.uint64(k)] * share

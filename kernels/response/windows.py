@@ -22,15 +22,19 @@ def window(i, pixel_pair, first_block, last_block, block, window_count, window_t
     """
     n = 0
     begin = 0
+    start = 0
     end = 0
     for p in range(pixel_pair[i], pixel_pair[i + 1]):
         window_tick[p] = 0
         window_size[p] = 0
-        if n == 0 or first_block[p] > end:
+        first = first_block[p]
+        last = last_block[p]
+        if n == 0 or first > end:
             n += 1
             begin = p
-            end = last_block[p]
-            window_tick[p] = first_block[p] * block
-        end = max(end, last_block[p])
-        window_size[begin] = (end - first_block[begin]) * block
+            start = first
+            end = last
+            window_tick[p] = first * block
+        end = max(end, last)
+        window_size[begin] = (end - start) * block
     window_count[i] = n
