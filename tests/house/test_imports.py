@@ -61,7 +61,7 @@ def allowed(home, name, path):
     (top, room), library = home, name.split(".")[0]
     if library != "lartpc":
         if top in ("kernels", "adjoint"):
-            launcher = (top, room) == ("kernels", "runtime") and path.name in ("launch.py", "cache.py")
+            launcher = (top, room) == ("kernels", "runtime") and path.name in ("launch.py", "cache.py", "counted.py")
             return library in OUTSIDE or (launcher and library in LAUNCHER)
         return library not in HOMES or top in HOMES[library] or room in HOMES[library]
     to_top, to_room = home_of(name)
