@@ -68,7 +68,8 @@ def noise_of(
     common = np.outer(model.coherent, _formula(n_ticks, tick, electronics))
     low, high, between = _places(levels, kind, length)
     weight = _weights(n_ticks)
-    wave = xp.zeros((n, len(weight)), dtype=dtype)
+    rows = n if xp is np else -(-n // ROWS) * ROWS
+    wave = xp.zeros((rows, len(weight)), dtype=dtype)
     draw_noise(
         n,
         row_event=event_id,
@@ -85,7 +86,13 @@ def noise_of(
         seed=seed,
         wave=wave,
     )
-    return _samples(wave.view(np.result_type(dtype, np.complex64))[:, : n_ticks // 2 + 1], n_ticks)
+    transform = wave.view(np.result_type(dtype, np.complex64))[:, : n_ticks // 2 + 1]
+    if xp is np:
+        return scipy.fft.irfft(transform, n_ticks, workers=numba.get_num_threads())
+    result = xp.empty((len(wave), n_ticks), dtype=dtype)
+    for k in range(0, len(wave), ROWS):
+        result[k : k + ROWS] = xp.fft.irfft(transform[k : k + ROWS], n_ticks)
+    return result[:n]
 
 
 def _weights(n_ticks: int) -> np.ndarray:
@@ -94,20 +101,6 @@ def _weights(n_ticks: int) -> np.ndarray:
     weight = np.full((len(both) + len(both) % 2, 2), math.sqrt(0.5))
     weight[: len(both)][both == 1.0] = 1.0, 0.0
     return weight.ravel()
-
-
-def _samples(transform: Any, n_ticks: int) -> Any:
-    """What has the DFT (n, n_ticks//2 + 1): (n, n_ticks)."""
-    xp, n = namespace(transform), len(transform)
-    if xp is np:
-        return scipy.fft.irfft(transform, n_ticks, workers=numba.get_num_threads())
-    result = xp.empty((n, n_ticks), dtype=transform.real.dtype)
-    for k in range(0, n, ROWS):
-        rows = transform[k : k + ROWS]
-        filled = xp.zeros((ROWS, rows.shape[1]), dtype=rows.dtype)
-        filled[: len(rows)] = rows
-        result[k : k + ROWS] = xp.fft.irfft(filled, n_ticks)[: len(rows)]
-    return result
 
 
 def _even(rows: np.ndarray) -> np.ndarray:
