@@ -22,7 +22,7 @@ from lartpc.generator.transport import DENSITY
 from lartpc.parameters import common_name
 from lartpc.reconstruction import marginal
 from lartpc.reconstruction.candidates import CutFlow
-from lartpc.reconstruction.joint import Reduced, State
+from lartpc.reconstruction.joint import JointFit, Reduced, State
 from lartpc.reconstruction.marginal import Marginal
 from lartpc.reconstruction.reconstruct import KNOWN, candidates_in
 from lartpc.reconstruction.selection import still_good
@@ -48,6 +48,9 @@ from lartpc.reconstruction.used import (
 from lartpc.simulation.simulation import Simulation
 
 LIFETIME = "lifetime"
+# Tracks are found and chosen anew where the fit ended, unless it ended within so many errors of where they were: which
+# are clear, and what describes them, depends on the parameters.
+FAR, AGAIN = 1.0, 2  # errors; times
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,35 +149,20 @@ def calibrate_hits_of_runs(
         varied = unknowns_of_runs([run.simulation for run in runs], unknowns, per_run)
     check_start(varied)
     start = nearer_start(runs, varied, t0)
-    told = zip(runs, varied.of_run, varied.columns, strict=True)
-    begun = [Begun.of(run, own, start[columns], t0, finder) for run, own, columns in told]
     known = Known(t0, t0_of, density)
     saved = journal.saved
-    if saved is None:
-        saved, of_time = first(begun, start, particles, known, journal.progress)
-        fit = joint_fit(begun, varied, restored(begun, saved, known), known)
-        if fit.times is not None:
-            saved = saved._replace(eta=fit.profiled(start, with_mean_times(fit.times, saved.eta, of_time)).eta)
-        journal.save(saved)
-    tracks = restored(begun, saved, known)
-    theta, flow = saved.theta, saved.flow
-    while True:  # each fit without the tracks that the one before does not describe
-
-        def keep(phase: str, state: State, reduced: Reduced, left: float, tracks: list = tracks) -> None:
-            journal.save(Saved(state.theta, names_of(tracks), state.eta, flow))
-            journal.report(phase, state, reduced, left, hits_of(state))
-
-        fit = joint_fit(begun, varied, tracks, known, keep)
-        state, reduced = fit.run(fit.state(theta, [one.eta for one in tracks]))
-        tracks, theta = refitted(tracks, state), state.theta
-        ended = [Fitted(one.track, one.eta, near) for one, near in zip(tracks, state.near, strict=True)]
-        kept = still_good([one.candidate for one in tracks], ended)
-        if kept.all():
+    found_at = start if saved is None else saved.found_at
+    for turn in range(AGAIN + 1):
+        told = zip(runs, varied.of_run, varied.columns, strict=True)
+        begun = [Begun.of(run, own, found_at[columns], t0, finder) for run, own, columns in told]
+        if saved is None:
+            saved = found_tracks(begun, varied, found_at, particles, known, journal)
+        fit, state, reduced, tracks = described(begun, varied, saved, known, journal)
+        theta, flow = state.theta, saved.flow.then("that the joint fit describes", len(tracks))
+        way = theta - found_at
+        if turn == AGAIN or way @ reduced.information @ way < FAR**2:
             break
-        tracks = [one for one, good in zip(tracks, kept, strict=True) if good]
-        if not tracks:
-            raise InputError(f"{begun[0].target.source}: the joint fit describes none of {len(kept)} tracks")
-    flow = flow.then("that the joint fit describes", len(tracks))
+        found_at, saved = theta, None
     errors = np.sqrt(np.diag(reduced.covariance))
 
     def report(phase: str, state: State, reduced: Reduced, left: float) -> None:
@@ -187,6 +175,46 @@ def calibrate_hits_of_runs(
     truths = [truth_of(one.target.truth, own.names) for one, own in zip(begun, varied.of_run, strict=True)]
     truth = varied.told(truths)
     return HitsFit(varied, known, tuple(tracks), theta, errors, reduced.decrement, found, halves, flow, truth)
+
+
+def found_tracks(
+    begun: Sequence[Begun],
+    unknowns: RunUnknowns,
+    values: np.ndarray,
+    particles: Sequence[str],
+    known: Known,
+    journal: Journal,
+) -> Saved:
+    """The tracks that a joint fit begins with, each fitted by itself at `values` (p,); with the times of events."""
+    saved, of_time = first(begun, values, particles, known, journal.progress)
+    fit = joint_fit(begun, unknowns, restored(begun, saved, known), known)
+    if fit.times is not None:
+        saved = saved._replace(eta=fit.profiled(values, with_mean_times(fit.times, saved.eta, of_time)).eta)
+    journal.save(saved)
+    return saved
+
+
+def described(
+    begun: Sequence[Begun], unknowns: RunUnknowns, saved: Saved, known: Known, journal: Journal
+) -> tuple[JointFit, State, Reduced, list[Used]]:
+    """Joint fits from where it was `saved`, each without the tracks that the one before does not describe; the last."""
+    tracks, theta = restored(begun, saved, known), saved.theta
+    while True:
+
+        def keep(phase: str, state: State, reduced: Reduced, left: float, tracks: list = tracks) -> None:
+            journal.save(saved._replace(theta=state.theta, tracks=names_of(tracks), eta=state.eta))
+            journal.report(phase, state, reduced, left, hits_of(state))
+
+        fit = joint_fit(begun, unknowns, tracks, known, keep)
+        state, reduced = fit.run(fit.state(theta, [one.eta for one in tracks]))
+        tracks, theta = refitted(tracks, state), state.theta
+        ended = [Fitted(one.track, one.eta, near) for one, near in zip(tracks, state.near, strict=True)]
+        kept = still_good([one.candidate for one in tracks], ended)
+        if kept.all():
+            return fit, state, reduced, tracks
+        tracks = [one for one, good in zip(tracks, kept, strict=True) if good]
+        if not tracks:
+            raise InputError(f"{begun[0].target.source}: the joint fit describes none of {len(kept)} tracks")
 
 
 def hits_of(state: State) -> int:

@@ -52,6 +52,7 @@ class Checkpoint:
             file.attrs["setup"] = json.dumps(self.setup, sort_keys=True)
             file.attrs["flow"] = json.dumps(saved.flow.cuts)
             file.attrs["tracks"] = json.dumps(saved.tracks)
+            file["found_at"] = saved.found_at
             file["theta"] = saved.theta
             file["eta"] = np.concatenate(saved.eta)
             file["size"] = np.array([len(eta) for eta in saved.eta])
@@ -61,7 +62,9 @@ class Checkpoint:
         """What the file holds."""
         with hdf5.open_hdf5(self.path) as file:
             attrs = hdf5.read_attributes(file)
-            theta, eta, size = (hdf5.read_array(file, name, "iuf") for name in ("theta", "eta", "size"))
+            found_at, theta, eta, size = (
+                hdf5.read_array(file, name, "iuf") for name in ("found_at", "theta", "eta", "size")
+            )
         try:
             before = dict(json.loads(attrs["setup"]))
             cuts = tuple((str(told), int(left)) for told, left in json.loads(attrs["flow"]))
@@ -69,6 +72,10 @@ class Checkpoint:
         except (KeyError, ValueError, TypeError):
             raise InputError(f"{self.path}: is not that of a joint fit, so there is nothing to --resume") from None
         check_setup(self.path, before, self.setup)
-        if len(size) != len(tracks) or size.sum() != len(eta) or theta.shape != (len(self.setup["fit"]),):
+        if (
+            len(size) != len(tracks)
+            or size.sum() != len(eta)
+            or not theta.shape == found_at.shape == (len(self.setup["fit"]),)
+        ):
             raise InputError(f"{self.path}: holds {len(size)} sizes of {len(tracks)} tracks, allowed is one of each")
-        return Saved(theta, tracks, tuple(np.split(eta, np.cumsum(size)[:-1])), CutFlow(cuts))
+        return Saved(found_at, theta, tracks, tuple(np.split(eta, np.cumsum(size)[:-1])), CutFlow(cuts))
