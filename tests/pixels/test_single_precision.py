@@ -21,7 +21,7 @@ def as_written(monkeypatch):
     monkeypatch.setattr(launch, "BODY_FLAGS", set())
     monkeypatch.setattr(launch, "HELPER_FLAGS", set())
     monkeypatch.setattr(launch, "cpu_helper", functools.cache(launch.cpu_helper.__wrapped__))
-    return lambda kernel: Kernel(kernel.body, kernel.outputs, kernel.work, kernel.light)
+    return lambda kernel: Kernel(kernel.body, kernel.outputs, kernel.work, kernel.light, kernel.lanes, kernel.sums)
 
 
 def double(arguments):
