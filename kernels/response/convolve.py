@@ -28,7 +28,7 @@ def following(site, sites, per_tick, first_lag):
 
 @device
 def ticks_driven(i, window_train, window_tick, window_first, train_table, train_site, train_sites, per_tick, last_lag):
-    """The ticks of window i up to the last that sees a site: after it, where a window settles, nothing comes."""
+    """How many ticks of window i come until the last that sees a site: after it, where it settles, nothing does."""
     end = 0
     for c in range(window_train[i], window_train[i + 1]):
         t = train_table[c]
@@ -78,7 +78,7 @@ def convolve(
     base = window_first[i]
     ticks = window_first[i + 1] - base
     begin = window_tick[i]
-    driven = ticks_driven(
+    come = ticks_driven(
         i, window_train, window_tick, window_first, train_table, train_site, train_sites, per_tick, last_lag
     )
     for k in range(ticks):
@@ -86,7 +86,7 @@ def convolve(
     for c in range(window_train[i], window_train[i + 1]):
         t = train_table[c]
         n = rank[t]
-        for k in range(driven):
+        for k in range(come):
             low, high, site = seen(begin + k, train_site[c], train_sites[c], per_tick[t], first_lag[t], last_lag[t])
             if low < high:
                 at = train_source[c] + low * n
@@ -96,7 +96,7 @@ def convolve(
                     total += source[np.uint64(at + j)] * basis[t, np.uint64(of_basis + j)]
                 current[base + k] += total
     poles = decay.shape[0]
-    for k in range(driven - 1, -1, -1):
+    for k in range(come - 1, -1, -1):
         for p in range(poles):
             q = np.uint64(p)
             state[i, q] = faded(decay[q] * state[i, q])

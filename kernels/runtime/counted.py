@@ -22,7 +22,8 @@ while {following} {below} {end}:
 def counted(function):
     """Code of `function` that counts where it says `for x in range(...)`, and the globals that it needs.
 
-    No index may be below 0. A loop goes down where its step is a number below 0, otherwise up.
+    No index may be below 0. A loop goes down where its step is a number below 0, otherwise up. Raises TypeError where a
+    loop is not over a range, or has an `else`, and for an index that is a number below 0.
     """
     source = getattr(function, "source", None) or inspect.getsource(function)
     tree = ast.parse(textwrap.dedent(source))
@@ -40,6 +41,9 @@ class Counting(ast.NodeTransformer):
 
     def visit_For(self, node):
         self.generic_visit(node)
+        over = node.iter.func if isinstance(node.iter, ast.Call) else None
+        if not isinstance(over, ast.Name) or over.id != "range" or node.orelse:
+            raise TypeError(f"a kernel's loop is over a range and has no else: {ast.unparse(node)}")
         self.loops += 1
         start, stop, step = bounds(*(ast.unparse(one) for one in node.iter.args))
         *before, loop = ast.parse(
@@ -74,4 +78,6 @@ def unsigned(index):
     """An index without a sign; a number, as of an axis of a shape, stays as it is."""
     if isinstance(index, ast.Constant):
         return index
+    if isinstance(index, ast.UnaryOp) and isinstance(index.op, ast.USub):
+        raise TypeError(f"a kernel's index is 0 or more: {ast.unparse(index)}")
     return ast.Call(ast.Name("_unsigned", ast.Load()), [index], [])

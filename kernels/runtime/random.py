@@ -60,7 +60,7 @@ def normal(u, v, one):
 
 @device
 def normals(u, v, one):
-    """Two standard normal numbers of two 32-bit words, in the precision of `one`: both that `normal` could give.
+    """Two standard normal numbers of two 32-bit words, in the precision of `one`, distributed as `normal`'s.
 
     No library call keeps loops over them from being vectorised.
     """

@@ -110,8 +110,9 @@ def calibrate_hits(
     """Fit `unknowns` to hits whose deposits are not known: together with the tracks that made them.
 
     Tracks are found and fitted one by one at the simulation's parameters, see `reconstruct`; those that stop as one of
-    `particles` and describe their hits are fitted together with the unknowns, see `joint`; the result is that of the
-    marginal likelihood, see `marginal`. t0 [us]: prior of the time of each event, which its tracks share, or
+    `particles` and describe their hits are fitted together with the unknowns, see `joint`. Where these end more than an
+    error from there, all this is done again from where they ended, at most twice. The result is that of the marginal
+    likelihood, see `marginal`. t0 [us]: prior of the time of each event, which its tracks share, or
     of each track by itself (t0_of "track"). density: of the argon that they lose energy in [g/cm3].
 
     Raises InputError: as `calibrate` for the unknowns, hits of another detector, no track that can be used.
@@ -151,18 +152,18 @@ def calibrate_hits_of_runs(
     start = nearer_start(runs, varied, t0)
     known = Known(t0, t0_of, density)
     saved = journal.saved
-    found_at = start if saved is None else saved.found_at
-    for turn in range(AGAIN + 1):
+    turn, found_at = (0, start) if saved is None else (saved.turn, saved.found_at)
+    while True:
         told = zip(runs, varied.of_run, varied.columns, strict=True)
         begun = [Begun.of(run, own, found_at[columns], t0, finder) for run, own, columns in told]
         if saved is None:
-            saved = found_tracks(begun, varied, found_at, particles, known, journal)
-        fit, state, reduced, tracks = described(begun, varied, saved, known, journal)
+            saved = found_tracks(begun, varied, turn, found_at, particles, known, journal)
+        fit, state, reduced, tracks = fitted_without_outliers(begun, varied, saved, known, journal)
         theta, flow = state.theta, saved.flow.then("that the joint fit describes", len(tracks))
         way = theta - found_at
         if turn == AGAIN or way @ reduced.information @ way < FAR**2:
             break
-        found_at, saved = theta, None
+        turn, found_at, saved = turn + 1, theta, None
     errors = np.sqrt(np.diag(reduced.covariance))
 
     def report(phase: str, state: State, reduced: Reduced, left: float) -> None:
@@ -180,13 +181,14 @@ def calibrate_hits_of_runs(
 def found_tracks(
     begun: Sequence[Begun],
     unknowns: RunUnknowns,
+    turn: int,
     values: np.ndarray,
     particles: Sequence[str],
     known: Known,
     journal: Journal,
 ) -> Saved:
     """The tracks that a joint fit begins with, each fitted by itself at `values` (p,); with the times of events."""
-    saved, of_time = first(begun, values, particles, known, journal.progress)
+    saved, of_time = first(begun, turn, values, particles, known, journal.progress)
     fit = joint_fit(begun, unknowns, restored(begun, saved, known), known)
     if fit.times is not None:
         saved = saved._replace(eta=fit.profiled(values, with_mean_times(fit.times, saved.eta, of_time)).eta)
@@ -194,7 +196,7 @@ def found_tracks(
     return saved
 
 
-def described(
+def fitted_without_outliers(
     begun: Sequence[Begun], unknowns: RunUnknowns, saved: Saved, known: Known, journal: Journal
 ) -> tuple[JointFit, State, Reduced, list[Used]]:
     """Joint fits from where it was `saved`, each without the tracks that the one before does not describe; the last."""

@@ -51,6 +51,7 @@ class Checkpoint:
         with hdf5.new_hdf5(self.path, self.overwrite) as file:
             file.attrs["setup"] = json.dumps(self.setup, sort_keys=True)
             file.attrs["flow"] = json.dumps(saved.flow.cuts)
+            file.attrs["turn"] = saved.turn
             file.attrs["tracks"] = json.dumps(saved.tracks)
             file["found_at"] = saved.found_at
             file["theta"] = saved.theta
@@ -62,20 +63,20 @@ class Checkpoint:
         """What the file holds."""
         with hdf5.open_hdf5(self.path) as file:
             attrs = hdf5.read_attributes(file)
+            try:
+                before, turn = dict(json.loads(attrs["setup"])), int(attrs["turn"])
+                cuts = tuple((str(told), int(left)) for told, left in json.loads(attrs["flow"]))
+                tracks = tuple((int(run), int(place), str(name)) for run, place, name in json.loads(attrs["tracks"]))
+            except (KeyError, ValueError, TypeError):
+                raise InputError(f"{self.path}: is not that of a joint fit, so there is nothing to --resume") from None
+            check_setup(self.path, before, self.setup)
             found_at, theta, eta, size = (
                 hdf5.read_array(file, name, "iuf") for name in ("found_at", "theta", "eta", "size")
             )
-        try:
-            before = dict(json.loads(attrs["setup"]))
-            cuts = tuple((str(told), int(left)) for told, left in json.loads(attrs["flow"]))
-            tracks = tuple((int(run), int(place), str(name)) for run, place, name in json.loads(attrs["tracks"]))
-        except (KeyError, ValueError, TypeError):
-            raise InputError(f"{self.path}: is not that of a joint fit, so there is nothing to --resume") from None
-        check_setup(self.path, before, self.setup)
-        if (
-            len(size) != len(tracks)
-            or size.sum() != len(eta)
-            or not theta.shape == found_at.shape == (len(self.setup["fit"]),)
-        ):
+        p = len(self.setup["fit"])
+        for name, values in (("found_at", found_at), ("theta", theta)):
+            if values.shape != (p,):
+                raise InputError(f"{self.path}: {name} has the shape {values.shape}, allowed is ({p},)")
+        if len(size) != len(tracks) or size.sum() != len(eta):
             raise InputError(f"{self.path}: holds {len(size)} sizes of {len(tracks)} tracks, allowed is one of each")
-        return Saved(found_at, theta, tracks, tuple(np.split(eta, np.cumsum(size)[:-1])), CutFlow(cuts))
+        return Saved(turn, found_at, theta, tracks, tuple(np.split(eta, np.cumsum(size)[:-1])), CutFlow(cuts))

@@ -68,7 +68,8 @@ class Used(NamedTuple):
 class Saved(NamedTuple):
     """Where a joint fit is: all that it needs to go on, to the same bits."""
 
-    found_at: np.ndarray  # (p,) the unknowns at which the tracks were found
+    turn: int  # how often tracks had been found before
+    found_at: np.ndarray  # (p,) the unknowns at which these were found
     theta: np.ndarray  # (p,)
     tracks: tuple[tuple[int, int, str], ...]  # run, place and name of the hypothesis
     eta: tuple[np.ndarray, ...]
@@ -106,6 +107,7 @@ class Begun(NamedTuple):
 
 def first(
     begun: Sequence[Begun],
+    turn: int,
     start: np.ndarray,
     particles: Sequence[str],
     known: Known,
@@ -125,7 +127,7 @@ def first(
     flow = CutFlow.joined(flows)
     if not names:
         raise InputError(f"{begun[0].target.source}: no track that can be used; {flow.ended}")
-    return Saved(start, start, tuple(names), tuple(etas), flow), of_time
+    return Saved(turn, start, start, tuple(names), tuple(etas), flow), of_time
 
 
 def with_mean_times(times: Times, etas: Sequence[np.ndarray], of_time: Sequence[OwnTime]) -> list[np.ndarray]:

@@ -38,7 +38,7 @@ def protons():
         return found[:FEW], flow
 
     begun = [Begun.of(HitRun(simulation, Target(hits)), unknowns.of_run[0], start, KNOWN.t0, finder)]
-    saved, of_time = first(begun, start, ("proton",), KNOWN, lambda steps: steps)
+    saved, of_time = first(begun, 0, start, ("proton",), KNOWN, lambda steps: steps)
     return joint_fit(begun, unknowns, restored(begun, saved, KNOWN), KNOWN), start, saved.eta, of_time
 
 

@@ -53,8 +53,48 @@ def test_an_index_below_0_is_no_index():
         rebind(first_of_all, None, counted)(0, np.zeros(3))
 
 
+def last_of_all(i, value):
+    return value[-1]
+
+
+def in_pairs(i, value):
+    for k, one in enumerate(value):
+        value[k] = one
+
+
+def loop_with_else(i, value):
+    for k in range(3):
+        value[k] = 0.0
+    else:
+        value[i] = 1.0
+
+
+@pytest.mark.parametrize(
+    "function, told",
+    [
+        (last_of_all, "index is 0 or more: -1"),
+        (in_pairs, "loop is over a range and has no else: for k, one in enumerate"),
+        (loop_with_else, "loop is over a range and has no else: for k in range"),
+    ],
+)
+def test_what_it_does_not_know_is_refused(function, told):
+    with pytest.raises(TypeError, match=told):
+        counted(function)
+
+
+def helpers_of(function):
+    """The helpers that a kernel calls, and theirs."""
+    for name in function.__code__.co_names:
+        helper = function.__globals__.get(name)
+        if getattr(helper, "is_device", False):
+            yield helper
+            yield from helpers_of(helper)
+
+
 @pytest.mark.parametrize("module, name", sorted(all_kernels()))
 def test_no_kernel_is_left_with_a_range(module, name):
-    code, _ = counted(all_kernels()[module, name].body)
-    assert "range" not in code.co_names
-    assert code.co_name == name
+    body = all_kernels()[module, name].body
+    for function in {body, *helpers_of(body)}:
+        code, _ = counted(function)
+        assert "range" not in code.co_names
+        assert code.co_name == function.__name__
