@@ -86,6 +86,8 @@ def received(pipe: Connection) -> tuple[Any, Exception | None]:
 def serve(answer: Callable[..., Any], pipe: Connection) -> None:
     """What a worker does until it is stopped, or nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in (signal.SIGTERM, signal.SIGHUP):  # by which it is stopped, without a word
+        signal.signal(name, signal.SIG_DFL)
     numba.set_num_threads(1)
     while True:
         try:

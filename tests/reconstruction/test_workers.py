@@ -51,6 +51,19 @@ def test_few_tracks_and_workers_themselves_have_none(two_threads, monkeypatch):
     assert Workers(processes_for, 1).answers([(100,), (100,)]) == [1, 1]  # one has a thread, the other is no parent
 
 
+def test_workers_end_without_a_word(capfd):
+    """Where SIGTERM is an interrupt, too, as in a command."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        workers = Workers(fail, 1)
+        assert workers.answers([("one",), ("two",)]) == ["one", "two"]
+        del workers
+        gc.collect()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert capfd.readouterr().err == ""
+
+
 def fail(what):
     """Return it, or go wrong in its way."""
     if what == "error":
