@@ -205,7 +205,8 @@ def fitted_without_outliers(
 
         def keep(phase: str, state: State, reduced: Reduced, left: float, tracks: list = tracks) -> None:
             journal.save(saved._replace(theta=state.theta, tracks=names_of(tracks), eta=state.eta))
-            journal.report(phase, state, reduced, left, hits_of(state))
+            told = phase if saved.turn == 0 else f"{phase} anew"
+            journal.report(told, state, reduced, left, hits_of(state))
 
         fit = joint_fit(begun, unknowns, tracks, known, keep)
         state, reduced = fit.run(fit.state(theta, [one.eta for one in tracks]))
